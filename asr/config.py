@@ -1,0 +1,41 @@
+"""The root of the configuration: composed of the settings that each part owns. Values stand in `conf/` only."""
+
+from dataclasses import dataclass
+
+from asr.data.config import BatchingConfig, DataConfig
+from asr.decoding.config import DecoderConfig
+from asr.features.config import AugmentConfig, FeaturesConfig
+from asr.model.config import ModelConfig
+from asr.text.config import TokenizerConfig
+from asr.tracking.config import TrackerConfig
+from asr.training.config import DebugConfig, HardwareConfig, OptimizerConfig, ScheduleConfig, TrainingConfig
+
+
+@dataclass
+class PathsConfig:
+    data: str
+    """Manifests, unpacked corpora and feature stores: a folder for each recipe."""
+    runs: str
+    """Run folders: a folder for each recipe."""
+
+
+@dataclass
+class Config:
+    seed: int
+    """Every random draw follows from it."""
+    name: str
+    """Name of the run, the first part of its folder's name."""
+    paths: PathsConfig
+    data: DataConfig
+    features: FeaturesConfig
+    augment: AugmentConfig
+    tokenizer: TokenizerConfig
+    model: ModelConfig
+    batching: BatchingConfig
+    optimizer: OptimizerConfig
+    schedule: ScheduleConfig
+    training: TrainingConfig
+    decoder: DecoderConfig
+    tracker: TrackerConfig
+    hardware: HardwareConfig
+    debug: DebugConfig

@@ -1,0 +1,1 @@
+"""From CTC log-probabilities to hypotheses."""

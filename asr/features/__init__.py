@@ -1,0 +1,1 @@
+"""From waveforms to feature frames, and their augmentation."""

@@ -1,0 +1,86 @@
+"""Settings of the features and of the augmentation."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class FeatureKind(Enum):
+    logmel = "logmel"
+    mfcc = "mfcc"
+    spectrogram = "spectrogram"
+
+
+class FeatureSource(Enum):
+    store = "store"
+    online = "online"
+
+
+class Normalization(Enum):
+    utterance = "utterance"
+    corpus = "corpus"
+    none = "none"
+
+
+@dataclass
+class FeaturesConfig:
+    kind: FeatureKind
+    """What a frame holds."""
+    source: FeatureSource
+    """store reads what `asr extract` wrote; online computes on the device, needed for noise and gain."""
+    normalization: Normalization
+    """Mean 0 and variance 1 of each feature, over the utterance or over the training corpus."""
+    window_ms: float
+    """Length of the analysis window (ms)."""
+    hop_ms: float
+    """Time between frames (ms)."""
+    mels: int | None
+    """Bands of the mel filter bank; null for spectrogram, which has no bank."""
+    coefficients: int | None
+    """Cepstral coefficients; only for mfcc."""
+    deltas: bool
+    """Append first and second time differences."""
+
+
+@dataclass
+class SpecAugmentConfig:
+    frequency_masks: int
+    """Masks over features in each utterance."""
+    frequency_width: float
+    """Widest mask, as a share of the features."""
+    time_masks: int
+    """Most masks over time in each utterance."""
+    time_width_ms: float
+    """Widest mask over time (ms)."""
+    time_share: float
+    """Most of an utterance that one time mask may cover, so that short utterances keep their words."""
+
+
+@dataclass
+class NoiseConfig:
+    probability: float
+    """Share of the utterances that get white noise; 0 turns it off."""
+    snr_low_db: float
+    """Lowest drawn signal-to-noise ratio (dB)."""
+    snr_high_db: float
+    """Highest drawn signal-to-noise ratio (dB)."""
+
+
+@dataclass
+class GainConfig:
+    probability: float
+    """Share of the utterances that change their level; 0 turns it off."""
+    low_db: float
+    """Lowest drawn gain (dB)."""
+    high_db: float
+    """Highest drawn gain (dB)."""
+
+
+@dataclass
+class AugmentConfig:
+    """Only ever applied to training utterances; each draw is a function of (seed, epoch, utterance id)."""
+
+    speed_factors: list[float]
+    """Speeds to draw from (pitch changes too, as with a tape); [1.0] turns it off."""
+    spec_augment: SpecAugmentConfig
+    noise: NoiseConfig
+    gain: GainConfig

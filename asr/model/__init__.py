@@ -1,0 +1,1 @@
+"""Recurrent layers, convolutional subsampling, the acoustic model and the model folder."""

@@ -1,0 +1,26 @@
+"""Settings of the acoustic model."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Cell(Enum):
+    rnn = "rnn"
+    lstm = "lstm"
+    gru = "gru"
+
+
+@dataclass
+class ModelConfig:
+    cells: list[Cell]
+    """The cell of each recurrent layer, from the lowest; a single one serves all layers."""
+    layers: int
+    """Bidirectional recurrent layers."""
+    hidden: int
+    """Units of each direction of a recurrent layer."""
+    subsampling: int
+    """Feature frames for each output frame: 2 or 4. 4 is faster, 2 leaves room for fast speech."""
+    channels: int
+    """Channels of the convolutions that subsample."""
+    dropout: float
+    """Share of activations dropped between layers in training."""

@@ -1,0 +1,58 @@
+"""Recipes: a folder with a recipe.yaml, anywhere, or the name of a shipped one."""
+
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+
+from asr.config import Config
+from asr.errors import ConfigError
+
+PACKAGE = Path(__file__).parent
+# In a wheel the folders lie inside the package, in a checkout beside it.
+SHIPPED = next((root for root in (PACKAGE, PACKAGE.parent) if (root / "conf").is_dir()), PACKAGE)
+CONF = SHIPPED / "conf"
+RECIPES = SHIPPED / "recipes"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A recipe's folder: recipe.yaml, prepare.py, README.md and results/."""
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """The folder's name, which names the recipe's data and runs too."""
+        return self.folder.name
+
+    def manifest(self, config: Config, split: str) -> Path:
+        """Where the manifest of a split (train, dev or test) lies."""
+        return self.data(config) / f"{split}.jsonl"
+
+    def data(self, config: Config) -> Path:
+        """The folder of everything that is made of the corpus."""
+        return Path(config.paths.data).absolute() / self.name
+
+    def prepare(self, config: Config, archives: Path) -> None:
+        """Runs the recipe's own `prepare(config, archives, output)`."""
+        script = self.folder / "prepare.py"
+        if not script.is_file():
+            raise ConfigError(f"The recipe {self.name} has no {script}, which makes the manifests of the corpus.")
+        spec = importlib.util.spec_from_file_location(f"recipe_{self.name}", script)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        module.prepare(config, archives, self.data(config))
+
+
+def find_recipe(name: str) -> Recipe:
+    """Finds a recipe by its folder or, for a shipped one, its name.
+
+    Raises:
+        ConfigError: There is none; names those that are shipped.
+    """
+    for folder in (Path(name), RECIPES / name):
+        if (folder / "recipe.yaml").is_file():
+            return Recipe(folder.resolve())
+    shipped = ", ".join(sorted(path.parent.name for path in RECIPES.glob("*/recipe.yaml")))
+    raise ConfigError(f"No recipe at {name!r}: give a folder with a recipe.yaml, or one of the shipped: {shipped}.")

@@ -1,0 +1,16 @@
+"""Settings of the tokenizer."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class TokenizerKind(Enum):
+    char = "char"
+
+
+@dataclass
+class TokenizerConfig:
+    kind: TokenizerKind
+    """The units that the model writes."""
+    alphabet: str
+    """The characters that may stand in transcripts, the space included."""

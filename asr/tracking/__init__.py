@@ -1,0 +1,1 @@
+"""Metrics as JSON lines on disk, always; Weights & Biases on top."""

@@ -1,0 +1,1 @@
+"""The training loop, its distribution over ranks, checkpoints and optimization."""
