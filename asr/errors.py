@@ -15,3 +15,16 @@ class DataError(UserError):
 
 class RunError(UserError):
     """A run folder, a checkpoint or a model folder that cannot be used."""
+
+
+class Interrupted(Exception):
+    """A training that was told to end, has saved its state and says how to go on.
+
+    Args:
+        sentence: How to go on.
+        signal: Number of the signal that ended it.
+    """
+
+    def __init__(self, sentence: str, signal: int) -> None:
+        super().__init__(sentence)
+        self.signal = signal

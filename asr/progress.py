@@ -27,7 +27,13 @@ class Progress:
         self.description, self.total, self.unit, self.done = description, total, unit, done
         on_terminal = sys.stderr.isatty()
         self._bar = tqdm(
-            desc=description, total=total, initial=done, unit=unit, disable=not on_terminal, dynamic_ncols=True, leave=False
+            desc=description,
+            total=total,
+            initial=done,
+            unit=unit,
+            disable=not on_terminal,
+            dynamic_ncols=True,
+            leave=False,
         )
         self._plain = not on_terminal
         self._last_line = time.monotonic()
@@ -39,7 +45,9 @@ class Progress:
         self._bar.update(units)
         if self._plain and time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()
-            log.info("%s: %d of %d %s%s", self.description, self.done, self.total, self.unit, f", {note}" if note else "")
+            log.info(
+                "%s: %d of %d %s%s", self.description, self.done, self.total, self.unit, f", {note}" if note else ""
+            )
 
     def say(self, line: str) -> None:
         """Logs a line without tearing the bar."""

@@ -1,0 +1,7 @@
+"""`python -m asr` and `torchrun ... -m asr` are the command line too."""
+
+import sys
+
+from asr.cli import main
+
+sys.exit(main())

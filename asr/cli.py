@@ -1,0 +1,244 @@
+"""The command line: `asr COMMAND RECIPE [key=value ...]`.
+
+Neither torch nor Hydra is imported until a command runs, so that help comes at once.
+"""
+
+import argparse
+import errno
+import logging
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, NoReturn
+
+from asr.errors import ConfigError, Interrupted, UserError
+from asr.recipe import CONF, RECIPES, Recipe, find_recipe
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+log = logging.getLogger(__name__)
+
+COMMANDS = {
+    "prepare": "Gets the corpus and writes the manifests of its splits.",
+    "check": "Looks for mistakes in the prepared corpus before a training meets them.",
+    "extract": "Computes the features of every utterance into a store.",
+    "train": "Trains the model; the same command resumes an interrupted training.",
+    "evaluate": "Decodes the test split with the best model and scores it.",
+    "run": "Does all of these that are not yet done.",
+}
+"""The module asr.commands.NAME has `run(recipe, config)`; train gives the best dev WER to Hydra's sweepers."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command that the arguments name.
+
+    Returns:
+        0 if it did its work.
+
+    Raises:
+        SystemExit: 2 for a mistake of the user, 128 and the number of the signal where one ended the command.
+    """
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    with exit_codes():
+        command, *rest = arguments or ["--help"]
+        if command in ("-h", "--help"):
+            print(general_help())
+        elif command == "--version":
+            print(version())
+        elif command not in COMMANDS:
+            raise ConfigError(f"There is no command {command!r}, only {', '.join(COMMANDS)}{_nearest_command(command)}")
+        elif "-h" in rest or "--help" in rest:
+            print(command_help(command))
+        else:
+            run_over_hydra(command, rest)
+        sys.stdout.flush()
+    return 0
+
+
+@dataclass(frozen=True)
+class Job:
+    """What Hydra calls with each composed configuration; launchers send it to other machines as a pickle."""
+
+    command: str
+    recipe: Recipe
+
+    def __call__(self, composed: "DictConfig") -> float | None:
+        from hydra.core.hydra_config import HydraConfig
+        from hydra.types import RunMode
+
+        from asr.composition import to_config
+
+        log_to_stderr()
+        with exit_codes():
+            config = to_config(composed)
+            hydra = HydraConfig.get()
+            if hydra.mode == RunMode.MULTIRUN:
+                log.info("Job %d: %s", hydra.job.num, " ".join(hydra.overrides.task))
+            outcome: float | None = import_module(f"asr.commands.{self.command}").run(self.recipe, config)
+            return outcome
+
+
+def run_over_hydra(command: str, arguments: Sequence[str]) -> None:
+    """Composes the configuration of the recipe and runs the command on it, or on each of a sweep.
+
+    Raises:
+        ConfigError: There is no such recipe, or its configuration cannot be composed.
+    """
+    from hydra import version
+    from hydra._internal.utils import _run_hydra, get_args_parser
+
+    from asr.composition import HYDRA_VERSION, check_overrides, errors_as_sentences, search_path
+
+    parser = get_args_parser()
+    options = _parse(parser, command, arguments)
+    recipe, overrides = _split_recipe(command, options.overrides)
+    check_overrides(recipe, overrides)
+    options.overrides = [*overrides, search_path()]
+    # Hydra would print its errors itself, over several lines, and exit with 1.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    version.setbase(HYDRA_VERSION)
+    with errors_as_sentences():
+        _run_hydra(options, parser, Job(command, recipe), str(recipe.folder), "recipe")
+
+
+def general_help() -> str:
+    """What `asr --help` prints."""
+    lines = "\n".join(f"  {name:<10}{about}" for name, about in COMMANDS.items())
+    return f"""Usage: asr COMMAND RECIPE [key=value ...]
+
+Trains speech recognizers with recurrent networks and CTC, from a corpus archive to a word error rate.
+
+Commands:
+{lines}
+
+RECIPE is a folder with a recipe.yaml, or one of the shipped: {", ".join(shipped_recipes())}.
+
+Examples:
+  asr run an4                      from the archive to the WER of the test split
+  asr train an4 model=gru seed=2   the same recipe with another model
+  asr train --help                 the groups and their choices"""
+
+
+def command_help(command: str) -> str:
+    """What `asr COMMAND --help` prints: the groups with their choices, and how to override."""
+    defaults = default_choices()
+    groups = "\n".join(
+        f"  {group:<12}" + ", ".join(f"{choice}*" if choice == defaults.get(group) else choice for choice in choices)
+        for group, choices in group_choices().items()
+    )
+    return f"""Usage: asr {command} RECIPE [key=value ...] [-m] [--cfg job]
+
+{COMMANDS[command]}
+
+RECIPE is a folder with a recipe.yaml, or one of the shipped: {", ".join(shipped_recipes())}.
+
+Groups, chosen as in model=gru (* where neither the recipe nor you choose):
+{groups}
+
+Keys, set as in model.hidden=512: docs/configuration.md explains them all.
+
+Options:
+  -m, --multirun   run every combination of the values that stand in lists
+  --cfg job        print the composed configuration and run nothing
+
+Examples:
+  asr {command} an4 model=gru model.hidden=512
+  asr {command} an4 -m model=lstm,gru seed=1,2,3"""
+
+
+def group_choices() -> dict[str, list[str]]:
+    """The groups of conf/ with their choices."""
+    folders = sorted(path for path in CONF.iterdir() if path.is_dir())
+    return {folder.name: sorted(path.stem for path in folder.glob("*.yaml")) for folder in folders}
+
+
+def default_choices() -> dict[str, str]:
+    """The choice of each group where neither the recipe nor the user chooses."""
+    import yaml
+
+    defaults = yaml.safe_load((CONF / "config.yaml").read_text(encoding="utf-8"))["defaults"]
+    return {group: str(choice) for entry in defaults if isinstance(entry, dict) for group, choice in entry.items()}
+
+
+def shipped_recipes() -> list[str]:
+    """The names of the recipes that come with the package."""
+    return sorted(path.parent.name for path in RECIPES.glob("*/recipe.yaml"))
+
+
+def version() -> str:
+    """The version of the installed package."""
+    import importlib.metadata
+
+    return importlib.metadata.version("asr")
+
+
+def log_to_stderr() -> None:
+    """Prints what the package logs as bare lines, on rank 0 alone, and warnings as such on every rank."""
+    logger = logging.getLogger("asr")
+    logger.handlers = [_BareLines()]
+    logger.setLevel(logging.INFO if os.environ.get("RANK", "0") == "0" else logging.WARNING)
+
+
+class _BareLines(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        prefix = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
+        print(prefix + self.format(record), file=sys.stderr, flush=True)
+
+
+@contextmanager
+def exit_codes() -> Iterator[None]:
+    """Ends the process with one line on stderr where no traceback would help."""
+    try:
+        yield
+    except UserError as error:
+        _stop(str(error), 2)
+    except Interrupted as error:
+        _stop(str(error), 128 + error.signal)
+    except KeyboardInterrupt:
+        _stop("interrupted.", 130)
+    except BrokenPipeError:
+        # The reader of our output left, as `head` does; without this, closing stdout would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        _stop(f"The disk is full{f' at {error.filename}' if error.filename else ''}: free space and try again.", 2)
+
+
+def _stop(sentence: str, code: int) -> NoReturn:
+    print("asr:", " ".join(sentence.split()), file=sys.stderr)
+    sys.exit(code)
+
+
+def _parse(parser: argparse.ArgumentParser, command: str, arguments: Sequence[str]) -> argparse.Namespace:
+    parser.exit_on_error = False
+    try:
+        options, unknown = parser.parse_known_intermixed_args(arguments)
+    except argparse.ArgumentError as error:
+        raise ConfigError(f"asr {command}: {error}.") from None
+    if options.multirun and options.cfg:
+        raise ConfigError(f"asr {command}: -m runs and --cfg only prints; give one of the two.")
+    if unknown:
+        from asr.composition import known_keys, nearest
+
+        hint = nearest(unknown[0].lstrip("-").split("=")[0].replace("-", "_"), known_keys())
+        raise ConfigError(f"asr {command} takes key=value and no {unknown[0]}{hint or f'; see asr {command} --help.'}")
+    return options
+
+
+def _split_recipe(command: str, positionals: Sequence[str]) -> tuple[Recipe, list[str]]:
+    if not positionals or "=" in positionals[0]:
+        raise ConfigError(f"asr {command} needs a RECIPE: a folder, or one of {', '.join(shipped_recipes())}.")
+    return find_recipe(positionals[0]), list(positionals[1:])
+
+
+def _nearest_command(command: str) -> str:
+    from difflib import get_close_matches
+
+    found = get_close_matches(command, COMMANDS, n=1)
+    return f"; did you mean {found[0]}?" if found else "."

@@ -1,0 +1,157 @@
+"""`asr evaluate`: decodes dev and test with the best model of a run, and scores them."""
+
+import logging
+import time
+from collections.abc import Sequence
+
+import torch
+
+from asr.composition import plain
+from asr.config import Config
+from asr.data.audio import read_waveform
+from asr.data.loader import evaluation_shares, load
+from asr.data.manifest import read_manifest
+from asr.data.utterance import Utterance
+from asr.decoding.decoder import build_decoder
+from asr.decoding.evaluation import decode_batches
+from asr.decoding.recognizer import Recognizer
+from asr.decoding.recognizer import load as load_recognizer
+from asr.errors import RunError
+from asr.features.inputs import Inputs
+from asr.model.acoustic import count_parameters
+from asr.progress import Progress
+from asr.recipe import Recipe
+from asr.scoring.alignment import worst
+from asr.scoring.error_rates import UtteranceScore, total
+from asr.scoring.intervals import bootstrap_interval
+from asr.scoring.provenance import command, commit, hardware
+from asr.scoring.results import Results, evaluation_folder, write_results
+from asr.scoring.table import results_table
+from asr.tracking.metrics import read_metrics
+from asr.tracking.tracker import Tracker
+from asr.tracking.worst import WorstUtterance
+from asr.training.debugging import simplify
+from asr.training.distributed import join_ranks
+from asr.training.hardware import resolve_hardware
+from asr.training.run_folder import RunFolder, find_run_folder
+
+log = logging.getLogger(__name__)
+
+SPLITS = ("dev", "test")
+BATCH_SECONDS = 120.0
+"""Padded audio decoded at once: more is not faster on a CPU."""
+
+
+def run(recipe: Recipe, config: Config) -> None:
+    """Evaluates the run of a configuration; under several ranks the first does it alone."""
+    config = simplify(config)
+    device = resolve_hardware(config.hardware)
+    folder = find_run_folder(recipe, config, device.precision)
+    if not folder.model.is_dir():
+        raise RunError(f"The run {folder.path} has no model yet: `asr train` with the same settings makes it.")
+    with join_ranks(device.device) as ranks:
+        if not ranks.first:
+            return
+        with folder.held(config):
+            recognizer = load_recognizer(folder.model, str(device.device))
+            recognizer.decode = build_decoder(config.decoder, recognizer.tokenizer)
+            evaluations = [_evaluate(recipe, config, split, recognizer, folder) for split in SPLITS]
+            where = _track(recipe, config, folder, evaluations)
+    print(results_table([results for results, _ in evaluations]))
+    print(f"Run: {folder.path}")
+    print(f"Errors: {evaluation_folder(folder.path, 'test', config.decoder.kind.name) / 'errors.txt'}")
+    print(where)
+
+
+def _evaluate(
+    recipe: Recipe, config: Config, split: str, recognizer: Recognizer, folder: RunFolder
+) -> tuple[Results, list[UtteranceScore]]:
+    utterances = read_manifest(recipe.manifest(config, split))
+    inputs = Inputs(utterances, None, None, config.seed)
+    shares = evaluation_shares(inputs.seconds(0), 0, 1, min(config.batching.max_device_seconds, BATCH_SECONDS))
+    began = time.perf_counter()
+    batches = load(shares, inputs, [[]] * len(utterances), config.hardware.workers)
+    scores: list[UtteranceScore] = []
+    with Progress(f"Decoding {split}", len(utterances), "utterances") as progress:
+        for decoded in decode_batches(batches, utterances, recognizer.front, recognizer.model, recognizer.decode):
+            scores.append(decoded)
+            progress.advance()
+    seconds, audio_seconds = time.perf_counter() - began, float(inputs.seconds(0).sum())
+    places = {utterance.id: place for place, utterance in enumerate(utterances)}
+    scores.sort(key=lambda scored: places[scored.id])
+    score = total(scores)
+    low, high = bootstrap_interval(scores)
+    results = Results(
+        recipe=recipe.name,
+        run=folder.path.name,
+        split=split,
+        decoder=config.decoder.kind.name,
+        utterances=score.utterances,
+        words=score.words,
+        wer=score.wer,
+        wer_low=low,
+        wer_high=high,
+        cer=score.cer,
+        substitutions=score.substitutions,
+        deletions=score.deletions,
+        insertions=score.insertions,
+        seed=config.seed,
+        parameters=count_parameters(recognizer.model),
+        train_seconds=read_metrics(folder.path)[-1]["seconds"],
+        audio_seconds=audio_seconds,
+        real_time_factor=seconds / audio_seconds,
+        hardware=hardware(),
+        torch=torch.__version__,
+        command=command(),
+        commit=commit(),
+        config_hash=folder.config_hash,
+    )
+    write_results(folder.path, results, scores)
+    return results, scores
+
+
+def _track(
+    recipe: Recipe, config: Config, folder: RunFolder, evaluations: Sequence[tuple[Results, list[UtteranceScore]]]
+) -> str:
+    """Adds the results to the run in Weights & Biases; gives the sentence on how to see it."""
+    last_step = read_metrics(folder.path)[-1]["step"]
+    settings = plain(config)
+    with Tracker(
+        folder.path,
+        config.tracker,
+        name=folder.path.name,
+        recipe=recipe.name,
+        settings=settings,
+        job_type="train",
+        step=last_step,
+    ) as tracker:
+        for results, _ in evaluations:
+            figures = (
+                "wer",
+                "wer_low",
+                "wer_high",
+                "cer",
+                "substitutions",
+                "deletions",
+                "insertions",
+                "real_time_factor",
+            )
+            tracker.summary({f"{results.split}/{figure}": getattr(results, figure) for figure in figures})
+        test = {utterance.id: utterance for utterance in read_manifest(recipe.manifest(config, "test"))}
+        scores = worst(evaluations[-1][1], config.tracker.worst_utterances)
+        tracker.worst_utterances([_with_audio(score, test[score.id]) for score in scores])
+        tracker.model(folder.model)
+        return tracker.where()
+
+
+def _with_audio(score: UtteranceScore, utterance: Utterance) -> WorstUtterance:
+    return WorstUtterance(
+        id=score.id,
+        speaker=score.speaker,
+        duration=score.duration,
+        reference=score.reference,
+        hypothesis=score.hypothesis,
+        wer=score.wer,
+        waveform=read_waveform(utterance).numpy(),
+        sampling_rate=utterance.sampling_rate,
+    )

@@ -1,0 +1,36 @@
+"""`asr extract`: the features of every split into memory-mapped stores."""
+
+import time
+
+from asr.config import Config
+from asr.data.corpus import SPLITS
+from asr.data.manifest import read_manifest
+from asr.data.parallel import cores
+from asr.data.store import is_complete
+from asr.errors import ConfigError
+from asr.features.config import FeatureSource
+from asr.features.extraction import check_source, extract, store_folder, stored_factors
+from asr.recipe import Recipe
+
+
+def run(recipe: Recipe, config: Config) -> None:
+    """Extracts what is not there yet, and prints the speed and the size of each split."""
+    if config.features.source is FeatureSource.online:
+        raise ConfigError("features.source=online computes features in training: extract works with the store only.")
+    check_source(config.features, config.augment)
+    print(f"{'split':<6} {'utterances':>10} {'speeds':>6} {'hours':>7} {'MB':>9} {'seconds':>8} {'x real time':>11}")
+    for split in SPLITS:
+        print(_extract_split(recipe, config, split))
+
+
+def _extract_split(recipe: Recipe, config: Config, split: str) -> str:
+    utterances = read_manifest(recipe.manifest(config, split))
+    rate, factors = config.data.sampling_rate, stored_factors(split, config.augment)
+    folder = store_folder(recipe.data(config), utterances, config.features, rate, factors)
+    was_there = is_complete(folder)
+    start = time.perf_counter()
+    store = extract(utterances, config.features, rate, factors, folder, config.hardware.threads or cores())
+    seconds = time.perf_counter() - start
+    audio = sum(utterance.duration / factor for utterance in utterances for factor in factors)
+    speed = "there already" if was_there else f"{seconds:>8.1f} {audio / seconds:>11,.0f}"
+    return f"{split:<6} {len(store):>10} {len(factors):>6} {audio / 3600:>7.2f} {store.bytes / 1e6:>9.1f} {speed}"

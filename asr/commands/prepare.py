@@ -1,0 +1,29 @@
+"""`asr prepare`: from the corpus archive to manifests."""
+
+import logging
+from pathlib import Path
+
+from asr.config import Config
+from asr.data.corpus import SPLITS
+from asr.data.manifest import read_manifest
+from asr.data.utterance import Utterance
+from asr.recipe import Recipe
+
+log = logging.getLogger(__name__)
+
+
+def run(recipe: Recipe, config: Config) -> None:
+    """Makes the manifests unless they are there, and prints what each split holds."""
+    if all(recipe.manifest(config, split).is_file() for split in SPLITS):
+        log.info("%s is prepared: %s", recipe.name, recipe.data(config))
+    else:
+        recipe.prepare(config, archives=Path(config.paths.data).absolute() / "archives")
+    print(f"{'split':<6} {'utterances':>10} {'minutes':>8} {'speakers':>8}")
+    for split in SPLITS:
+        print(_row(split, read_manifest(recipe.manifest(config, split))))
+
+
+def _row(split: str, utterances: list[Utterance]) -> str:
+    minutes = sum(utterance.duration for utterance in utterances) / 60
+    speakers = len({utterance.speaker for utterance in utterances if utterance.speaker})
+    return f"{split:<6} {len(utterances):>10} {minutes:>8.1f} {speakers or '?':>8}"

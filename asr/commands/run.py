@@ -1,0 +1,26 @@
+"""`asr run`: prepares, checks, extracts, trains and evaluates, as far as it is not yet done."""
+
+from asr.commands import check, evaluate, extract, prepare, train
+from asr.config import Config
+from asr.features.config import FeatureSource
+from asr.recipe import Recipe
+from asr.training.distributed import join_ranks
+from asr.training.hardware import resolve_hardware
+
+
+def run(recipe: Recipe, config: Config) -> float:
+    """Does all stages; what is there from an earlier call is kept.
+
+    Returns:
+        The best WER on the dev split.
+    """
+    with join_ranks(resolve_hardware(config.hardware).device) as ranks:
+        if ranks.first:
+            prepare.run(recipe, config)
+            check.run(recipe, config)
+            if config.features.source is FeatureSource.store:
+                extract.run(recipe, config)
+        ranks.wait()
+        best = train.run(recipe, config)
+        evaluate.run(recipe, config)
+        return best

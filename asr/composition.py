@@ -1,0 +1,192 @@
+"""Composes the configuration of a recipe, checks it against the dataclasses, and reads it back from a run."""
+
+import dataclasses
+import difflib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from enum import Enum
+from functools import cache
+from pathlib import Path
+from types import NoneType
+from typing import Any, cast, get_args, get_origin, get_type_hints
+
+import hydra
+import yaml
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException, OverrideParseException
+from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException, ValidationError
+
+from asr.config import Config
+from asr.errors import ConfigError
+from asr.recipe import CONF, Recipe
+
+HYDRA_VERSION = "1.3"
+
+
+def compose(recipe: Recipe, overrides: Sequence[str] = ()) -> Config:
+    """The configuration of a recipe, with overrides as on the command line.
+
+    Raises:
+        ConfigError: A key that does not exist, a value of the wrong type, or a value that is missing.
+    """
+    check_overrides(recipe, overrides)
+    hydra_config = HydraConfig.instance()
+    previous = hydra_config.cfg
+    try:
+        with errors_as_sentences(), hydra.initialize_config_dir(str(recipe.folder), version_base=HYDRA_VERSION):
+            composed = hydra.compose("recipe", [*overrides, search_path()], return_hydra_config=True)
+            hydra_config.set_config(composed)
+        with open_dict(composed):
+            del composed["hydra"]
+        return to_config(composed)
+    finally:
+        hydra_config.cfg = previous
+
+
+def search_path() -> str:
+    """The override by which Hydra finds conf/ behind the folder of the recipe."""
+    folder = str(CONF).replace("\\", "\\\\").replace("'", "\\'")
+    return f"hydra.searchpath=['file://{folder}']"
+
+
+def check_overrides(recipe: Recipe, overrides: Sequence[str]) -> None:
+    """Finds keys that do not exist, before Hydra composes anything.
+
+    Raises:
+        ConfigError: Names the override and the nearest key.
+    """
+    with errors_as_sentences():
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+    for override in parsed:
+        key, value = override.key_or_group, override.value()
+        choices = sorted(path.stem for root in (CONF, recipe.folder) for path in (root / key).glob("*.yaml"))
+        if choices and isinstance(value, str | int | float) and str(value) not in choices:
+            hint = nearest(str(value), choices) or "."
+            raise ConfigError(f"There is no {key}={value}, only {', '.join(choices)}{hint}")
+        if not choices and not key.startswith(("hydra.", "hydra/")):
+            _require_known([key])
+
+
+def to_config(composed: DictConfig) -> Config:
+    """Checks a composed configuration against the dataclasses and resolves its interpolations.
+
+    Raises:
+        ConfigError: A key that does not exist, a value of the wrong type, or a value that is missing.
+    """
+    with errors_as_sentences():
+        values = flattened(cast(dict[str, Any], OmegaConf.to_container(composed)))
+        _require_known(values)
+        for key in known_keys():
+            if values.get(key, MISSING) == MISSING:
+                raise ConfigError(f"{key} has no value: set it in recipe.yaml or as {key}=...")
+        try:
+            merged = OmegaConf.merge(OmegaConf.structured(Config), composed)
+        except ValidationError as error:
+            raise ConfigError(_wrong_type(error, composed)) from None
+        return cast(Config, OmegaConf.to_object(merged))
+
+
+def plain(config: Config) -> dict[str, Any]:
+    """The configuration as dicts, lists, numbers and strings, enums by name; `load_config` reads it back from YAML."""
+    return cast(dict[str, Any], OmegaConf.to_container(OmegaConf.structured(config), enum_to_str=True))
+
+
+def flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested values by their full key, groups included: {"model": {...}, "model.hidden": 320}."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        flat[prefix + name] = value
+        if isinstance(value, dict):
+            flat |= flattened(value, f"{prefix}{name}.")
+    return flat
+
+
+def load_config(path: Path) -> Config:
+    """Reads the config.yaml of a run or of a model. Nothing in it is executed.
+
+    Raises:
+        ConfigError: There is no such file, or it is no configuration; names the file.
+    """
+    try:
+        loaded = OmegaConf.load(path)
+        if not isinstance(loaded, DictConfig):
+            raise ConfigError("it holds no keys.")
+        return to_config(loaded)
+    except FileNotFoundError:
+        raise ConfigError(f"No configuration at {path}: is its folder a run or a model?") from None
+    except (ConfigError, OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"The configuration {path} cannot be used: {error}") from None
+
+
+def nearest(word: str, choices: Iterable[str]) -> str:
+    """ "; did you mean X?" where a choice resembles the word or ends in it, else an empty string."""
+    choices = list(choices)
+    same_ending = [choice for choice in choices if choice.split(".")[-1] == word.split(".")[-1]]
+    found = difflib.get_close_matches(word, choices, n=1) or same_ending[:1]
+    return f"; did you mean {found[0]}?" if found else ""
+
+
+@contextmanager
+def errors_as_sentences() -> Iterator[None]:
+    """Turns the errors of Hydra and OmegaConf into a ConfigError of one sentence."""
+    try:
+        yield
+    except OverrideParseException as error:
+        raise ConfigError(f"Cannot read {error.override!r}: write key=value, and quote special characters.") from None
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{error.full_key or 'The configuration'}: {str(error).splitlines()[0]}") from None
+    except HydraException as error:
+        raise ConfigError(str(error).split("\nConfig search path")[0]) from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"A configuration file is no YAML: {error}") from None
+
+
+@cache
+def known_keys() -> dict[str, Any]:
+    """Every key of the configuration with its type, as in {"model": ModelConfig, "model.hidden": int}."""
+    return dict(_keys_of_type(Config, ""))
+
+
+def _keys_of_type(owner: type, prefix: str) -> Iterator[tuple[str, Any]]:
+    for name, kind in get_type_hints(owner).items():
+        yield prefix + name, kind
+        if dataclasses.is_dataclass(kind):
+            yield from _keys_of_type(cast(type, kind), f"{prefix}{name}.")
+
+
+def _require_known(keys: Iterable[str]) -> None:
+    for key in keys:
+        if key not in known_keys():
+            raise ConfigError(f"There is no key {key}{nearest(key, known_keys()) or '; see docs/configuration.md.'}")
+
+
+def _wrong_type(error: ValidationError, composed: DictConfig) -> str:
+    key = (error.full_key or "").split("[")[0]
+    value = OmegaConf.select(composed, key)
+    kind = known_keys().get(key)
+    choices = [member.name for enum in _enums_in(kind) for member in enum]
+    wrong = [item for item in (value if OmegaConf.is_list(value) else [value]) if item not in choices]
+    hint = nearest(str(wrong[0]), choices) if wrong else ""
+    found = "null" if value is None else repr(value)
+    return f"{key} is {found}, where {described(kind)} belongs{hint or '.'}"
+
+
+def _enums_in(kind: Any) -> list[type[Enum]]:
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return [kind]
+    return [enum for part in get_args(kind) for enum in _enums_in(part)]
+
+
+def described(kind: Any) -> str:
+    """The type of a key in words, as in "a whole number or null"."""
+    if dataclasses.is_dataclass(kind):
+        return f"a group with the keys {', '.join(field.name for field in dataclasses.fields(kind))}"
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return f"one of {', '.join(member.name for member in kind)}"
+    if get_origin(kind) is list:
+        return f"a list in brackets (each item {described(get_args(kind)[0])})"
+    if NoneType in get_args(kind):
+        return f"{described(get_args(kind)[0])} or null"
+    return {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}.get(kind, str(kind))

@@ -1,0 +1,103 @@
+"""Corpus archives: found on a mirror or downloaded from the publisher, and unpacked once."""
+
+import gzip
+import hashlib
+import http.client
+import logging
+import os
+import tarfile
+import urllib.request
+import zlib
+from pathlib import Path
+from typing import IO
+
+from asr.data.folders import appearing
+from asr.errors import DataError
+from asr.progress import Progress
+from asr.recipe import SHIPPED
+
+log = logging.getLogger(__name__)
+
+DEFAULT_MIRRORS = os.pathsep.join(("corpora", "../shared/corpora"))
+CONNECTION_SECONDS = 10.0
+MEGABYTE = 1 << 20
+
+
+class ArchiveMissing(DataError):
+    """An archive that lies on no mirror and cannot be downloaded."""
+
+
+def mirrors() -> list[Path]:
+    """The folders searched for archives: ASR_MIRRORS, a search path whose relative parts start at the checkout."""
+    return [SHIPPED / part for part in os.environ.get("ASR_MIRRORS", DEFAULT_MIRRORS).split(os.pathsep) if part]
+
+
+def fetch_archive(name: str, folder: Path, url: str | None = None, sha256: str | None = None) -> Path:
+    """Finds an archive on a mirror or among earlier downloads, else downloads it from its publisher.
+
+    Args:
+        name: File name under which the publisher offers the archive.
+        folder: Where downloads are kept.
+        url: The publisher's address; None where the archive is not offered for download.
+        sha256: Checksum of the publisher's file. Mirrors may hold it packed anew and are not compared.
+
+    Raises:
+        ArchiveMissing: It is nowhere to be had; says where to put it.
+    """
+    for place in (*mirrors(), folder):
+        if (place / name).is_file():
+            return place / name
+    remedy = f"put {name} into {folder} or into a folder named by ASR_MIRRORS"
+    if url is None:
+        raise ArchiveMissing(f"The archive {name} is on no mirror and not offered for download: {remedy}.")
+    try:
+        return _download(url, folder / name, sha256)
+    except (OSError, http.client.HTTPException) as error:
+        reason = getattr(error, "reason", None) or error
+        raise ArchiveMissing(
+            f"The archive {name} is on no mirror and {url} cannot be downloaded ({reason}): {remedy}."
+        ) from None
+
+
+def unpack(archive: Path, folder: Path) -> Path:
+    """Unpacks a tar archive into a folder, which appears whole or not at all; does nothing where it is already there.
+
+    Raises:
+        DataError: The archive is cut short, is no tar archive, or holds members that reach outside the folder.
+    """
+    if folder.is_dir():
+        return folder
+    log.info("Unpacking %s", archive)
+    try:
+        with appearing(folder) as content, tarfile.open(archive) as tar:
+            tar.extractall(content, filter="data")
+    except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(f"The archive {archive} cannot be unpacked ({error}): delete it and fetch it again.") from None
+    return folder
+
+
+def _download(url: str, path: Path, sha256: str | None) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with urllib.request.urlopen(url, timeout=CONNECTION_SECONDS) as response, part.open("wb") as file:
+            size = int(response.headers.get("Content-Length") or 0)
+            checksum = _copy(response, file, size, f"Downloading {path.name}")
+        if size and part.stat().st_size != size:
+            raise OSError(f"the connection ended after {part.stat().st_size} of {size} bytes")
+        if sha256 is not None and checksum != sha256:
+            raise OSError(f"its SHA-256 is {checksum}, not the publisher's {sha256}")
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return path
+
+
+def _copy(source: IO[bytes], target: IO[bytes], size: int, description: str) -> str:
+    digest = hashlib.sha256()
+    with Progress(description, -(-size // MEGABYTE), "MB") as progress:
+        while block := source.read(MEGABYTE):
+            target.write(block)
+            digest.update(block)
+            progress.advance()
+    return digest.hexdigest()

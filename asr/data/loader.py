@@ -1,0 +1,119 @@
+"""Loading shares of the batch plan, in worker processes, in the exact planned order."""
+
+import signal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+from torch.utils.data import DataLoader, Dataset
+
+from asr.data.plan import Indices
+from asr.errors import DataError
+
+Read = Callable[[int, int], Tensor]
+"""Reads what the model is fed of an utterance, given its number and the epoch: (frames, dim) or (samples,)."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one rank takes at once: a part, possibly empty, of a global batch."""
+
+    epoch: int
+    utterances: Indices
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The padded inputs and the labels of a share."""
+
+    epoch: int
+    utterances: Indices
+    """Numbers of the utterances, (batch,)."""
+    inputs: Tensor
+    """Features (batch, frames, dim) or waveforms (batch, samples), zero past each end."""
+    lengths: Tensor
+    """Frames or samples of each utterance, int64 (batch,)."""
+    labels: Tensor
+    """Labels of all utterances one after the other, int64 (labels,)."""
+    label_lengths: Tensor
+    """Labels of each utterance, int64 (batch,)."""
+
+    def to(self, device: torch.device) -> Self:
+        """The batch with its inputs on a device."""
+        inputs = self.inputs.pin_memory() if device.type == "cuda" else self.inputs
+        moved = inputs.to(device, non_blocking=True)
+        return type(self)(self.epoch, self.utterances, moved, self.lengths.to(device), self.labels, self.label_lengths)
+
+
+class Shares(Dataset[Batch | DataError]):
+    """Makes batches of shares; a fault in the data comes back as a value, whole, through the worker process."""
+
+    def __init__(self, read: Read, labels: Sequence[Sequence[int]]) -> None:
+        self.read, self.labels = read, labels
+
+    def __getitem__(self, share: Share) -> Batch | DataError:
+        try:
+            inputs = [self.read(int(number), share.epoch) for number in share.utterances]
+        except DataError as error:
+            return error
+        labels = [torch.as_tensor(self.labels[number], dtype=torch.int64) for number in share.utterances]
+        return Batch(
+            share.epoch,
+            share.utterances,
+            pad_sequence(inputs, batch_first=True) if inputs else torch.zeros(0),
+            torch.tensor([len(item) for item in inputs], dtype=torch.int64),
+            torch.cat(labels) if labels else torch.zeros(0, dtype=torch.int64),
+            torch.tensor([len(item) for item in labels], dtype=torch.int64),
+        )
+
+
+def load(shares: Iterable[Share], read: Read, labels: Sequence[Sequence[int]], workers: int) -> Iterator[Batch]:
+    """Loads shares one after the other; with workers, ahead of their use.
+
+    Args:
+        shares: May be endless; taken up only as far ahead as the workers read.
+        labels: Labels of every utterance.
+        workers: Processes that read; 0 reads in this one.
+
+    Raises:
+        DataError: An utterance cannot be read.
+    """
+    loader = DataLoader(
+        Shares(read, labels),
+        sampler=shares,  # an iterable of keys for the dataset
+        batch_size=None,
+        num_workers=workers,
+        prefetch_factor=4 if workers else None,
+        worker_init_fn=_start_worker,
+    )
+    for batch in loader:
+        if isinstance(batch, DataError):
+            raise batch
+        yield batch
+
+
+def _start_worker(worker: int) -> None:
+    torch.set_num_threads(1)
+    # Ctrl-C and SIGTERM may reach the whole process group; the training process alone decides what they mean.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def evaluation_shares(seconds: np.ndarray, rank: int, ranks: int, max_device_seconds: float) -> list[Share]:
+    """Plain shards for evaluation: every utterance once over all ranks, like lengths together.
+
+    Args:
+        seconds: Durations (s), shape (utterances,).
+        max_device_seconds: Padded audio in one batch (s).
+    """
+    order = np.argsort(seconds, kind="stable")[rank::ranks]
+    shares, start = [], 0
+    for end in range(1, len(order) + 1):
+        if end == len(order) or (end + 1 - start) * seconds[order[end]] > max_device_seconds:
+            shares.append(Share(0, order[start:end]))
+            start = end
+    return shares

@@ -1,0 +1,62 @@
+"""Work on many items, shared among processes."""
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from typing import TypeVar
+
+from asr.progress import Progress
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def map_blocks(
+    function: Callable[[Sequence[Item]], Sequence[Result]],
+    items: Sequence[Item],
+    block: int,
+    description: str,
+    unit: str,
+    fresh: bool = False,
+) -> list[Result]:
+    """Applies a function to blocks of consecutive items in one process per core, showing progress.
+
+    The blocks depend on nothing but the items, so neither does what is computed.
+
+    Args:
+        function: From a block of items to one result each; a module's own function, so that processes can import it.
+        items: What to work on.
+        block: Items in a block. A single block stays in this process.
+        description: What is being done, for the progress bar.
+        unit: What an item is, for the progress bar.
+        fresh: Give every block a process in which nothing ran before, for libraries that remember.
+
+    Returns:
+        The results, in the order of the items.
+    """
+    blocks = [items[start : start + block] for start in range(0, len(items), block)]
+    results: list[Result] = []
+    with Progress(description, len(items), unit) as progress:
+        if len(blocks) <= 1 and not fresh:
+            return [result for part in blocks for result in function(part)]
+        # The fork server imports the module once; its children start from there.
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([function.__module__])
+        with ProcessPoolExecutor(
+            min(cores(), len(blocks)) or 1,
+            mp_context=context,
+            initializer=signal.signal,
+            initargs=(signal.SIGINT, signal.SIG_IGN),
+            max_tasks_per_child=1 if fresh else None,
+        ) as pool:
+            for part in pool.map(function, blocks):
+                results.extend(part)
+                progress.advance(len(part))
+    return results
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0))

@@ -1,0 +1,114 @@
+"""The batch plan: which utterances make each optimizer step, and how ranks share them.
+
+The global batches are one pure function of (durations, keys, settings, seed, epoch), whatever the number of ranks. Ranks
+and accumulation only split each of them, by cost. Every utterance is in exactly one batch of an epoch, and every rank
+takes the same number of micro-steps; a share may be empty.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from asr.data.config import BatchingConfig, BatchOrder
+from asr.data.draws import Keys, uniform
+
+Indices = npt.NDArray[np.int64]
+Seconds = npt.NDArray[np.float64]
+
+REFINEMENTS = 12
+
+
+def plan_epoch(seconds: Seconds, keys: Keys, config: BatchingConfig, seed: int, epoch: int) -> list[Indices]:
+    """Plans the global batches of one epoch.
+
+    Utterances of like length stand together, so that little is padded; the noise on the lengths and the order of the
+    batches change with the epoch. All batches hold nearly the same amount of audio.
+
+    Args:
+        seconds: Durations after speed perturbation (s), shape (utterances,).
+        keys: Keys of the utterances' ids, shape (utterances,).
+
+    Returns:
+        Utterance numbers of each batch, the shortest first. A batch holds at most `config.global_seconds` of audio, or a
+        single utterance.
+    """
+    noise = 2 * uniform(keys, "length jitter", seed, epoch) - 1
+    order = np.argsort(seconds * (1 + config.length_jitter * noise), kind="stable")
+    cumulative = np.concatenate([[0.0], np.cumsum(seconds[order])])
+
+    def cut(capacity: float) -> list[int]:
+        return _cut(
+            len(order), lambda start: int(np.searchsorted(cumulative, cumulative[start] + capacity, "right")) - 1
+        )
+
+    ends = cut(config.global_seconds)
+    ends = _smallest_capacity(cut, len(ends), float(cumulative[-1]) / max(len(ends), 1), config.global_seconds, ends)
+    batches = [order[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+    batches = [batch[np.argsort(seconds[batch], kind="stable")] for batch in batches]
+    if epoch == 0 and config.order is BatchOrder.short_to_long_first:
+        return batches
+    draws = uniform(np.arange(len(batches), dtype=np.uint64), "batch order", seed, epoch)
+    return [batches[number] for number in np.argsort(draws, kind="stable")]
+
+
+def split_batch(seconds: Seconds, ranks: int, max_device_seconds: float) -> list[list[slice]]:
+    """Splits one global batch over micro-steps and ranks, so that the dearest share is as cheap as can be.
+
+    The cost of a share is its padded audio: its utterances times the longest of them.
+
+    Args:
+        seconds: Durations of the batch's utterances in ascending order (s).
+        ranks: How many processes train together.
+        max_device_seconds: Padded audio that one rank takes at once (s); only a single utterance may exceed it.
+
+    Returns:
+        For each micro-step the share of each rank, as a slice of the batch. Neighbouring ranks have neighbouring lengths.
+    """
+    count = len(seconds)
+
+    def cut(capacity: float) -> list[int]:
+        def end_of(start: int) -> int:
+            costs = np.arange(1, count - start + 1) * seconds[start:]
+            return start + int(np.searchsorted(costs, capacity, "right"))
+
+        return _cut(count, end_of)
+
+    single = float(seconds[-1])
+    shares = len(cut(max(max_device_seconds, single)))
+    micro_steps = -(-shares // ranks)
+    limit = max(max_device_seconds, single)
+    ends = _smallest_capacity(cut, micro_steps * ranks, 0.0, limit, cut(limit))
+    ends += [count] * (micro_steps * ranks - len(ends))
+    slices = [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
+    return [slices[first : first + ranks] for first in range(0, len(slices), ranks)]
+
+
+def padding_share(shares: Sequence[Seconds]) -> float:
+    """Padded audio that holds nothing, as a share of all that is computed."""
+    padded = sum(len(share) * float(share.max()) for share in shares if len(share))
+    return 1 - sum(float(share.sum()) for share in shares) / padded
+
+
+def _cut(count: int, end_of: Callable[[int], int]) -> list[int]:
+    """Cuts 0..count into runs as long as `end_of(start)` allows, but of one item at least; gives their ends."""
+    ends: list[int] = []
+    start = 0
+    while start < count:
+        start = max(end_of(start), start + 1)
+        ends.append(start)
+    return ends
+
+
+def _smallest_capacity(
+    cut: Callable[[float], list[int]], runs: int, low: float, high: float, ends: list[int]
+) -> list[int]:
+    """The cut into at most `runs` runs whose dearest one is cheapest, found by bisection between two capacities."""
+    for _ in range(REFINEMENTS):
+        middle = (low + high) / 2
+        trial = cut(middle)
+        if len(trial) <= runs:
+            ends, high = trial, middle
+        else:
+            low = middle
+    return ends

@@ -1,0 +1,25 @@
+"""Decoding and scoring whole splits."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import torch
+
+from asr.data.loader import Batch
+from asr.data.utterance import Utterance
+from asr.decoding.decoder import Decoder
+from asr.features.front_end import FrontEnd
+from asr.model.acoustic import AcousticModel
+from asr.scoring.error_rates import UtteranceScore, score_utterance
+
+
+@torch.inference_mode()
+def decode_batches(
+    batches: Iterable[Batch], utterances: Sequence[Utterance], front: FrontEnd, model: AcousticModel, decoder: Decoder
+) -> Iterator[UtteranceScore]:
+    """Decodes and scores batches of utterances, one after the other, in the precision of the weights."""
+    weight = next(model.parameters())
+    for batch in batches:
+        features, lengths = front(batch.inputs.to(weight.device), batch.lengths.to(weight.device))
+        log_probs, lengths = model(features.to(weight.dtype), lengths)
+        for number, hypothesis in zip(batch.utterances, decoder(log_probs, lengths), strict=True):
+            yield score_utterance(utterances[int(number)], hypothesis)

@@ -1,0 +1,185 @@
+"""Extraction: the features of a split, computed in parallel into a store that is named after what determines them."""
+
+import fcntl
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from asr.data.audio import read_waveform
+from asr.data.store import FeatureStore, Part, plan_store
+from asr.data.utterance import Utterance
+from asr.errors import ConfigError, DataError, UserError
+from asr.features.augment import change_speed, perturbed_samples
+from asr.features.config import AugmentConfig, FeaturesConfig, FeatureSource
+from asr.features.extractor import FeatureExtractor, frame_count
+from asr.progress import Progress
+
+log = logging.getLogger(__name__)
+
+VERSION = 1
+"""Raised when the code computes other values from the same settings, so that older stores are not read."""
+
+
+def check_source(features: FeaturesConfig, augment: AugmentConfig) -> None:
+    """Finds augmentation that stored features cannot have.
+
+    Raises:
+        ConfigError: Noise or gain is on while features come from the store.
+    """
+    for name, probability in (("noise", augment.noise.probability), ("gain", augment.gain.probability)):
+        if features.source is FeatureSource.store and probability > 0:
+            raise ConfigError(
+                f"augment.{name}.probability={probability} changes the waveform, which stored features no longer hold: "
+                f"set features.source=online or augment.{name}.probability=0."
+            )
+
+
+def stored_factors(split: str, augment: AugmentConfig) -> list[float]:
+    """The speeds at which a split is stored: for train all that can be drawn, and always the natural one."""
+    return sorted({1.0, *augment.speed_factors}) if split == "train" else [1.0]
+
+
+def store_folder(
+    data: Path,
+    utterances: Sequence[Utterance],
+    config: FeaturesConfig,
+    sampling_rate: int,
+    speed_factors: Sequence[float],
+) -> Path:
+    """The folder of the store that holds these features: its name is a hash of everything that determines them.
+
+    Args:
+        data: The recipe's data folder.
+
+    Raises:
+        DataError: An audio file is missing.
+    """
+    settings = [VERSION, config.kind.value, config.window_ms, config.hop_ms, config.mels, config.coefficients]
+    key = hashlib.sha256(json.dumps([*settings, config.deltas, sampling_rate, *speed_factors]).encode())
+    files: dict[Path, tuple[str, int, int]] = {}
+    for utterance in utterances:
+        path = utterance.audio_filepath
+        if path not in files:
+            try:
+                status = path.stat()
+            except OSError:
+                raise DataError(
+                    f"Utterance {utterance.id}: the audio file {path} is missing; prepare the corpus again."
+                ) from None
+            files[path] = (os.path.relpath(path, data), status.st_size, status.st_mtime_ns)
+        key.update(json.dumps([utterance.id, utterance.offset, utterance.duration, *files[path]]).encode())
+    return data / "features" / key.hexdigest()[:16]
+
+
+def extract(
+    utterances: Sequence[Utterance],
+    config: FeaturesConfig,
+    sampling_rate: int,
+    speed_factors: Sequence[float],
+    folder: Path,
+    workers: int,
+) -> FeatureStore:
+    """Computes what a store does not hold yet.
+
+    Args:
+        speed_factors: The speeds at which each utterance is stored.
+        folder: Where the store lies, as `store_folder` names it.
+        workers: Processes that compute; 0 does it in this one.
+
+    Raises:
+        ConfigError: The features cannot be computed so.
+        DataError: Audio cannot be read, has another sampling rate or is too short, or the store cannot be written.
+    """
+    extractor = FeatureExtractor(config, sampling_rate)
+    frames = np.array(
+        [_frames(utterance, config, sampling_rate, speed_factors) for utterance in utterances], dtype=np.int64
+    )
+    with _alone(folder):
+        parts = plan_store(folder, [utterance.id for utterance in utterances], speed_factors, frames, extractor.dim)
+        missing = [part for part in parts if not part.complete]
+        loader = DataLoader(
+            _Parts(missing, utterances, extractor, speed_factors),
+            batch_size=None,
+            num_workers=min(workers, len(missing)),
+        )
+        done = len(utterances) - sum(part.last - part.first for part in missing)
+        with Progress("extracting features", len(utterances), "utterances", done) as progress:
+            for outcome in loader:
+                if isinstance(outcome, UserError):
+                    raise outcome
+                progress.advance(outcome)
+    return FeatureStore.open(folder)
+
+
+class _Parts(Dataset[int | UserError]):
+    """Writes a part where a dataset would read an item; a mistake of the user comes back whole, as a value."""
+
+    def __init__(
+        self,
+        parts: Sequence[Part],
+        utterances: Sequence[Utterance],
+        extractor: FeatureExtractor,
+        speed_factors: Sequence[float],
+    ) -> None:
+        self.parts, self.utterances, self.extractor, self.factors = parts, utterances, extractor, speed_factors
+
+    def __len__(self) -> int:
+        return len(self.parts)
+
+    def __getitem__(self, number: int) -> int | UserError:
+        part = self.parts[number]
+        try:
+            part.write(self._features(self.utterances[part.first : part.last]))
+        except UserError as error:
+            return error
+        return part.last - part.first
+
+    @torch.inference_mode()
+    def _features(self, utterances: Sequence[Utterance]) -> Iterator[Tensor]:
+        for utterance in utterances:
+            waveform = read_waveform(utterance)
+            for factor in self.factors:
+                copy = change_speed(waveform, factor)
+                features, _ = self.extractor(copy[None], torch.tensor([len(copy)]))
+                yield features[0]
+
+
+def _frames(
+    utterance: Utterance, config: FeaturesConfig, sampling_rate: int, speed_factors: Sequence[float]
+) -> list[int]:
+    if utterance.sampling_rate != sampling_rate:
+        raise DataError(
+            f"Utterance {utterance.id} has {utterance.sampling_rate} Hz, data.sampling_rate is {sampling_rate} Hz: "
+            "convert the corpus or set the rate that it has."
+        )
+    frames = [
+        frame_count(config, sampling_rate, perturbed_samples(utterance.samples, factor)) for factor in speed_factors
+    ]
+    if min(frames) == 0:
+        raise DataError(
+            f"Utterance {utterance.id} lasts {utterance.duration} s, at its fastest less than the window of "
+            f"features.window_ms={config.window_ms}: leave it out of the manifest."
+        )
+    return frames
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Lets one process at a time write a store; the next one waits and finds it done."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log.info("Another process is writing %s: waiting for it.", folder)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,57 @@
+"""A trained model is data: model.safetensors, config.yaml and tokenizer files in one folder. Loading never runs code."""
+
+import os
+from pathlib import Path
+
+from omegaconf import OmegaConf
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from asr.composition import load_config, plain
+from asr.config import Config
+from asr.errors import RunError
+from asr.features.extractor import FeatureExtractor
+from asr.model.acoustic import AcousticModel
+from asr.text.tokenizer import Tokenizer, load_tokenizer
+
+WEIGHTS = "model.safetensors"
+SETTINGS = "config.yaml"
+
+
+def build_model(config: Config, tokens: int) -> AcousticModel:
+    """The acoustic model of a configuration, with random weights.
+
+    Args:
+        tokens: Size of the tokenizer, the blank included.
+    """
+    dim = FeatureExtractor(config.features, config.data.sampling_rate).dim
+    return AcousticModel(config.model, dim, tokens, config.features.normalization)
+
+
+def save_model(folder: Path, model: AcousticModel, config: Config, tokenizer: Tokenizer) -> None:
+    """Writes a model folder, each file whole or not at all, the weights in float32."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer.save(folder)
+    settings = folder / f".{SETTINGS}.{os.getpid()}"
+    settings.write_text(OmegaConf.to_yaml(OmegaConf.create(plain(config))), encoding="utf-8")
+    settings.replace(folder / SETTINGS)
+    weights = folder / f".{WEIGHTS}.{os.getpid()}"
+    save_file({name: tensor.float().cpu().contiguous() for name, tensor in model.state_dict().items()}, weights)
+    weights.replace(folder / WEIGHTS)
+
+
+def load_model(folder: Path) -> tuple[AcousticModel, Config, Tokenizer]:
+    """Loads a model folder, ready for evaluation on the CPU.
+
+    Raises:
+        RunError: A file is missing or damaged, or the weights are not those of the configuration.
+    """
+    if not (folder / WEIGHTS).is_file():
+        raise RunError(f"No trained model at {folder}: it has no {WEIGHTS}.")
+    config, tokenizer = load_config(folder / SETTINGS), load_tokenizer(folder)
+    model = build_model(config, tokenizer.size)
+    try:
+        model.load_state_dict(load_file(folder / WEIGHTS))
+    except (SafetensorError, OSError, RuntimeError) as error:
+        raise RunError(f"The weights {folder / WEIGHTS} cannot be used: {str(error).splitlines()[0]}") from None
+    return model.eval().requires_grad_(requires_grad=False), config, tokenizer

@@ -1,0 +1,60 @@
+"""Convolutions that shorten the sequence of frames before the recurrent layers."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from asr.errors import ConfigError
+
+SUBSAMPLINGS = (2, 4)
+
+
+def output_length(frames: int, subsampling: int) -> int:
+    """Frames that come out for frames that go in."""
+    return -(-frames // subsampling)
+
+
+class ConvolutionalSubsampling(nn.Module):
+    """Two 3 x 3 convolutions over time and features, 4x shorter in features and 2x or 4x shorter in time.
+
+    Frames past an utterance's end are zeroed before each convolution, as if the utterance stood alone, so that no
+    output depends on the padding.
+
+    Args:
+        dim: Features in a frame.
+        channels: Channels of both convolutions.
+        output_dim: Features that come out.
+        subsampling: 2 or 4.
+    """
+
+    def __init__(self, dim: int, channels: int, output_dim: int, subsampling: int) -> None:
+        super().__init__()
+        if subsampling not in SUBSAMPLINGS:
+            raise ConfigError(f"model.subsampling is {subsampling}; it can be 2 or 4.")
+        self.subsampling = subsampling
+        self.first = nn.Conv2d(1, channels, kernel_size=3, stride=2, padding=1)
+        self.second = nn.Conv2d(channels, channels, kernel_size=3, stride=(subsampling // 2, 2), padding=1)
+        self.projection = nn.Linear(channels * output_length(dim, 4), output_dim)
+
+    def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Shortens a padded batch.
+
+        Args:
+            features: (batch, frames, dim).
+            lengths: Frames of each utterance, int64 (batch,).
+
+        Returns:
+            (output frames, batch, output_dim) and the output frames of each utterance.
+        """
+        hidden = mask_frames(features.unsqueeze(1), lengths)
+        for convolution in (self.first, self.second):
+            lengths = (lengths - 1) // convolution.stride[0] + 1
+            hidden = mask_frames(functional.relu(convolution(hidden)), lengths)
+        # (batch, channels, frames, features) -> (frames, batch, channels * features)
+        return self.projection(hidden.permute(2, 0, 1, 3).flatten(2)), lengths
+
+
+def mask_frames(hidden: Tensor, lengths: Tensor) -> Tensor:
+    """Zeroes (batch, channels, frames, features) past each utterance's end."""
+    inside = torch.arange(hidden.shape[2], device=hidden.device) < lengths.to(hidden.device).unsqueeze(1)
+    return hidden * inside[:, None, :, None]

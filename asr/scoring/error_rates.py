@@ -1,0 +1,95 @@
+"""Word and character error rates, counted by jiwer."""
+
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass, fields
+
+import jiwer
+
+from asr.data.utterance import Utterance
+from asr.errors import DataError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorCounts:
+    """What an error rate is made of."""
+
+    words: int
+    """Words of the reference."""
+    characters: int
+    """Characters of the reference, its spaces counted."""
+    substitutions: int
+    deletions: int
+    insertions: int
+    character_errors: int
+
+    @property
+    def errors(self) -> int:
+        """Substituted, deleted and inserted words."""
+        return self.substitutions + self.deletions + self.insertions
+
+    @property
+    def wer(self) -> float:
+        """Word error rate, a fraction; above 1 where many words are inserted."""
+        return self.errors / self.words
+
+    @property
+    def cer(self) -> float:
+        """Character error rate, a fraction; spaces count."""
+        return self.character_errors / self.characters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UtteranceScore(ErrorCounts):
+    """The hypothesis of one utterance against its reference."""
+
+    id: str
+    speaker: str
+    """Empty where it is not known."""
+    duration: float
+    """Length in seconds."""
+    reference: str
+    hypothesis: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score(ErrorCounts):
+    """The counts of many utterances together, so that rates are micro-averaged. Those of several shards add up."""
+
+    utterances: int
+
+    def __add__(self, other: "Score") -> "Score":
+        names = [field.name for field in fields(self)]
+        sums = map(sum, zip(astuple(self), astuple(other), strict=True))
+        return Score(**dict(zip(names, sums, strict=True)))
+
+
+def score_utterance(utterance: Utterance, hypothesis: str) -> UtteranceScore:
+    """Counts the errors of a hypothesis, which may be empty.
+
+    Raises:
+        DataError: The transcript has no word, so that there is no rate.
+    """
+    if not utterance.text.strip():
+        raise DataError(f"The transcript of {utterance.id!r} is empty: transcribe the utterance or leave it out.")
+    words = jiwer.process_words(utterance.text, hypothesis)
+    characters = jiwer.process_characters(utterance.text, hypothesis)
+    return UtteranceScore(
+        id=utterance.id,
+        speaker=utterance.speaker,
+        duration=utterance.duration,
+        reference=utterance.text,
+        hypothesis=hypothesis,
+        words=len(words.references[0]),
+        characters=len(characters.references[0]),
+        substitutions=words.substitutions,
+        deletions=words.deletions,
+        insertions=words.insertions,
+        character_errors=characters.substitutions + characters.deletions + characters.insertions,
+    )
+
+
+def total(scores: Iterable[UtteranceScore]) -> Score:
+    """Adds up the counts of utterances; those of none at all are zero."""
+    scores = list(scores)
+    counts = {field.name: sum(getattr(score, field.name) for score in scores) for field in fields(ErrorCounts)}
+    return Score(utterances=len(scores), **counts)

@@ -1,0 +1,57 @@
+"""Where a number comes from: the command, the commit, the hardware."""
+
+import os
+import platform
+import re
+import shlex
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import torch
+
+CHECKOUT = Path(__file__).parents[2]
+GIT_SECONDS = 10
+
+# `some.api_key=value`: no key of the configuration is a secret, but a misplaced one must not reach a file.
+_SECRET = re.compile(r"([^=]*(?:key|token|secret|password))=.*", re.IGNORECASE | re.DOTALL)
+
+
+def command() -> str:
+    """The command line as a shell takes it, whichever way the program was started; values of secrets are left out."""
+    return shlex.join(["asr", *(_SECRET.sub(r"\1=***", argument) for argument in sys.argv[1:])])
+
+
+def commit() -> str | None:
+    """The commit of the checkout, with +dirty behind where tracked files were changed; None outside a checkout."""
+    if not (CHECKOUT / ".git").exists():  # a wheel, maybe within somebody else's checkout
+        return None
+    describe = ["describe", "--always", "--exclude=*", "--abbrev=40", "--dirty=+dirty"]
+    try:
+        answer = subprocess.run(
+            ["git", "--no-optional-locks", "-C", CHECKOUT, *describe],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=GIT_SECONDS,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return answer.stdout.strip() or None
+
+
+def hardware() -> str:
+    """Processor, cores that this process may use, and GPUs: "AMD EPYC 9R14, 2 cores, 4 x NVIDIA H100 80GB HBM3"."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    gpus = Counter(torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count()))
+    parts = [_processor(), f"{cores} core{'s' if cores > 1 else ''}"]
+    return ", ".join([*parts, *(f"{count} x {name}" for name, count in gpus.items())])
+
+
+def _processor() -> str:
+    try:
+        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    except OSError:
+        found = None
+    return found[1].strip() if found else platform.processor() or platform.machine()

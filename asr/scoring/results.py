@@ -1,0 +1,110 @@
+"""The results of an evaluation as files: results.json, hypotheses.jsonl and errors.txt, in a folder of the run."""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from asr.errors import RunError
+from asr.scoring.alignment import aligned_errors
+from asr.scoring.error_rates import UtteranceScore
+
+
+@dataclass(frozen=True)
+class Results:
+    """A number with its origin. Rates are fractions."""
+
+    recipe: str
+    run: str
+    """Name of the run's folder."""
+    split: str
+    decoder: str
+    utterances: int
+    words: int
+    wer: float
+    wer_low: float
+    """Lower end of the 95 % interval of the WER."""
+    wer_high: float
+    """Upper end of the 95 % interval of the WER."""
+    cer: float
+    substitutions: int
+    deletions: int
+    insertions: int
+    seed: int
+    parameters: int
+    """Trainable numbers of the model."""
+    train_seconds: float
+    """Time spent on training, over all restarts (s)."""
+    audio_seconds: float
+    """Length of the evaluated audio (s)."""
+    real_time_factor: float
+    """Time spent on the evaluation for each second of audio."""
+    hardware: str
+    torch: str
+    """Version of PyTorch."""
+    command: str
+    commit: str | None
+    """Null where the package is not run from its git checkout."""
+    config_hash: str
+
+
+def evaluation_folder(run: Path, split: str, decoder: str) -> Path:
+    """Where a run keeps the results of a split with a decoder."""
+    return run / "evaluation" / split / decoder
+
+
+def write_results(run: Path, results: Results, scores: Sequence[UtteranceScore]) -> Path:
+    """Writes the three files of an evaluation, each whole or not at all, results.json last.
+
+    Args:
+        run: The run's folder.
+        results: The numbers.
+        scores: Every utterance, in the order that hypotheses.jsonl shall have.
+
+    Returns:
+        The folder of the files, as of `evaluation_folder`.
+    """
+    folder = evaluation_folder(run, results.split, results.decoder)
+    folder.mkdir(parents=True, exist_ok=True)
+    contents = {
+        "hypotheses.jsonl": "".join(json.dumps(_row(score), ensure_ascii=False) + "\n" for score in scores),
+        "errors.txt": aligned_errors(scores),
+        "results.json": json.dumps(asdict(results), indent=2, ensure_ascii=False) + "\n",
+    }
+    beside = {name: folder / f".{name}.{os.getpid()}" for name in contents}
+    for name, content in contents.items():
+        beside[name].write_text(content, encoding="utf-8")
+    for name, temporary in beside.items():
+        temporary.replace(folder / name)
+    return folder
+
+
+def read_results(folder: Path) -> Results:
+    """Reads the results.json of a folder; keys that are not of `Results` are passed over.
+
+    Raises:
+        RunError: There is none, or it is damaged.
+    """
+    path = folder / "results.json"
+    try:
+        read = json.loads(path.read_text(encoding="utf-8"))
+        return Results(**{field.name: read[field.name] for field in fields(Results)})
+    except OSError as error:
+        raise RunError(f"No results at {path} ({error.strerror}): run `asr evaluate` first.") from None
+    except KeyError as error:
+        raise RunError(f"{path} lacks the key {error.args[0]!r}: run `asr evaluate` again.") from None
+    except (ValueError, TypeError) as error:
+        raise RunError(f"{path} is no results file ({error}): run `asr evaluate` again.") from None
+
+
+def _row(score: UtteranceScore) -> dict[str, str | float]:
+    return {
+        "id": score.id,
+        "speaker": score.speaker,
+        "duration": score.duration,
+        "reference": score.reference,
+        "hypothesis": score.hypothesis,
+        "wer": score.wer,
+        "cer": score.cer,
+    }

@@ -1,0 +1,80 @@
+"""Metrics of a run as JSON lines in its folder: the record from which everything else can be made again."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from asr.errors import RunError
+
+Row = dict[str, Any]
+
+
+def read_metrics(folder: Path) -> list[Row]:
+    """The rows of a run folder's metrics.jsonl, none where there is no such file.
+
+    A last line without its end (the process was killed while writing it) isn't a row yet and is left out.
+
+    Raises:
+        RunError: A line is not a JSON object.
+    """
+    path = metrics_path(folder)
+    if not path.exists():
+        return []
+    *lines, _ = path.read_bytes().split(b"\n")
+    return [_parse(path, number, line) for number, line in enumerate(lines, start=1)]
+
+
+def metrics_path(folder: Path) -> Path:
+    """Where the metrics of a run lie."""
+    return folder / "metrics.jsonl"
+
+
+class MetricsFile:
+    """metrics.jsonl, open for appending after it was cut back to where training takes up again.
+
+    Args:
+        folder: The run folder.
+        step: Rows of later steps are dropped; 0 drops all, as training then begins anew.
+
+    Raises:
+        RunError: The file can't be read back.
+    """
+
+    def __init__(self, folder: Path, step: int) -> None:
+        path = metrics_path(folder)
+        self.rows = [row for row in read_metrics(folder) if 0 < row["step"] <= step]
+        folder.mkdir(parents=True, exist_ok=True)
+        replace_text(path, "".join(map(_line, self.rows)))
+        self._file = path.open("a", encoding="utf-8")
+
+    def append(self, row: Row) -> None:
+        """Writes a row, which survives the death of the process."""
+        self._file.write(_line(row))
+        self._file.flush()
+        self.rows.append(row)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Writes a file beside and renames it, so that it is never seen half written."""
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def _line(row: Row) -> str:
+    return json.dumps(row) + "\n"
+
+
+def _parse(path: Path, number: int, line: bytes) -> Row:
+    try:
+        row = json.loads(line)
+    except ValueError:
+        row = None
+    if not isinstance(row, dict) or "step" not in row:
+        raise RunError(
+            f"Line {number} of {path} is not a row of metrics: mend it, or start over with training.restart=true."
+        )
+    return row

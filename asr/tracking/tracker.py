@@ -1,0 +1,147 @@
+"""What a training reports goes to metrics.jsonl in its folder, always, and to Weights & Biases on top."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from asr.tracking.config import TrackerConfig
+from asr.tracking.metrics import MetricsFile, metrics_path, replace_text
+from asr.tracking.wandb_run import WandbRun
+from asr.tracking.worst import WorstUtterance
+
+
+class Tracker:
+    """Keeps what a run reports, across restarts each row once. Rank 0 has one, the others a `NullTracker`.
+
+    The rows of a step must be logged before the checkpoint of that step is written: those of later steps are dropped
+    when training takes up again, and it logs them anew.
+
+    Args:
+        folder: The run folder.
+        config: The settings of the tracker.
+        name: Name of the run.
+        recipe: Name of the recipe.
+        settings: The resolved configuration, as plain data.
+        job_type: What the run does, as `train`.
+        step: The step that training takes up again from, 0 for a new run.
+        group: Group of the run in Weights & Biases, instead of `tracker.group`.
+
+    Raises:
+        RunError: metrics.jsonl holds something else.
+        ConfigError: WANDB_MODE is not one of the tracker's modes.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        config: TrackerConfig,
+        *,
+        name: str,
+        recipe: str,
+        settings: dict[str, Any],
+        job_type: str,
+        step: int,
+        group: str | None = None,
+    ) -> None:
+        self._folder = folder
+        self._config = config
+        self._metrics = MetricsFile(folder, step)
+        self._summary = _read_summary(folder) if step else {}
+        self._wandb = WandbRun(
+            folder,
+            config,
+            name=name,
+            recipe=recipe,
+            settings=settings,
+            job_type=job_type,
+            group=group,
+        )
+        self._wandb.replay(self._metrics.rows, self._summary)
+
+    @staticmethod
+    def silent() -> "Tracker":
+        """A tracker that keeps nothing, for every rank but 0."""
+        return NullTracker()
+
+    def log(self, step: int, epoch: float, seconds: float, metrics: Mapping[str, float]) -> None:
+        """Adds a row.
+
+        Args:
+            step: Optimizer steps done.
+            epoch: Epochs done, with fraction.
+            seconds: Time in training so far.
+            metrics: By name, `group/name`.
+        """
+        row = {"step": step, "epoch": epoch, "seconds": seconds, **metrics}
+        self._metrics.append(row)
+        self._wandb.log(len(self._metrics.rows) - 1, row)
+
+    def summary(self, values: Mapping[str, float | str]) -> None:
+        """Sets figures of the run as a whole, as the WER on test. They are kept in summary.json too."""
+        self._summary |= values
+        replace_text(_summary_path(self._folder), json.dumps(self._summary, indent=1) + "\n")
+        self._wandb.summary(values)
+
+    def worst_utterances(self, rows: Sequence[WorstUtterance]) -> None:
+        """Shows the worst utterances as a table with audio, in place of an earlier one."""
+        if rows:
+            self._wandb.worst_utterances(rows)
+
+    def model(self, folder: Path) -> None:
+        """Keeps a model folder as an artifact, where `tracker.upload_model` says so."""
+        if self._config.upload_model:
+            self._wandb.model(folder)
+
+    def where(self) -> str:
+        """One sentence on how to see the run."""
+        return self._wandb.where() or f"The metrics are in {metrics_path(self._folder)}."
+
+    def finish(self, exit_code: int = 0) -> None:
+        """Ends the run; another code than 0 marks it as failed."""
+        self._wandb.finish(exit_code)
+        self._metrics.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.finish(exit_code=0 if error is None else 1)
+
+
+class NullTracker(Tracker):
+    """Keeps nothing."""
+
+    def __init__(self) -> None:
+        pass
+
+    def log(self, step: int, epoch: float, seconds: float, metrics: Mapping[str, float]) -> None:
+        pass
+
+    def summary(self, values: Mapping[str, float | str]) -> None:
+        pass
+
+    def worst_utterances(self, rows: Sequence[WorstUtterance]) -> None:
+        pass
+
+    def model(self, folder: Path) -> None:
+        pass
+
+    def where(self) -> str:
+        return ""
+
+    def finish(self, exit_code: int = 0) -> None:
+        pass
+
+
+def _summary_path(folder: Path) -> Path:
+    return folder / "summary.json"
+
+
+def _read_summary(folder: Path) -> dict[str, float | str]:
+    path = _summary_path(folder)
+    summary: dict[str, float | str] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return summary

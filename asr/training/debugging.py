@@ -1,0 +1,69 @@
+"""Debugging: what `debug=one_batch|overfit|profile` changes in a training."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from asr.config import Config
+from asr.data.utterance import Utterance
+from asr.training.config import DebugMode
+
+log = logging.getLogger(__name__)
+
+STEPS_IN_EPOCH = {DebugMode.off: None, DebugMode.one_batch: 1, DebugMode.overfit: None, DebugMode.profile: 20}
+
+
+def simplify(config: Config) -> Config:
+    """The configuration that a mode trains with: one epoch, or no augmentation and nothing that regularizes."""
+    match config.debug.mode:
+        case DebugMode.one_batch | DebugMode.profile:
+            return replace(config, training=replace(config.training, epochs=1))
+        case DebugMode.overfit:
+            augment = replace(
+                config.augment,
+                speed_factors=[1.0],
+                spec_augment=replace(config.augment.spec_augment, frequency_masks=0, time_masks=0),
+                noise=replace(config.augment.noise, probability=0.0),
+                gain=replace(config.augment.gain, probability=0.0),
+            )
+            return replace(config, augment=augment, model=replace(config.model, dropout=0.0))
+        case _:
+            return config
+
+
+def choose_utterances(
+    config: Config, train: Sequence[Utterance], dev: Sequence[Utterance]
+) -> tuple[Sequence[Utterance], Sequence[Utterance]]:
+    """The training and dev utterances of a mode; overfit learns as much as fits one step, and is tried on the same."""
+    if config.debug.mode is not DebugMode.overfit:
+        return train, dev
+    seconds = 0.0
+    chosen: list[Utterance] = []
+    for utterance in train:
+        seconds += utterance.duration
+        if chosen and seconds > config.batching.global_seconds:
+            break
+        chosen.append(utterance)
+    return chosen, chosen
+
+
+@contextmanager
+def profiled(config: Config, folder: Path) -> Iterator[None]:
+    """Profiles what runs inside under `debug=profile`: a table in the log, and a trace to open in a browser."""
+    if config.debug.mode is not DebugMode.profile:
+        yield
+        return
+    activities = [torch.profiler.ProfilerActivity.CPU]
+    if torch.cuda.is_available():
+        activities.append(torch.profiler.ProfilerActivity.CUDA)
+    with torch.profiler.profile(activities=activities) as profile:
+        yield
+    trace = folder / "profile.json"
+    profile.export_chrome_trace(str(trace))
+    order = "self_cuda_time_total" if torch.cuda.is_available() else "self_cpu_time_total"
+    log.info("%s", profile.key_averages().table(sort_by=order, row_limit=20, max_name_column_width=50))
+    log.info("The trace is at %s: open it at https://ui.perfetto.dev.", trace)

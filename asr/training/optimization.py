@@ -1,0 +1,69 @@
+"""The optimizer, the learning rate as a function of progress, and averaged weights."""
+
+import copy
+import math
+from typing import Generic, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.optim import AdamW
+
+from asr.training.config import OptimizerConfig, ScheduleConfig, ScheduleKind
+
+
+def build_optimizer(model: nn.Module, config: OptimizerConfig) -> AdamW:
+    """AdamW that decays matrices only."""
+    matrices = [parameter for parameter in model.parameters() if parameter.ndim >= 2]
+    vectors = [parameter for parameter in model.parameters() if parameter.ndim < 2]
+    return AdamW(
+        [{"params": matrices, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}],
+        lr=config.learning_rate,
+        betas=(config.beta1, config.beta2),
+        fused=True,
+    )
+
+
+def learning_rate(peak: float, config: ScheduleConfig, progress: float) -> float:
+    """The learning rate after a share of the training.
+
+    A function of progress rather than of steps: the number of steps in an epoch may change with the drawn speeds.
+
+    Args:
+        peak: The highest rate.
+        progress: What has been trained of all that is planned, from 0 to 1.
+    """
+    start, end = peak * config.start_ratio, peak * config.end_ratio
+    if progress < config.warmup:
+        along = progress / config.warmup
+        return start + (peak - start) * (_cosine(along) if config.kind is ScheduleKind.one_cycle else along)
+    along = (progress - config.warmup) / (1 - config.warmup)
+    return peak + (end - peak) * _cosine(along)
+
+
+def _cosine(along: float) -> float:
+    """From 0 to 1 along half a cosine."""
+    return (1 - math.cos(math.pi * min(along, 1.0))) / 2
+
+
+Model = TypeVar("Model", bound=nn.Module)
+
+
+class AveragedModel(Generic[Model]):
+    """An exponential moving average of a model's weights, used for evaluation (Polyak & Juditsky, 1992).
+
+    Args:
+        model: What is averaged.
+        decay: Memory per step, approached in the first steps so that the random start is forgotten; 0 copies the weights.
+    """
+
+    def __init__(self, model: Model, decay: float) -> None:
+        self.module = copy.deepcopy(model).eval().requires_grad_(False)
+        self.decay = decay
+        self._averages: list[Tensor] = list(self.module.parameters())
+        self._weights = [parameter.detach() for parameter in model.parameters()]
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Takes the weights after a step (counted from 1) into the average."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        torch._foreach_lerp_(self._averages, self._weights, 1 - decay)

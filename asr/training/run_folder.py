@@ -1,0 +1,139 @@
+"""The folder of a run: found again by the same command, held by one process at a time."""
+
+import fcntl
+import hashlib
+import json
+import logging
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from asr.composition import plain
+from asr.config import Config
+from asr.data.manifest import manifest_checksum
+from asr.errors import RunError
+from asr.recipe import Recipe
+from asr.training.config import Precision
+
+log = logging.getLogger(__name__)
+
+NOT_IN_HASH = ("name", "paths", "tracker", "hardware", "cluster", "decoder", "lm")
+SETTINGS = "config.yaml"
+LOCK = ".lock"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """`paths.runs/RECIPE/NAME-HASH`."""
+
+    path: Path
+    config_hash: str
+
+    @property
+    def checkpoints(self) -> Path:
+        """The checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def has_checkpoint(self) -> bool:
+        """Whether a training was begun and saved."""
+        return any(self.checkpoints.glob("step-*.pt"))
+
+    @property
+    def model(self) -> Path:
+        """The best model."""
+        return self.path / "model"
+
+    @contextmanager
+    def held(self, config: Config) -> Iterator[None]:
+        """Holds the folder for this process, with its settings in config.yaml and what is logged in train.log.
+
+        Raises:
+            RunError: Another process holds it, or it cannot be written.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = (self.path / LOCK).open("w")
+        except OSError as error:
+            raise RunError(
+                f"The run folder {self.path} cannot be written ({error.strerror}); set paths.runs."
+            ) from None
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise RunError(f"Another process is at work in {self.path}; wait for it, or change the name.") from None
+            if config.training.restart:
+                self._clear()
+            if not (self.path / SETTINGS).exists():
+                self._say_what_differs(config)
+            (self.path / SETTINGS).write_text(OmegaConf.to_yaml(OmegaConf.create(plain(config))), encoding="utf-8")
+            handler = logging.FileHandler(self.path / "train.log", encoding="utf-8")
+            handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+            logging.getLogger("asr").addHandler(handler)
+            try:
+                yield
+            finally:
+                logging.getLogger("asr").removeHandler(handler)
+                handler.close()
+
+    def _clear(self) -> None:
+        for path in self.path.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            elif path.name != LOCK:
+                path.unlink()
+
+    def _say_what_differs(self, config: Config) -> None:
+        nearest = nearest_run(self, config)
+        if nearest is None:
+            return
+        path, keys = nearest
+        differences = ", ".join(f"{key}={here!r} (there {there!r})" for key, (there, here) in keys.items())
+        log.info("A new run. The nearest, %s, differs in %s.", path.name, differences or "its data or its precision")
+
+
+def find_run_folder(recipe: Recipe, config: Config, precision: Precision) -> RunFolder:
+    """The folder of the run that a configuration describes.
+
+    Its hash is of all that determines the trained weights: the settings, the resolved precision and the checksums of the
+    train and dev manifests.
+    """
+    identity = _identity(plain(config)) | {
+        "precision": precision.name,
+        "manifests": {split: manifest_checksum(recipe.manifest(config, split)) for split in ("train", "dev")},
+    }
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:8]
+    return RunFolder(Path(config.paths.runs).absolute() / recipe.name / f"{config.name}-{digest}", digest)
+
+
+def nearest_run(folder: RunFolder, config: Config) -> tuple[Path, dict[str, tuple[Any, Any]]] | None:
+    """The run beside this one whose settings differ in the fewest keys, and each key's value there and here."""
+    here = _flat(_identity(plain(config)))
+    nearest: tuple[Path, dict[str, tuple[Any, Any]]] | None = None
+    for settings in sorted(folder.path.parent.glob(f"*/{SETTINGS}")):
+        if settings.parent == folder.path:
+            continue
+        there = _flat(_identity(OmegaConf.to_container(OmegaConf.load(settings))))
+        keys = [key for key in here | there if here.get(key) != there.get(key)]
+        if nearest is None or len(keys) < len(nearest[1]):
+            nearest = settings.parent, {key: (there.get(key), here.get(key)) for key in keys}
+    return nearest
+
+
+def _identity(settings: Any) -> dict[str, Any]:
+    kept = {key: value for key, value in settings.items() if key not in NOT_IN_HASH}
+    kept["training"] = {key: value for key, value in kept["training"].items() if key != "restart"}
+    return kept
+
+
+def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat

@@ -1,0 +1,299 @@
+"""The training loop."""
+
+import logging
+import math
+import time
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, field
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.nn.parallel import DistributedDataParallel
+from torch.nn.utils import clip_grad_norm_
+
+from asr.config import Config
+from asr.data.draws import mix
+from asr.data.loader import Batch, evaluation_shares, load
+from asr.decoding.decoder import build_decoder
+from asr.decoding.evaluation import decode_batches
+from asr.errors import Interrupted, RunError
+from asr.features.augment import spec_augment
+from asr.features.extractor import FeatureExtractor
+from asr.features.front_end import FrontEnd
+from asr.features.inputs import Inputs
+from asr.model.acoustic import AcousticModel
+from asr.model.folder import save_model
+from asr.progress import Progress
+from asr.scoring.error_rates import UtteranceScore, total
+from asr.text.tokenizer import BLANK, Tokenizer
+from asr.tracking.tracker import Tracker
+from asr.training.checkpoint import newest_checkpoint, save_checkpoint
+from asr.training.debugging import STEPS_IN_EPOCH
+from asr.training.distributed import Ranks
+from asr.training.hardware import Hardware
+from asr.training.interruption import watch_signals
+from asr.training.optimization import AveragedModel, build_optimizer, learning_rate
+from asr.training.run_folder import RunFolder
+from asr.training.steps import Step, Steps, shares_of
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Progression:
+    """How far a training is: all that a checkpoint holds beside tensors."""
+
+    step: int = 0
+    """Optimizer steps taken."""
+    epoch: int = 0
+    """The epoch of the next step."""
+    position: int = 0
+    """Number of the next step in its epoch."""
+    seconds: float = 0.0
+    """Time spent on training, over all restarts (s)."""
+    skipped_steps: int = 0
+    """Steps whose loss or gradient was not finite."""
+    best_wer: float = float("inf")
+    """Best WER on the dev split."""
+    best_epoch: int = 0
+    """After how many epochs it was reached."""
+    finished: bool = False
+
+
+@dataclass
+class Clock:
+    """Where the time since the last line of metrics went, and what it was spent on."""
+
+    waited: float = 0.0
+    """Time spent on waiting for data (s)."""
+    audio: float = 0.0
+    """Audio fed over all ranks, after speed perturbation (s)."""
+    steps: int = 0
+    started: float = field(default_factory=time.perf_counter)
+
+    def count(self, step: Step) -> None:
+        """Counts a step as done."""
+        self.audio += step.seconds
+        self.steps += 1
+
+    def metrics(self) -> dict[str, float]:
+        """What W&B and metrics.jsonl are told of the time."""
+        elapsed = time.perf_counter() - self.started
+        return {
+            "time/step_seconds": elapsed / self.steps,
+            "time/data_wait_share": self.waited / elapsed,
+            "time/audio_hours_per_hour": self.audio / elapsed,
+        }
+
+
+class Trainer:
+    """Trains one model on one rank, together with the trainers of the other ranks.
+
+    Args:
+        train: Training utterances and how to read them.
+        dev: Dev utterances and how to read them.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        train: Inputs,
+        dev: Inputs,
+        tokenizer: Tokenizer,
+        model: AcousticModel,
+        hardware: Hardware,
+        ranks: Ranks,
+        folder: RunFolder,
+    ) -> None:
+        self.config, self.train, self.dev, self.tokenizer = config, train, dev, tokenizer
+        self.hardware, self.ranks, self.folder = hardware, ranks, folder
+        self.model = model.to(hardware.device, hardware.dtype)
+        self.averaged = AveragedModel(self.model, config.training.ema_decay)
+        self.parallel = _distribute(self.model, hardware.device) if ranks.size > 1 else self.model
+        self.optimizer = build_optimizer(self.model, config.optimizer)
+        self.front = FrontEnd(FeatureExtractor(config.features, config.data.sampling_rate), self.model.normalizer)
+        self.front.to(hardware.device)
+        self.labels = [tokenizer.encode(utterance.text) for utterance in train.utterances]
+        limit = STEPS_IN_EPOCH[config.debug.mode]
+        self.steps = Steps(train, self.labels, config.batching, config.seed, ranks.rank, ranks.size, limit)
+        self.done = Progression()
+
+    def restore(self) -> None:
+        """Takes up the newest checkpoint of the run folder, if there is one."""
+        state = self.ranks.from_first(newest_checkpoint(self.folder.checkpoints) if self.ranks.first else None)
+        if state is None:
+            return
+        self.model.load_state_dict(state["model"])
+        self.averaged.module.load_state_dict(state["averaged"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.done = Progression(**state["progression"])
+        if state["ranks"] != self.ranks.size:
+            log.warning("The run began on %d ranks and goes on with %d: same batches.", state["ranks"], self.ranks.size)
+
+    def fit(self, tracker: Tracker) -> float:
+        """Trains from where the run stands to the end of its last epoch.
+
+        Returns:
+            The best WER on the dev split.
+
+        Raises:
+            Interrupted: A signal asked the training to end; its state is saved.
+            RunError: Too many steps were not finite, or a checkpoint cannot be written.
+            DataError: An utterance cannot be read.
+        """
+        config, done = self.config, self.done
+        start = (done.epoch, done.position, config.training.epochs)
+        batches = load(shares_of(self.steps.start(*start)), self.train, self.labels, config.hardware.workers)
+        seconds_before, began = done.seconds, time.monotonic()
+        saved, clock = began, Clock()
+        with watch_signals() as interruption, self._progress() as progress:
+            for step in self.steps.start(*start):
+                rate = self._set_learning_rate(step)
+                loss = self._accumulate(step, batches, clock)
+                norm = clip_grad_norm_(self.model.parameters(), config.training.clip_norm)
+                due = (time.monotonic() - saved) / 60 > config.training.checkpoint_minutes
+                loss, due, signal = self._agree(loss, due, interruption.signal)
+                if math.isfinite(loss) and torch.isfinite(norm):
+                    self.optimizer.step()
+                else:
+                    self._skip(step)
+                self.optimizer.zero_grad()
+                done.step += 1
+                self.averaged.update(done.step)
+                done.epoch, done.position = (step.epoch + 1, 0) if step.ends_epoch else (step.epoch, step.position + 1)
+                done.seconds = seconds_before + time.monotonic() - began
+                clock.count(step)
+                if done.step % config.training.log_every_steps == 0 or step.ends_epoch:
+                    metrics = {"train/loss": loss, "train/learning_rate": rate, "train/gradient_norm": float(norm)}
+                    self._log(tracker, step, metrics | {"data/padding_share": step.padding} | clock.metrics())
+                    clock = Clock()
+                progress.advance(note=f"loss {loss:.3f}, dev WER {100 * done.best_wer:.1f} %, {rate:.1e}")
+                if step.ends_epoch:
+                    self._validate(tracker, step, progress)
+                    done.seconds = seconds_before + time.monotonic() - began
+                    clock = Clock()
+                if step.ends_epoch or due or signal:
+                    self._save()
+                    saved = time.monotonic()
+                if signal and not done.finished:
+                    raise Interrupted(f"Saved at step {done.step}; the same command goes on from there.", signal)
+                if done.finished:
+                    break
+        return done.best_wer
+
+    def _accumulate(self, step: Step, batches: Iterator[Batch], clock: Clock) -> float:
+        """Adds up the gradient of this rank's shares; the last one's backward pass adds it over the ranks.
+
+        Returns:
+            This rank's part of the loss.
+        """
+        loss = 0.0
+        for number in range(len(step.shares)):
+            asked = time.perf_counter()
+            batch = next(batches)
+            clock.waited += time.perf_counter() - asked
+            torch.manual_seed(mix("dropout", self.config.seed, self.done.step, self.ranks.rank, number))
+            last = number + 1 == len(step.shares)
+            with nullcontext() if last or isinstance(self.parallel, AcousticModel) else self.parallel.no_sync():
+                share_loss = self._loss(batch.to(self.hardware.device)) / step.labels
+                # DistributedDataParallel divides the sum over the ranks by their number.
+                torch.autograd.backward(share_loss * self.ranks.size)
+            loss += float(share_loss)
+        return loss
+
+    def _loss(self, batch: Batch) -> Tensor:
+        """The CTC loss of a share, summed over its utterances."""
+        config, device = self.config, self.hardware.device
+        if len(batch.utterances) == 0:
+            # Every rank must take part in the exchange of gradients: with one of zeros.
+            nothing = torch.zeros(1, 8, self.front.extractor.dim, device=device, dtype=self.hardware.dtype)
+            log_probs, _ = self.parallel(nothing, torch.tensor([8], device=device))
+            return torch.zeros_like(log_probs).mul(log_probs).sum()
+        with torch.no_grad():
+            features, lengths = self.front(batch.inputs, batch.lengths)
+            keys, masks = self.train.keys[batch.utterances], config.augment.spec_augment
+            features = spec_augment(features, lengths, keys, masks, config.features.hop_ms, config.seed, batch.epoch)
+        with self.hardware.autocast():
+            log_probs, lengths = self.parallel(features.to(self.hardware.dtype), lengths)
+        if config.training.deterministic:
+            log_probs, lengths = log_probs.cpu(), lengths.cpu()  # CUDA's CTC adds in any order
+        labels, label_lengths = (item.to(log_probs.device) for item in (batch.labels, batch.label_lengths))
+        return functional.ctc_loss(log_probs, labels, lengths, label_lengths, blank=BLANK, reduction="sum")
+
+    def _agree(self, loss: float, due: bool, signal: int) -> tuple[float, bool, int]:
+        """The loss summed over the ranks, and what any of them was told to do."""
+        told = self.ranks.sum(torch.tensor([loss, due, signal], dtype=torch.float64, device=self.hardware.device))
+        total_loss, any_due, any_signal = told.tolist()
+        return total_loss, any_due > 0, signal or int(any_signal)
+
+    def _set_learning_rate(self, step: Step) -> float:
+        progress = (step.epoch + step.position / step.epoch_steps) / self.config.training.epochs
+        rate = learning_rate(self.config.optimizer.learning_rate, self.config.schedule, progress)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        return rate
+
+    def _skip(self, step: Step) -> None:
+        """Passes over a step whose loss or gradient is not finite, on all ranks alike."""
+        self.done.skipped_steps += 1
+        ids = ", ".join(self.train.utterances[number].id for number in step.utterances)
+        log.warning("Step %d is skipped: its loss or gradient is not finite. Utterances: %s", self.done.step, ids)
+        if self.done.skipped_steps > self.config.training.max_skipped_steps:
+            raise RunError(
+                f"{self.done.skipped_steps} steps were not finite, more than training.max_skipped_steps: "
+                "lower optimizer.learning_rate, or look at the utterances named in train.log."
+            )
+
+    def _validate(self, tracker: Tracker, step: Step, progress: Progress) -> None:
+        """Decodes the dev split with the averaged weights and keeps the model if it is the best."""
+        done, early = self.done, self.config.training.early_stopping_epochs
+        score = total(self._decode_dev())
+        progress.say(f"Epoch {done.epoch}: dev WER {100 * score.wer:.2f} %, CER {100 * score.cer:.2f} %")
+        self._log(tracker, step, {"dev/wer": score.wer, "dev/cer": score.cer})
+        if score.wer < done.best_wer:
+            done.best_wer, done.best_epoch = score.wer, done.epoch
+            if self.ranks.first:
+                save_model(self.folder.model, self.averaged.module, self.config, self.tokenizer)
+        stopped = early is not None and done.epoch - done.best_epoch >= early
+        if stopped:
+            progress.say(f"No better dev WER for {early} epochs: the training stops early.")
+        done.finished = stopped or done.epoch == self.config.training.epochs
+
+    def _decode_dev(self) -> list[UtteranceScore]:
+        config = self.config
+        shares = evaluation_shares(
+            self.dev.seconds(0), self.ranks.rank, self.ranks.size, config.batching.max_device_seconds
+        )
+        batches = load(shares, self.dev, [[]] * len(self.dev.utterances), config.hardware.workers)
+        decoder = build_decoder(config.decoder, self.tokenizer)
+        scores = decode_batches(batches, self.dev.utterances, self.front, self.averaged.module, decoder)
+        return self.ranks.gather(list(scores))
+
+    def _save(self) -> None:
+        if self.ranks.first:
+            state = {
+                "model": self.model.state_dict(),
+                "averaged": self.averaged.module.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "progression": asdict(self.done),
+                "ranks": self.ranks.size,
+            }
+            save_checkpoint(self.folder.checkpoints, self.done.step, state, self.config.training.keep_checkpoints)
+
+    def _log(self, tracker: Tracker, step: Step, metrics: dict[str, float]) -> None:
+        epoch = step.epoch + (step.position + 1) / step.epoch_steps
+        tracker.log(self.done.step, epoch, self.done.seconds, metrics)
+
+    def _progress(self) -> Progress:
+        """A bar over all steps; their number in later epochs is taken to be that of the first."""
+        first = next(self.steps.start(0, 0, 1))
+        return Progress("Training", first.epoch_steps * self.config.training.epochs, "steps", self.done.step)
+
+
+def _distribute(model: AcousticModel, device: torch.device) -> DistributedDataParallel:
+    # The search for unused parameters keeps the order in which gradients are added: without it the first step of a
+    # resumed training would add them in another order than that of one that was never interrupted.
+    devices = [device] if device.type == "cuda" else None
+    return DistributedDataParallel(model, device_ids=devices, broadcast_buffers=False, find_unused_parameters=True)

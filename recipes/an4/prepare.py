@@ -1,0 +1,57 @@
+"""CMU AN4: the official train and test lists; dev is made of whole speakers held out of train."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from asr.config import Config
+from asr.data.archives import fetch_archive, unpack
+from asr.data.corpus import whole_file, write_splits
+from asr.data.draws import mix
+from asr.data.utterance import Utterance
+from asr.errors import DataError
+
+ARCHIVE = "an4_sphere.tar.gz"
+URL = f"http://www.speech.cs.cmu.edu/databases/an4/{ARCHIVE}"
+
+DEV_UTTERANCES = 100
+LINE = re.compile(r"(?:<s> )?(?P<text>.*?)(?: </s>)? \((?P<id>\S+)\)")
+
+
+def prepare(config: Config, archives: Path, output: Path) -> None:
+    """Reads both lists and holds speakers out of train, enough for 100 dev utterances."""
+    folder = unpack(fetch_archive(ARCHIVE, archives, URL), output / "original") / "an4"
+    official = read_list(folder, "train")
+    held_out = dev_speakers(official)
+    write_splits(
+        output,
+        {
+            "train": [utterance for utterance in official if utterance.speaker not in held_out],
+            "dev": [utterance for utterance in official if utterance.speaker in held_out],
+            "test": read_list(folder, "test"),
+        },
+    )
+
+
+def read_list(folder: Path, split: str) -> list[Utterance]:
+    """Pairs the lines of SPLIT.fileids (`an4_clstk/fash/an251-fash-b`) with those of SPLIT.transcription."""
+    files = (folder / "etc" / f"an4_{split}.fileids").read_text().split()
+    transcription = folder / "etc" / f"an4_{split}.transcription"
+    utterances = []
+    for file, line in zip(files, transcription.read_text().splitlines(), strict=True):
+        path = folder / "wav" / f"{file}.sph"
+        match = LINE.fullmatch(line.strip())
+        if match is None or match["id"] != path.stem:
+            raise DataError(f"{transcription}: the line {line!r} is not the transcript of {path.stem}.")
+        utterances.append(whole_file(path, match["text"], speaker=path.parent.name))
+    return utterances
+
+
+def dev_speakers(utterances: Sequence[Utterance]) -> set[str]:
+    """Speakers in an order drawn by their names alone, until they have spoken 100 utterances."""
+    chosen: set[str] = set()
+    for speaker in sorted({utterance.speaker for utterance in utterances}, key=lambda name: mix("an4 dev", name)):
+        if sum(utterance.speaker in chosen for utterance in utterances) >= DEV_UTTERANCES:
+            break
+        chosen.add(speaker)
+    return chosen

@@ -1,0 +1,103 @@
+"""Spoken digit strings: made by eSpeak NG in many voices, with noise, all drawn from a seed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from asr.config import Config
+from asr.data.corpus import whole_file, write_splits
+from asr.data.draws import keys_of, mix, uniform
+from asr.data.folders import appearing
+from asr.data.synthesis import Prompt, Voice, synthesize
+
+Option = TypeVar("Option")
+
+WORDS = ("ZERO", "ONE", "TWO", "THREE", "FOUR", "FIVE", "SIX", "SEVEN", "EIGHT", "NINE")
+SEPARATORS = (" ", ", ")
+ACCENTS = (
+    "en", "en-us", "en-us-nyc", "en-029", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbclan", "en-gb-x-gbcwmd",
+)  # fmt: skip
+
+# No timbre is heard in two splits, nor are timbres that are versions of one another.
+VARIANTS = {
+    "train": (
+        "f1", "f3", "f4", "m1", "m2", "m4", "m5", "m7", "klatt", "klatt3", "klatt5", "Alex", "Alicia", "Andrea", "Annie",
+        "Denis", "Gene", "Hugo", "Lee", "Marco", "Michael", "Mike", "Reed", "adam", "anika", "belinda", "benjamin", "caleb",
+        "david", "edward", "grandpa", "ian", "john", "linda", "marcelo", "miguel", "norbert", "pablo", "quincy", "robert",
+        "sandro", "travis", "zac",
+    ),
+    "dev": ("f5", "m6", "klatt6", "Andy", "antonio", "aunty", "paul", "steph"),
+    "test": ("f2", "m3", "m8", "klatt4", "Diogo", "Jacky", "Mario", "grandma", "max", "pedro", "shelby", "victor"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """What the corpus holds."""
+
+    seed: int
+    """All draws follow from it; not the seed of the training, so that all trainings share one corpus."""
+    utterances: dict[str, int]
+    """How many in each split."""
+    digits: tuple[int, int]
+    """Fewest and most in an utterance."""
+
+
+CORPUS = Corpus(seed=1, utterances={"train": 3000, "dev": 200, "test": 400}, digits=(3, 7))
+
+
+def prepare(config: Config, archives: Path, output: Path) -> None:
+    """Draws the prompts, has them spoken into audio/ and writes the manifests."""
+    prompts = {split: draw_prompts(CORPUS, split) for split in CORPUS.utterances}
+    with appearing(output / "audio") as folder:
+        synthesize([prompt for split in prompts.values() for prompt in split], folder, config.data.sampling_rate)
+    write_splits(
+        output,
+        {
+            split: [
+                whole_file(output / "audio" / f"{prompt.id}.wav", transcript(prompt), str(prompt.voice))
+                for prompt in prompts[split]
+            ]
+            for split in prompts
+        },
+    )
+
+
+def draw_prompts(corpus: Corpus, split: str) -> list[Prompt]:
+    """The prompts of a split; each is a function of the corpus's seed and its own id."""
+    ids = [f"{split}-{number:05d}" for number in range(corpus.utterances[split])]
+    return [draw_prompt(corpus, id, VARIANTS[split]) for id in ids]
+
+
+def draw_prompt(corpus: Corpus, id: str, variants: Sequence[str]) -> Prompt:
+    """One prompt, every property drawn evenly from its range."""
+    key = keys_of([id])
+
+    def between(low: float, high: float, stream: str) -> float:
+        return low + (high - low) * float(uniform(key, "digits", stream, corpus.seed)[0])
+
+    def one_of(options: Sequence[Option], stream: str) -> Option:
+        return options[int(between(0, len(options), stream))]
+
+    fewest, most = corpus.digits
+    length = one_of(range(fewest, most + 1), "length")
+    words = [one_of(WORDS, f"digit {place}") for place in range(length)]
+    return Prompt(
+        id=id,
+        text=one_of(SEPARATORS, "separator").join(words).lower(),
+        voice=Voice(one_of(ACCENTS, "accent"), one_of(variants, "variant")),
+        words_per_minute=round(between(120, 180, "rate")),
+        pitch=round(between(20, 80, "pitch")),
+        pitch_range=round(between(20, 80, "range")),
+        silence=(between(0.1, 0.3, "before"), between(0.1, 0.3, "after")),
+        snr_db=between(10, 40, "snr"),
+        noise_slope=between(0, 2, "slope"),
+        noise_seed=mix("digits", "noise", corpus.seed, id),
+        peak=between(0.1, 0.9, "peak"),
+    )
+
+
+def transcript(prompt: Prompt) -> str:
+    """The words of a prompt, without its pauses."""
+    return prompt.text.replace(",", "").upper()

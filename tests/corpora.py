@@ -1,0 +1,84 @@
+"""Small corpora for tests: real ones from a mirror, else generated."""
+
+import importlib.util
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import soundfile
+
+from asr.data.archives import mirrors
+from asr.data.corpus import whole_file, write_splits
+from asr.data.utterance import Utterance
+from asr.recipe import RECIPES
+
+CHARACTER_SECONDS = 0.1
+
+
+def mirrored(archive: str) -> Path:
+    """A corpus archive from a mirror; the test skips where there is none."""
+    for mirror in mirrors():
+        if (mirror / archive).is_file():
+            return mirror / archive
+    pytest.skip(f"{archive} is on no mirror (ASR_MIRRORS)")
+
+
+def load_prepare(recipe: str) -> ModuleType:
+    """The prepare.py of a shipped recipe as a module."""
+    spec = importlib.util.spec_from_file_location(f"prepare_{recipe}", RECIPES / recipe / "prepare.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def tones(text: str, sampling_rate: int = 16000, seed: int = 0) -> npt.NDArray[np.float32]:
+    """Audio from which a text can be learnt: for each character 0.1 s of its own pitch (none for a space), and noise."""
+    time = np.arange(round(CHARACTER_SECONDS * sampling_rate)) / sampling_rate
+    pitches = [0 if character == " " else 150 + 90 * (ord(character) - ord("A")) for character in text]
+    clean = [0.3 * np.hanning(len(time)) * np.sin(2 * np.pi * pitch * time) for pitch in pitches]
+    noise = 0.01 * np.random.default_rng(seed).standard_normal(len(time) * (len(text) + 2))
+    silence = np.zeros(len(time))
+    return np.concatenate([silence, *clean, silence]).astype(np.float32) + noise.astype(np.float32)
+
+
+def write_utterance(
+    path: Path, text: str, speaker: str = "", sampling_rate: int = 16000, seed: int = 0
+) -> Utterance:
+    """Writes the tones of a text as a WAV file and gives its utterance."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, tones(text, sampling_rate, seed), sampling_rate, subtype="PCM_16")
+    return whole_file(path, text, speaker)
+
+
+def write_corpus(
+    folder: Path, texts: Mapping[str, Sequence[str]], sampling_rate: int = 16000
+) -> dict[str, list[Utterance]]:
+    """Writes audio and manifests of a corpus into a folder such as DATA/RECIPE.
+
+    Args:
+        folder: Gets audio/ and SPLIT.jsonl.
+        texts: Transcripts for each of train, dev and test; a speaker for each two of them.
+        sampling_rate: Of the audio (Hz).
+
+    Returns:
+        The utterances of each split, in the order of the texts.
+    """
+    splits = {
+        split: [
+            write_utterance(
+                folder / "audio" / f"{split}-{number}.wav",
+                text,
+                speaker=f"{split}-speaker-{number // 2}",
+                sampling_rate=sampling_rate,
+                seed=1000 * place + number,
+            )
+            for number, text in enumerate(lines)
+        ]
+        for place, (split, lines) in enumerate(texts.items())
+    }
+    write_splits(folder, splits)
+    return splits
