@@ -36,7 +36,7 @@ def load_prepare(recipe: str) -> ModuleType:
 
 
 def tones(text: str, sampling_rate: int = 16000, seed: int = 0) -> npt.NDArray[np.float32]:
-    """Audio from which a text can be learnt: for each character 0.1 s of its own pitch (none for a space), and noise."""
+    """Audio from which a text can be learnt: each character is 0.1 s of its own pitch, a space is silence."""
     time = np.arange(round(CHARACTER_SECONDS * sampling_rate)) / sampling_rate
     pitches = [0 if character == " " else 150 + 90 * (ord(character) - ord("A")) for character in text]
     clean = [0.3 * np.hanning(len(time)) * np.sin(2 * np.pi * pitch * time) for pitch in pitches]
@@ -45,9 +45,7 @@ def tones(text: str, sampling_rate: int = 16000, seed: int = 0) -> npt.NDArray[n
     return np.concatenate([silence, *clean, silence]).astype(np.float32) + noise.astype(np.float32)
 
 
-def write_utterance(
-    path: Path, text: str, speaker: str = "", sampling_rate: int = 16000, seed: int = 0
-) -> Utterance:
+def write_utterance(path: Path, text: str, speaker: str = "", sampling_rate: int = 16000, seed: int = 0) -> Utterance:
     """Writes the tones of a text as a WAV file and gives its utterance."""
     path.parent.mkdir(parents=True, exist_ok=True)
     soundfile.write(path, tones(text, sampling_rate, seed), sampling_rate, subtype="PCM_16")

@@ -13,7 +13,6 @@ import soundfile
 from asr.commands import prepare
 from asr.composition import compose
 from asr.config import Config
-from asr.data import archives
 from asr.data.archives import ArchiveMissing
 from asr.data.corpus import SPLITS
 from asr.data.manifest import read_manifest
@@ -31,7 +30,7 @@ def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         raise URLError("no network")
 
     monkeypatch.setenv("ASR_MIRRORS", str(tmp_path / "mirror"))
-    monkeypatch.setattr(archives.urllib.request, "urlopen", unreachable)
+    monkeypatch.setattr("urllib.request.urlopen", unreachable)
     (tmp_path / "mirror").mkdir()
     return tmp_path / "mirror"
 
@@ -113,9 +112,7 @@ def test_an4_refuses_a_transcript_of_another_file(tmp_path: Path, mirror: Path) 
         prepared("an4", tmp_path / "data")
 
 
-def test_a_second_prepare_does_nothing(
-    tmp_path: Path, mirror: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_second_prepare_does_nothing(tmp_path: Path, mirror: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_yesno(mirror / "waves_yesno.tar.gz")
     splits = prepared("yesno", tmp_path / "data")
     table = capsys.readouterr().out

@@ -27,10 +27,13 @@ def _extract_split(recipe: Recipe, config: Config, split: str) -> str:
     utterances = read_manifest(recipe.manifest(config, split))
     rate, factors = config.data.sampling_rate, stored_factors(split, config.augment)
     folder = store_folder(recipe.data(config), utterances, config.features, rate, factors)
-    was_there = is_complete(folder)
+    begun, complete = folder.exists(), is_complete(folder)
     start = time.perf_counter()
     store = extract(utterances, config.features, rate, factors, folder, config.hardware.threads or cores())
     seconds = time.perf_counter() - start
     audio = sum(utterance.duration / factor for utterance in utterances for factor in factors)
-    speed = "there already" if was_there else f"{seconds:>8.1f} {audio / seconds:>11,.0f}"
-    return f"{split:<6} {len(store):>10} {len(factors):>6} {audio / 3600:>7.2f} {store.bytes / 1e6:>9.1f} {speed}"
+    speed = f"{seconds:>8.1f} {'taken up' if begun else format(audio / seconds, ',.0f'):>11}"
+    return (
+        f"{split:<6} {len(store):>10} {len(factors):>6} {audio / 3600:>7.2f} {store.bytes / 1e6:>9.1f} "
+        f"{'there already' if complete else speed}"
+    )

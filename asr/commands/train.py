@@ -7,6 +7,7 @@ from contextlib import nullcontext
 import torch
 from torch import Tensor
 
+from asr.commands.check import refuse_mistakes
 from asr.composition import plain
 from asr.config import Config
 from asr.data.draws import mix
@@ -44,6 +45,8 @@ def run(recipe: Recipe, config: Config) -> float:
     hardware = resolve_hardware(config.hardware)
     folder = find_run_folder(recipe, config, hardware.precision)
     with join_ranks(hardware.device) as ranks, folder.held(config) if ranks.first else nullcontext():
+        if ranks.first:
+            refuse_mistakes(recipe, config)
         ranks.wait()
         train, dev = choose_utterances(config, *splits)
         trainer = build_trainer(recipe, config, train, dev, hardware, ranks, folder)

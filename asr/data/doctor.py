@@ -78,7 +78,7 @@ def examine(splits: Splits, requirements: Requirements, decode: bool = True) -> 
 
 
 def _mistakes(split: str, utterance: Utterance, listening: Listening, requirements: Requirements) -> Iterator[str]:
-    place = f"Utterance {utterance.id} ({utterance.audio_filepath})"
+    place = _place(utterance)
     if listening.mistake is not None:
         yield listening.mistake
     if utterance.sampling_rate != requirements.sampling_rate:
@@ -97,8 +97,8 @@ def _mistakes(split: str, utterance: Utterance, listening: Listening, requiremen
     needed, frames = ctc_frames(labels), requirements.output_frames(split, utterance)
     if frames < needed and utterance.sampling_rate == requirements.sampling_rate:
         yield (
-            f"{place}: at the fastest speed the model writes {frames} frames, but CTC needs {needed} for the transcript; "
-            "leave the utterance out, lower model.subsampling or drop the fastest of augment.speed_factors."
+            f"{place}: at its fastest the model writes {frames} frames, but CTC needs {needed} for the transcript; "
+            "leave the utterance out, lower model.subsampling or drop the highest of augment.speed_factors."
         )
 
 
@@ -139,13 +139,8 @@ def _shared_audio(named: Sequence[tuple[str, Utterance]], listenings: Sequence[L
             continue
         other_split, other = first.setdefault(listening.digest, (split, utterance))
         if other_split != split:
-            yield Finding(
-                Severity.error,
-                split,
-                utterance.id,
-                f"Utterance {utterance.id} ({utterance.audio_filepath}): its audio is that of {other.id} in {other_split}; "
-                "leave it out of one of the two.",
-            )
+            message = f"{_place(utterance)}: its audio is that of {other.id} in {other_split}; leave one of them out."
+            yield Finding(Severity.error, split, utterance.id, message)
 
 
 def _shared_speakers(splits: Splits) -> Iterator[Finding]:
@@ -156,10 +151,12 @@ def _shared_speakers(splits: Splits) -> Iterator[Finding]:
         shared = sorted(speakers[one] & speakers[other])
         if shared:
             names = ", ".join(shared[:3]) + (", ..." if len(shared) > 3 else "")
-            yield Finding(
-                Severity.warning,
-                other,
-                "",
+            message = (
                 f"{len(shared)} of its {len(speakers[other])} speakers also speak in {one} ({names}), "
-                "so it tells nothing of unseen speakers.",
+                "so it tells too little of unseen speakers."
             )
+            yield Finding(Severity.warning, other, "", message)
+
+
+def _place(utterance: Utterance) -> str:
+    return f"Utterance {utterance.id} ({utterance.audio_filepath})"

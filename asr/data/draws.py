@@ -1,6 +1,7 @@
 """Random numbers as pure functions of a seed and a key: no generator whose state would have to be kept.
 
-The mixing function is SplitMix64's finalizer (Steele, Lea & Flood, "Fast splittable pseudorandom number generators", 2014).
+The mixing function is SplitMix64's finalizer (Steele, Lea & Flood, "Fast splittable
+pseudorandom number generators", 2014).
 """
 
 import hashlib

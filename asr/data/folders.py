@@ -1,6 +1,5 @@
 """Folders that appear whole or not at all."""
 
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,5 +15,5 @@ def appearing(folder: Path) -> Iterator[Path]:
         content.mkdir()
         yield content
         if folder.exists():
-            shutil.move(folder, Path(temporary) / "replaced")
+            folder.rename(Path(temporary) / "replaced")
         content.rename(folder)

@@ -1,8 +1,8 @@
 """The batch plan: which utterances make each optimizer step, and how ranks share them.
 
-The global batches are one pure function of (durations, keys, settings, seed, epoch), whatever the number of ranks. Ranks
-and accumulation only split each of them, by cost. Every utterance is in exactly one batch of an epoch, and every rank
-takes the same number of micro-steps; a share may be empty.
+The global batches are one pure function of (durations, keys, settings, seed, epoch), whatever the number of ranks.
+Ranks and accumulation only split each of them, by cost. Every utterance is in exactly one batch of an epoch, and every
+rank takes the same number of micro-steps; a share may be empty.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,8 +30,8 @@ def plan_epoch(seconds: Seconds, keys: Keys, config: BatchingConfig, seed: int, 
         keys: Keys of the utterances' ids, shape (utterances,).
 
     Returns:
-        Utterance numbers of each batch, the shortest first. A batch holds at most `config.global_seconds` of audio, or a
-        single utterance.
+        Utterance numbers of each batch, the shortest first. A batch holds at most `config.global_seconds` of audio, or
+        a single utterance.
     """
     noise = 2 * uniform(keys, "length jitter", seed, epoch) - 1
     order = np.argsort(seconds * (1 + config.length_jitter * noise), kind="stable")
@@ -43,7 +43,8 @@ def plan_epoch(seconds: Seconds, keys: Keys, config: BatchingConfig, seed: int, 
         )
 
     ends = cut(config.global_seconds)
-    ends = _smallest_capacity(cut, len(ends), float(cumulative[-1]) / max(len(ends), 1), config.global_seconds, ends)
+    mean = float(cumulative[-1]) / len(ends)
+    ends = _smallest_capacity(cut, len(ends), min(mean, config.global_seconds), config.global_seconds, ends)
     batches = [order[start:end] for start, end in zip([0, *ends], ends, strict=False)]
     batches = [batch[np.argsort(seconds[batch], kind="stable")] for batch in batches]
     if epoch == 0 and config.order is BatchOrder.short_to_long_first:
@@ -63,7 +64,8 @@ def split_batch(seconds: Seconds, ranks: int, max_device_seconds: float) -> list
         max_device_seconds: Padded audio that one rank takes at once (s); only a single utterance may exceed it.
 
     Returns:
-        For each micro-step the share of each rank, as a slice of the batch. Neighbouring ranks have neighbouring lengths.
+        For each micro-step the share of each rank, as a slice of the batch; neighbouring ranks have neighbouring
+        lengths.
     """
     count = len(seconds)
 

@@ -114,7 +114,7 @@ def plan_store(
 class FeatureStore:
     """Reads a complete store. Other processes, forked or spawned, map the same memory.
 
-    What it gives is a view of the mapped file: whoever wants to change it makes a copy first.
+    What it gives are views of mapped files: whoever changes one in place changes what this process reads later.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -128,8 +128,9 @@ class FeatureStore:
             if not part.complete:
                 state = "cut short or overwritten" if part.path.exists() else "missing"
                 raise DataError(f"{part.path} is {state}: run `asr extract RECIPE` again, which makes that part anew.")
+            # torch maps without keeping the file open; as arrays, their slices can be sent to other processes.
             mapped = torch.from_file(str(part.path), size=part.bytes // FLOAT_BYTES, dtype=torch.float32)
-            self._parts.append(mapped.view(-1, self.dim))
+            self._parts.append(mapped.view(-1, self.dim).numpy())
             self.bytes += part.bytes
         # As plain arrays: the subclass that np.load gives is slower to index.
         self._keys = np.asarray(np.load(folder / "keys.npy", mmap_mode="r"))
@@ -157,7 +158,7 @@ class FeatureStore:
             DataError: The store does not hold the utterance at that speed.
         """
         part, begin, frames = self._place(utterance_id, factor)
-        return self._parts[part][begin : begin + frames]
+        return torch.from_numpy(self._parts[part][begin : begin + frames])
 
     def frames(self, utterance_id: str, factor: float) -> int:
         """How many frames an utterance has at a speed.

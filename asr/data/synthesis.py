@@ -163,7 +163,7 @@ class Synthesizer:
         status = self._library.espeak_Synth(text, len(text) + 1, 0, _BY_CHARACTER, 0, _UTF8, None, None)
         if status != 0 or not self._spoken:
             raise DataError(f"Prompt {prompt.id}: eSpeak NG cannot say {prompt.text!r} (status {status}).")
-        return np.frombuffer(b"".join(self._spoken), dtype=np.int16).astype(np.float32) / 32768
+        return np.frombuffer(b"".join(self._spoken), dtype=np.int16).astype(np.float32) / np.float32(32768)
 
     def _take(self, samples: Any, count: int, events: int | None) -> int:
         if count > 0:

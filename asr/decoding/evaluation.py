@@ -16,10 +16,10 @@ from asr.scoring.error_rates import UtteranceScore, score_utterance
 def decode_batches(
     batches: Iterable[Batch], utterances: Sequence[Utterance], front: FrontEnd, model: AcousticModel, decoder: Decoder
 ) -> Iterator[UtteranceScore]:
-    """Decodes and scores batches of utterances, one after the other, in the precision of the weights."""
-    weight = next(model.parameters())
+    """Decodes and scores batches of utterances, one after the other."""
+    device = next(model.parameters()).device
     for batch in batches:
-        features, lengths = front(batch.inputs.to(weight.device), batch.lengths.to(weight.device))
-        log_probs, lengths = model(features.to(weight.dtype), lengths)
+        features, lengths = front(batch.inputs.to(device), batch.lengths.to(device))
+        log_probs, lengths = model(features, lengths)
         for number, hypothesis in zip(batch.utterances, decoder(log_probs, lengths), strict=True):
             yield score_utterance(utterances[int(number)], hypothesis)

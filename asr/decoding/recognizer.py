@@ -68,7 +68,8 @@ class Recognizer:
         wanted = self.config.data.sampling_rate
         if rate != wanted or samples.shape[1] != 1:
             raise DataError(
-                f"{path}: it has {rate} Hz and {samples.shape[1]} channels; the model hears {wanted} Hz and one channel."
+                f"{path} has {rate} Hz and {samples.shape[1]} channels; the model hears {wanted} Hz and one channel: "
+                "convert the file."
             )
         return torch.from_numpy(samples[:, 0].copy())
 

@@ -93,7 +93,7 @@ def extract(
     Args:
         speed_factors: The speeds at which each utterance is stored.
         folder: Where the store lies, as `store_folder` names it.
-        workers: Processes that compute; 0 does it in this one.
+        workers: Processes that compute, at least one. Each has one thread, so their number changes no bit.
 
     Raises:
         ConfigError: The features cannot be computed so.
@@ -109,7 +109,7 @@ def extract(
         loader = DataLoader(
             _Parts(missing, utterances, extractor, speed_factors),
             batch_size=None,
-            num_workers=min(workers, len(missing)),
+            num_workers=min(max(workers, 1), len(missing)),
         )
         done = len(utterances) - sum(part.last - part.first for part in missing)
         with Progress("extracting features", len(utterances), "utterances", done) as progress:

@@ -1,5 +1,6 @@
 """The front end of a model: loaded inputs to normalized features."""
 
+import torch
 from torch import Tensor, nn
 
 from asr.features.extractor import FeatureExtractor
@@ -7,11 +8,15 @@ from asr.features.normalizer import Normalizer
 
 
 class FrontEnd(nn.Module):
-    """Normalizes features, and computes them first where it is given waveforms."""
+    """Normalizes features, and computes them first where it is given waveforms.
 
-    def __init__(self, extractor: FeatureExtractor, normalizer: Normalizer) -> None:
+    Args:
+        dtype: The type of the weights behind it; features themselves are always computed in float32.
+    """
+
+    def __init__(self, extractor: FeatureExtractor, normalizer: Normalizer, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
-        self.extractor, self.normalizer = extractor, normalizer
+        self.extractor, self.normalizer, self.dtype = extractor, normalizer, dtype
 
     def forward(self, inputs: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Normalizes.
@@ -25,4 +30,4 @@ class FrontEnd(nn.Module):
         """
         if inputs.ndim == 2:
             inputs, lengths = self.extractor(inputs, lengths)
-        return self.normalizer(inputs, lengths), lengths
+        return self.normalizer(inputs.to(self.dtype), lengths), lengths

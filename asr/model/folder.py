@@ -1,4 +1,7 @@
-"""A trained model is data: model.safetensors, config.yaml and tokenizer files in one folder. Loading never runs code."""
+"""A trained model is data: model.safetensors, config.yaml and tokenizer files in one folder.
+
+Loading it never runs code.
+"""
 
 import os
 from pathlib import Path

@@ -158,7 +158,8 @@ def _send_model(run: "wandb.Run", folder: Path) -> None:
     import wandb
 
     artifact = wandb.Artifact(f"model-{run.id}", type="model")
-    artifact.add_dir(str(folder), policy="immutable")  # Refers to the files where they lie, without a copy.
+    for file in sorted(path for path in folder.iterdir() if path.is_file()):
+        artifact.add_file(str(file), policy="immutable")  # Refers to the file where it lies, without a copy.
     run.log_artifact(artifact)
 
 

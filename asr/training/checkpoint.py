@@ -42,8 +42,8 @@ def save_checkpoint(folder: Path, step: int, state: dict[str, Any], keep: int) -
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise RunError(
-            f"The checkpoint of step {step} cannot be written to {folder} ({error.strerror}); the earlier ones are whole. "
-            "Make room there, or set paths.runs elsewhere, then give the same command again."
+            f"The checkpoint of step {step} cannot be written to {folder} ({error.strerror}); earlier ones are whole: "
+            "make room there, or set paths.runs elsewhere, then give the same command again."
         ) from None
     for old in _candidates(folder)[max(keep, 1) :]:
         old.unlink(missing_ok=True)

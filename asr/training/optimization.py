@@ -53,7 +53,8 @@ class AveragedModel(Generic[Model]):
 
     Args:
         model: What is averaged.
-        decay: Memory per step, approached in the first steps so that the random start is forgotten; 0 copies the weights.
+        decay: Memory per step, approached in the first steps so that the random start is forgotten; 0 copies the
+            weights.
     """
 
     def __init__(self, model: Model, decay: float) -> None:

@@ -65,8 +65,9 @@ class RunFolder:
             ) from None
         with lock:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+                # Not flock, whose locks live on in the loader's processes when this one is killed.
+                fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except (BlockingIOError, PermissionError):
                 raise RunError(f"Another process is at work in {self.path}; wait for it, or change the name.") from None
             if config.training.restart:
                 self._clear()
@@ -101,8 +102,8 @@ class RunFolder:
 def find_run_folder(recipe: Recipe, config: Config, precision: Precision) -> RunFolder:
     """The folder of the run that a configuration describes.
 
-    Its hash is of all that determines the trained weights: the settings, the resolved precision and the checksums of the
-    train and dev manifests.
+    Its hash is of all that determines the trained weights: the settings, the resolved precision and the checksums of
+    the train and dev manifests.
     """
     identity = _identity(plain(config)) | {
         "precision": precision.name,

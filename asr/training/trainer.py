@@ -111,10 +111,10 @@ class Trainer:
         self.hardware, self.ranks, self.folder = hardware, ranks, folder
         self.model = model.to(hardware.device, hardware.dtype)
         self.averaged = AveragedModel(self.model, config.training.ema_decay)
-        self.parallel = _distribute(self.model, hardware.device) if ranks.size > 1 else self.model
+        self.parallel = DistributedDataParallel(self.model) if ranks.size > 1 else self.model
         self.optimizer = build_optimizer(self.model, config.optimizer)
-        self.front = FrontEnd(FeatureExtractor(config.features, config.data.sampling_rate), self.model.normalizer)
-        self.front.to(hardware.device)
+        extractor = FeatureExtractor(config.features, config.data.sampling_rate).to(hardware.device)
+        self.front = FrontEnd(extractor, self.model.normalizer, hardware.dtype)
         self.labels = [tokenizer.encode(utterance.text) for utterance in train.utterances]
         limit = STEPS_IN_EPOCH[config.debug.mode]
         self.steps = Steps(train, self.labels, config.batching, config.seed, ranks.rank, ranks.size, limit)
@@ -148,6 +148,7 @@ class Trainer:
         batches = load(shares_of(self.steps.start(*start)), self.train, self.labels, config.hardware.workers)
         seconds_before, began = done.seconds, time.monotonic()
         saved, clock = began, Clock()
+        self._settle_exchange()
         with watch_signals() as interruption, self._progress() as progress:
             for step in self.steps.start(*start):
                 rate = self._set_learning_rate(step)
@@ -200,27 +201,43 @@ class Trainer:
                 share_loss = self._loss(batch.to(self.hardware.device)) / step.labels
                 # DistributedDataParallel divides the sum over the ranks by their number.
                 torch.autograd.backward(share_loss * self.ranks.size)
-            loss += float(share_loss)
+            loss += float(share_loss.detach())
         return loss
 
     def _loss(self, batch: Batch) -> Tensor:
         """The CTC loss of a share, summed over its utterances."""
-        config, device = self.config, self.hardware.device
+        config = self.config
         if len(batch.utterances) == 0:
-            # Every rank must take part in the exchange of gradients: with one of zeros.
-            nothing = torch.zeros(1, 8, self.front.extractor.dim, device=device, dtype=self.hardware.dtype)
-            log_probs, _ = self.parallel(nothing, torch.tensor([8], device=device))
-            return torch.zeros_like(log_probs).mul(log_probs).sum()
+            return self._no_loss()
         with torch.no_grad():
             features, lengths = self.front(batch.inputs, batch.lengths)
             keys, masks = self.train.keys[batch.utterances], config.augment.spec_augment
             features = spec_augment(features, lengths, keys, masks, config.features.hop_ms, config.seed, batch.epoch)
         with self.hardware.autocast():
-            log_probs, lengths = self.parallel(features.to(self.hardware.dtype), lengths)
+            log_probs, lengths = self.parallel(features, lengths)
         if config.training.deterministic:
             log_probs, lengths = log_probs.cpu(), lengths.cpu()  # CUDA's CTC adds in any order
         labels, label_lengths = (item.to(log_probs.device) for item in (batch.labels, batch.label_lengths))
-        return functional.ctc_loss(log_probs, labels, lengths, label_lengths, blank=BLANK, reduction="sum")
+        # In float64: the forward variables reach -1000 and beyond, where float32 has but four decimals.
+        return functional.ctc_loss(log_probs.double(), labels, lengths, label_lengths, blank=BLANK, reduction="sum")
+
+    def _no_loss(self) -> Tensor:
+        """The loss of an empty share: every rank must take part in the exchange of gradients, with zeros if need be."""
+        device, dim = self.hardware.device, self.front.extractor.dim
+        silence = torch.zeros(1, 8, dim, device=device, dtype=self.hardware.dtype)
+        with self.hardware.autocast():
+            log_probs, _ = self.parallel(silence, torch.tensor([8], device=device))
+        return torch.zeros_like(log_probs).mul(log_probs).sum()
+
+    def _settle_exchange(self) -> None:
+        """Exchanges gradients of zeros once before the first step.
+
+        DistributedDataParallel groups the gradients anew after the first exchange, and so adds them in another order:
+        the first step of a resumed training would differ in the last bits from that of one never interrupted.
+        """
+        if self.ranks.size > 1:
+            torch.autograd.backward(self._no_loss())
+            self.optimizer.zero_grad()
 
     def _agree(self, loss: float, due: bool, signal: int) -> tuple[float, bool, int]:
         """The loss summed over the ranks, and what any of them was told to do."""
@@ -290,10 +307,3 @@ class Trainer:
         """A bar over all steps; their number in later epochs is taken to be that of the first."""
         first = next(self.steps.start(0, 0, 1))
         return Progress("Training", first.epoch_steps * self.config.training.epochs, "steps", self.done.step)
-
-
-def _distribute(model: AcousticModel, device: torch.device) -> DistributedDataParallel:
-    # The search for unused parameters keeps the order in which gradients are added: without it the first step of a
-    # resumed training would add them in another order than that of one that was never interrupted.
-    devices = [device] if device.type == "cuda" else None
-    return DistributedDataParallel(model, device_ids=devices, broadcast_buffers=False, find_unused_parameters=True)

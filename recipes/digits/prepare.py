@@ -22,10 +22,10 @@ ACCENTS = (
 # No timbre is heard in two splits, nor are timbres that are versions of one another.
 VARIANTS = {
     "train": (
-        "f1", "f3", "f4", "m1", "m2", "m4", "m5", "m7", "klatt", "klatt3", "klatt5", "Alex", "Alicia", "Andrea", "Annie",
-        "Denis", "Gene", "Hugo", "Lee", "Marco", "Michael", "Mike", "Reed", "adam", "anika", "belinda", "benjamin", "caleb",
-        "david", "edward", "grandpa", "ian", "john", "linda", "marcelo", "miguel", "norbert", "pablo", "quincy", "robert",
-        "sandro", "travis", "zac",
+        "f1", "f3", "f4", "m1", "m2", "m4", "m5", "m7", "klatt", "klatt3", "klatt5", "Alex", "Alicia", "Andrea",
+        "Annie", "Denis", "Gene", "Hugo", "Lee", "Marco", "Michael", "Mike", "Reed", "adam", "anika", "belinda",
+        "benjamin", "caleb", "david", "edward", "grandpa", "ian", "john", "linda", "marcelo", "miguel", "norbert",
+        "pablo", "quincy", "robert", "sandro", "travis", "zac",
     ),
     "dev": ("f5", "m6", "klatt6", "Andy", "antonio", "aunty", "paul", "steph"),
     "test": ("f2", "m3", "m8", "klatt4", "Diogo", "Jacky", "Mario", "grandma", "max", "pedro", "shelby", "victor"),

@@ -1,0 +1,88 @@
+"""Small trainings in processes of their own, some of which die or tell what they see."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from asr.composition import compose
+from asr.recipe import RECIPES, Recipe
+from tests.corpora import load_prepare, mirrored, write_corpus
+
+ROOT = Path(__file__).parent.parent
+SMALL = ["model.hidden=24", "model.channels=4", "hardware.threads=1", "tracker=disabled", "batching.global_seconds=20"]
+
+
+def prepare_yesno(data: Path) -> str:
+    """Prepares yesno, or tones in its place where no mirror has it; gives the recipe's name."""
+    try:
+        mirrored("waves_yesno.tar.gz")
+    except pytest.skip.Exception:
+        lines = [("YES " if number & bit else "NO ") * 3 for number in range(10) for bit in (1, 2, 4)]
+        texts = {"train": [line.strip() for line in lines[:25]], "dev": ["YES NO", "NO YES"], "test": ["NO", "YES"]}
+        write_corpus(data / "yesno", texts, sampling_rate=8000)
+    else:
+        recipe = Recipe(RECIPES / "yesno")
+        load_prepare("yesno").prepare(compose(recipe), data / "archives", data / "yesno")
+    return "yesno"
+
+
+def train(recipe: str, folder: Path, overrides: Sequence[str], ranks: int = 1, **environment: str) -> int:
+    """Runs `asr train` as a command does; data and runs are in the folder. Gives the exit code."""
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"] if ranks > 1 else []
+    paths = [f"paths.data={folder / 'data'}", f"paths.runs={folder / 'runs'}"]
+    command = [sys.executable, *launcher, "-m", "tests.trainings", "train", recipe, *paths, *SMALL, *overrides]
+    return subprocess.run(command, cwd=ROOT, env=os.environ | environment, check=False).returncode
+
+
+def run_folder(folder: Path, recipe: str) -> Path:
+    """The only run of a recipe."""
+    (run,) = (path for path in (folder / "runs" / recipe).iterdir() if not path.name.startswith("."))
+    return run
+
+
+def last_checkpoint(run: Path) -> dict[str, Any]:
+    """The state that a run ended with."""
+    state: dict[str, Any] = torch.load(max((run / "checkpoints").glob("*.pt")), weights_only=True)
+    return state
+
+
+def metrics(run: Path) -> list[dict[str, Any]]:
+    """The rows of a run without what the clock says."""
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in row.items() if k != "seconds" and not k.startswith(("time/", "system/"))} for row in rows]
+
+
+def main() -> None:
+    """`asr`, but it kills itself before the step DIE_AT, and writes the gradients of the first step to GRADIENTS."""
+    from asr import cli
+    from asr.training import trainer
+
+    clip = trainer.clip_grad_norm_
+    steps = 0
+
+    def watched(parameters: Any, longest: float) -> torch.Tensor:
+        nonlocal steps
+        parameters = list(parameters)
+        if steps == 0 and "GRADIENTS" in os.environ and os.environ.get("RANK", "0") == "0":
+            torch.save([parameter.grad for parameter in parameters], os.environ["GRADIENTS"])
+        if steps == int(os.environ.get("DIE_AT", "-1")):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if steps == int(os.environ.get("TERMINATE_AT", "-1")):
+            os.kill(os.getpid(), signal.SIGTERM)
+        steps += 1
+        return clip(parameters, longest)
+
+    trainer.clip_grad_norm_ = watched
+    sys.exit(cli.main())
+
+
+if __name__ == "__main__":
+    main()

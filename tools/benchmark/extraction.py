@@ -1,0 +1,39 @@
+"""Measures `asr extract` on the training split of a prepared recipe, in seconds of audio per second of one core.
+
+    python tools/benchmark/extraction.py recipes/an4 [key=value ...]
+
+Reading, resampling, starting the worker process and writing are all within. "Fed" counts the audio of every speed that
+is stored, as training counts it; "corpus" counts each utterance once, whatever the number of its speeds.
+"""
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from asr.composition import compose
+from asr.data.manifest import read_manifest
+from asr.features.extraction import extract, stored_factors
+from asr.recipe import find_recipe
+
+
+def main() -> None:
+    recipe = find_recipe(sys.argv[1])
+    config = compose(recipe, sys.argv[2:])
+    utterances = read_manifest(recipe.manifest(config, "train"))
+    corpus = sum(utterance.duration for utterance in utterances)
+    print(f"{config.features.kind.value}, {len(utterances)} utterances, {corpus / 60:.1f} minutes, one worker process")
+    for factors in ([1.0], stored_factors("train", config.augment)):
+        with tempfile.TemporaryDirectory() as folder:
+            start = time.perf_counter()
+            extract(utterances, config.features, config.data.sampling_rate, factors, Path(folder) / "store", workers=1)
+            seconds = time.perf_counter() - start
+        fed = sum(corpus / factor for factor in factors)
+        print(
+            f"speeds {factors}: {seconds:.2f} s, fed {fed / seconds:,.0f} x real time, "
+            f"corpus {corpus / seconds:,.0f} x real time"
+        )
+
+
+if __name__ == "__main__":
+    main()
