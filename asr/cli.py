@@ -32,6 +32,10 @@ COMMANDS = {
 }
 """The module asr.commands.NAME has `run(recipe, config)`; train gives the best dev WER to Hydra's sweepers."""
 
+# What a file system may answer without any defect of the program.
+FULL = (errno.ENOSPC, errno.EDQUOT)
+CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command that the arguments name.
@@ -205,9 +209,11 @@ def exit_codes() -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno in FULL:
+            _stop(f"The disk is full{f' at {error.filename}' if error.filename else ''}: free space and try again.", 2)
+        if error.errno not in CLOSED or not error.filename:
             raise
-        _stop(f"The disk is full{f' at {error.filename}' if error.filename else ''}: free space and try again.", 2)
+        _stop(f"{error.filename} cannot be used ({error.strerror}): allow it, or set paths.data and paths.runs.", 2)
 
 
 def _stop(sentence: str, code: int) -> NoReturn:

@@ -18,6 +18,7 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException, ValidationError
 
+from asr.bounds import check_bounds
 from asr.config import Config
 from asr.errors import ConfigError
 from asr.recipe import CONF, Recipe
@@ -73,19 +74,21 @@ def to_config(composed: DictConfig) -> Config:
     """Checks a composed configuration against the dataclasses and resolves its interpolations.
 
     Raises:
-        ConfigError: A key that does not exist, a value of the wrong type, or a value that is missing.
+        ConfigError: A key that does not exist, or a value that is missing, of the wrong type or out of its bounds.
     """
     with errors_as_sentences():
         values = flattened(cast(dict[str, Any], OmegaConf.to_container(composed)))
         _require_known(values)
-        for key in known_keys():
-            if values.get(key, MISSING) == MISSING:
-                raise ConfigError(f"{key} has no value: set it in recipe.yaml or as {key}=...")
         try:
             merged = OmegaConf.merge(OmegaConf.structured(Config), composed)
         except ValidationError as error:
             raise ConfigError(_wrong_type(error, composed)) from None
-        return cast(Config, OmegaConf.to_object(merged))
+        for key in known_keys():
+            if values.get(key, MISSING) == MISSING:
+                raise ConfigError(f"{key} has no value: set it in recipe.yaml or as {key}=...")
+        config = cast(Config, OmegaConf.to_object(merged))
+    check_bounds(flattened(plain(config)))
+    return config
 
 
 def plain(config: Config) -> dict[str, Any]:
@@ -138,7 +141,8 @@ def errors_as_sentences() -> Iterator[None]:
     except OmegaConfBaseException as error:
         raise ConfigError(f"{error.full_key or 'The configuration'}: {str(error).splitlines()[0]}") from None
     except HydraException as error:
-        raise ConfigError(str(error).split("\nConfig search path")[0]) from None
+        message, *ways_out = str(error).split("\nConfig search path")[0].split("\n1. To use it as a list")
+        raise ConfigError(f"{message}: add -m to run each, or write a [list]." if ways_out else message) from None
     except yaml.YAMLError as error:
         raise ConfigError(f"A configuration file is no YAML: {error}") from None
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asr.config import Config
-from asr.errors import ConfigError
+from asr.errors import ConfigError, DataError
 
 PACKAGE = Path(__file__).parent
 # In a wheel the folders lie inside the package, in a checkout beside it.
@@ -34,7 +34,12 @@ class Recipe:
         return Path(config.paths.data).absolute() / self.name
 
     def prepare(self, config: Config, archives: Path) -> None:
-        """Runs the recipe's own `prepare(config, archives, output)`."""
+        """Runs the recipe's own `prepare(config, archives, output)`.
+
+        Raises:
+            ConfigError: The recipe has no such function.
+            DataError: A file is missing or cannot be written, or what else the function finds.
+        """
         script = self.folder / "prepare.py"
         if not script.is_file():
             raise ConfigError(f"The recipe {self.name} has no {script}, which makes the manifests of the corpus.")
@@ -42,17 +47,27 @@ class Recipe:
         assert spec is not None and spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-        module.prepare(config, archives, self.data(config))
+        if not hasattr(module, "prepare"):
+            raise ConfigError(f"{script} has no function prepare(config, archives, output).")
+        try:
+            module.prepare(config, archives, self.data(config))
+        except OSError as error:
+            raise DataError(f"The corpus of {self.name} cannot be prepared in {self.data(config)}: {error}.") from None
 
 
 def find_recipe(name: str) -> Recipe:
     """Finds a recipe by its folder or, for a shipped one, its name.
 
     Raises:
-        ConfigError: There is none; names those that are shipped.
+        ConfigError: There is none, then it names those that are shipped; or its recipe.yaml is not in UTF-8.
     """
     for folder in (Path(name), RECIPES / name):
-        if (folder / "recipe.yaml").is_file():
+        settings = folder / "recipe.yaml"
+        if settings.is_file():
+            try:
+                settings.read_text(encoding="utf-8")
+            except UnicodeDecodeError as error:
+                raise ConfigError(f"{settings} is not in UTF-8 ({error.reason}): save it as such.") from None
             return Recipe(folder.resolve())
     shipped = ", ".join(sorted(path.parent.name for path in RECIPES.glob("*/recipe.yaml")))
     raise ConfigError(f"No recipe at {name!r}: give a folder with a recipe.yaml, or one of the shipped: {shipped}.")

@@ -292,7 +292,7 @@ def test_the_folder_stays_when_the_data_moves(tmp_path: Path, utterances: list[U
     (tmp_path / "corpus").rename(tmp_path / "moved")
     moved = [replace(item, audio_filepath=tmp_path / "moved" / item.audio_filepath.name) for item in utterances]
     assert store_folder(tmp_path / "moved", moved, LOGMEL, RATE, SPEEDS).name == before.name
-    with pytest.raises(DataError, match=r"Utterance 0-0: the audio file .* is missing"):
+    with pytest.raises(DataError, match=r"Utterance 0-0 \(.*\): the audio file is missing"):
         store_folder(tmp_path / "corpus", utterances, LOGMEL, RATE, SPEEDS)
 
 

@@ -35,11 +35,20 @@ def prepare_yesno(data: Path) -> str:
 
 
 def train(recipe: str, folder: Path, overrides: Sequence[str], ranks: int = 1, **environment: str) -> int:
-    """Runs `asr train` as a command does; data and runs are in the folder. Gives the exit code."""
+    """Runs `asr train`; data and runs are in the folder. Gives the exit code."""
+    return asr("train", recipe, folder, overrides, ranks, **environment).returncode
+
+
+def asr(
+    command: str, recipe: str, folder: Path, overrides: Sequence[str], ranks: int = 1, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Runs a command on a small model; data and runs are in the folder."""
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"] if ranks > 1 else []
     paths = [f"paths.data={folder / 'data'}", f"paths.runs={folder / 'runs'}"]
-    command = [sys.executable, *launcher, "-m", "tests.trainings", "train", recipe, *paths, *SMALL, *overrides]
-    return subprocess.run(command, cwd=ROOT, env=os.environ | environment, check=False).returncode
+    arguments = [sys.executable, *launcher, "-m", "tests.trainings", command, recipe, *paths, *SMALL, *overrides]
+    return subprocess.run(
+        arguments, cwd=ROOT, env=os.environ | environment, check=False, stdout=subprocess.PIPE, text=True
+    )
 
 
 def run_folder(folder: Path, recipe: str) -> Path:

@@ -1,6 +1,5 @@
 """`asr evaluate`: decodes dev and test with the best model of a run, and scores them."""
 
-import logging
 import time
 from collections.abc import Sequence
 
@@ -27,15 +26,13 @@ from asr.scoring.intervals import bootstrap_interval
 from asr.scoring.provenance import command, commit, hardware
 from asr.scoring.results import Results, evaluation_folder, write_results
 from asr.scoring.table import results_table
-from asr.tracking.metrics import read_metrics
+from asr.tracking.metrics import last_row
 from asr.tracking.tracker import Tracker
 from asr.tracking.worst import WorstUtterance
 from asr.training.debugging import simplify
 from asr.training.distributed import join_ranks
 from asr.training.hardware import resolve_hardware
 from asr.training.run_folder import RunFolder, find_run_folder
-
-log = logging.getLogger(__name__)
 
 SPLITS = ("dev", "test")
 BATCH_SECONDS = 120.0
@@ -49,14 +46,13 @@ def run(recipe: Recipe, config: Config) -> None:
     folder = find_run_folder(recipe, config, device.precision)
     if not folder.model.is_dir():
         raise RunError(f"The run {folder.path} has no model yet: `asr train` with the same settings makes it.")
-    with join_ranks(device.device) as ranks:
-        if not ranks.first:
-            return
-        with folder.held(config):
-            recognizer = load_recognizer(folder.model, str(device.device))
-            recognizer.decode = build_decoder(config.decoder, recognizer.tokenizer)
-            evaluations = [_evaluate(recipe, config, split, recognizer, folder) for split in SPLITS]
-            where = _track(recipe, config, folder, evaluations)
+    if not join_ranks(device.device).first:
+        return
+    with folder.held(config):
+        recognizer = load_recognizer(folder.model, str(device.device))
+        recognizer.decode = build_decoder(config.decoder, recognizer.tokenizer)
+        evaluations = [_evaluate(recipe, config, split, recognizer, folder) for split in SPLITS]
+        where = _track(recipe, config, folder, evaluations)
     print(results_table([results for results, _ in evaluations]))
     print(f"Run: {folder.path}")
     print(f"Errors: {evaluation_folder(folder.path, 'test', config.decoder.kind.name) / 'errors.txt'}")
@@ -97,7 +93,7 @@ def _evaluate(
         insertions=score.insertions,
         seed=config.seed,
         parameters=count_parameters(recognizer.model),
-        train_seconds=read_metrics(folder.path)[-1]["seconds"],
+        train_seconds=last_row(folder.path)["seconds"],
         audio_seconds=audio_seconds,
         real_time_factor=seconds / audio_seconds,
         hardware=hardware(),
@@ -114,7 +110,6 @@ def _track(
     recipe: Recipe, config: Config, folder: RunFolder, evaluations: Sequence[tuple[Results, list[UtteranceScore]]]
 ) -> str:
     """Adds the results to the run in Weights & Biases; gives the sentence on how to see it."""
-    last_step = read_metrics(folder.path)[-1]["step"]
     settings = plain(config)
     with Tracker(
         folder.path,
@@ -123,7 +118,7 @@ def _track(
         recipe=recipe.name,
         settings=settings,
         job_type="train",
-        step=last_step,
+        step=last_row(folder.path)["step"],
     ) as tracker:
         for results, _ in evaluations:
             figures = (

@@ -7,17 +7,25 @@ from asr.config import Config
 from asr.data.corpus import SPLITS
 from asr.data.manifest import read_manifest
 from asr.data.utterance import Utterance
+from asr.errors import DataError
 from asr.recipe import Recipe
 
 log = logging.getLogger(__name__)
 
 
 def run(recipe: Recipe, config: Config) -> None:
-    """Makes the manifests unless they are there, and prints what each split holds."""
+    """Makes the manifests unless they are there, and prints what each split holds.
+
+    Raises:
+        DataError: The corpus cannot be had, or the recipe leaves a split out.
+    """
     if all(recipe.manifest(config, split).is_file() for split in SPLITS):
         log.info("%s is prepared: %s", recipe.name, recipe.data(config))
     else:
         recipe.prepare(config, archives=Path(config.paths.data).absolute() / "archives")
+        missing = [split for split in SPLITS if not recipe.manifest(config, split).is_file()]
+        if missing:
+            raise DataError(f"{recipe.folder / 'prepare.py'} wrote no manifest for {', '.join(missing)}: it must.")
     print(f"{'split':<6} {'utterances':>10} {'minutes':>8} {'speakers':>8}")
     for split in SPLITS:
         print(_row(split, read_manifest(recipe.manifest(config, split))))

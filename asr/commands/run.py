@@ -14,13 +14,15 @@ def run(recipe: Recipe, config: Config) -> float:
     Returns:
         The best WER on the dev split.
     """
-    with join_ranks(resolve_hardware(config.hardware).device) as ranks:
-        if ranks.first:
-            prepare.run(recipe, config)
-            check.run(recipe, config)
-            if config.features.source is FeatureSource.store:
-                extract.run(recipe, config)
-        ranks.wait()
-        best = train.run(recipe, config)
-        evaluate.run(recipe, config)
-        return best
+    ranks = join_ranks(resolve_hardware(config.hardware).device)
+    ranks.only_first(lambda: _ready(recipe, config))
+    best = train.run(recipe, config)
+    evaluate.run(recipe, config)
+    return best
+
+
+def _ready(recipe: Recipe, config: Config) -> None:
+    prepare.run(recipe, config)
+    check.run(recipe, config)
+    if config.features.source is FeatureSource.store:
+        extract.run(recipe, config)

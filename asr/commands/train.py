@@ -1,8 +1,9 @@
 """`asr train`: trains the model of a recipe, from where an earlier start left off."""
 
 import logging
+import os
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from asr.composition import plain
 from asr.config import Config
 from asr.data.draws import mix
 from asr.data.manifest import read_manifest
+from asr.data.parallel import cores
 from asr.data.store import FeatureStore
 from asr.data.utterance import Utterance
 from asr.features.config import FeatureSource, Normalization
@@ -41,20 +43,26 @@ def run(recipe: Recipe, config: Config) -> float:
     """
     check_source(config.features, config.augment)
     config = simplify(config)
+    if config.training.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
     splits = [read_manifest(recipe.manifest(config, split)) for split in ("train", "dev")]
     hardware = resolve_hardware(config.hardware)
     folder = find_run_folder(recipe, config, hardware.precision)
-    with join_ranks(hardware.device) as ranks, folder.held(config) if ranks.first else nullcontext():
-        if ranks.first:
+    ranks = join_ranks(hardware.device)
+    with ExitStack() as stack:
+
+        def begin() -> None:
+            stack.enter_context(folder.held(config, config.training.restart))
             refuse_mistakes(recipe, config)
-        ranks.wait()
+
+        ranks.only_first(begin)
         train, dev = choose_utterances(config, *splits)
         trainer = build_trainer(recipe, config, train, dev, hardware, ranks, folder)
         if trainer.done.finished:
             log.info("The run %s is finished.", folder.path)
         else:
             _describe(trainer, train, dev, hardware, folder)
-            with _open_tracker(recipe, config, trainer, ranks) as tracker, profiled(config, folder.path):
+            with _open_tracker(recipe, config, trainer, ranks) as tracker, profiled(config, folder.path, ranks):
                 trainer.fit(tracker)
                 tracker.model(folder.model)
                 log.info("%s", tracker.where())
@@ -78,12 +86,11 @@ def build_trainer(
     torch.manual_seed(mix("weights", config.seed))
     model = build_model(config, tokenizer.size)
     stores = [_store(recipe, config, split, part) for split, part in (("train", train), ("dev", dev))]
-    if config.features.normalization is Normalization.corpus and not folder.has_checkpoint:
-        model.normalizer.fit(_frames(Inputs(train, stores[0], None, config.seed), config))
     train_inputs = Inputs(train, stores[0], config.augment, config.seed)
     dev_inputs = Inputs(dev, stores[1], None, config.seed)
     trainer = Trainer(config, train_inputs, dev_inputs, tokenizer, model, hardware, ranks, folder)
-    trainer.restore()
+    if not trainer.restore() and config.features.normalization is Normalization.corpus:
+        trainer.fit_normalizer(_frames(Inputs(train, stores[0], None, config.seed), config))
     return trainer
 
 
@@ -94,7 +101,7 @@ def _store(recipe: Recipe, config: Config, split: str, utterances: Sequence[Utte
     factors = stored_factors(split, config.augment)
     rate = config.data.sampling_rate
     place = store_folder(recipe.data(config), utterances, config.features, rate, factors)
-    return extract(utterances, config.features, rate, factors, place, config.hardware.workers)
+    return extract(utterances, config.features, rate, factors, place, config.hardware.threads or cores())
 
 
 def _frames(inputs: Inputs, config: Config) -> Iterator[Tensor]:

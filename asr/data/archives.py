@@ -63,7 +63,7 @@ def unpack(archive: Path, folder: Path) -> Path:
     """Unpacks a tar archive into a folder, which appears whole or not at all; does nothing where it is already there.
 
     Raises:
-        DataError: The archive is cut short, is no tar archive, or holds members that reach outside the folder.
+        DataError: The archive is damaged, is no tar archive, or holds members that reach outside the folder.
     """
     if folder.is_dir():
         return folder
@@ -71,6 +71,9 @@ def unpack(archive: Path, folder: Path) -> Path:
     try:
         with appearing(folder) as content, tarfile.open(archive) as tar:
             tar.extractall(content, filter="data")
+            # tarfile takes damage within for the end; reading on makes the compression compare its checksum.
+            while tar.fileobj is not None and tar.fileobj.read(MEGABYTE):
+                pass
     except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataError(f"The archive {archive} cannot be unpacked ({error}): delete it and fetch it again.") from None
     return folder

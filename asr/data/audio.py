@@ -45,14 +45,14 @@ def check_header(utterance: Utterance) -> None:
 def _opened(utterance: Utterance) -> Iterator[soundfile.SoundFile]:
     """The file of an utterance at its first sample."""
     path, place = utterance.audio_filepath, _place(utterance)
-    if not path.is_file():
-        raise DataError(f"{place}: the audio file is missing; prepare the corpus again.")
     try:
+        if not path.is_file():
+            raise DataError(f"{place}: the audio file is missing; put it back or leave the utterance out.")
         with soundfile.SoundFile(path) as file:
             if file.samplerate != utterance.sampling_rate:
                 raise DataError(
                     f"{place}: the file has {file.samplerate} Hz, the manifest says {utterance.sampling_rate} Hz; "
-                    "prepare the corpus again."
+                    "replace the file or correct the manifest."
                 )
             if file.channels != 1:
                 raise DataError(f"{place}: the file has {file.channels} channels; convert it to one.")

@@ -3,16 +3,17 @@
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader, Dataset
+from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from asr.data.plan import Indices
-from asr.errors import DataError
+from asr.errors import UserError
 
 Read = Callable[[int, int], Tensor]
 """Reads what the model is fed of an utterance, given its number and the epoch: (frames, dim) or (samples,)."""
@@ -49,16 +50,16 @@ class Batch:
         return type(self)(self.epoch, self.utterances, moved, self.lengths.to(device), self.labels, self.label_lengths)
 
 
-class Shares(Dataset[Batch | DataError]):
+class Shares(Dataset[Batch | UserError]):
     """Makes batches of shares; a fault in the data comes back as a value, whole, through the worker process."""
 
     def __init__(self, read: Read, labels: Sequence[Sequence[int]]) -> None:
         self.read, self.labels = read, labels
 
-    def __getitem__(self, share: Share) -> Batch | DataError:
+    def __getitem__(self, share: Share) -> Batch | UserError:
         try:
             inputs = [self.read(int(number), share.epoch) for number in share.utterances]
-        except DataError as error:
+        except UserError as error:
             return error
         labels = [torch.as_tensor(self.labels[number], dtype=torch.int64) for number in share.utterances]
         return Batch(
@@ -90,10 +91,16 @@ def load(shares: Iterable[Share], read: Read, labels: Sequence[Sequence[int]], w
         prefetch_factor=4 if workers else None,
         worker_init_fn=_start_worker,
     )
-    for batch in loader:
-        if isinstance(batch, DataError):
-            raise batch
-        yield batch
+    batches = iter(loader)
+    try:
+        for batch in batches:
+            if isinstance(batch, UserError):
+                raise batch
+            yield batch
+    finally:
+        if workers:
+            # Else the process would wait for them at its end after a fault.
+            cast(_MultiProcessingDataLoaderIter, batches)._shutdown_workers()
 
 
 def _start_worker(worker: int) -> None:

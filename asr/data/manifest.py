@@ -6,13 +6,14 @@ import os
 from collections.abc import Iterable
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
 
 from asr.data.utterance import Utterance
 from asr.errors import DataError
 
 FIELDS = {field.name: field.type for field in fields(Utterance)}
 NUMBERS = ("offset", "duration", "sampling_rate")
+LIMIT = 1e9
+"""No number of a line reaches it."""
 
 
 def read_manifest(path: Path) -> list[Utterance]:
@@ -21,11 +22,10 @@ def read_manifest(path: Path) -> list[Utterance]:
     Raises:
         DataError: The file is missing or empty, or a line is no utterance; names the line.
     """
-    if not path.is_file():
-        raise DataError(f"No manifest at {path}: run `asr prepare RECIPE` first.")
+    _require(path)
     utterances = []
     seen: set[str] = set()
-    with path.open(encoding="utf-8") as lines:
+    with path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
             if not line.strip():
                 continue
@@ -35,7 +35,7 @@ def read_manifest(path: Path) -> list[Utterance]:
             seen.add(utterance.id)
             utterances.append(utterance)
     if not utterances:
-        raise DataError(f"The manifest {path} is empty: prepare the corpus again.")
+        raise DataError(f"The manifest {path} is empty: delete it and run `asr prepare RECIPE`.")
     return utterances
 
 
@@ -52,16 +52,26 @@ def write_manifest(path: Path, utterances: Iterable[Utterance]) -> None:
 
 
 def manifest_checksum(path: Path) -> str:
-    """SHA-256 of a manifest, in hexadecimal."""
+    """SHA-256 of a manifest, in hexadecimal.
+
+    Raises:
+        DataError: The file is missing.
+    """
+    _require(path)
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _parse(line: str, path: Path, number: int) -> Utterance:
+def _require(path: Path) -> None:
+    if not path.is_file():
+        raise DataError(f"No manifest at {path}: run `asr prepare RECIPE` first.")
+
+
+def _parse(line: bytes, path: Path, number: int) -> Utterance:
     place = f"{path}, line {number}"
     try:
-        row: dict[str, Any] = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise DataError(f"{place}: not a JSON object ({error.msg}).") from None
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        row = None
     if not isinstance(row, dict):
         raise DataError(f"{place}: not a JSON object.")
     missing = [name for name in FIELDS if name not in row]
@@ -73,7 +83,9 @@ def _parse(line: str, path: Path, number: int) -> Utterance:
             raise DataError(f"{place}: {name!r} must be a number, not {value!r}.")
         if name not in NUMBERS and not isinstance(value, str):
             raise DataError(f"{place}: {name!r} must be a string, not {value!r}.")
-    if row["duration"] <= 0 or row["offset"] < 0 or row["sampling_rate"] <= 0:
-        raise DataError(f"{place}: duration and sampling_rate must be above 0 and offset not below.")
+    if not (0 < row["duration"] < LIMIT and 0 <= row["offset"] < LIMIT and 0 < row["sampling_rate"] < LIMIT):
+        raise DataError(
+            f"{place}: duration and sampling_rate must be above 0, offset not below, and all less than 1e9."
+        )
     row["audio_filepath"] = Path(os.path.normpath(path.parent.absolute() / row["audio_filepath"]))
     return Utterance(**{name: row[name] for name in FIELDS})

@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import forkserver
 from typing import TypeVar
 
 from asr.progress import Progress
@@ -44,6 +45,7 @@ def map_blocks(
         # The fork server imports the module once; its children start from there.
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload([function.__module__])
+        _start_fork_server()
         with ProcessPoolExecutor(
             min(cores(), len(blocks)) or 1,
             mp_context=context,
@@ -55,6 +57,15 @@ def map_blocks(
                 results.extend(part)
                 progress.advance(len(part))
     return results
+
+
+def _start_fork_server() -> None:
+    """Starts the fork server deaf to Ctrl-C, which would break off its imports with a traceback."""
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 def cores() -> int:

@@ -184,7 +184,10 @@ class FeatureStore:
 
 def is_complete(folder: Path) -> bool:
     """Whether a store lies there with all its parts whole."""
-    return (folder / "store.json").is_file() and all(part.complete for part in _parts(folder, _describe(folder)))
+    try:
+        return all(part.complete for part in _parts(folder, _describe(folder)))
+    except DataError:
+        return False
 
 
 def _describe(folder: Path) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def synthesize(prompts: Sequence[Prompt], folder: Path, sampling_rate: int) -> N
     """Writes FOLDER/ID.wav (16 bits) for each prompt, on all cores; the same prompts give the same samples.
 
     Raises:
-        DataError: eSpeak NG is not installed or lacks a voice.
+        DataError: eSpeak NG is not installed or lacks a voice, or a file cannot be written.
     """
     _load()
     jobs = [(prompt, folder / f"{prompt.id}.wav", sampling_rate) for prompt in prompts]
@@ -109,7 +109,10 @@ def _write_block(jobs: Sequence[tuple[Prompt, Path, int]]) -> Sequence[None]:
         speech = torch.from_numpy(synthesizer.speak(prompt))
         speech = _resampler(synthesizer.sampling_rate, sampling_rate)(speech)
         recording = record(prompt, speech.numpy(), sampling_rate)
-        soundfile.write(path, recording, sampling_rate, subtype="PCM_16")
+        try:
+            soundfile.write(path, recording, sampling_rate, subtype="PCM_16")
+        except soundfile.LibsndfileError as error:
+            raise DataError(f"The speech cannot be written ({error}): make room or set paths.data elsewhere.") from None
     return [None] * len(jobs)
 
 

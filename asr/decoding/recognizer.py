@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import pad_sequence
 from asr.config import Config
 from asr.decoding.decoder import build_decoder
 from asr.errors import DataError
-from asr.features.extractor import FeatureExtractor
+from asr.features.extractor import FeatureExtractor, frame_count
 from asr.features.front_end import FrontEnd
 from asr.model.acoustic import AcousticModel
 from asr.model.folder import load_model
@@ -71,6 +71,8 @@ class Recognizer:
                 f"{path} has {rate} Hz and {samples.shape[1]} channels; the model hears {wanted} Hz and one channel: "
                 "convert the file."
             )
+        if frame_count(self.config.features, rate, len(samples)) == 0:
+            raise DataError(f"{path}: it is shorter than one window of features.window_ms; leave it out.")
         return torch.from_numpy(samples[:, 0].copy())
 
 

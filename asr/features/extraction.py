@@ -73,7 +73,8 @@ def store_folder(
                 status = path.stat()
             except OSError:
                 raise DataError(
-                    f"Utterance {utterance.id}: the audio file {path} is missing; prepare the corpus again."
+                    f"Utterance {utterance.id} ({path}): the audio file is missing; put it back or leave the "
+                    "utterance out."
                 ) from None
             files[path] = (os.path.relpath(path, data), status.st_size, status.st_mtime_ns)
         key.update(json.dumps([utterance.id, utterance.offset, utterance.duration, *files[path]]).encode())

@@ -9,6 +9,7 @@ from asr.features.normalizer import Normalizer
 from asr.model.config import Cell, ModelConfig
 from asr.model.recurrent import BidirectionalLayer
 from asr.model.subsampling import ConvolutionalSubsampling
+from asr.text.tokenizer import BLANK
 
 
 class AcousticModel(nn.Module):
@@ -33,6 +34,7 @@ class AcousticModel(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.head_norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, tokens)
+        nn.init.constant_(self.head.bias[BLANK], config.blank_bias)
 
     def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Log-probabilities of the tokens in each frame.

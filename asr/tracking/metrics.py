@@ -24,6 +24,18 @@ def read_metrics(folder: Path) -> list[Row]:
     return [_parse(path, number, line) for number, line in enumerate(lines, start=1)]
 
 
+def last_row(folder: Path) -> Row:
+    """The newest row of a run folder's metrics.jsonl.
+
+    Raises:
+        RunError: There is none, or a line is not a JSON object.
+    """
+    rows = read_metrics(folder)
+    if not rows:
+        raise RunError(f"{metrics_path(folder)} holds no metrics: train again with training.restart=true.")
+    return rows[-1]
+
+
 def metrics_path(folder: Path) -> Path:
     """Where the metrics of a run lie."""
     return folder / "metrics.jsonl"

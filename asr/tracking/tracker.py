@@ -6,6 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from asr.errors import RunError
 from asr.tracking.config import TrackerConfig
 from asr.tracking.metrics import MetricsFile, metrics_path, replace_text
 from asr.tracking.wandb_run import WandbRun
@@ -29,7 +30,7 @@ class Tracker:
         group: Group of the run in Weights & Biases, instead of `tracker.group`.
 
     Raises:
-        RunError: metrics.jsonl holds something else.
+        RunError: metrics.jsonl or summary.json holds something else.
         ConfigError: WANDB_MODE is not one of the tracker's modes.
     """
 
@@ -143,5 +144,8 @@ def _summary_path(folder: Path) -> Path:
 
 def _read_summary(folder: Path) -> dict[str, float | str]:
     path = _summary_path(folder)
-    summary: dict[str, float | str] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    try:
+        summary: dict[str, float | str] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    except ValueError:
+        raise RunError(f"{path} is damaged: delete it, and `asr evaluate` writes it anew.") from None
     return summary

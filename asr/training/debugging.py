@@ -11,6 +11,7 @@ import torch
 from asr.config import Config
 from asr.data.utterance import Utterance
 from asr.training.config import DebugMode
+from asr.training.distributed import Ranks
 
 log = logging.getLogger(__name__)
 
@@ -52,9 +53,9 @@ def choose_utterances(
 
 
 @contextmanager
-def profiled(config: Config, folder: Path) -> Iterator[None]:
-    """Profiles what runs inside under `debug=profile`: a table in the log, and a trace to open in a browser."""
-    if config.debug.mode is not DebugMode.profile:
+def profiled(config: Config, folder: Path, ranks: Ranks) -> Iterator[None]:
+    """Profiles what rank 0 runs inside under `debug=profile`: a table in the log, and a trace to open in a browser."""
+    if config.debug.mode is not DebugMode.profile or not ranks.first:
         yield
         return
     activities = [torch.profiler.ProfilerActivity.CPU]

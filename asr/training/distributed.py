@@ -1,16 +1,22 @@
-"""The ranks that train together, as torchrun or Slurm starts them."""
+"""The ranks that train together, as torchrun starts them."""
 
+import atexit
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from datetime import timedelta
+from typing import Any, TypeVar, cast
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from asr.errors import UserError
+
 T = TypeVar("T")
+
+PATIENCE = timedelta(hours=1)
+"""How long a rank waits for the others: rank 0 may prepare a corpus meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +37,22 @@ class Ranks:
             dist.all_reduce(values)
         return values
 
-    def wait(self) -> None:
-        """Waits until all ranks are here."""
-        if self.size > 1:
-            dist.barrier()
+    def only_first(self, action: Callable[[], T]) -> T:
+        """What an action gives that rank 0 alone carries out while the others wait.
+
+        Raises:
+            UserError: The action did, on every rank, so that none waits in vain.
+        """
+        outcome: T | UserError | None = None
+        if self.first:
+            try:
+                outcome = action()
+            except UserError as error:
+                outcome = error
+        received = self.from_first(outcome)
+        if isinstance(received, UserError):
+            raise received
+        return cast(T, received)
 
     def gather(self, items: list[T]) -> list[T]:
         """The items of all ranks, rank by rank, on every rank."""
@@ -54,18 +72,14 @@ class Ranks:
         return received
 
 
-@contextmanager
-def join_ranks(device: torch.device) -> Iterator[Ranks]:
-    """Joins the ranks that the launcher started, over NCCL on GPUs and gloo on CPUs."""
-    size = int(os.environ.get("WORLD_SIZE", "1"))
-    if size == 1:
-        yield Ranks(0, 1)
-        return
-    if dist.is_initialized():
-        yield Ranks(dist.get_rank(), size)
-        return
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    try:
-        yield Ranks(dist.get_rank(), size)
-    finally:
-        dist.destroy_process_group()
+def join_ranks(device: torch.device) -> Ranks:
+    """Joins the ranks that torchrun started, over NCCL on GPUs and gloo on CPUs, until the process ends.
+
+    Called again, as for the stages of a run or the jobs of a sweep, it gives the same ranks.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return Ranks(0, 1)
+    if not dist.is_initialized():
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+        atexit.register(dist.destroy_process_group)
+    return Ranks(dist.get_rank(), dist.get_world_size())

@@ -59,6 +59,9 @@ class AveragedModel(Generic[Model]):
 
     def __init__(self, model: Model, decay: float) -> None:
         self.module = copy.deepcopy(model).eval().requires_grad_(False)
+        for layer in self.module.modules():
+            if isinstance(layer, nn.RNNBase):
+                layer.flatten_parameters()  # for cuDNN; the copy's weights lie apart
         self.decay = decay
         self._averages: list[Tensor] = list(self.module.parameters())
         self._weights = [parameter.detach() for parameter in model.parameters()]

@@ -13,16 +13,16 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from asr.composition import plain
+from asr.composition import load_config, plain
 from asr.config import Config
 from asr.data.manifest import manifest_checksum
-from asr.errors import RunError
+from asr.errors import ConfigError, RunError
 from asr.recipe import Recipe
 from asr.training.config import Precision
 
 log = logging.getLogger(__name__)
 
-NOT_IN_HASH = ("name", "paths", "tracker", "hardware", "cluster", "decoder", "lm")
+NOT_IN_HASH = ("name", "paths", "tracker", "hardware", "decoder")
 SETTINGS = "config.yaml"
 LOCK = ".lock"
 
@@ -40,18 +40,16 @@ class RunFolder:
         return self.path / "checkpoints"
 
     @property
-    def has_checkpoint(self) -> bool:
-        """Whether a training was begun and saved."""
-        return any(self.checkpoints.glob("step-*.pt"))
-
-    @property
     def model(self) -> Path:
         """The best model."""
         return self.path / "model"
 
     @contextmanager
-    def held(self, config: Config) -> Iterator[None]:
+    def held(self, config: Config, restart: bool = False) -> Iterator[None]:
         """Holds the folder for this process, with its settings in config.yaml and what is logged in train.log.
+
+        Args:
+            restart: Throws away what the folder holds.
 
         Raises:
             RunError: Another process holds it, or it cannot be written.
@@ -69,11 +67,13 @@ class RunFolder:
                 fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except (BlockingIOError, PermissionError):
                 raise RunError(f"Another process is at work in {self.path}; wait for it, or change the name.") from None
-            if config.training.restart:
+            if restart:
                 self._clear()
             if not (self.path / SETTINGS).exists():
                 self._say_what_differs(config)
-            (self.path / SETTINGS).write_text(OmegaConf.to_yaml(OmegaConf.create(plain(config))), encoding="utf-8")
+            beside = self.path / f".{SETTINGS}"
+            beside.write_text(OmegaConf.to_yaml(OmegaConf.create(plain(config))), encoding="utf-8")
+            beside.replace(self.path / SETTINGS)
             handler = logging.FileHandler(self.path / "train.log", encoding="utf-8")
             handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
             logging.getLogger("asr").addHandler(handler)
@@ -120,7 +120,10 @@ def nearest_run(folder: RunFolder, config: Config) -> tuple[Path, dict[str, tupl
     for settings in sorted(folder.path.parent.glob(f"*/{SETTINGS}")):
         if settings.parent == folder.path:
             continue
-        there = _flat(_identity(OmegaConf.to_container(OmegaConf.load(settings))))
+        try:
+            there = _flat(_identity(plain(load_config(settings))))
+        except ConfigError:
+            continue  # of an earlier version, or damaged
         keys = [key for key in here | there if here.get(key) != there.get(key)]
         if nearest is None or len(keys) < len(nearest[1]):
             nearest = settings.parent, {key: (there.get(key), here.get(key)) for key in keys}

@@ -3,9 +3,10 @@
 import logging
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
+from signal import SIGTERM
 
 import torch
 from torch import Tensor
@@ -35,57 +36,11 @@ from asr.training.distributed import Ranks
 from asr.training.hardware import Hardware
 from asr.training.interruption import watch_signals
 from asr.training.optimization import AveragedModel, build_optimizer, learning_rate
+from asr.training.progression import Clock, Progression
 from asr.training.run_folder import RunFolder
 from asr.training.steps import Step, Steps, shares_of
 
 log = logging.getLogger(__name__)
-
-
-@dataclass
-class Progression:
-    """How far a training is: all that a checkpoint holds beside tensors."""
-
-    step: int = 0
-    """Optimizer steps taken."""
-    epoch: int = 0
-    """The epoch of the next step."""
-    position: int = 0
-    """Number of the next step in its epoch."""
-    seconds: float = 0.0
-    """Time spent on training, over all restarts (s)."""
-    skipped_steps: int = 0
-    """Steps whose loss or gradient was not finite."""
-    best_wer: float = float("inf")
-    """Best WER on the dev split."""
-    best_epoch: int = 0
-    """After how many epochs it was reached."""
-    finished: bool = False
-
-
-@dataclass
-class Clock:
-    """Where the time since the last line of metrics went, and what it was spent on."""
-
-    waited: float = 0.0
-    """Time spent on waiting for data (s)."""
-    audio: float = 0.0
-    """Audio fed over all ranks, after speed perturbation (s)."""
-    steps: int = 0
-    started: float = field(default_factory=time.perf_counter)
-
-    def count(self, step: Step) -> None:
-        """Counts a step as done."""
-        self.audio += step.seconds
-        self.steps += 1
-
-    def metrics(self) -> dict[str, float]:
-        """What W&B and metrics.jsonl are told of the time."""
-        elapsed = time.perf_counter() - self.started
-        return {
-            "time/step_seconds": elapsed / self.steps,
-            "time/data_wait_share": self.waited / elapsed,
-            "time/audio_hours_per_hour": self.audio / elapsed,
-        }
 
 
 class Trainer:
@@ -120,17 +75,27 @@ class Trainer:
         self.steps = Steps(train, self.labels, config.batching, config.seed, ranks.rank, ranks.size, limit)
         self.done = Progression()
 
-    def restore(self) -> None:
-        """Takes up the newest checkpoint of the run folder, if there is one."""
+    def restore(self) -> bool:
+        """Takes up the newest whole checkpoint of the run folder; says whether there is one."""
         state = self.ranks.from_first(newest_checkpoint(self.folder.checkpoints) if self.ranks.first else None)
         if state is None:
-            return
+            return False
         self.model.load_state_dict(state["model"])
         self.averaged.module.load_state_dict(state["averaged"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.done = Progression(**state["progression"])
         if state["ranks"] != self.ranks.size:
             log.warning("The run began on %d ranks and goes on with %d: same batches.", state["ranks"], self.ranks.size)
+        return True
+
+    def fit_normalizer(self, features: Iterable[Tensor]) -> None:
+        """Takes the statistics of the training corpus.
+
+        Args:
+            features: Of each utterance at its own speed, (frames, dim).
+        """
+        self.model.normalizer.fit(features)
+        self.averaged.module.normalizer.load_state_dict(self.model.normalizer.state_dict())
 
     def fit(self, tracker: Tracker) -> float:
         """Trains from where the run stands to the end of its last epoch.
@@ -147,7 +112,7 @@ class Trainer:
         start = (done.epoch, done.position, config.training.epochs)
         batches = load(shares_of(self.steps.start(*start)), self.train, self.labels, config.hardware.workers)
         seconds_before, began = done.seconds, time.monotonic()
-        saved, clock = began, Clock()
+        saved, clock, speed = began, Clock(), dict[str, float]()
         self._settle_exchange()
         with watch_signals() as interruption, self._progress() as progress:
             for step in self.steps.start(*start):
@@ -168,9 +133,10 @@ class Trainer:
                 clock.count(step)
                 if done.step % config.training.log_every_steps == 0 or step.ends_epoch:
                     metrics = {"train/loss": loss, "train/learning_rate": rate, "train/gradient_norm": float(norm)}
-                    self._log(tracker, step, metrics | {"data/padding_share": step.padding} | clock.metrics())
+                    speed = clock.metrics()
+                    self._log(tracker, step, metrics | {"data/padding_share": step.padding} | speed)
                     clock = Clock()
-                progress.advance(note=f"loss {loss:.3f}, dev WER {100 * done.best_wer:.1f} %, {rate:.1e}")
+                progress.advance(note=self._note(loss, rate, speed))
                 if step.ends_epoch:
                     self._validate(tracker, step, progress)
                     done.seconds = seconds_before + time.monotonic() - began
@@ -243,7 +209,7 @@ class Trainer:
         """The loss summed over the ranks, and what any of them was told to do."""
         told = self.ranks.sum(torch.tensor([loss, due, signal], dtype=torch.float64, device=self.hardware.device))
         total_loss, any_due, any_signal = told.tolist()
-        return total_loss, any_due > 0, signal or int(any_signal)
+        return total_loss, any_due > 0, signal or (SIGTERM if any_signal else 0)
 
     def _set_learning_rate(self, step: Step) -> float:
         progress = (step.epoch + step.position / step.epoch_steps) / self.config.training.epochs
@@ -269,11 +235,9 @@ class Trainer:
         score = total(self._decode_dev())
         progress.say(f"Epoch {done.epoch}: dev WER {100 * score.wer:.2f} %, CER {100 * score.cer:.2f} %")
         self._log(tracker, step, {"dev/wer": score.wer, "dev/cer": score.cer})
-        if score.wer < done.best_wer:
-            done.best_wer, done.best_epoch = score.wer, done.epoch
-            if self.ranks.first:
-                save_model(self.folder.model, self.averaged.module, self.config, self.tokenizer)
-        stopped = early is not None and done.epoch - done.best_epoch >= early
+        if done.validated(score.wer) and self.ranks.first:
+            save_model(self.folder.model, self.averaged.module, self.config, self.tokenizer)
+        stopped = early is not None and done.epoch - done.improved_epoch >= early
         if stopped:
             progress.say(f"No better dev WER for {early} epochs: the training stops early.")
         done.finished = stopped or done.epoch == self.config.training.epochs
@@ -302,6 +266,12 @@ class Trainer:
     def _log(self, tracker: Tracker, step: Step, metrics: dict[str, float]) -> None:
         epoch = step.epoch + (step.position + 1) / step.epoch_steps
         tracker.log(self.done.step, epoch, self.done.seconds, metrics)
+
+    def _note(self, loss: float, rate: float, speed: dict[str, float]) -> str:
+        """What stands behind the progress bar."""
+        wer = f", dev WER {100 * self.done.best_wer:.1f} %" if math.isfinite(self.done.best_wer) else ""
+        hours = f", {speed['time/audio_hours_per_hour']:.0f} h of audio/h" if speed else ""
+        return f"loss {loss:.3f}{wer}, rate {rate:.1e}{hours}"
 
     def _progress(self) -> Progress:
         """A bar over all steps; their number in later epochs is taken to be that of the first."""

@@ -1,0 +1,86 @@
+"""The ranges in which values of the configuration must lie, wherever a type alone says too little."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from asr.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What a value must be, in words and as a test; nan passes none of them."""
+
+    words: str
+    hold: Callable[[Any], bool]
+
+
+AT_LEAST_0 = Bounds("at least 0", lambda value: value >= 0)
+AT_LEAST_1 = Bounds("at least 1", lambda value: value >= 1)
+ABOVE_0 = Bounds("above 0", lambda value: value > 0)
+SHARE = Bounds("from 0 to 1", lambda value: 0 <= value <= 1)
+BELOW_1 = Bounds("at least 0 and below 1", lambda value: 0 <= value < 1)
+MILLISECONDS = Bounds("from 1 to 1000", lambda value: 1 <= value <= 1000)
+
+BOUNDS = {
+    "name": Bounds(
+        "a file name without a slash that begins with no dot",
+        lambda name: name.isprintable() and name[:1] not in ("", ".") and "/" not in name,
+    ),
+    "data.sampling_rate": Bounds("at least 1000", lambda rate: rate >= 1000),
+    "features.window_ms": MILLISECONDS,
+    "features.hop_ms": MILLISECONDS,
+    "augment.speed_factors": Bounds(
+        "one number or more, each from 0.5 to 2",
+        lambda factors: factors and all(0.5 <= factor <= 2 for factor in factors),
+    ),
+    "augment.spec_augment.frequency_masks": AT_LEAST_0,
+    "augment.spec_augment.frequency_width": SHARE,
+    "augment.spec_augment.time_masks": AT_LEAST_0,
+    "augment.spec_augment.time_width_ms": AT_LEAST_0,
+    "augment.spec_augment.time_share": SHARE,
+    "augment.noise.probability": SHARE,
+    "augment.gain.probability": SHARE,
+    "model.layers": AT_LEAST_1,
+    "model.hidden": AT_LEAST_1,
+    "model.subsampling": Bounds("2 or 4", lambda factor: factor in (2, 4)),
+    "model.channels": AT_LEAST_1,
+    "model.dropout": BELOW_1,
+    "batching.global_seconds": ABOVE_0,
+    "batching.max_device_seconds": ABOVE_0,
+    "batching.length_jitter": SHARE,
+    "optimizer.learning_rate": ABOVE_0,
+    "optimizer.beta1": BELOW_1,
+    "optimizer.beta2": BELOW_1,
+    "optimizer.weight_decay": AT_LEAST_0,
+    "schedule.warmup": BELOW_1,
+    "schedule.start_ratio": SHARE,
+    "schedule.end_ratio": SHARE,
+    "training.epochs": AT_LEAST_1,
+    "training.clip_norm": ABOVE_0,
+    "training.ema_decay": BELOW_1,
+    "training.early_stopping_epochs": AT_LEAST_1,
+    "training.max_skipped_steps": AT_LEAST_0,
+    "training.checkpoint_minutes": AT_LEAST_0,
+    "training.keep_checkpoints": AT_LEAST_1,
+    "training.log_every_steps": AT_LEAST_1,
+    "tracker.worst_utterances": AT_LEAST_0,
+    "hardware.threads": AT_LEAST_1,
+    "hardware.workers": AT_LEAST_0,
+}
+"""By full key. Where a key may be null, null passes."""
+
+
+def check_bounds(values: Mapping[str, Any]) -> None:
+    """Compares values with the bounds of their keys.
+
+    Args:
+        values: By full key, as in {"model.hidden": 320}.
+
+    Raises:
+        ConfigError: Names the key, its value and what it must be.
+    """
+    for key, bounds in BOUNDS.items():
+        value = values[key]
+        if value is not None and not bounds.hold(value):
+            raise ConfigError(f"{key} is {value!r}; it must be {bounds.words}.")

@@ -1,0 +1,76 @@
+"""A run is found again by the same settings and data, and held by one process at a time."""
+
+import logging
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from asr.composition import compose
+from asr.config import Config
+from asr.errors import RunError
+from asr.recipe import RECIPES, Recipe
+from asr.training.config import Precision
+from asr.training.run_folder import RunFolder, find_run_folder
+from tests.corpora import write_corpus
+
+RECIPE = Recipe(RECIPES / "an4")
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    write_corpus(tmp_path / "data" / "an4", {split: ["A B", "B"] for split in ("train", "dev", "test")})
+    return compose(RECIPE, [f"paths.data={tmp_path / 'data'}", f"paths.runs={tmp_path / 'runs'}"])
+
+
+def find(config: Config, precision: Precision = Precision.fp32) -> RunFolder:
+    return find_run_folder(RECIPE, config, precision)
+
+
+def test_what_trains_other_weights_is_another_run(config: Config, tmp_path: Path) -> None:
+    run = find(config).path
+    assert find(replace(config, seed=2)).path != run
+    assert find(config, Precision.bf16).path != run
+    assert find(replace(config, training=replace(config.training, restart=True))).path == run
+    assert find(replace(config, tracker=replace(config.tracker, tags=["x"]))).path == run
+    write_corpus(tmp_path / "data" / "an4", {split: ["A B", "A"] for split in ("train", "dev", "test")})
+    assert find(config).path != run
+
+
+def test_another_process_is_kept_out(config: Config) -> None:
+    folder = find(config)
+    hold = "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.lockf(f, fcntl.LOCK_EX); print(flush=True); input()"
+    folder.path.mkdir(parents=True)
+    command = [sys.executable, "-c", hold, str(folder.path / ".lock")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        with pytest.raises(RunError, match="Another process"), folder.held(config):
+            pass
+        other.communicate(b"\n")
+    with folder.held(config):
+        pass
+
+
+def test_restarting_throws_away_what_is_there_and_nothing_else_does(config: Config) -> None:
+    folder = find(config)
+    with folder.held(config):
+        (folder.path / "model").mkdir()
+    with folder.held(config):
+        assert (folder.path / "model").is_dir()
+    with folder.held(config, restart=True):
+        assert not (folder.path / "model").exists()
+
+
+def test_a_new_run_says_in_which_key_it_differs(config: Config, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "asr")
+    with find(config).held(config):
+        pass
+    (find(config).path.parent / "damaged").mkdir()
+    (find(config).path.parent / "damaged" / "config.yaml").touch()
+    other = replace(config, model=replace(config.model, hidden=7))
+    with find(other).held(other):
+        pass
+    assert f"differs in model.hidden=7 (there {config.model.hidden})" in caplog.text
