@@ -18,6 +18,7 @@ from asr.scoring.table import results_table
 
 RESULTS = Results(
     recipe="an4",
+    run="lstm-1a2b3c4d",
     split="test",
     decoder="greedy",
     utterances=130,

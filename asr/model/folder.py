@@ -32,15 +32,26 @@ def build_model(config: Config, tokens: int) -> AcousticModel:
 
 
 def save_model(folder: Path, model: AcousticModel, config: Config, tokenizer: Tokenizer) -> None:
-    """Writes a model folder, each file whole or not at all, the weights in float32."""
-    folder.mkdir(parents=True, exist_ok=True)
-    tokenizer.save(folder)
-    settings = folder / f".{SETTINGS}.{os.getpid()}"
-    settings.write_text(OmegaConf.to_yaml(OmegaConf.create(plain(config))), encoding="utf-8")
-    settings.replace(folder / SETTINGS)
-    weights = folder / f".{WEIGHTS}.{os.getpid()}"
-    save_file({name: tensor.float().cpu().contiguous() for name, tensor in model.state_dict().items()}, weights)
-    weights.replace(folder / WEIGHTS)
+    """Writes a model folder, each file whole or not at all, the weights in float32.
+
+    Raises:
+        RunError: It cannot be written, as on a full disk.
+    """
+    settings, weights = (folder / f".{name}.{os.getpid()}" for name in (SETTINGS, WEIGHTS))
+    tensors = {name: tensor.float().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tokenizer.save(folder)
+        settings.write_text(OmegaConf.to_yaml(OmegaConf.create(plain(config))), encoding="utf-8")
+        settings.replace(folder / SETTINGS)
+        save_file(tensors, weights)
+        weights.replace(folder / WEIGHTS)
+    except (OSError, SafetensorError) as error:
+        for temporary in (settings, weights):
+            temporary.unlink(missing_ok=True)
+        raise RunError(
+            f"The model cannot be written to {folder} ({error}): make room there, then give the same command again."
+        ) from None
 
 
 def load_model(folder: Path) -> tuple[AcousticModel, Config, Tokenizer]:
@@ -55,6 +66,8 @@ def load_model(folder: Path) -> tuple[AcousticModel, Config, Tokenizer]:
     model = build_model(config, tokenizer.size)
     try:
         model.load_state_dict(load_file(folder / WEIGHTS))
-    except (SafetensorError, OSError, RuntimeError) as error:
-        raise RunError(f"The weights {folder / WEIGHTS} cannot be used: {str(error).splitlines()[0]}") from None
+    except (SafetensorError, OSError) as error:
+        raise RunError(f"The weights {folder / WEIGHTS} cannot be read ({error}): copy the folder again.") from None
+    except RuntimeError:
+        raise RunError(f"The weights {folder / WEIGHTS} are not of the model that its {SETTINGS} describes.") from None
     return model.eval().requires_grad_(requires_grad=False), config, tokenizer
