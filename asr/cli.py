@@ -27,8 +27,8 @@ COMMANDS = {
     "check": "Looks for mistakes in the prepared corpus before a training meets them.",
     "extract": "Computes the features of every utterance into a store.",
     "train": "Trains the model; the same command resumes an interrupted training.",
-    "evaluate": "Decodes the test split with the best model and scores it.",
-    "run": "Does all of these that are not yet done.",
+    "evaluate": "Decodes dev and test with the best model and scores them.",
+    "run": "Does all of these in turn, and goes on with what was begun.",
 }
 """The module asr.commands.NAME has `run(recipe, config)`; train gives the best dev WER to Hydra's sweepers."""
 

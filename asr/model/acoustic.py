@@ -1,5 +1,7 @@
 """The acoustic model: normalized features -> convolutional subsampling -> recurrent layers -> CTC log-probabilities."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -34,7 +36,9 @@ class AcousticModel(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.head_norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, tokens)
-        nn.init.constant_(self.head.bias[BLANK], config.blank_bias)
+        with torch.no_grad():
+            self.head.weight *= math.exp(-config.blank_bias)
+            self.head.bias[BLANK] = config.blank_bias
 
     def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Log-probabilities of the tokens in each frame.

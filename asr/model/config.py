@@ -23,7 +23,8 @@ class ModelConfig:
     channels: int
     """Channels of the convolutions that subsample."""
     blank_bias: float
-    """First bias of the blank. Above 0, labels rise where the sound tells of them: from even odds a tiny corpus often
-    learns to hold a label through the silence before its word. 0 learns faster where there is more data."""
+    """Log odds of the blank at first, the other logits shrunk as much. Above 0, labels rise where the sound tells of
+    them: from even odds a tiny corpus often learns to hold a label through the silence before its word. 0 learns
+    faster where there is more data."""
     dropout: float
     """Share of activations dropped between layers in training."""
