@@ -9,7 +9,7 @@ from asr.composition import compose
 from asr.data.archives import ArchiveMissing
 from asr.recipe import find_recipe
 
-SHORT = {"an4": ["training.epochs=45"], "digits": []}
+SHORT = {"an4": ["training.epochs=40"], "digits": []}
 
 
 def choose_recipe() -> str:

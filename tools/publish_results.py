@@ -1,4 +1,4 @@
-"""Keeps the results of runs in recipes/NAME/results/ and writes their table into the recipe's README.
+"""Keeps the results of runs in recipes/NAME/results/ and writes their tables into the READMEs.
 
 python tools/publish_results.py RUN [RUN ...]
 """
@@ -28,19 +28,38 @@ def publish(run: Path) -> str:
     return recipe
 
 
-def results_section(recipe: str) -> str:
-    """The section of a recipe's README: a table, the commands and where it was measured, from the stored results."""
+def stored_runs(recipe: str) -> list[dict[str, Results]]:
+    """The stored results of a recipe by split, the best run first."""
     runs = [
         {split: read_results(run / split) for split in SPLITS}
         for run in sorted((RECIPES / recipe / "results").iterdir())
     ]
-    runs.sort(key=lambda run: run["test"].wer)
+    return sorted(runs, key=lambda run: run["test"].wer)
+
+
+def results_section(recipe: str) -> str:
+    """The section of a recipe's README: a table, the commands and where it was measured, from the stored results."""
+    runs = stored_runs(recipe)
     rows = "".join(_row(run["dev"], run["test"]) for run in runs)
     commands = "".join(f"    {run['test'].command}\n" for run in runs)
     origins = sorted({f"{run['test'].hardware}, PyTorch {run['test'].torch}" for run in runs})
     return (
         f"{HEADING}\nGreedy decoding, no language model; one training each. Made on {'; '.join(origins)}.\n\n"
         f"{COLUMNS}{rows}\nTheir commands, in the same order:\n\n{commands}"
+    )
+
+
+def overview() -> str:
+    """The section of the README: the best run of each recipe with its command."""
+    best = [stored_runs(path.parent.name)[0]["test"] for path in sorted(RECIPES.glob("*/results"))]
+    rows = "".join(
+        f"| [{run.recipe}](recipes/{run.recipe}#results) | {100 * run.wer:.2f} | {100 * run.wer_low:.2f} - "
+        f"{100 * run.wer_high:.2f} | {timedelta(seconds=round(run.train_seconds))} | `{run.command}` |\n"
+        for run in best
+    )
+    return (
+        f"{HEADING}\nOn test, greedy and without a language model; each recipe's page has all its runs.\n\n"
+        f"| recipe | WER % | 95 % interval | training | command |\n|---|---|---|---|---|\n{rows}\n"
     )
 
 
@@ -59,6 +78,11 @@ def main() -> None:
         readme = RECIPES / recipe / "README.md"
         text = readme.read_text(encoding="utf-8")
         readme.write_text(text[: text.index(HEADING)] + results_section(recipe), encoding="utf-8")
+    readme = RECIPES.parent / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    start = text.index(HEADING)
+    end = text.index("\n## ", start) + 1
+    readme.write_text(text[:start] + overview() + text[end:], encoding="utf-8")
 
 
 if __name__ == "__main__":
