@@ -96,7 +96,7 @@ def test_telephone_speech_has_half_the_mel_bands(features: str, mels: int | None
             "model.cells is 'gru', where a list in brackets (each item one of rnn, lstm, gru) belongs.",
         ),
         ("~model.hidden", "model.hidden has no value: set it in recipe.yaml or as model.hidden=..."),
-        ("~model", "model has no value: set it in recipe.yaml or as model=..."),
+        ("~model", "model.cells has no value: set it in recipe.yaml or as model.cells=..."),
         ("name='${nothing}'", "name: Interpolation key 'nothing' not found"),
         ('name="a', "Cannot read 'name=\"a': write key=value, and quote special characters."),
     ],
