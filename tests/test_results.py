@@ -61,7 +61,7 @@ def test_results_are_read_back_as_written(tmp_path: Path, scores: list[Utterance
 def test_results_have_the_keys_that_others_rely_on(tmp_path: Path, scores: list[UtteranceScore]) -> None:
     written = json.loads((write_results(tmp_path, RESULTS, scores) / "results.json").read_text())
     assert " ".join(written) == (
-        "recipe split decoder utterances words wer wer_low wer_high cer substitutions deletions insertions seed "
+        "recipe run split decoder utterances words wer wer_low wer_high cer substitutions deletions insertions seed "
         "parameters train_seconds audio_seconds real_time_factor hardware torch command commit config_hash"
     )
 
@@ -118,8 +118,8 @@ def test_missing_or_damaged_results_are_refused(tmp_path: Path, content: str | N
 def test_the_table_shows_rates_in_per_cent_and_columns_in_line() -> None:
     table = results_table([RESULTS, replace(RESULTS, recipe="digits", decoder="beam", wer=0.0041, train_seconds=7261)])
     headings, first, second = table.splitlines()
-    assert " ".join(first.split()) == "an4 test greedy 8.79 6.12 - 12.04 3.15 40 10 18 130 0:13:03 4.40 M"
-    assert second.split()[:4] == ["digits", "test", "beam", "0.41"]
+    assert " ".join(first.split()) == "an4 lstm-1a2b3c4d test greedy 8.79 6.12 - 12.04 3.15 40 10 18 130 0:13:03 4.40 M"
+    assert second.split()[:5] == ["digits", "lstm-1a2b3c4d", "test", "beam", "0.41"]
     assert "2:01:01" in second
     assert headings.split()[-1] == "parameters"
     assert len(headings) == len(first) == len(second)

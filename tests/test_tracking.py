@@ -167,7 +167,7 @@ def test_a_run_carries_configuration_summary_table_with_audio_and_model(tmp_path
     (run,) = records(tmp_path, "run")
     assert run["config"]["update"].items() >= {"recipe": "yesno", "seed": 1, "model": {"cells": ["lstm"]}}.items()
     assert run["tags"] == ["yesno", "quick"]
-    assert records(tmp_path, "exit") == [{"exit_code": 0}]
+    assert [record["exit_code"] for record in records(tmp_path, "exit")] == [0]
     assert summary(tmp_path).items() >= {"test/wer": 0.07, "hardware": "cpu"}.items()
     artifacts = {artifact["type"]: artifact["manifest"]["contents"] for artifact in records(tmp_path, "artifact")}
     assert [content["local_path"] for content in artifacts["model"]] == [str(model / "config.yaml")]
