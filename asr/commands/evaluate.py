@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import torch
 
-from asr.composition import plain
+from asr.commands.train import open_tracker
 from asr.config import Config
 from asr.data.audio import read_waveform
 from asr.data.loader import evaluation_shares, load
@@ -27,7 +27,6 @@ from asr.scoring.provenance import command, commit, hardware
 from asr.scoring.results import Results, evaluation_folder, write_results
 from asr.scoring.table import results_table
 from asr.tracking.metrics import last_row
-from asr.tracking.tracker import Tracker
 from asr.tracking.worst import WorstUtterance
 from asr.training.debugging import simplify
 from asr.training.distributed import join_ranks
@@ -110,16 +109,7 @@ def _track(
     recipe: Recipe, config: Config, folder: RunFolder, evaluations: Sequence[tuple[Results, list[UtteranceScore]]]
 ) -> str:
     """Adds the results to the run in Weights & Biases; gives the sentence on how to see it."""
-    settings = plain(config)
-    with Tracker(
-        folder.path,
-        config.tracker,
-        name=folder.path.name,
-        recipe=recipe.name,
-        settings=settings,
-        job_type="train",
-        step=last_row(folder.path)["step"],
-    ) as tracker:
+    with open_tracker(recipe, config, folder, last_row(folder.path)["step"]) as tracker:
         for results, _ in evaluations:
             figures = (
                 "wer",

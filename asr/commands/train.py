@@ -62,7 +62,9 @@ def run(recipe: Recipe, config: Config) -> float:
             log.info("The run %s is finished.", folder.path)
         else:
             _describe(trainer, train, dev, hardware, folder)
-            with _open_tracker(recipe, config, trainer, ranks) as tracker, profiled(config, folder.path, ranks):
+            step = trainer.done.step
+            tracker = open_tracker(recipe, config, folder, step) if ranks.first else Tracker.silent()
+            with tracker, profiled(config, folder.path, ranks):
                 trainer.fit(tracker)
                 tracker.model(folder.model)
                 log.info("%s", tracker.where())
@@ -112,18 +114,16 @@ def _frames(inputs: Inputs, config: Config) -> Iterator[Tensor]:
         yield read if read.ndim == 2 else extractor(read[None], torch.tensor([len(read)]))[0][0]
 
 
-def _open_tracker(recipe: Recipe, config: Config, trainer: Trainer, ranks: Ranks) -> Tracker:
-    if not ranks.first:
-        return Tracker.silent()
-    folder = trainer.folder.path
+def open_tracker(recipe: Recipe, config: Config, folder: RunFolder, step: int) -> Tracker:
+    """The tracker of a run that goes on from a step."""
     return Tracker(
-        folder,
+        folder.path,
         config.tracker,
-        name=folder.name,
+        name=folder.path.name,
         recipe=recipe.name,
         settings=plain(config),
         job_type="train",
-        step=trainer.done.step,
+        step=step,
     )
 
 
