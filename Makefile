@@ -7,16 +7,23 @@ DEMO =
 # Further options of the tests, as in PYTEST="-k plan -x".
 PYTEST =
 
-.PHONY: demo test test-slow check docs
+# Two files of tests at a time, each on one thread: small models gain nothing from more.
+TESTS = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -rs -n 2 --dist loadfile
+
+.PHONY: demo test test-slow test-slurm check docs
 
 demo: $(INSTALLED)
 	$(BIN)/python tools/demo.py $(DEMO)
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -rs -m "not slow" $(PYTEST)
+	$(TESTS) -m "not slow" $(PYTEST)
 
 test-slow: $(INSTALLED)
-	$(BIN)/python -m pytest -rs -m slow $(PYTEST)
+	$(TESTS) -m slow --ignore=tests/cluster/test_slurm.py $(PYTEST)
+
+# On a real Slurm of two nodes, which needs root, slurm-wlm and munge.
+test-slurm: $(INSTALLED)
+	$(TESTS) tests/cluster/test_slurm.py $(PYTEST)
 
 check: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -28,5 +35,5 @@ docs: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml
 	test -x $(BIN)/python || python3 -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[digits,dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[digits,cluster,dev]'
 	touch $@

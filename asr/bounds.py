@@ -22,10 +22,16 @@ SHARE = Bounds("from 0 to 1", lambda value: 0 <= value <= 1)
 BELOW_1 = Bounds("at least 0 and below 1", lambda value: 0 <= value < 1)
 MILLISECONDS = Bounds("from 1 to 1000", lambda value: 1 <= value <= 1000)
 
+FILE_NAME = Bounds(
+    "a file name without a slash that begins with no dot",
+    lambda name: name.isprintable() and name[:1] not in ("", ".") and "/" not in name,
+)
+
 BOUNDS = {
-    "name": Bounds(
-        "a file name without a slash that begins with no dot",
-        lambda name: name.isprintable() and name[:1] not in ("", ".") and "/" not in name,
+    "name": FILE_NAME,
+    "data.mixture": Bounds(
+        "a mapping of weights above 0, of which one is at least 1",
+        lambda weights: all(weight > 0 for weight in weights.values()) and any(w >= 1 for w in weights.values()),
     ),
     "data.sampling_rate": Bounds("at least 1000", lambda rate: rate >= 1000),
     "features.window_ms": MILLISECONDS,
@@ -41,10 +47,15 @@ BOUNDS = {
     "augment.spec_augment.time_share": SHARE,
     "augment.noise.probability": SHARE,
     "augment.gain.probability": SHARE,
+    "tokenizer.pieces": AT_LEAST_1,
     "model.layers": AT_LEAST_1,
     "model.hidden": AT_LEAST_1,
     "model.subsampling": Bounds("2 or 4", lambda factor: factor in (2, 4)),
     "model.channels": AT_LEAST_1,
+    "model.lookahead": AT_LEAST_0,
+    "model.projection": AT_LEAST_1,
+    "model.forget_bias": Bounds("from -10 to 10", lambda bias: -10 <= bias <= 10),
+    "model.intermediate_layer": AT_LEAST_1,
     "model.dropout": BELOW_1,
     "batching.global_seconds": ABOVE_0,
     "batching.max_device_seconds": ABOVE_0,
@@ -58,6 +69,7 @@ BOUNDS = {
     "schedule.end_ratio": SHARE,
     "training.epochs": AT_LEAST_1,
     "training.clip_norm": ABOVE_0,
+    "training.intermediate_weight": BELOW_1,
     "training.ema_decay": BELOW_1,
     "training.early_stopping_epochs": AT_LEAST_1,
     "training.max_skipped_steps": AT_LEAST_0,
@@ -67,6 +79,25 @@ BOUNDS = {
     "tracker.worst_utterances": AT_LEAST_0,
     "hardware.threads": AT_LEAST_1,
     "hardware.workers": AT_LEAST_0,
+    "plan.memory_gb": ABOVE_0,
+    "plan.minutes": ABOVE_0,
+    "compare.name": FILE_NAME,
+    "compare.parameters": ABOVE_0,
+    "compare.minutes": ABOVE_0,
+    "compare.dev_wer": ABOVE_0,
+    "compare.memory_seeds": AT_LEAST_0,
+    "compare.jobs": AT_LEAST_1,
+    "cluster.nodes": AT_LEAST_1,
+    "cluster.gpus_per_node": AT_LEAST_0,
+    "cluster.ranks_per_node": AT_LEAST_1,
+    "cluster.cpus_per_rank": AT_LEAST_1,
+    "cluster.memory_gb": AT_LEAST_1,
+    "cluster.time_minutes": AT_LEAST_1,
+    "cluster.warning_seconds": AT_LEAST_1,
+    "cluster.max_timeouts": AT_LEAST_0,
+    "cluster.array_parallelism": AT_LEAST_1,
+    "cluster.join_minutes": ABOVE_0,
+    "cluster.watchdog_minutes": ABOVE_0,
 }
 """By full key. Where a key may be null, null passes."""
 

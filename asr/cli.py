@@ -1,4 +1,4 @@
-"""The command line: `asr COMMAND RECIPE [key=value ...]`.
+"""The command line: `asr COMMAND RECIPE [key=value ...]`, and `asr COMMAND RUN ... [--flag ...]`.
 
 Neither torch nor Hydra is imported until a command runs, so that help comes at once.
 """
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from asr.errors import ConfigError, Interrupted, UserError
 from asr.recipe import CONF, RECIPES, Recipe, find_recipe
+from asr.training.launch import find_launch
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -29,8 +30,19 @@ COMMANDS = {
     "train": "Trains the model; the same command resumes an interrupted training.",
     "evaluate": "Decodes dev and test with the best model and scores them.",
     "run": "Does all of these in turn, and goes on with what was begun.",
+    "plan": "Predicts time and memory of a training before it starts, of several models side by side.",
+    "compare": "Trains models with several seeds each and says which is better; or compares finished runs.",
+    "report": "Makes a page for reviewing runs: curves, comparisons, errors with audio. Opens offline in any browser.",
+    "errors": "Prints what a run gets wrong, and for whom, as text or as JSON.",
+    "benchmark": "Measures how well several ranks are used: asr benchmark scaling RECIPE.",
 }
 """The module asr.commands.NAME has `run(recipe, config)`; train gives the best dev WER to Hydra's sweepers."""
+
+OWN_ARGUMENTS = ("plan", "compare", "report", "errors")
+"""Commands whose module has `main(arguments)` instead: they read the command line, --help included, themselves."""
+
+BY_THE_FIRST = ("prepare", "check", "extract")
+"""Of several ranks the first carries these out alone."""
 
 # What a file system may answer without any defect of the program.
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -55,10 +67,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(version())
         elif command not in COMMANDS:
             raise ConfigError(f"There is no command {command!r}, only {', '.join(COMMANDS)}{_nearest_command(command)}")
+        elif command in OWN_ARGUMENTS:
+            log_to_stderr()
+            import_module(f"asr.commands.{command}").main(rest)
         elif "-h" in rest or "--help" in rest:
             print(command_help(command))
         else:
-            run_over_hydra(command, rest)
+            run_over_hydra(command, _without_subject(rest) if command == "benchmark" else rest)
         sys.stdout.flush()
     return 0
 
@@ -74,14 +89,17 @@ class Job:
         from hydra.core.hydra_config import HydraConfig
         from hydra.types import RunMode
 
+        from asr.cluster import on_slurm
         from asr.composition import to_config
 
         log_to_stderr()
-        with exit_codes():
+        with on_slurm() if "SUBMITIT_EXECUTOR" in os.environ else exit_codes():
             config = to_config(composed)
             hydra = HydraConfig.get()
             if hydra.mode == RunMode.MULTIRUN:
                 log.info("Job %d: %s", hydra.job.num, " ".join(hydra.overrides.task))
+            if self.command in BY_THE_FIRST and find_launch().rank > 0:
+                return None
             outcome: float | None = import_module(f"asr.commands.{self.command}").run(self.recipe, config)
             return outcome
 
@@ -95,24 +113,26 @@ def run_over_hydra(command: str, arguments: Sequence[str]) -> None:
     from hydra import version
     from hydra._internal.utils import _run_hydra, get_args_parser
 
-    from asr.composition import HYDRA_VERSION, check_overrides, errors_as_sentences, search_path
+    from asr.cluster import submission_errors
+    from asr.composition import HYDRA_VERSION, check_overrides, errors_as_sentences, into_mappings, search_path
 
     parser = get_args_parser()
     options = _parse(parser, command, arguments)
     recipe, overrides = _split_recipe(command, options.overrides)
     check_overrides(recipe, overrides)
-    options.overrides = [*overrides, search_path()]
+    options.overrides = [*into_mappings(overrides), search_path()]
     # Hydra would print its errors itself, over several lines, and exit with 1.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     version.setbase(HYDRA_VERSION)
-    with errors_as_sentences():
+    with errors_as_sentences(), submission_errors():
         _run_hydra(options, parser, Job(command, recipe), str(recipe.folder), "recipe")
 
 
 def general_help() -> str:
     """What `asr --help` prints."""
-    lines = "\n".join(f"  {name:<10}{about}" for name, about in COMMANDS.items())
+    lines = "\n".join(f"  {name:<11}{about}" for name, about in COMMANDS.items())
     return f"""Usage: asr COMMAND RECIPE [key=value ...]
+       asr report RUN ... -o FOLDER, asr errors RUN
 
 Trains speech recognizers with recurrent networks and CTC, from a corpus archive to a word error rate.
 
@@ -120,10 +140,12 @@ Commands:
 {lines}
 
 RECIPE is a folder with a recipe.yaml, or one of the shipped: {", ".join(shipped_recipes())}.
+RUN is the folder of a run, as in runs/an4/lstm-0123abcd.
 
 Examples:
   asr run an4                      from the archive to the WER of the test split
   asr train an4 model=gru seed=2   the same recipe with another model
+  asr report runs/an4 -o report    a page about all runs of an4
   asr train --help                 the groups and their choices"""
 
 
@@ -184,7 +206,7 @@ def log_to_stderr() -> None:
     """Prints what the package logs as bare lines, on rank 0 alone, and warnings as such on every rank."""
     logger = logging.getLogger("asr")
     logger.handlers = [_BareLines()]
-    logger.setLevel(logging.INFO if os.environ.get("RANK", "0") == "0" else logging.WARNING)
+    logger.setLevel(logging.INFO if find_launch().rank == 0 else logging.WARNING)
 
 
 class _BareLines(logging.Handler):
@@ -241,6 +263,13 @@ def _split_recipe(command: str, positionals: Sequence[str]) -> tuple[Recipe, lis
     if not positionals or "=" in positionals[0]:
         raise ConfigError(f"asr {command} needs a RECIPE: a folder, or one of {', '.join(shipped_recipes())}.")
     return find_recipe(positionals[0]), list(positionals[1:])
+
+
+def _without_subject(arguments: Sequence[str]) -> Sequence[str]:
+    """The arguments of `asr benchmark` without what is measured."""
+    if arguments[:1] != ["scaling"]:
+        raise ConfigError("asr benchmark measures scaling only: asr benchmark scaling RECIPE.")
+    return arguments[1:]
 
 
 def _nearest_command(command: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any, cast, get_args, get_origin, get_type_hints
 
 import hydra
 import yaml
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, OverrideParseException
@@ -37,13 +38,31 @@ def compose(recipe: Recipe, overrides: Sequence[str] = ()) -> Config:
     previous = hydra_config.cfg
     try:
         with errors_as_sentences(), hydra.initialize_config_dir(str(recipe.folder), version_base=HYDRA_VERSION):
-            composed = hydra.compose("recipe", [*overrides, search_path()], return_hydra_config=True)
+            composed = hydra.compose("recipe", [*into_mappings(overrides), search_path()], return_hydra_config=True)
             hydra_config.set_config(composed)
         with open_dict(composed):
             del composed["hydra"]
         return to_config(composed)
     finally:
         hydra_config.cfg = previous
+
+
+def sweep(recipe: Recipe, overrides: Sequence[str]) -> list[list[str]]:
+    """Every combination of the values that stand in lists, as `-m` runs them.
+
+    Returns:
+        The overrides of each, in the order that Hydra takes them, as in [["model=lstm", "seed=1"], ...].
+
+    Raises:
+        ConfigError: A key that does not exist, or what is no list of values.
+    """
+    check_overrides(recipe, overrides)
+    with errors_as_sentences():
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+        (points,) = BasicSweeper.split_arguments(parsed, max_batch_size=None)
+    for point in points:
+        check_overrides(recipe, point)
+    return points
 
 
 def search_path() -> str:
@@ -68,6 +87,19 @@ def check_overrides(recipe: Recipe, overrides: Sequence[str]) -> None:
             raise ConfigError(f"There is no {key}={value}, only {', '.join(choices)}{hint}")
         if not choices and not key.startswith(("hydra.", "hydra/")):
             _require_known([key])
+
+
+def into_mappings(overrides: Sequence[str]) -> list[str]:
+    """Overrides that may add keys of the user's own where a mapping takes any; Hydra wants `++` before those."""
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    return [
+        f"++{text}" if not text.startswith(("+", "~")) and _takes_any(override.key_or_group) else text
+        for text, override in zip(overrides, parsed, strict=True)
+    ]
+
+
+def _takes_any(key: str) -> bool:
+    return get_origin(known_keys().get(key)) is dict or _inside_mapping(key)
 
 
 def to_config(composed: DictConfig) -> Config:
@@ -141,6 +173,8 @@ def errors_as_sentences() -> Iterator[None]:
     except OmegaConfBaseException as error:
         raise ConfigError(f"{error.full_key or 'The configuration'}: {str(error).splitlines()[0]}") from None
     except HydraException as error:
+        if "submitit_slurm" in str(error):
+            raise ConfigError("cluster=slurm needs submitit: pip install 'asr[cluster]' brings it.") from None
         message, *ways_out = str(error).split("\nConfig search path")[0].split("\n1. To use it as a list")
         raise ConfigError(f"{message}: add -m to run each, or write a [list]." if ways_out else message) from None
     except yaml.YAMLError as error:
@@ -160,9 +194,15 @@ def _keys_of_type(owner: type, prefix: str) -> Iterator[tuple[str, Any]]:
             yield from _keys_of_type(cast(type, kind), f"{prefix}{name}.")
 
 
+def _inside_mapping(key: str) -> bool:
+    """Whether a key is the user's own, below one that takes any, such as cluster.sbatch."""
+    parents = (key[:place] for place, letter in enumerate(key) if letter == ".")
+    return any(get_origin(known_keys().get(parent)) is dict for parent in parents)
+
+
 def _require_known(keys: Iterable[str]) -> None:
     for key in keys:
-        if key not in known_keys():
+        if key not in known_keys() and not _inside_mapping(key):
             raise ConfigError(f"There is no key {key}{nearest(key, known_keys()) or '; see docs/configuration.md.'}")
 
 
@@ -191,6 +231,8 @@ def described(kind: Any) -> str:
         return f"one of {', '.join(member.name for member in kind)}"
     if get_origin(kind) is list:
         return f"a list in brackets (each item {described(get_args(kind)[0])})"
+    if get_origin(kind) is dict:
+        return f"a mapping in braces (each value {described(get_args(kind)[1])})"
     if NoneType in get_args(kind):
         return f"{described(get_args(kind)[0])} or null"
     return {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}.get(kind, str(kind))

@@ -2,13 +2,22 @@
 
 from dataclasses import dataclass
 
+from asr.comparison.config import CompareConfig
 from asr.data.config import BatchingConfig, DataConfig
 from asr.decoding.config import DecoderConfig
 from asr.features.config import AugmentConfig, FeaturesConfig
 from asr.model.config import ModelConfig
+from asr.planning.config import PlanConfig
 from asr.text.config import TokenizerConfig
 from asr.tracking.config import TrackerConfig
-from asr.training.config import DebugConfig, HardwareConfig, OptimizerConfig, ScheduleConfig, TrainingConfig
+from asr.training.config import (
+    ClusterConfig,
+    DebugConfig,
+    HardwareConfig,
+    OptimizerConfig,
+    ScheduleConfig,
+    TrainingConfig,
+)
 
 
 @dataclass
@@ -38,4 +47,7 @@ class Config:
     decoder: DecoderConfig
     tracker: TrackerConfig
     hardware: HardwareConfig
+    cluster: ClusterConfig
     debug: DebugConfig
+    plan: PlanConfig
+    compare: CompareConfig

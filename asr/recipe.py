@@ -3,6 +3,7 @@
 import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 from asr.config import Config
 from asr.errors import ConfigError, DataError
@@ -40,6 +41,20 @@ class Recipe:
             ConfigError: The recipe has no such function.
             DataError: A file is missing or cannot be written, or what else the function finds.
         """
+        module = self.script()
+        if not hasattr(module, "prepare"):
+            raise ConfigError(f"{module.__file__} has no function prepare(config, archives, output).")
+        try:
+            module.prepare(config, archives, self.data(config))
+        except OSError as error:
+            raise DataError(f"The corpus of {self.name} cannot be prepared in {self.data(config)}: {error}.") from None
+
+    def script(self) -> ModuleType:
+        """The recipe's prepare.py as a module, which another recipe may build upon.
+
+        Raises:
+            ConfigError: There is none.
+        """
         script = self.folder / "prepare.py"
         if not script.is_file():
             raise ConfigError(f"The recipe {self.name} has no {script}, which makes the manifests of the corpus.")
@@ -47,12 +62,7 @@ class Recipe:
         assert spec is not None and spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-        if not hasattr(module, "prepare"):
-            raise ConfigError(f"{script} has no function prepare(config, archives, output).")
-        try:
-            module.prepare(config, archives, self.data(config))
-        except OSError as error:
-            raise DataError(f"The corpus of {self.name} cannot be prepared in {self.data(config)}: {error}.") from None
+        return module
 
 
 def find_recipe(name: str) -> Recipe:

@@ -10,10 +10,12 @@ import numpy.typing as npt
 import pytest
 import soundfile
 
+from asr.composition import compose
 from asr.data.archives import mirrors
 from asr.data.corpus import whole_file, write_splits
+from asr.data.manifest import read_manifest
 from asr.data.utterance import Utterance
-from asr.recipe import RECIPES
+from asr.recipe import RECIPES, Recipe
 
 CHARACTER_SECONDS = 0.1
 
@@ -33,6 +35,24 @@ def load_prepare(recipe: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def an4_utterances(folder: Path) -> list[Utterance]:
+    """Ten utterances of AN4 from the shortest, under a second, to about six seconds.
+
+    Generated ones where no mirror has it.
+    """
+    try:
+        mirrored("an4_sphere.tar.gz")
+    except pytest.skip.Exception:
+        texts = ["A", "AN", "FOUR", "FIVE SIX", "SEVEN EIGHT", "NINE TEN ONE", "TWO", "T W O", "O H", "ZERO " * 11]
+        return [
+            write_utterance(folder / f"{number}.wav", text.strip(), seed=number) for number, text in enumerate(texts)
+        ]
+    load_prepare("an4").prepare(compose(Recipe(RECIPES / "an4")), folder / "archives", folder)
+    every = [utterance for split in ("train", "test") for utterance in read_manifest(folder / f"{split}.jsonl")]
+    wanted = np.linspace(min(utterance.duration for utterance in every), 6, 10)
+    return [min(every, key=lambda utterance: abs(utterance.duration - seconds)) for seconds in wanted]
 
 
 def tones(text: str, sampling_rate: int = 16000, seed: int = 0) -> npt.NDArray[np.float32]:

@@ -19,6 +19,7 @@ from asr.recipe import CONF, Recipe, find_recipe
 from asr.training.config import DebugMode
 
 CHOICES = [(group, choice) for group, choices in group_choices().items() for choice in choices]
+MODELS = ", ".join(group_choices()["model"])
 
 
 def write_recipe(folder: Path, text: str) -> Recipe:
@@ -53,7 +54,7 @@ def values_of_conf(override: str) -> dict[str, Any]:
 
 def test_a_choice_of_the_user_wins() -> None:
     config = compose(find_recipe("an4"), ["model=hybrid", "model.hidden=64", "debug=overfit"])
-    assert config.model.cells == [Cell.lstm, Cell.lstm, Cell.gru]
+    assert config.model.cells == [Cell.lstm, Cell.gru]
     assert (config.model.hidden, config.debug.mode, config.name) == (64, DebugMode.overfit, "hybrid")
 
 
@@ -75,8 +76,14 @@ def test_telephone_speech_has_half_the_mel_bands(features: str, mels: int | None
         ("hidden=3", "There is no key hidden; did you mean model.hidden?"),
         ("modle=gru", "There is no key modle; did you mean model?"),
         ("+x=1", "There is no key x; see docs/configuration.md."),
-        ("model=grru", "There is no model=grru, only gru, hybrid, lstm, rnn; did you mean gru?"),
-        ("model=3", "There is no model=3, only gru, hybrid, lstm, rnn."),
+        (
+            "model=grru",
+            f"There is no model=grru, only {MODELS}; did you mean gru?",
+        ),
+        (
+            "model=3",
+            f"There is no model=3, only {MODELS}.",
+        ),
         ("model.hidden=many", "model.hidden is 'many', where a whole number belongs."),
         ("model.hidden=2.5", "model.hidden is 2.5, where a whole number belongs."),
         ("model.dropout=none", "model.dropout is 'none', where a number belongs."),
@@ -88,15 +95,15 @@ def test_telephone_speech_has_half_the_mel_bands(features: str, mels: int | None
         ),
         (
             "model.cells=[lstm,gruu]",
-            "model.cells is ['lstm', 'gruu'], where a list in brackets (each item one of rnn, lstm, gru) belongs; "
-            "did you mean gru?",
+            "model.cells is ['lstm', 'gruu'], where a list in brackets (each item one of rnn, lstm, gru, ligru) "
+            "belongs; did you mean gru?",
         ),
         (
             "model.cells=gru",
-            "model.cells is 'gru', where a list in brackets (each item one of rnn, lstm, gru) belongs.",
+            "model.cells is 'gru', where a list in brackets (each item one of rnn, lstm, gru, ligru) belongs.",
         ),
         ("~model.hidden", "model.hidden has no value: set it in recipe.yaml or as model.hidden=..."),
-        ("~model", "model.cells has no value: set it in recipe.yaml or as model.cells=..."),
+        ("~optimizer", "optimizer has no value: set it in recipe.yaml or as optimizer=..."),
         ("name='${nothing}'", "name: Interpolation key 'nothing' not found"),
         ('name="a', "Cannot read 'name=\"a': write key=value, and quote special characters."),
     ],

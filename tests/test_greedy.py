@@ -11,7 +11,8 @@ from torch import Tensor
 from asr.decoding.config import DecoderConfig, DecoderKind
 from asr.decoding.decoder import build_decoder
 from asr.decoding.greedy import greedy
-from asr.text.tokenizer import BLANK, CharTokenizer
+from asr.text.char import CharTokenizer
+from asr.text.protocol import BLANK
 
 TOKENS = 4
 

@@ -1,6 +1,7 @@
 """The batch plan's invariants."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -76,17 +77,32 @@ def test_little_is_padded_on_durations_like_those_of_an4() -> None:
     assert padding_share(shares) < 0.06
 
 
-def test_ranks_get_shares_of_like_cost() -> None:
-    seconds = np.random.default_rng(0).gamma(4.0, 0.7, 5000) + 0.5
+@pytest.mark.parametrize(("global_seconds", "utterances"), [(60.0, 948), (400.0, 5000)])
+def test_ranks_get_shares_of_like_cost(global_seconds: float, utterances: int) -> None:
+    seconds = np.random.default_rng(0).gamma(4.0, 0.55, utterances) + 0.5
 
-    def imbalance(ranks: int) -> float:
-        lengths = [np.sort(seconds[batch]) for batch in plan(seconds, batching(400.0))]
+    def difference(ranks: int) -> float:
+        lengths = [
+            np.sort(seconds[batch])
+            for epoch in range(3)
+            for batch in plan(seconds, batching(global_seconds), epoch=epoch)
+        ]
         costs = [
-            [len(batch[share]) * batch[share].max() for share in shares]
+            [len(batch[share]) * batch[share].max(initial=0) for share in shares]
             for batch in lengths
             for shares in split_batch(batch, ranks, 1000.0)
         ]
         return float(np.mean([1 - np.mean(step) / max(step) for step in costs]))
 
-    assert imbalance(2) < 0.05
-    assert imbalance(4) < 0.05
+    assert difference(2) < 0.05
+    assert difference(3) < 0.05
+    assert difference(4) < 0.05
+
+
+@settings(deadline=None)
+@given(durations, st.integers(1, 5))
+def test_fewer_utterances_than_ranks_give_every_rank_the_same_steps(seconds: Seconds, extra: int) -> None:
+    for batch in plan(seconds, batching(60.0)):
+        ranks = len(batch) + extra
+        for shares in split_batch(seconds[batch], ranks, 30.0):
+            assert len(shares) == ranks

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.trainings import last_checkpoint, prepare_yesno, run_folder, train
+from tests.trainings import last_checkpoint, metrics, prepare_yesno, run_folder, train
 
 OVERRIDES = ["training.epochs=4", "model.dropout=0", "hardware.workers=0"]
 
@@ -30,7 +30,7 @@ def test_the_gradients_of_the_first_step_agree_in_float32(tmp_path: Path) -> Non
         folder = tmp_path / str(ranks)
         prepare_yesno(folder / "data")
         file = folder / "gradients.pt"
-        settings = ["hardware.precision=fp32", "debug=one_batch"]
+        settings = ["hardware.precision=fp32", "debug=one_batch", "model.intermediate_layer=1"]
         assert train("yesno", folder, [*OVERRIDES, *settings], ranks, GRADIENTS=str(file)) == 0
         gradients.append(torch.load(file, weights_only=True))
     for shared in gradients[1:]:
@@ -49,3 +49,39 @@ def test_accumulation_changes_no_gradient(tmp_path: Path) -> None:
         gradients.append(torch.load(file, weights_only=True))
     for whole, accumulated in zip(*gradients, strict=True):
         assert (whole - accumulated).norm() <= 1e-5 * whole.norm()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("precision", "tolerance"), [("fp64", 1e-10), ("fp32", 1e-5)])
+def test_gradients_agree_over_ranks_and_accumulation(precision: str, tolerance: float, tmp_path: Path) -> None:
+    gradients = []
+    # A step holds 20 s: whole, in two parts and in four.
+    for ranks, seconds in ((1, 600), (1, 12), (1, 7), (2, 600), (2, 7), (4, 600)):
+        folder = tmp_path / f"{ranks}-{seconds}"
+        prepare_yesno(folder / "data")
+        file = folder / "gradients.pt"
+        settings = [f"hardware.precision={precision}", "debug=one_batch", f"batching.max_device_seconds={seconds}"]
+        assert train("yesno", folder, [*OVERRIDES, *settings], ranks, GRADIENTS=str(file)) == 0
+        gradients.append(torch.load(file, weights_only=True))
+    for others in gradients[1:]:
+        for alone, together in zip(gradients[0], others, strict=True):
+            assert (alone - together).norm() <= tolerance * alone.norm()
+
+
+@pytest.mark.slow
+def test_a_run_begun_on_two_ranks_and_ended_on_three_is_the_same_training(tmp_path: Path) -> None:
+    runs = []
+    for name in ("undisturbed", "changed"):
+        folder, settings = tmp_path / name, [*OVERRIDES, "hardware.precision=fp64", "training.log_every_steps=1"]
+        prepare_yesno(folder / "data")
+        if name == "changed":
+            assert train("yesno", folder, settings, 2, TERMINATE_AT="12") != 0
+        assert train("yesno", folder, settings, 3 if name == "changed" else 2) == 0
+        runs.append(run_folder(folder, "yesno"))
+    assert "began on 2 ranks and goes on with 3" in (runs[1] / "train.log").read_text()
+    losses = [[(row["step"], row["train/loss"]) for row in metrics(run) if "train/loss" in row] for run in runs]
+    for (step, loss), (same_step, same_loss) in zip(*losses, strict=True):
+        assert step == same_step and abs(loss - same_loss) < 1e-8, "the same global batches"
+    undisturbed, changed = (last_checkpoint(run)["model"] for run in runs)
+    for name, weights in undisturbed.items():
+        assert (weights - changed[name]).abs().max() < 1e-8, name

@@ -7,8 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.errors import ConfigError, DataError, RunError
+from asr.text.bpe import BpeTokenizer
+from asr.text.char import CharTokenizer
 from asr.text.config import TokenizerConfig, TokenizerKind
-from asr.text.tokenizer import BLANK, CharTokenizer, build_tokenizer, load_tokenizer
+from asr.text.protocol import BLANK
+from asr.text.tokenizer import build_tokenizer, load_tokenizer
 
 ALPHABETS = st.text(min_size=1, max_size=40).map(lambda text: "".join(dict.fromkeys(text)))
 
@@ -25,7 +28,7 @@ def test_decoding_gives_the_encoded_text_back(data: st.DataObject) -> None:
 
 
 def test_tokens_follow_the_alphabet_behind_the_blank() -> None:
-    tokenizer = build_tokenizer(TokenizerConfig(kind=TokenizerKind.char, alphabet=" AB"))
+    tokenizer = build_tokenizer(TokenizerConfig(kind=TokenizerKind.char, alphabet=" AB", pieces=0), [])
     assert tokenizer.size == 4
     assert tokenizer.encode("BA B") == [3, 2, 1, 3]
     assert tokenizer.encode("") == []
@@ -81,9 +84,71 @@ def test_a_missing_tokenizer_is_refused(tmp_path: Path) -> None:
         '{"kind": "char", "alphabet": ["A", "B"]}',
         '{"kind": "char", "alphabet": "AA"}',
         '{"kind": ["char"], "alphabet": "AB"}',
+        '{"kind": "bpe", "alphabet": "AB"}',
+        '{"kind": "bpe", "alphabet": "AB", "model": "!"}',
+        '{"kind": "bpe", "alphabet": "AB", "model": "AAAA"}',
     ],
 )
 def test_a_damaged_tokenizer_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "tokenizer.json").write_text(content, encoding="utf-8")
     with pytest.raises(RunError, match=r"tokenizer\.json is not a tokenizer"):
         load_tokenizer(tmp_path)
+
+
+TEXTS = ["RUBOUT G M E F THREE NINE", "ERASE C Q Q F SEVEN", "ONE TWO THREE", "B A O Z FIVE THREE"] * 5
+ALPHABET = " 'ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+def bpe(pieces: int, texts: list[str] = TEXTS, alphabet: str = ALPHABET) -> BpeTokenizer:
+    return BpeTokenizer.build(TokenizerConfig(kind=TokenizerKind.bpe, alphabet=alphabet, pieces=pieces), texts)
+
+
+WORDS = st.lists(st.text(alphabet=ALPHABET[1:], min_size=1), min_size=1).map(" ".join)
+
+
+@settings(deadline=None)
+@given(WORDS)
+def test_word_pieces_write_any_text_of_the_alphabet_and_read_it_back(text: str) -> None:
+    tokenizer = bpe(60)
+    tokens = tokenizer.encode(text)
+    assert tokenizer.decode(tokens) == text
+    assert all(BLANK < token < tokenizer.size for token in tokens)
+
+
+@settings(deadline=None)
+@given(st.text(alphabet="אבגדשׁלוםक्षि", min_size=1))
+def test_word_pieces_keep_combining_marks_and_right_to_left_letters(word: str) -> None:
+    alphabet = "".join(dict.fromkeys(" " + "אבגדשׁלוםक्षि"))
+    tokenizer = bpe(24, ["שׁלום אבגד", "क्षि क्ष"] * 5, alphabet)
+    assert tokenizer.decode(tokenizer.encode(word)) == word
+
+
+def test_a_frequent_word_becomes_one_piece_and_a_spelled_letter_another_than_one_within_a_word() -> None:
+    tokenizer = bpe(60)
+    assert len(tokenizer.encode("THREE")) == 1
+    assert tokenizer.size == 60
+    (spelled,) = tokenizer.encode("Q")
+    assert spelled not in tokenizer.encode("AQ")
+
+
+def test_word_pieces_follow_from_the_transcripts_alone() -> None:
+    assert bpe(50).model == bpe(50).model
+
+
+def test_a_word_piece_model_is_saved_and_loaded_alike(tmp_path: Path) -> None:
+    tokenizer = bpe(50)
+    tokenizer.save(tmp_path)
+    loaded = load_tokenizer(tmp_path)
+    assert loaded.size == tokenizer.size
+    assert loaded.encode(TEXTS[0]) == tokenizer.encode(TEXTS[0])
+
+
+@pytest.mark.parametrize("pieces", [0, 5, 100_000])
+def test_a_number_of_pieces_that_cannot_be_learned_is_refused(pieces: int) -> None:
+    with pytest.raises(ConfigError, match=rf"tokenizer\.pieces={pieces} .*20 training transcripts"):
+        bpe(pieces)
+
+
+def test_word_pieces_refuse_a_character_outside_the_alphabet() -> None:
+    with pytest.raises(DataError, match=r"U\+00C9.*tokenizer\.alphabet"):
+        bpe(50).encode("CAFÉ")

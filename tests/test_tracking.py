@@ -220,6 +220,14 @@ def test_a_run_that_cannot_start_is_reported_once(
     assert warnings(caplog) == ["Weights & Biases could not be started offline: OSError: disk quota exceeded"]
     assert len(read_metrics(tmp_path)) == 3
     assert str(metrics_path(tmp_path)) in tracker.where()
+    assert tracker.follow() == f"To follow the training: `asr report {tmp_path} -o report --serve`."
+
+
+def test_the_service_of_another_process_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_SERVICE", f"3-1-unix-{tmp_path / 'gone'}")
+    with open_tracker(tmp_path) as tracker:
+        train(tracker, 0, 3)
+    assert len(history(tmp_path)) == 3
 
 
 def test_a_failure_underway_is_reported_once_and_training_goes_on(
@@ -245,6 +253,8 @@ def test_an_online_run_without_network_goes_offline(
     real = wandb.init
     monkeypatch.setattr(wandb, "init", init)
     with open_tracker(tmp_path, mode="online") as tracker:
+        (piece,) = (tmp_path / "wandb").glob("offline-run-*")
+        assert f"`wandb leet {piece}`, or `asr report {tmp_path} -o report --serve`" in tracker.follow()
         train(tracker, 0, 2)
     assert history(tmp_path) == read_metrics(tmp_path)
     assert len(warnings(caplog)) == 1

@@ -1,5 +1,6 @@
 """Small trainings in processes of their own, some of which die or tell what they see."""
 
+import errno
 import json
 import os
 import signal
@@ -45,7 +46,17 @@ def asr(
     """Runs a command on a small model; data and runs are in the folder."""
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"] if ranks > 1 else []
     paths = [f"paths.data={folder / 'data'}", f"paths.runs={folder / 'runs'}"]
-    arguments = [sys.executable, *launcher, "-m", "tests.trainings", command, recipe, *paths, *SMALL, *overrides]
+    arguments = [
+        sys.executable,
+        *launcher,
+        "-m",
+        "tests.trainings",
+        *command.split(),
+        recipe,
+        *paths,
+        *SMALL,
+        *overrides,
+    ]
     return subprocess.run(
         arguments, cwd=ROOT, env=os.environ | environment, check=False, stdout=subprocess.PIPE, text=True
     )
@@ -70,7 +81,11 @@ def metrics(run: Path) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    """`asr`, but it kills itself before the step DIE_AT, and writes the gradients of the first step to GRADIENTS."""
+    """`asr`, but it kills itself before the step DIE_AT, and writes the gradients of the first step to GRADIENTS.
+
+    On the last rank the loss of the steps POISON_AT (as in 3,4) is not a number. The disk is full after DISK_FULL_AT
+    writes that must be whole.
+    """
     from asr import cli
     from asr.training import trainer
 
@@ -89,6 +104,25 @@ def main() -> None:
         steps += 1
         return clip(parameters, longest)
 
+    accumulate = trainer.Trainer._accumulate
+    poisoned = os.environ.get("POISON_AT", "").split(",")
+    last = os.environ.get("RANK", "0") == str(int(os.environ.get("WORLD_SIZE", "1")) - 1)
+
+    def poisonous(self: trainer.Trainer, *arguments: Any) -> float:
+        loss = accumulate(self, *arguments)
+        return float("nan") if last and str(self.done.step) in poisoned else loss
+
+    sync, writes = os.fsync, 0
+
+    def full(descriptor: int) -> None:
+        nonlocal writes
+        writes += 1
+        if writes > int(os.environ.get("DISK_FULL_AT", "1000000")):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        sync(descriptor)
+
+    os.fsync = full
+    trainer.Trainer._accumulate = poisonous  # type: ignore[method-assign]
     trainer.clip_grad_norm_ = watched
     sys.exit(cli.main())
 

@@ -106,7 +106,8 @@ def _as_yaml(value: Any) -> str:
 
 def _comment(group: str, choice: str) -> str:
     """The comment that heads the file of a choice."""
-    first, *_ = (CONF / group / f"{choice}.yaml").read_text(encoding="utf-8").splitlines()
+    lines = (CONF / group / f"{choice}.yaml").read_text(encoding="utf-8").splitlines()
+    first = next(line for line in lines if not line.startswith("# @package"))
     return f": {first.removeprefix('# ')}" if first.startswith("# ") else ""
 
 

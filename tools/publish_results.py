@@ -1,18 +1,25 @@
-"""Keeps the results of runs in recipes/NAME/results/ and writes their tables into the READMEs.
+"""Keeps results in recipes/NAME/ and writes their tables into the READMEs.
 
-python tools/publish_results.py RUN [RUN ...]
+python tools/publish_results.py RUN [RUN ...]     runs, to recipes/NAME/results/
+python tools/publish_results.py COMPARISON [...]  comparisons of `asr compare`, to recipes/NAME/comparison/
 """
 
 import argparse
+import json
 import shutil
+from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 
+from asr.comparison.document import body
+from asr.comparison.plots import PICTURES
+from asr.comparison.summary import SUMMARY, Comparison, read_summary
 from asr.recipe import RECIPES
 from asr.scoring.results import Results, evaluation_folder, read_results
 
 SPLITS = ("dev", "test")
 HEADING = "## Results\n"
+COMPARISON_HEADING = "## Comparison\n"
 COLUMNS = (
     "| run | dev WER % | test WER % (95 % interval) | test CER % | parameters | training |\n|---|---|---|---|---|---|\n"
 )
@@ -26,6 +33,57 @@ def publish(run: Path) -> str:
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copy(evaluation_folder(run, split, "greedy") / "results.json", folder)
     return recipe
+
+
+def publish_comparison(folder: Path) -> str:
+    """Copies a comparison, its pictures and the results of its runs; gives the name of its recipe."""
+    comparison = read_summary(folder / SUMMARY)
+    stored = RECIPES / comparison.recipe / "comparison"
+    shutil.rmtree(stored, ignore_errors=True)
+    stored.mkdir(parents=True)
+    shutil.copy(folder / SUMMARY, stored)
+    for name in PICTURES:
+        if (folder / f"{name}.svg").is_file():
+            shutil.copy(folder / f"{name}.svg", stored)
+    for split, results in results_of(comparison):
+        place = stored / "runs" / results.run / split
+        place.mkdir(parents=True)
+        text = json.dumps(asdict(results), indent=2, ensure_ascii=False) + "\n"
+        (place / "results.json").write_text(text, encoding="utf-8")
+    return comparison.recipe
+
+
+def results_of(comparison: Comparison) -> list[tuple[str, Results]]:
+    """The results of every run of a comparison, with their split."""
+    runs = [run for model in comparison.models for run in model.runs]
+    splits = [(split, getattr(run, split)) for run in runs for split in SPLITS]
+    return [(split, results) for split, results in splits if results is not None]
+
+
+def comparison_section(recipe: str) -> str:
+    """The section of a recipe's README on its comparison, from the stored one."""
+    stored = RECIPES / recipe / "comparison"
+    shown = "".join(
+        f"![{title}](comparison/{name}.svg)\n\n"
+        for name, title in PICTURES.items()
+        if (stored / f"{name}.svg").is_file()
+    )
+    return f"{COMPARISON_HEADING}\n{body(read_summary(stored / SUMMARY))}\n{shown}"
+
+
+def write_comparison_section(recipe: str) -> None:
+    """Puts the section into the README of the recipe: in place of the earlier one, else above the results or last."""
+    readme = RECIPES / recipe / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    if COMPARISON_HEADING in text:
+        start = text.index(COMPARISON_HEADING)
+        following = text.find("\n## ", start)
+        end = following + 1 if following >= 0 else len(text)
+    else:
+        start = end = text.index(HEADING) if HEADING in text else len(text)
+        if start == len(text):
+            text, start, end = text + "\n", start + 1, end + 1
+    readme.write_text(text[:start] + comparison_section(recipe) + text[end:], encoding="utf-8")
 
 
 def stored_runs(recipe: str) -> list[dict[str, Results]]:
@@ -71,10 +129,14 @@ def _row(dev: Results, test: Results) -> str:
 
 
 def main() -> None:
-    """Publishes the runs of the command line."""
+    """Publishes the runs and the comparisons of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("runs", nargs="+", type=Path, help="run folders that were evaluated")
-    for recipe in sorted({publish(run) for run in parser.parse_args().runs}):
+    parser.add_argument("folders", nargs="+", type=Path, help="runs that were evaluated, or comparisons")
+    folders = parser.parse_args().folders
+    comparisons = [folder for folder in folders if (folder / SUMMARY).is_file()]
+    for recipe in sorted({publish_comparison(folder) for folder in comparisons}):
+        write_comparison_section(recipe)
+    for recipe in sorted({publish(run) for run in folders if run not in comparisons}):
         readme = RECIPES / recipe / "README.md"
         text = readme.read_text(encoding="utf-8")
         readme.write_text(text[: text.index(HEADING)] + results_section(recipe), encoding="utf-8")

@@ -2,11 +2,12 @@
 
 import logging
 from collections import Counter
+from collections.abc import Sequence
 
 from asr.config import Config
 from asr.data.corpus import SPLITS
 from asr.data.doctor import Finding, Requirements, Severity, examine
-from asr.data.manifest import read_manifest
+from asr.data.mixture import read_split
 from asr.data.utterance import Utterance
 from asr.errors import DataError
 from asr.features.augment import perturbed_samples
@@ -24,8 +25,8 @@ def run(recipe: Recipe, config: Config) -> None:
     Raises:
         DataError: There are errors.
     """
-    splits = {split: read_manifest(recipe.manifest(config, split)) for split in SPLITS}
-    findings = examine(splits, requirements(config))
+    splits = {split: read_split(recipe, config, split) for split in SPLITS}
+    findings = examine(splits, requirements(config, splits["train"]))
     for finding in findings:
         print(finding)
     print(f"{recipe.name}: {sum(map(len, splits.values()))} utterances examined, {_counts(findings)}.")
@@ -40,15 +41,19 @@ def refuse_mistakes(recipe: Recipe, config: Config) -> None:
     Raises:
         DataError: There are errors.
     """
-    splits = {split: read_manifest(recipe.manifest(config, split)) for split in ("train", "dev")}
-    findings = examine(splits, requirements(config), decode=False)
+    splits = {split: read_split(recipe, config, split) for split in ("train", "dev")}
+    findings = examine(splits, requirements(config, splits["train"]), decode=False)
     for finding in _errors(findings):
         log.info("%s", finding)
     _refuse_errors(recipe, findings)
 
 
-def requirements(config: Config) -> Requirements:
-    """What the configuration asks of every utterance."""
+def requirements(config: Config, train: Sequence[Utterance]) -> Requirements:
+    """What the configuration asks of every utterance.
+
+    Args:
+        train: The training utterances, whose transcripts the tokenizer may learn from.
+    """
     fastest = max(config.augment.speed_factors)
 
     def output_frames(split: str, utterance: Utterance) -> int:
@@ -56,7 +61,8 @@ def requirements(config: Config) -> Requirements:
         samples = perturbed_samples(utterance.samples, fastest) if split == "train" else utterance.samples
         return output_length(frame_count(config.features, config.data.sampling_rate, samples), config.model.subsampling)
 
-    return Requirements(config.data.sampling_rate, build_tokenizer(config.tokenizer).encode, output_frames)
+    tokenizer = build_tokenizer(config.tokenizer, [utterance.text for utterance in train])
+    return Requirements(config.data.sampling_rate, tokenizer.encode, output_frames)
 
 
 def _counts(findings: list[Finding]) -> str:

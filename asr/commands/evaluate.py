@@ -33,10 +33,6 @@ from asr.training.distributed import join_ranks
 from asr.training.hardware import resolve_hardware
 from asr.training.run_folder import RunFolder, find_run_folder
 
-SPLITS = ("dev", "test")
-BATCH_SECONDS = 120.0
-"""Padded audio decoded at once: more is not faster on a CPU."""
-
 
 def run(recipe: Recipe, config: Config) -> None:
     """Evaluates the run of a configuration; under several ranks the first does it alone."""
@@ -45,12 +41,13 @@ def run(recipe: Recipe, config: Config) -> None:
     folder = find_run_folder(recipe, config, device.precision)
     if not folder.model.is_dir():
         raise RunError(f"The run {folder.path} has no model yet: `asr train` with the same settings makes it.")
-    if not join_ranks(device.device).first:
+    if not join_ranks(device.device, config.cluster.join_minutes).first:
         return
+    splits = ("test",) if config.training.with_dev else ("dev", "test")
     with folder.held(config):
         recognizer = load_recognizer(folder.model, str(device.device))
         recognizer.decode = build_decoder(config.decoder, recognizer.tokenizer)
-        evaluations = [_evaluate(recipe, config, split, recognizer, folder) for split in SPLITS]
+        evaluations = [_evaluate(recipe, config, split, recognizer, folder) for split in splits]
         where = _track(recipe, config, folder, evaluations)
     print(results_table([results for results, _ in evaluations]))
     print(f"Run: {folder.path}")
@@ -63,7 +60,7 @@ def _evaluate(
 ) -> tuple[Results, list[UtteranceScore]]:
     utterances = read_manifest(recipe.manifest(config, split))
     inputs = Inputs(utterances, None, None, config.seed)
-    shares = evaluation_shares(inputs.seconds(0), 0, 1, min(config.batching.max_device_seconds, BATCH_SECONDS))
+    shares = evaluation_shares(inputs.seconds(0), 0, 1, config.batching.max_device_seconds)
     began = time.perf_counter()
     batches = load(shares, inputs, [[]] * len(utterances), config.hardware.workers)
     scores: list[UtteranceScore] = []

@@ -4,7 +4,7 @@ import time
 
 from asr.config import Config
 from asr.data.corpus import SPLITS
-from asr.data.manifest import read_manifest
+from asr.data.mixture import read_split
 from asr.data.parallel import cores
 from asr.data.store import is_complete
 from asr.errors import ConfigError
@@ -24,7 +24,7 @@ def run(recipe: Recipe, config: Config) -> None:
 
 
 def _extract_split(recipe: Recipe, config: Config, split: str) -> str:
-    utterances = read_manifest(recipe.manifest(config, split))
+    utterances = read_split(recipe, config, split)
     rate, factors = config.data.sampling_rate, stored_factors(split, config.augment)
     folder = store_folder(recipe.data(config), utterances, config.features, rate, factors)
     begun, complete = folder.exists(), is_complete(folder)

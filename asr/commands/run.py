@@ -14,14 +14,15 @@ def run(recipe: Recipe, config: Config) -> float:
     Returns:
         The best WER on the dev split.
     """
-    ranks = join_ranks(resolve_hardware(config.hardware).device)
-    ranks.only_first(lambda: _ready(recipe, config))
+    ranks = join_ranks(resolve_hardware(config.hardware).device, config.cluster.join_minutes)
+    ranks.only_first(lambda: make_ready(recipe, config))
     best = train.run(recipe, config)
     evaluate.run(recipe, config)
     return best
 
 
-def _ready(recipe: Recipe, config: Config) -> None:
+def make_ready(recipe: Recipe, config: Config) -> None:
+    """Prepares, checks and extracts, as far as it is not yet done."""
     prepare.run(recipe, config)
     check.run(recipe, config)
     if config.features.source is FeatureSource.store:

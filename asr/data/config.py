@@ -8,6 +8,9 @@ from enum import Enum
 class DataConfig:
     sampling_rate: int
     """Samples per second that every file must have (Hz); nothing is resampled silently."""
+    mixture: dict[str, float]
+    """Training manifests by their path in paths.data, as in {train: 1, digits/train.jsonl: 0.3}, and how often an epoch
+    reads each of their utterances; `train` is the recipe's own. With 0.3 each is read in three of ten epochs."""
 
 
 class BatchOrder(Enum):

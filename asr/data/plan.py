@@ -5,6 +5,8 @@ Ranks and accumulation only split each of them, by cost. Every utterance is in e
 rank takes the same number of micro-steps; a share may be empty.
 """
 
+import functools
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -18,12 +20,22 @@ Seconds = npt.NDArray[np.float64]
 
 REFINEMENTS = 12
 
+RANKS = (2, 3, 4)
+"""Numbers of ranks that small batches are made to suit: they must not know how many there will be."""
+
+LARGE = 100
+"""Utterances from which a batch splits evenly whatever their number."""
+
+LEFT_OUT = 0.2
+"""Share of a small batch that may be left to the next one for an even split."""
+
 
 def plan_epoch(seconds: Seconds, keys: Keys, config: BatchingConfig, seed: int, epoch: int) -> list[Indices]:
     """Plans the global batches of one epoch.
 
     Utterances of like length stand together, so that little is padded; the noise on the lengths and the order of the
-    batches change with the epoch. All batches hold nearly the same amount of audio.
+    batches change with the epoch. All batches hold nearly the same amount of audio; small ones are of a number of
+    utterances that two, three and four ranks can share evenly.
 
     Args:
         seconds: Durations after speed perturbation (s), shape (utterances,).
@@ -38,9 +50,11 @@ def plan_epoch(seconds: Seconds, keys: Keys, config: BatchingConfig, seed: int, 
     cumulative = np.concatenate([[0.0], np.cumsum(seconds[order])])
 
     def cut(capacity: float) -> list[int]:
-        return _cut(
-            len(order), lambda start: int(np.searchsorted(cumulative, cumulative[start] + capacity, "right")) - 1
-        )
+        def end_of(start: int) -> int:
+            end = int(np.searchsorted(cumulative, cumulative[start] + capacity, "right")) - 1
+            return end if end == len(order) else start + _even(end - start)
+
+        return _cut(len(order), end_of)
 
     ends = cut(config.global_seconds)
     mean = float(cumulative[-1]) / len(ends)
@@ -90,6 +104,18 @@ def padding_share(shares: Sequence[Seconds]) -> float:
     """Padded audio that holds nothing, as a share of all that is computed."""
     padded = sum(len(share) * float(share.max()) for share in shares if len(share))
     return 1 - sum(float(share.sum()) for share in shares) / padded
+
+
+@functools.cache
+def _even(count: int) -> int:
+    """The number of utterances, at most `count` and little less, of which the ranks can have equally many."""
+    if count >= LARGE:
+        return count
+
+    def idle(number: int) -> float:
+        return sum(-(-number // ranks) * ranks / number - 1 for ranks in RANKS) + 0.5 * (count - number) / count
+
+    return min(range(math.ceil(count * (1 - LEFT_OUT)), count + 1), key=idle) if count > 0 else count
 
 
 def _cut(count: int, end_of: Callable[[int], int]) -> list[int]:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from asr.decoding.config import DecoderConfig, DecoderKind
 from asr.decoding.greedy import greedy
-from asr.text.tokenizer import Tokenizer
+from asr.text.protocol import Tokenizer
 
 Decoder = Callable[[Tensor, Tensor], list[str]]
 """Log-probabilities (frames, batch, tokens) and their lengths, int64 (batch,), to the hypothesis of each utterance."""

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from asr.text.tokenizer import BLANK
+from asr.text.protocol import BLANK
 
 
 def greedy(log_probs: Tensor, lengths: Tensor) -> list[list[int]]:

@@ -10,12 +10,13 @@ from torch.nn.utils.rnn import pad_sequence
 
 from asr.config import Config
 from asr.decoding.decoder import build_decoder
+from asr.decoding.stream import Stream
 from asr.errors import DataError
 from asr.features.extractor import FeatureExtractor, frame_count
 from asr.features.front_end import FrontEnd
 from asr.model.acoustic import AcousticModel
 from asr.model.folder import load_model
-from asr.text.tokenizer import Tokenizer
+from asr.text.protocol import Tokenizer
 
 
 class Recognizer:
@@ -59,6 +60,14 @@ class Recognizer:
             lengths = torch.tensor([len(waveform) for waveform in waveforms])
             hypotheses += self.decode(*self.log_probs(pad_sequence(waveforms, batch_first=True), lengths))
         return hypotheses
+
+    def stream(self) -> Stream:
+        """Begins an utterance that is heard piece by piece.
+
+        Raises:
+            ConfigError: The model needs the whole utterance: it is bidirectional, or normalizes over the utterance.
+        """
+        return Stream(self.model, self.config, self.front, self.decode)
 
     def _read(self, path: Path) -> Tensor:
         try:

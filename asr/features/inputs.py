@@ -7,7 +7,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from asr.data.audio import read_waveform
-from asr.data.draws import keys_of
+from asr.data.draws import keys_of, uniform
 from asr.data.store import FeatureStore
 from asr.data.utterance import Utterance
 from asr.features.augment import change_speed, draw_speed_factors, perturb_waveform
@@ -22,13 +22,22 @@ class Inputs:
         store: Where the features are; None reads waveforms.
         augment: How training utterances are changed; None for dev and test.
         seed: Seed of the draws.
+        shares: Of the epochs in which each utterance is read, shape (utterances,); None reads all in each. Then an
+            utterance may stand there several times, and each time is changed in its own way.
     """
 
     def __init__(
-        self, utterances: Sequence[Utterance], store: FeatureStore | None, augment: AugmentConfig | None, seed: int
+        self,
+        utterances: Sequence[Utterance],
+        store: FeatureStore | None,
+        augment: AugmentConfig | None,
+        seed: int,
+        shares: npt.NDArray[np.float64] | None = None,
     ) -> None:
         self.utterances, self.store, self.augment, self.seed = utterances, store, augment, seed
-        self.keys = keys_of([utterance.id for utterance in utterances])
+        ids = [utterance.id for utterance in utterances]
+        self.keys = keys_of(ids if shares is None else _numbered(ids))
+        self._shares = shares
         self._durations = np.array([utterance.duration for utterance in utterances])
 
     def __call__(self, number: int, epoch: int) -> Tensor:
@@ -48,8 +57,29 @@ class Inputs:
             else perturb_waveform(waveform, int(keys[0]), self.augment, self.seed, epoch)
         )
 
+    def in_epoch(self, epoch: int) -> npt.NDArray[np.int64] | None:
+        """The numbers of the utterances that an epoch reads, None for all.
+
+        Over any epochs in a row an utterance is read as often as its share says, give or take one.
+        """
+        if self._shares is None:
+            return None
+        begin = uniform(self.keys, "mixture", self.seed)
+        return np.flatnonzero(np.floor(begin + (epoch + 1) * self._shares) > np.floor(begin + epoch * self._shares))
+
     def seconds(self, epoch: int) -> npt.NDArray[np.float64]:
         """Durations as they are fed in an epoch (s), shape (utterances,)."""
         if self.augment is None:
             return self._durations
         return self._durations / draw_speed_factors(self.keys, self.augment, self.seed, epoch)
+
+
+def _numbered(ids: Sequence[str]) -> list[str]:
+    """Makes ids that stand there several times differ."""
+    seen: dict[str, int] = {}
+    numbered = []
+    for name in ids:
+        copy = seen.get(name, 0)
+        seen[name] = copy + 1
+        numbered.append(f"{name}\n{copy}" if copy else name)
+    return numbered

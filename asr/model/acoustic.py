@@ -1,44 +1,71 @@
 """The acoustic model: normalized features -> convolutional subsampling -> recurrent layers -> CTC log-probabilities."""
 
 import math
+from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from asr.errors import ConfigError
 from asr.features.config import Normalization
 from asr.features.normalizer import Normalizer
-from asr.model.config import Cell, ModelConfig
-from asr.model.recurrent import BidirectionalLayer
-from asr.model.subsampling import ConvolutionalSubsampling
-from asr.text.tokenizer import BLANK
+from asr.model.config import Cell, CellOrder, ModelConfig
+from asr.model.dropout import Dropout
+from asr.model.lookahead import LookaheadConvolution
+from asr.model.recurrent import RecurrentLayer, State
+from asr.model.subsampling import ConvolutionalSubsampling, Waiting
+from asr.text.protocol import BLANK
+
+
+@dataclass(frozen=True)
+class StreamState:
+    """What a model keeps of a stream between two chunks."""
+
+    subsampling: Waiting | None
+    layers: tuple[State | None, ...]
+    lookahead: Tensor | None
 
 
 class AcousticModel(nn.Module):
-    """Bidirectional recurrent layers with LayerNorm before each, and a CTC head.
+    """Recurrent layers with LayerNorm before each, and a CTC head.
 
-    What it says of an utterance depends on that utterance alone, never on the batch or its padding.
+    What it says of an utterance depends on that utterance alone, never on the batch or its padding. All layers are
+    equally wide, so that any of them can be residual.
 
     Args:
         config: Its settings.
         dim: Features in a frame.
         tokens: Size of the tokenizer, the blank (0) included.
         normalization: How `normalizer` treats features before they go in.
+
+    Raises:
+        ConfigError: Settings do not fit together.
     """
 
     def __init__(self, config: ModelConfig, dim: int, tokens: int, normalization: Normalization) -> None:
         super().__init__()
+        _check(config)
+        self.config = config
         self.normalizer = Normalizer(normalization, dim)
-        width = 2 * config.hidden
+        outputs = config.hidden * (1 + config.bidirectional)
+        width = config.projection or outputs
         self.subsampling = ConvolutionalSubsampling(dim, config.channels, width, config.subsampling)
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(config.layers))
-        self.layers = nn.ModuleList(BidirectionalLayer(cell, width, config.hidden) for cell in cells_of_layers(config))
-        self.dropout = nn.Dropout(config.dropout)
-        self.head_norm = nn.LayerNorm(width)
-        self.head = nn.Linear(width, tokens)
-        with torch.no_grad():
-            self.head.weight *= math.exp(-config.blank_bias)
-            self.head.bias[BLANK] = config.blank_bias
+        self.layers = nn.ModuleList(
+            RecurrentLayer(cell, width, config.hidden, config.bidirectional) for cell in cells_of_layers(config)
+        )
+        for layer in self.layers:
+            cast(RecurrentLayer, layer).initialize(config.orthogonal, config.forget_bias)
+        self.projections = nn.ModuleList(
+            nn.Linear(outputs, width) if config.projection else nn.Identity() for _ in range(config.layers)
+        )
+        self.lookahead = LookaheadConvolution(width, config.lookahead) if config.lookahead else None
+        self.dropout = (VariationalDropout if config.variational_dropout else Dropout)(config.dropout)
+        self.head_norm, self.head = _head(width, tokens, config.blank_bias)
+        if config.intermediate_layer is not None:
+            self.intermediate_norm, self.intermediate_head = _head(width, tokens, config.blank_bias)
 
     def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Log-probabilities of the tokens in each frame.
@@ -51,30 +78,122 @@ class AcousticModel(nn.Module):
             (output frames, batch, tokens) in float32 or wider, and the output frames of each utterance; what stands
             past an utterance's end has no meaning.
         """
+        hidden, _, lengths = self._encode(features, lengths)
+        return self._log_probs(hidden, self.head_norm, self.head), lengths
+
+    def all_heads(self, features: Tensor, lengths: Tensor) -> tuple[list[Tensor], Tensor]:
+        """As `forward`, with the log-probabilities of the intermediate head as a second item where there is one."""
+        hidden, middle, lengths = self._encode(features, lengths)
+        log_probs = [self._log_probs(hidden, self.head_norm, self.head)]
+        if middle is not None:
+            log_probs.append(self._log_probs(middle, self.intermediate_norm, self.intermediate_head))
+        return log_probs, lengths
+
+    def stream(
+        self, features: Tensor, state: StreamState | None = None, final: bool = False
+    ) -> tuple[Tensor, StreamState]:
+        """Goes on with the next frames of utterances that are not yet over, as many of each.
+
+        The log-probabilities of all calls together are those that `forward` gives for the whole.
+
+        Args:
+            features: Normalized, (batch, frames, dim); frames may be 0.
+            state: What the call before gave; None at the start.
+            final: Whether the utterances end here.
+
+        Returns:
+            (output frames, batch, tokens), as far as the frames reach, and the state after them.
+
+        Raises:
+            ConfigError: The model is bidirectional.
+        """
+        if self.config.bidirectional:
+            raise ConfigError(
+                "This model has model.bidirectional=true and reads each utterance from its end too, so it cannot hear "
+                "a stream: train one with model=lstm_streaming or model=gru_streaming."
+            )
+        state = state or StreamState(None, (None,) * len(self.layers), None)
+        hidden, subsampling = self.subsampling.stream(features, state.subsampling, final)
+        layers, lookahead = list(state.layers), state.lookahead
+        if len(hidden):
+            for number, layer in enumerate(self.layers):
+                inputs = self.dropout(self.norms[number](hidden))
+                outputs, layers[number] = cast(RecurrentLayer, layer).stream(inputs, layers[number])
+                hidden = self._joined(number, outputs, hidden)
+        if self.lookahead is not None:
+            hidden, lookahead = self.lookahead.stream(hidden, lookahead, final)
+        log_probs = self._log_probs(hidden, self.head_norm, self.head)
+        return log_probs, StreamState(subsampling, tuple(layers), lookahead)
+
+    def _encode(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor | None, Tensor]:
+        """What the head reads, what the intermediate head reads if there is one, and the lengths of both."""
         hidden, lengths = self.subsampling(features, lengths)
-        for norm, layer in zip(self.norms, self.layers, strict=True):
-            hidden = layer(self.dropout(norm(hidden)), lengths)
-        logits = self.head(self.dropout(self.head_norm(hidden)))
+        middle = None
+        for number, layer in enumerate(self.layers):
+            outputs = layer(self.dropout(self.norms[number](hidden)), lengths)
+            hidden = self._joined(number, outputs, hidden)
+            if number + 1 == self.config.intermediate_layer:
+                middle = hidden
+        if self.lookahead is not None:
+            hidden = self.lookahead(hidden, lengths)
+        return hidden, middle, lengths
+
+    def _joined(self, number: int, outputs: Tensor, inputs: Tensor) -> Tensor:
+        """The output of a layer as the next one reads it."""
+        projected: Tensor = self.projections[number](outputs)
+        return inputs + projected if self.config.residual else projected
+
+    def _log_probs(self, hidden: Tensor, norm: nn.Module, head: nn.Module) -> Tensor:
+        logits: Tensor = head(self.dropout(norm(hidden)))
         wide = torch.promote_types(logits.dtype, torch.float32)
-        return logits.log_softmax(dim=2, dtype=wide), lengths
+        return logits.log_softmax(dim=2, dtype=wide)
+
+
+class VariationalDropout(nn.Dropout):
+    """Drops the same features in all frames of an utterance (Gal & Ghahramani, 2016), of (frames, batch, features)."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Drops."""
+        return input * functional.dropout(torch.ones_like(input[:1]), self.p, self.training)
+
+
+def _head(width: int, tokens: int, blank_bias: float) -> tuple[nn.LayerNorm, nn.Linear]:
+    head = nn.Linear(width, tokens)
+    with torch.no_grad():
+        head.weight *= math.exp(-blank_bias)
+        head.bias[BLANK] = blank_bias
+    return nn.LayerNorm(width), head
+
+
+def _check(config: ModelConfig) -> None:
+    if config.lookahead and config.bidirectional:
+        raise ConfigError(
+            f"model.lookahead={config.lookahead} has no use in a model that reads each utterance from its end too: "
+            "set it to 0, or model.bidirectional=false."
+        )
+    if config.intermediate_layer is not None and config.intermediate_layer >= config.layers:
+        raise ConfigError(
+            f"model.intermediate_layer={config.intermediate_layer} must lie below the top of model.layers="
+            f"{config.layers} layers: lower it, or set it to null."
+        )
 
 
 def cells_of_layers(config: ModelConfig) -> list[Cell]:
     """The cell of each recurrent layer, from the lowest.
 
     Raises:
-        ConfigError: There are neither as many cells as layers nor a single one.
+        ConfigError: There is no cell, or there are more cells than layers.
     """
-    if config.layers < 1:
-        raise ConfigError(f"model.layers is {config.layers}; there must be at least one.")
-    cells = config.cells * config.layers if len(config.cells) == 1 else config.cells
-    if len(cells) != config.layers:
-        names = ", ".join(cell.name for cell in config.cells)
+    cells, layers = config.cells, config.layers
+    if not 1 <= len(cells) <= layers:
+        names = ", ".join(cell.name for cell in cells)
         raise ConfigError(
-            f"model.cells has {len(config.cells)} cells ({names}) for model.layers={config.layers}; "
-            "give one cell for each layer, or one for all."
+            f"model.cells has {len(cells)} cells ({names}) for model.layers={layers}; give one for each layer, or "
+            "fewer, which model.cell_order spreads."
         )
-    return cells
+    if config.cell_order is CellOrder.alternating:
+        return [cells[layer % len(cells)] for layer in range(layers)]
+    return [cells[layer * len(cells) // layers] for layer in range(layers)]
 
 
 def count_parameters(model: nn.Module) -> int:

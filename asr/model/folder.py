@@ -15,7 +15,8 @@ from asr.config import Config
 from asr.errors import RunError
 from asr.features.extractor import FeatureExtractor
 from asr.model.acoustic import AcousticModel
-from asr.text.tokenizer import Tokenizer, load_tokenizer
+from asr.text.protocol import Tokenizer
+from asr.text.tokenizer import load_tokenizer
 
 WEIGHTS = "model.safetensors"
 SETTINGS = "config.yaml"

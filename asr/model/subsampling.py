@@ -1,5 +1,7 @@
 """Convolutions that shorten the sequence of frames before the recurrent layers."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -12,6 +14,19 @@ SUBSAMPLINGS = (2, 4)
 def output_length(frames: int, subsampling: int) -> int:
     """Frames that come out for frames that go in."""
     return -(-frames // subsampling)
+
+
+REACH = 4
+"""Feature frames before an output's own that it may read, rounded up to whole outputs: ones before matter no more."""
+
+
+class Waiting(NamedTuple):
+    """What a stream keeps for the outputs to come."""
+
+    features: Tensor
+    """The newest feature frames, (batch, frames, dim)."""
+    given: int
+    """How many of the outputs of these frames were given already."""
 
 
 class ConvolutionalSubsampling(nn.Module):
@@ -52,6 +67,30 @@ class ConvolutionalSubsampling(nn.Module):
             hidden = mask_frames(functional.relu(convolution(hidden)), lengths)
         # (batch, channels, frames, features) -> (frames, batch, channels * features)
         return self.projection(hidden.permute(2, 0, 1, 3).flatten(2)), lengths
+
+    def stream(self, features: Tensor, waiting: Waiting | None, final: bool) -> tuple[Tensor, Waiting]:
+        """Shortens as far as the frames reach: an output reads three frames past its own.
+
+        Args:
+            features: The next frames, (batch, frames, dim).
+            waiting: What the frames before left; None before the first.
+            final: Whether the utterance ends here.
+
+        Returns:
+            (output frames, batch, output_dim) and what waits now.
+        """
+        given = 0
+        if waiting is not None:
+            features, given = torch.cat([waiting.features, features], dim=1), waiting.given
+        batch, frames, _ = features.shape
+        known = output_length(frames if final else max(frames - 3, 0), self.subsampling)
+        if known <= given:
+            return features.new_zeros(0, batch, self.projection.out_features), Waiting(features, given)
+        outputs, _ = self(features, torch.full((batch,), frames, device=features.device))
+        # Away from the start of the utterance, the first outputs of what is kept would lack their past.
+        kept = min(known, REACH // self.subsampling)
+        start = (known - kept) * self.subsampling
+        return outputs[given:known], Waiting(features[:, start:], kept)
 
 
 def mask_frames(hidden: Tensor, lengths: Tensor) -> Tensor:

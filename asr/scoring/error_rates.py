@@ -71,13 +71,23 @@ def score_utterance(utterance: Utterance, hypothesis: str) -> UtteranceScore:
     """
     if not utterance.text.strip():
         raise DataError(f"The transcript of {utterance.id!r} is empty: transcribe the utterance or leave it out.")
-    words = jiwer.process_words(utterance.text, hypothesis)
-    characters = jiwer.process_characters(utterance.text, hypothesis)
+    return score_texts(utterance.id, utterance.speaker, utterance.duration, utterance.text, hypothesis)
+
+
+def score_texts(id: str, speaker: str, duration: float, reference: str, hypothesis: str) -> UtteranceScore:
+    """Counts the errors of a hypothesis, which may be empty, against a reference, which may not.
+
+    Args:
+        id: Of the utterance.
+        duration: Its length (s).
+    """
+    words = jiwer.process_words(reference, hypothesis)
+    characters = jiwer.process_characters(reference, hypothesis)
     return UtteranceScore(
-        id=utterance.id,
-        speaker=utterance.speaker,
-        duration=utterance.duration,
-        reference=utterance.text,
+        id=id,
+        speaker=speaker,
+        duration=duration,
+        reference=reference,
         hypothesis=hypothesis,
         words=len(words.references[0]),
         characters=len(characters.references[0]),

@@ -6,6 +6,7 @@ from enum import Enum
 
 class TokenizerKind(Enum):
     char = "char"
+    bpe = "bpe"
 
 
 @dataclass
@@ -14,3 +15,5 @@ class TokenizerConfig:
     """The units that the model writes."""
     alphabet: str
     """The characters that may stand in transcripts, the space included."""
+    pieces: int
+    """Word pieces that bpe learns from the training transcripts, single characters included."""

@@ -90,6 +90,14 @@ class Tracker:
         if rows:
             self._wandb.worst_utterances(rows)
 
+    def show_table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Shows a table in Weights & Biases."""
+        self._wandb.table(name, columns, rows)
+
+    def show_pictures(self, pictures: Mapping[str, Path]) -> None:
+        """Shows image files in Weights & Biases, by name."""
+        self._wandb.pictures(pictures)
+
     def model(self, folder: Path) -> None:
         """Keeps a model folder as an artifact, where `tracker.upload_model` says so."""
         if self._config.upload_model:
@@ -98,6 +106,12 @@ class Tracker:
     def where(self) -> str:
         """One sentence on how to see the run."""
         return self._wandb.where() or f"The metrics are in {metrics_path(self._folder)}."
+
+    def follow(self) -> str:
+        """One sentence on how to see the run while it goes on."""
+        page = f"`asr report {self._folder} -o report --serve`"
+        wandb = self._wandb.follow()
+        return f"To follow the training: {f'{wandb}, or ' if wandb else ''}{page}."
 
     def finish(self, exit_code: int = 0) -> None:
         """Ends the run; another code than 0 marks it as failed."""
@@ -132,6 +146,9 @@ class NullTracker(Tracker):
         pass
 
     def where(self) -> str:
+        return ""
+
+    def follow(self) -> str:
         return ""
 
     def finish(self, exit_code: int = 0) -> None:

@@ -106,6 +106,14 @@ class WandbRun:
         """Shows the worst utterances as a table with audio."""
         self._attempt(_send_table, utterances)
 
+    def table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Shows a table."""
+        self._attempt(_send_plain_table, name, columns, rows)
+
+    def pictures(self, pictures: Mapping[str, Path]) -> None:
+        """Shows image files, by name."""
+        self._attempt(_send_pictures, pictures)
+
     def model(self, folder: Path) -> None:
         """Keeps a model folder as an artifact."""
         self._attempt(_send_model, folder)
@@ -123,6 +131,12 @@ class WandbRun:
         if self._failed or self._piece is None:
             return None
         return f"See the run with `wandb leet {self._piece}`; `wandb sync {self._piece}` uploads it."
+
+    def follow(self) -> str | None:
+        """How to see the run while it goes on, None where W&B holds nothing of it."""
+        if self._url:
+            return f"the run at {self._url}"
+        return None if self._failed or self._piece is None else f"`wandb leet {self._piece}`"
 
     def _attempt(self, action: Callable[Concatenate["wandb.Run", P], None], *args: P.args, **kwargs: P.kwargs) -> None:
         if self._run is None:
@@ -152,6 +166,21 @@ def _send_table(run: "wandb.Run", utterances: Sequence[WorstUtterance]) -> None:
         table.add_data(row.id, row.speaker, row.duration, row.wer, row.reference, row.hypothesis, audio)
     with _staging(Path(run.settings.sync_dir)):
         run.summary["worst_utterances"] = table  # The history's steps belong to the rows of metrics.jsonl.
+
+
+def _send_plain_table(run: "wandb.Run", name: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    import wandb
+
+    table = wandb.Table(columns=list(columns), data=[list(row) for row in rows])
+    with _staging(Path(run.settings.sync_dir)):
+        run.log({name: table})
+
+
+def _send_pictures(run: "wandb.Run", pictures: Mapping[str, Path]) -> None:
+    import wandb
+
+    with _staging(Path(run.settings.sync_dir)):
+        run.log({name: wandb.Image(str(path)) for name, path in pictures.items()})
 
 
 def _send_model(run: "wandb.Run", folder: Path) -> None:
@@ -206,6 +235,7 @@ def _logged_in() -> bool:
 def _start(mode: Mode, run_id: str, arguments: dict[str, Any]) -> "wandb.Run":
     import wandb
 
+    _forget_foreign_service()
     # wandb's telemetry of itself complains on its own where it doesn't get through.
     logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
     settings = wandb.Settings(
@@ -225,6 +255,15 @@ def _start(mode: Mode, run_id: str, arguments: dict[str, Any]) -> "wandb.Run":
     run.define_metric("step")
     run.define_metric("*", step_metric="step")
     return run
+
+
+def _forget_foreign_service() -> None:
+    """Lets wandb start a service of its own: that of a process which started this one may be on another machine or over.
+
+    wandb hands its service on in WANDB_SERVICE, as in 3-PID-unix-PATH.
+    """
+    if f"-{os.getpid()}-" not in os.environ.get("WANDB_SERVICE", ""):
+        os.environ.pop("WANDB_SERVICE", None)
 
 
 def _run_id(folder: Path) -> str:

@@ -1,19 +1,25 @@
-"""The ranks that train together, as torchrun starts them."""
+"""The ranks that train together, as torchrun or Slurm starts them."""
 
 import atexit
 import os
+import re
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar, cast
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
+from torch.distributed import TCPStore  # type: ignore[attr-defined]
+from torch.nn.parallel import DistributedDataParallel
 
-from asr.errors import UserError
+from asr.errors import RunError, UserError
+from asr.training.launch import Launch, find_launch
 
 T = TypeVar("T")
+Model = TypeVar("Model", bound=nn.Module)
 
 PATIENCE = timedelta(hours=1)
 """How long a rank waits for the others: rank 0 may prepare a corpus meanwhile."""
@@ -72,14 +78,58 @@ class Ranks:
         return received
 
 
-def join_ranks(device: torch.device) -> Ranks:
-    """Joins the ranks that torchrun started, over NCCL on GPUs and gloo on CPUs, until the process ends.
+def join_ranks(device: torch.device, join_minutes: float) -> Ranks:
+    """Joins the ranks that were started together, over NCCL on GPUs and gloo on CPUs, until the process ends.
 
     Called again, as for the stages of a run or the jobs of a sweep, it gives the same ranks.
+
+    Args:
+        join_minutes: How long it waits for the others.
+
+    Raises:
+        RunError: Not all ranks came, or the port is taken.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    launch = find_launch()
+    if launch.size == 1:
         return Ranks(0, 1)
     if not dist.is_initialized():
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+        backend = "nccl" if device.type == "cuda" else "gloo"
+        if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
+            dist.init_process_group(backend, timeout=PATIENCE)  # torchrun's agents have met already
+        else:
+            store = _meet(launch, timedelta(minutes=join_minutes))
+            dist.init_process_group(backend, store=store, rank=launch.rank, world_size=launch.size, timeout=PATIENCE)
         atexit.register(dist.destroy_process_group)
     return Ranks(dist.get_rank(), dist.get_world_size())
+
+
+def share_gradients(model: Model, ranks: Ranks) -> Model | DistributedDataParallel:
+    """The model, made to add up its gradients over the ranks in each backward pass, divided by their number.
+
+    Buffers are not exchanged: they never change while training, and every rank has the same.
+    """
+    if ranks.size == 1:
+        return model
+    names = [name for name, _ in model.named_buffers()]
+    DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(model, names)  # type: ignore[no-untyped-call]
+    return DistributedDataParallel(model)
+
+
+def without_exchange(model: nn.Module) -> AbstractContextManager[None]:
+    """Inside, gradients of a model from `share_gradients` are only added up on this rank."""
+    return model.no_sync() if isinstance(model, DistributedDataParallel) else nullcontext()
+
+
+def _meet(launch: Launch, patience: timedelta) -> TCPStore:
+    place = f"{launch.address}:{launch.port}"
+    try:
+        return TCPStore(launch.address, launch.port, launch.size, launch.rank == 0, timeout=patience)
+    except dist.DistError as error:
+        if "EADDRINUSE" in str(error) or "address already in use" in str(error):
+            raise RunError(f"Port {launch.port} of {launch.address} is taken: set MASTER_PORT to another.") from None
+        joined = re.search(r"(\d+)/\d+ clients joined", str(error))
+        came = f"{joined[1]} of {launch.size} ranks" if joined else f"not all {launch.size} ranks"
+        raise RunError(
+            f"Rank {launch.rank} waited {patience.total_seconds() / 60:g} minutes at {place}, and {came} came: look "
+            "into the logs of the others; cluster.join_minutes lets them take longer."
+        ) from None

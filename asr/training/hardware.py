@@ -1,13 +1,16 @@
 """What a training runs on: device, arithmetic and threads."""
 
 import os
+import resource
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
 
 from asr.errors import ConfigError
-from asr.training.config import Device, HardwareConfig, Precision
+from asr.model.kernel import library
+from asr.training.config import Device, HardwareConfig, Kernel, Precision
+from asr.training.launch import Launch, find_launch
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,14 @@ class Hardware:
             return torch.autocast(self.device.type, torch.bfloat16)
         return nullcontext()
 
+    def memory(self) -> dict[str, float]:
+        """The most memory so far: of the GPU's tensors, on a CPU of this process (MB)."""
+        if self.device.type == "cuda":
+            peak = torch.cuda.max_memory_allocated(self.device)
+        else:
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        return {"system/peak_memory_mb": peak / 1e6}
+
     @property
     def dtype(self) -> torch.dtype:
         """The type of the weights and of the features."""
@@ -30,26 +41,35 @@ class Hardware:
 
 
 def resolve_hardware(config: HardwareConfig) -> Hardware:
-    """Chooses the device and the precision and sets the number of CPU threads.
+    """Chooses the device and the precision, sets the number of CPU threads and switches the kernel on or off.
 
     Raises:
         ConfigError: A GPU is asked for where there is none.
     """
-    local_rank = int(os.environ.get("LOCAL_RANK", "0"))
+    launch = find_launch()
     if config.device is Device.cuda and not torch.cuda.is_available():
         raise ConfigError("hardware.device=cuda, but PyTorch finds no GPU here; use hardware.device=cpu.")
     cuda = config.device is not Device.cpu and torch.cuda.is_available()
-    if cuda and local_rank >= torch.cuda.device_count():
+    # Slurm may show each process its own GPU alone, by --gpus-per-task; it is number 0 then.
+    number = 0 if launch.launcher == "srun" and torch.cuda.device_count() == 1 else launch.local_rank
+    if cuda and number >= torch.cuda.device_count():
         raise ConfigError(
-            f"Local rank {local_rank} has no GPU of its own: this machine has {torch.cuda.device_count()}; "
+            f"Local rank {number} has no GPU of its own: this machine has {torch.cuda.device_count()}; "
             "start as many ranks as there are GPUs, or set hardware.device=cpu."
         )
-    device = torch.device("cuda", local_rank) if cuda else torch.device("cpu")
+    device = torch.device("cuda", number) if cuda else torch.device("cpu")
     if cuda:
         torch.cuda.set_device(device)
-    ranks_here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    torch.set_num_threads(config.threads or max(1, len(os.sched_getaffinity(0)) // ranks_here))
+    torch.set_num_threads(config.threads or _threads(launch))
+    library.enable(config.kernel is Kernel.auto)
     return Hardware(device, resolve_precision(config, device))
+
+
+def _threads(launch: Launch) -> int:
+    """Slurm says how many cores each process has; else the processes of this node share its cores."""
+    if launch.launcher == "srun" and "SLURM_CPUS_PER_TASK" in os.environ:
+        return int(os.environ["SLURM_CPUS_PER_TASK"])
+    return max(1, len(os.sched_getaffinity(0)) // launch.local_size)
 
 
 def resolve_precision(config: HardwareConfig, device: torch.device) -> Precision:

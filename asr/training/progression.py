@@ -28,11 +28,15 @@ class Progression:
     """After how many epochs it was first reached."""
     finished: bool = False
 
-    def validated(self, wer: float) -> bool:
-        """Takes in the WER on dev after an epoch; says whether the model shall be kept."""
+    def validated(self, wer: float, keep_last: bool = False) -> bool:
+        """Takes in the WER on dev after an epoch; says whether the model shall be kept.
+
+        Args:
+            keep_last: Whether the last model counts as the best, whatever its WER.
+        """
         if wer < self.best_wer:
             self.improved_epoch = self.epoch
-        if wer > self.best_wer:
+        if wer > self.best_wer and not keep_last:
             return False
         self.best_wer, self.best_epoch = wer, self.epoch
         return True

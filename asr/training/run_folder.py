@@ -16,13 +16,15 @@ from omegaconf import OmegaConf
 from asr.composition import load_config, plain
 from asr.config import Config
 from asr.data.manifest import manifest_checksum
+from asr.data.mixture import training_checksum
 from asr.errors import ConfigError, RunError
 from asr.recipe import Recipe
 from asr.training.config import Precision
+from asr.training.fine_tuning import weights_checksum
 
 log = logging.getLogger(__name__)
 
-NOT_IN_HASH = ("name", "paths", "tracker", "hardware", "decoder")
+NOT_IN_HASH = ("name", "paths", "tracker", "hardware", "cluster", "decoder", "plan", "compare")
 SETTINGS = "config.yaml"
 LOCK = ".lock"
 
@@ -103,12 +105,20 @@ def find_run_folder(recipe: Recipe, config: Config, precision: Precision) -> Run
     """The folder of the run that a configuration describes.
 
     Its hash is of all that determines the trained weights: the settings, the resolved precision and the checksums of
-    the train and dev manifests.
+    the train and dev manifests and of the model that is fine-tuned.
+
+    Raises:
+        ConfigError: There is no model to fine-tune where the configuration says.
     """
     identity = _identity(plain(config)) | {
         "precision": precision.name,
-        "manifests": {split: manifest_checksum(recipe.manifest(config, split)) for split in ("train", "dev")},
+        "manifests": {
+            "train": training_checksum(recipe, config),
+            "dev": manifest_checksum(recipe.manifest(config, "dev")),
+        },
     }
+    if config.training.init_from is not None:
+        identity["training"]["init_from"] = weights_checksum(config.training.init_from)
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:8]
     return RunFolder(Path(config.paths.runs).absolute() / recipe.name / f"{config.name}-{digest}", digest)
 

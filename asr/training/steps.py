@@ -84,9 +84,34 @@ class Steps:
                 )
             epoch, position = epoch + 1, 0
 
+    def largest(self, epoch: int) -> dict[str, Share]:
+        """What takes the most memory of all ranks' shares in an epoch: the dearest share and the longest utterance's.
+
+        Returns:
+            Both by their description, or the one that is both.
+        """
+        seconds, batches = self._plan(epoch)
+        counts = np.array([len(batch) for batch in batches])
+        longest = np.array([seconds[batch[-1]] for batch in batches])
+        # A batch is split only as far as the ranks and the memory of each demand.
+        parts = np.maximum(np.ceil(counts * longest / self.config.max_device_seconds / self.ranks), 1) * self.ranks
+        dearest = self._dearest(seconds, batches[int(np.argmax(np.ceil(counts / parts) * longest))], epoch)
+        last = self._dearest(seconds, batches[int(longest.argmax())], epoch, longest=True)
+        if np.array_equal(dearest.utterances, last.utterances):
+            return {"The largest batch": dearest}
+        return {"The largest batch": dearest, "The batch of the longest utterance": last}
+
+    def _dearest(self, seconds: np.ndarray, batch: Indices, epoch: int, longest: bool = False) -> Share:
+        split = split_batch(seconds[batch], self.ranks, self.config.max_device_seconds)
+        shares = [batch[share] for shares in split for share in shares if len(batch[share])]
+        return Share(epoch, max(shares, key=lambda share: float(seconds[share].max()) * (1 if longest else len(share))))
+
     def _plan_epoch(self, epoch: int) -> tuple[np.ndarray, list[Indices]]:
-        seconds = self.inputs.seconds(epoch)
-        return seconds, plan_epoch(seconds, self.inputs.keys, self.config, self.seed, epoch)[: self.limit]
+        seconds, keys, read = self.inputs.seconds(epoch), self.inputs.keys, self.inputs.in_epoch(epoch)
+        if read is None:
+            return seconds, plan_epoch(seconds, keys, self.config, self.seed, epoch)[: self.limit]
+        batches = plan_epoch(seconds[read], keys[read], self.config, self.seed, epoch)
+        return seconds, [read[batch] for batch in batches][: self.limit]
 
 
 def shares_of(steps: Iterable[Step]) -> Iterator[Share]:

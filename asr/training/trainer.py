@@ -6,19 +6,14 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import asdict
-from signal import SIGTERM
 
 import torch
 from torch import Tensor
-from torch.nn import functional
-from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import clip_grad_norm_
 
 from asr.config import Config
 from asr.data.draws import mix
-from asr.data.loader import Batch, evaluation_shares, load
-from asr.decoding.decoder import build_decoder
-from asr.decoding.evaluation import decode_batches
+from asr.data.loader import Batch, load
 from asr.errors import Interrupted, RunError
 from asr.features.augment import spec_augment
 from asr.features.extractor import FeatureExtractor
@@ -27,18 +22,23 @@ from asr.features.inputs import Inputs
 from asr.model.acoustic import AcousticModel
 from asr.model.folder import save_model
 from asr.progress import Progress
-from asr.scoring.error_rates import UtteranceScore, total
-from asr.text.tokenizer import BLANK, Tokenizer
+from asr.scoring.error_rates import total
+from asr.text.protocol import Tokenizer
 from asr.tracking.tracker import Tracker
-from asr.training.checkpoint import newest_checkpoint, save_checkpoint
+from asr.training.checkpoint import newest_checkpoint
+from asr.training.checkpoint_writer import CheckpointWriter
 from asr.training.debugging import STEPS_IN_EPOCH
-from asr.training.distributed import Ranks
+from asr.training.distributed import Ranks, share_gradients, without_exchange
 from asr.training.hardware import Hardware
-from asr.training.interruption import watch_signals
+from asr.training.interruption import SIGNALS, Interruption
+from asr.training.memory import try_batches
+from asr.training.objective import Objective
 from asr.training.optimization import AveragedModel, build_optimizer, learning_rate
 from asr.training.progression import Clock, Progression
 from asr.training.run_folder import RunFolder
 from asr.training.steps import Step, Steps, shares_of
+from asr.training.validation import decode_dev
+from asr.training.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class Trainer:
         self.hardware, self.ranks, self.folder = hardware, ranks, folder
         self.model = model.to(hardware.device, hardware.dtype)
         self.averaged = AveragedModel(self.model, config.training.ema_decay)
-        self.parallel = DistributedDataParallel(self.model) if ranks.size > 1 else self.model
+        self.parallel = share_gradients(Objective(self.model, config.training, hardware), ranks)
         self.optimizer = build_optimizer(self.model, config.optimizer)
         extractor = FeatureExtractor(config.features, config.data.sampling_rate).to(hardware.device)
         self.front = FrontEnd(extractor, self.model.normalizer, hardware.dtype)
@@ -74,6 +74,8 @@ class Trainer:
         limit = STEPS_IN_EPOCH[config.debug.mode]
         self.steps = Steps(train, self.labels, config.batching, config.seed, ranks.rank, ranks.size, limit)
         self.done = Progression()
+        self.watchdog = Watchdog(config.cluster.watchdog_minutes, ranks.rank)
+        self.writer = CheckpointWriter(folder.checkpoints, config.training.keep_checkpoints)
 
     def restore(self) -> bool:
         """Takes up the newest whole checkpoint of the run folder; says whether there is one."""
@@ -97,37 +99,43 @@ class Trainer:
         self.model.normalizer.fit(features)
         self.averaged.module.normalizer.load_state_dict(self.model.normalizer.state_dict())
 
-    def fit(self, tracker: Tracker) -> float:
+    def fit(self, tracker: Tracker, interruption: Interruption | None = None) -> float:
         """Trains from where the run stands to the end of its last epoch.
+
+        Args:
+            interruption: Told when a signal asks the training to end; None knows of no signals.
 
         Returns:
             The best WER on the dev split.
 
         Raises:
             Interrupted: A signal asked the training to end; its state is saved.
-            RunError: Too many steps were not finite, or a checkpoint cannot be written.
+            RunError: The batches take too much memory, too many steps were not finite, or a checkpoint cannot be
+                written.
             DataError: An utterance cannot be read.
         """
-        config, done = self.config, self.done
+        config, done, interruption = self.config, self.done, interruption or Interruption()
         start = (done.epoch, done.position, config.training.epochs)
         batches = load(shares_of(self.steps.start(*start)), self.train, self.labels, config.hardware.workers)
         seconds_before, began = done.seconds, time.monotonic()
         saved, clock, speed = began, Clock(), dict[str, float]()
-        self._settle_exchange()
-        with watch_signals() as interruption, self._progress() as progress:
+        with self.watchdog, self.writer, self._progress() as progress:
+            self._try_memory()
+            self._settle_exchange()
             for step in self.steps.start(*start):
                 rate = self._set_learning_rate(step)
                 loss = self._accumulate(step, batches, clock)
                 norm = clip_grad_norm_(self.model.parameters(), config.training.clip_norm)
                 due = (time.monotonic() - saved) / 60 > config.training.checkpoint_minutes
                 loss, due, signal = self._agree(loss, due, interruption.signal)
-                if math.isfinite(loss) and torch.isfinite(norm):
+                finite = math.isfinite(loss) and bool(torch.isfinite(norm))
+                done.step += 1
+                if finite:
                     self.optimizer.step()
+                    self.averaged.update(done.step)
                 else:
                     self._skip(step)
                 self.optimizer.zero_grad()
-                done.step += 1
-                self.averaged.update(done.step)
                 done.epoch, done.position = (step.epoch + 1, 0) if step.ends_epoch else (step.epoch, step.position + 1)
                 done.seconds = seconds_before + time.monotonic() - began
                 clock.count(step)
@@ -144,6 +152,8 @@ class Trainer:
                 if step.ends_epoch or due or signal:
                     self._save()
                     saved = time.monotonic()
+                if signal or done.finished:
+                    self.ranks.only_first(self.writer.wait)
                 if signal and not done.finished:
                     raise Interrupted(f"Saved at step {done.step}; the same command goes on from there.", signal)
                 if done.finished:
@@ -158,12 +168,14 @@ class Trainer:
         """
         loss = 0.0
         for number in range(len(step.shares)):
+            self.watchdog.reach(f"step {self.done.step}, waiting for data")
             asked = time.perf_counter()
             batch = next(batches)
             clock.waited += time.perf_counter() - asked
+            self.watchdog.reach(f"step {self.done.step}, gradients and their exchange")
             torch.manual_seed(mix("dropout", self.config.seed, self.done.step, self.ranks.rank, number))
             last = number + 1 == len(step.shares)
-            with nullcontext() if last or isinstance(self.parallel, AcousticModel) else self.parallel.no_sync():
+            with nullcontext() if last else without_exchange(self.parallel):
                 share_loss = self._loss(batch.to(self.hardware.device)) / step.labels
                 # DistributedDataParallel divides the sum over the ranks by their number.
                 torch.autograd.backward(share_loss * self.ranks.size)
@@ -179,21 +191,16 @@ class Trainer:
             features, lengths = self.front(batch.inputs, batch.lengths)
             keys, masks = self.train.keys[batch.utterances], config.augment.spec_augment
             features = spec_augment(features, lengths, keys, masks, config.features.hop_ms, config.seed, batch.epoch)
-        with self.hardware.autocast():
-            log_probs, lengths = self.parallel(features, lengths)
-        if config.training.deterministic:
-            log_probs, lengths = log_probs.cpu(), lengths.cpu()  # CUDA's CTC adds in any order
-        labels, label_lengths = (item.to(log_probs.device) for item in (batch.labels, batch.label_lengths))
-        # In float64: the forward variables reach -1000 and beyond, where float32 has but four decimals.
-        return functional.ctc_loss(log_probs.double(), labels, lengths, label_lengths, blank=BLANK, reduction="sum")
+        loss: Tensor = self.parallel(features, lengths, batch.labels, batch.label_lengths)
+        return loss
 
     def _no_loss(self) -> Tensor:
         """The loss of an empty share: every rank must take part in the exchange of gradients, with zeros if need be."""
         device, dim = self.hardware.device, self.front.extractor.dim
         silence = torch.zeros(1, 8, dim, device=device, dtype=self.hardware.dtype)
-        with self.hardware.autocast():
-            log_probs, _ = self.parallel(silence, torch.tensor([8], device=device))
-        return torch.zeros_like(log_probs).mul(log_probs).sum()
+        frames, one = torch.tensor([8], device=device), torch.ones(1, dtype=torch.int64)
+        loss: Tensor = self.parallel(silence, frames, one, one)
+        return torch.zeros_like(loss) * loss
 
     def _settle_exchange(self) -> None:
         """Exchanges gradients of zeros once before the first step.
@@ -205,11 +212,31 @@ class Trainer:
             torch.autograd.backward(self._no_loss())
             self.optimizer.zero_grad()
 
+    def _try_memory(self) -> None:
+        """Tries the largest batches of this epoch, without any exchange between ranks."""
+        self.watchdog.reach("trying the largest batches")
+        with without_exchange(self.parallel):
+            largest = self.steps.largest(self.done.epoch)
+            loss = lambda batch: self._loss(batch.to(self.hardware.device))  # noqa: E731
+            try_batches(largest, loss, self.model, self.train, self.labels, self.config, self.ranks)
+
     def _agree(self, loss: float, due: bool, signal: int) -> tuple[float, bool, int]:
-        """The loss summed over the ranks, and what any of them was told to do."""
-        told = self.ranks.sum(torch.tensor([loss, due, signal], dtype=torch.float64, device=self.hardware.device))
-        total_loss, any_due, any_signal = told.tolist()
-        return total_loss, any_due > 0, signal or (SIGTERM if any_signal else 0)
+        """The loss summed over the ranks, and what any of them was told to do.
+
+        Raises:
+            RunError: A checkpoint cannot be written.
+        """
+        self.watchdog.reach(f"step {self.done.step}, waiting for the other ranks")
+        told = [loss, due, self.writer.failed, *(signal == number for number in SIGNALS)]
+        device = self.hardware.device
+        total_loss, any_due, failed, *heard = self.ranks.sum(
+            torch.tensor(told, dtype=torch.float64, device=device)
+        ).tolist()
+        if failed:
+            self.ranks.only_first(self.writer.wait)
+        # Of several the last, since a job that Slurm warned is to be requeued.
+        heard_signals = [int(number) for number, count in zip(SIGNALS, heard, strict=True) if count]
+        return float(total_loss), bool(any_due), heard_signals[-1] if heard_signals else 0
 
     def _set_learning_rate(self, step: Step) -> float:
         progress = (step.epoch + step.position / step.epoch_steps) / self.config.training.epochs
@@ -232,27 +259,19 @@ class Trainer:
     def _validate(self, tracker: Tracker, step: Step, progress: Progress) -> None:
         """Decodes the dev split with the averaged weights and keeps the model if it is the best."""
         done, early = self.done, self.config.training.early_stopping_epochs
-        score = total(self._decode_dev())
+        self.watchdog.reach(f"step {done.step}, decoding dev")
+        score = total(decode_dev(self.config, self.dev, self.front, self.averaged.module, self.tokenizer, self.ranks))
         progress.say(f"Epoch {done.epoch}: dev WER {100 * score.wer:.2f} %, CER {100 * score.cer:.2f} %")
-        self._log(tracker, step, {"dev/wer": score.wer, "dev/cer": score.cer})
-        if done.validated(score.wer) and self.ranks.first:
+        self._log(tracker, step, {"dev/wer": score.wer, "dev/cer": score.cer} | self.hardware.memory())
+        if done.validated(score.wer, self.config.training.with_dev) and self.ranks.first:
             save_model(self.folder.model, self.averaged.module, self.config, self.tokenizer)
         stopped = early is not None and done.epoch - done.improved_epoch >= early
         if stopped:
             progress.say(f"No better dev WER for {early} epochs: the training stops early.")
         done.finished = stopped or done.epoch == self.config.training.epochs
 
-    def _decode_dev(self) -> list[UtteranceScore]:
-        config = self.config
-        shares = evaluation_shares(
-            self.dev.seconds(0), self.ranks.rank, self.ranks.size, config.batching.max_device_seconds
-        )
-        batches = load(shares, self.dev, [[]] * len(self.dev.utterances), config.hardware.workers)
-        decoder = build_decoder(config.decoder, self.tokenizer)
-        scores = decode_batches(batches, self.dev.utterances, self.front, self.averaged.module, decoder)
-        return self.ranks.gather(list(scores))
-
     def _save(self) -> None:
+        self.watchdog.reach(f"step {self.done.step}, saving")
         if self.ranks.first:
             state = {
                 "model": self.model.state_dict(),
@@ -261,7 +280,7 @@ class Trainer:
                 "progression": asdict(self.done),
                 "ranks": self.ranks.size,
             }
-            save_checkpoint(self.folder.checkpoints, self.done.step, state, self.config.training.keep_checkpoints)
+            self.writer.save(self.done.step, state)
 
     def _log(self, tracker: Tracker, step: Step, metrics: dict[str, float]) -> None:
         epoch = step.epoch + (step.position + 1) / step.epoch_steps

@@ -49,7 +49,12 @@ CORPUS = Corpus(seed=1, utterances={"train": 3000, "dev": 200, "test": 400}, dig
 
 def prepare(config: Config, archives: Path, output: Path) -> None:
     """Draws the prompts, has them spoken into audio/ and writes the manifests."""
-    prompts = {split: draw_prompts(CORPUS, split) for split in CORPUS.utterances}
+    write_corpus(CORPUS, config, output)
+
+
+def write_corpus(corpus: Corpus, config: Config, output: Path) -> None:
+    """Makes a corpus of spoken digits."""
+    prompts = {split: draw_prompts(corpus, split) for split in corpus.utterances}
     with appearing(output / "audio") as folder:
         synthesize([prompt for split in prompts.values() for prompt in split], folder, config.data.sampling_rate)
     write_splits(

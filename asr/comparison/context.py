@@ -1,0 +1,144 @@
+"""The word error rate of a trained model that hears only so much around each output frame.
+
+What a model that was trained on whole utterances loses when its context is cut tells how much of its memory the words
+need, as far as this model uses it.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from asr.data.audio import read_waveform
+from asr.data.utterance import Utterance
+from asr.decoding.recognizer import Recognizer, load
+from asr.model.subsampling import output_length
+from asr.progress import Progress
+from asr.scoring.error_rates import UtteranceScore, score_utterance
+
+CONTEXTS = (0.25, 0.5, 1.0, 2.0, 4.0, None)
+KEPT_SHARE = 0.125
+BATCH_SECONDS = 120.0
+"""Padded audio in a batch of windows: more is not faster on a CPU."""
+
+
+@dataclass(frozen=True)
+class CutContext:
+    """What a model says with its context cut."""
+
+    seconds: float | None
+    """What each output frame hears on either side at most; None is the whole utterance."""
+    scores: list[UtteranceScore]
+    """Of every utterance, in their order; `asr.scoring.error_rates.total` adds them up."""
+
+
+def cut_contexts(
+    model: Path,
+    utterances: Sequence[Utterance],
+    contexts: Sequence[float | None] = CONTEXTS,
+    kept_share: float = KEPT_SHARE,
+    device: str = "cpu",
+) -> list[CutContext]:
+    """Decodes utterances with the context cut to each of several lengths.
+
+    The model runs on overlapping windows, each as if it were an utterance of its own, and only the middle frames of a
+    window are kept. Features are normalized before they are cut, so with `features.normalization=utterance` a window
+    still knows mean and variance of its whole utterance: what is cut is what the network hears in sequence.
+
+    Args:
+        model: The model folder.
+        contexts: Seconds on either side of an output frame that it hears at most; None leaves the utterance whole.
+        kept_share: How much of a context is kept of each window, as output frames: these hear at most the context on
+            either side, and at least the rest of it. Smaller is sharper and dearer; a single frame is kept at least,
+            and 0 keeps just that, which is exact.
+        device: Where it is computed, as torch names it.
+
+    Raises:
+        RunError: The folder holds no model.
+        DataError: An utterance cannot be read.
+    """
+    recognizer = load(model, device)
+    cuts: list[CutContext] = []
+    with Progress("Cutting the context", len(contexts) * len(utterances), "utterances") as progress:
+        for seconds in contexts:
+            scores = []
+            for utterance in utterances:
+                scores.append(score_utterance(utterance, _hypothesis(recognizer, utterance, seconds, kept_share)))
+                progress.advance()
+            cuts.append(CutContext(seconds, scores))
+    return cuts
+
+
+@dataclass(frozen=True)
+class Window:
+    """A stretch of input frames and which output frames are kept of it."""
+
+    first_input: int
+    last_input: int
+    """The frame behind its end."""
+    first_kept: int
+    last_kept: int
+    """The output frame behind its end, both counted in the whole utterance."""
+
+
+def windows(frames: int, subsampling: int, context: int, kept: int) -> Iterator[Window]:
+    """The windows over an utterance whose kept output frames make up the whole, in order.
+
+    Args:
+        frames: Input frames of the utterance.
+        subsampling: Input frames for each output frame; output frame n stands above input frame n * subsampling.
+        context: Input frames on either side of an output frame that it may hear.
+        kept: Output frames that each window shall give; fewer where the context would be too short for them.
+    """
+    kept = max(1, min(kept, 1 + context // subsampling))
+    outputs = output_length(frames, subsampling)
+    for first in range(0, outputs, kept):
+        last = min(first + kept, outputs)
+        # From a multiple of the subsampling on, so that the convolutions keep their places.
+        begin = -(-max(0, (last - 1) * subsampling - context) // subsampling) * subsampling
+        yield Window(begin, min(frames, first * subsampling + context + 1), first, last)
+
+
+@torch.inference_mode()
+def _hypothesis(recognizer: Recognizer, utterance: Utterance, seconds: float | None, kept_share: float) -> str:
+    waveform = read_waveform(utterance).to(recognizer.device)
+    features, lengths = recognizer.front(waveform[None], torch.tensor([len(waveform)], device=recognizer.device))
+    if seconds is None:
+        log_probs, lengths = recognizer.model(features, lengths)
+    else:
+        log_probs = windowed_log_probs(recognizer, features[0], seconds, kept_share)[:, None]
+        lengths = torch.tensor([len(log_probs)], device=log_probs.device)
+    (hypothesis,) = recognizer.decode(log_probs, lengths)
+    return hypothesis
+
+
+def windowed_log_probs(recognizer: Recognizer, features: Tensor, seconds: float, kept_share: float) -> Tensor:
+    """Log-probabilities of an utterance, computed window by window.
+
+    Args:
+        features: Normalized, (frames, dim).
+        seconds: Context on either side.
+        kept_share: As of `cut_contexts`.
+
+    Returns:
+        (output frames, tokens).
+    """
+    hop, subsampling = recognizer.config.features.hop_ms / 1000, recognizer.config.model.subsampling
+    # A tiny allowance, so that 0.25 s are 25 frames of 0.01 s however they round.
+    context = math.floor(seconds / hop + 1e-6)
+    plan = list(windows(len(features), subsampling, context, round(kept_share * seconds / hop / subsampling)))
+    at_once = max(1, int(BATCH_SECONDS / hop / max(window.last_input - window.first_input for window in plan)))
+    kept: list[Tensor] = []
+    for start in range(0, len(plan), at_once):
+        part = plan[start : start + at_once]
+        pieces = [features[window.first_input : window.last_input] for window in part]
+        lengths = torch.tensor([len(piece) for piece in pieces], device=features.device)
+        log_probs, _ = recognizer.model(pad_sequence(pieces, batch_first=True), lengths)
+        for number, window in enumerate(part):
+            offset = window.first_input // subsampling
+            kept.append(log_probs[window.first_kept - offset : window.last_kept - offset, number])
+    return torch.cat(kept)

@@ -1,0 +1,114 @@
+"""What a finished run tells: its scores, its curve and what it cost."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from asr.composition import load_config
+from asr.config import Config
+from asr.errors import RunError
+from asr.scoring.error_rates import UtteranceScore, score_texts
+from asr.scoring.results import Results, evaluation_folder, read_results
+from asr.tracking.metrics import Row, read_metrics
+
+HYPOTHESES = "hypotheses.jsonl"
+
+
+@dataclass(frozen=True)
+class DevPoint:
+    """The dev split after an epoch."""
+
+    epoch: float
+    seconds: float
+    """Time in training (s)."""
+    wer: float
+
+
+@dataclass(frozen=True)
+class MeasuredRun:
+    """A run that was trained and evaluated."""
+
+    path: Path
+    config: Config
+    dev: Results | None
+    """None where the training learned from dev too."""
+    test: Results
+    scores: list[UtteranceScore]
+    """Of the test split, in the order of its manifest."""
+    curve: list[DevPoint]
+    audio_hours_per_hour: float
+    """Hours of audio fed, after speed perturbation, for each hour of training steps."""
+    peak_memory_mb: float | None
+    """Null where the training did not measure it."""
+
+    @property
+    def best_dev_wer(self) -> float:
+        """The lowest of the curve."""
+        return min(point.wer for point in self.curve)
+
+    def seconds_to(self, dev_wer: float) -> float | None:
+        """Training time after which the dev WER was first as low (s); None where it never was."""
+        return next((point.seconds for point in self.curve if point.wer <= dev_wer), None)
+
+
+def read_run(path: Path) -> MeasuredRun:
+    """Reads a run folder.
+
+    Raises:
+        RunError: It is no run, not trained or not evaluated, or damaged.
+        ConfigError: Its settings cannot be read.
+    """
+    config = load_config(path / "config.yaml")
+    decoder = config.decoder.kind.name
+    folder = evaluation_folder(path, "test", decoder)
+    rows = read_metrics(path)
+    curve = dev_curve(rows)
+    if not curve:
+        raise RunError(f"{path} holds no dev WER: train it with `asr train` first.")
+    peaks = [row["system/peak_memory_mb"] for row in rows if "system/peak_memory_mb" in row]
+    return MeasuredRun(
+        path=path,
+        config=config,
+        dev=None if config.training.with_dev else read_results(evaluation_folder(path, "dev", decoder)),
+        test=read_results(folder),
+        scores=read_scores(folder),
+        curve=curve,
+        audio_hours_per_hour=_speed(rows),
+        peak_memory_mb=max(peaks, default=None),
+    )
+
+
+def dev_curve(rows: Sequence[Row]) -> list[DevPoint]:
+    """The dev WER after each epoch."""
+    return [DevPoint(row["epoch"], row["seconds"], row["dev/wer"]) for row in rows if "dev/wer" in row]
+
+
+def read_scores(folder: Path) -> list[UtteranceScore]:
+    """Reads the hypotheses.jsonl of an evaluation and counts its errors again.
+
+    Raises:
+        RunError: There is none, or it is damaged.
+    """
+    path = folder / HYPOTHESES
+    try:
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        names = ("id", "speaker", "duration", "reference", "hypothesis")
+        return [score_texts(**{name: row[name] for name in names}) for row in rows]
+    except OSError as error:
+        raise RunError(f"No hypotheses at {path} ({error.strerror}): run `asr evaluate` first.") from None
+    except (ValueError, TypeError, KeyError):
+        raise RunError(f"{path} is damaged: run `asr evaluate` again.") from None
+
+
+def _speed(rows: list[Row]) -> float:
+    """Hours of audio for each hour of training steps, over the whole training; rows may stand for several steps."""
+    hours = elapsed = 0.0
+    before = 0
+    for row in rows:
+        if "time/step_seconds" in row:
+            seconds = (row["step"] - before) * row["time/step_seconds"]
+            hours += seconds * row["time/audio_hours_per_hour"]
+            elapsed += seconds
+            before = row["step"]
+    return hours / elapsed if elapsed else float("nan")

@@ -1,0 +1,220 @@
+"""The pictures of a comparison, each as PNG and as SVG."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter
+
+from asr.comparison.summary import Comparison, ModelSummary
+
+matplotlib.use("Agg")
+
+PICTURES = {
+    "wer": "WER on test of each model, with intervals and seeds",
+    "curves": "Dev WER against training time",
+    "lengths": "WER by length of the utterance",
+    "reach": "How far back and ahead a frame is felt",
+    "context": "WER when the context is cut",
+}
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Told apart by the colour-blind too (Okabe & Ito, "Color universal design", 2008)."""
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+STYLE: Any = {
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#dddddd",
+    "axes.axisbelow": True,
+    "axes.titlesize": 11,
+    "axes.titlelocation": "left",
+    "legend.frameon": False,
+    "svg.hashsalt": "asr",
+    "figure.constrained_layout.use": True,
+}
+GRID_POINTS = 200
+FLOOR = 1e-4
+"""The least share of the largest gradient that is drawn."""
+
+Floats = npt.NDArray[np.float64]
+
+
+def draw(comparison: Comparison, folder: Path) -> list[Path]:
+    """Draws what can be drawn of a comparison.
+
+    Returns:
+        The PNG files; an SVG lies beside each.
+    """
+    drawings: dict[str, Callable[[Axes, Comparison], None]] = {
+        "wer": _forest,
+        "curves": _curves,
+        "lengths": _lengths,
+        "reach": _reach,
+        "context": _context,
+    }
+    measured = any(run.memory is not None for model in comparison.models for run in model.runs)
+    wanted = [
+        name
+        for name in PICTURES
+        if (name not in ("reach", "context") or measured) and (name != "lengths" or len(comparison.lengths) > 1)
+    ]
+    folder.mkdir(parents=True, exist_ok=True)
+    with matplotlib.rc_context(STYLE):
+        return [_save(drawings[name], comparison, folder / f"{name}.png") for name in wanted]
+
+
+def _save(drawing: Callable[[Axes, Comparison], None], comparison: Comparison, path: Path) -> Path:
+    height = 1.6 + 0.5 * len(comparison.models) if drawing is _forest else 4.2
+    figure = Figure(figsize=(7.2, height))
+    drawing(figure.add_subplot(), comparison)
+    figure.savefig(path, dpi=150)
+    figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
+    return path
+
+
+def _forest(axes: Axes, comparison: Comparison) -> None:
+    models = comparison.models
+    for place, model in enumerate(models):
+        colour, wer = COLOURS[place % len(COLOURS)], model.wer
+        axes.plot([100 * wer.low, 100 * wer.high], [place, place], color=colour, linewidth=2.5, solid_capstyle="butt")
+        seeds = [100 * run.test.wer for run in model.runs]
+        axes.plot(seeds, [place + 0.22] * len(seeds), "o", markersize=4, markerfacecolor="none", markeredgecolor=colour)
+        axes.plot(100 * wer.mean, place, MARKERS[place % len(MARKERS)], color=colour, markersize=8)
+        axes.annotate(
+            f"{100 * wer.mean:.2f}",
+            (100 * wer.mean, place),
+            (0, 8),
+            textcoords="offset points",
+            ha="center",
+            fontsize=9,
+        )
+    axes.set_yticks(range(len(models)), [model.label for model in models])
+    axes.set_ylim(len(models) - 0.4, -0.7)
+    axes.grid(visible=False, axis="y")
+    axes.set_xlabel("WER on test, % (mean, 95 % interval; circles are seeds)")
+    axes.set_title(f"{comparison.recipe}: word error rate")
+
+
+def _curves(axes: Axes, comparison: Comparison) -> None:
+    for place, model in enumerate(comparison.models):
+        seconds, mean, low, high = _mean_curve(model)
+        colour = COLOURS[place % len(COLOURS)]
+        axes.plot(seconds / 60, 100 * mean, color=colour, label=model.label, linewidth=1.6)
+        if len(model.runs) > 1:
+            axes.fill_between(seconds / 60, 100 * low, 100 * high, color=colour, alpha=0.15, linewidth=0)
+    axes.axhline(100 * comparison.dev_wer, color="#666666", linewidth=1, linestyle=":")
+    axes.annotate(
+        f"{100 * comparison.dev_wer:.1f} %", (1, 100 * comparison.dev_wer), (-2, 2), xycoords=("axes fraction", "data"),
+        textcoords="offset points", ha="right", fontsize=8, color="#666666",
+    )  # fmt: skip
+    axes.set_yscale("log")
+    axes.set_yticks([tick for tick in (1, 2, 5, 10, 20, 50, 100) if _within(axes, tick)])
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel("time in training, minutes")
+    axes.set_ylabel("dev WER, % (log scale)")
+    axes.set_title(f"{comparison.recipe}: dev WER while training (mean; band from lowest to highest seed)")
+    axes.legend()
+
+
+def _within(axes: Axes, tick: float) -> bool:
+    low, high = axes.get_ylim()
+    return bool(low <= tick <= high)
+
+
+def _mean_curve(model: ModelSummary) -> tuple[Floats, Floats, Floats, Floats]:
+    """Seconds, and the mean, lowest and highest dev WER of the seeds there."""
+    start = max(run.curve_seconds[0] for run in model.runs)
+    end = min(run.curve_seconds[-1] for run in model.runs)
+    seconds = np.linspace(start, max(end, start), GRID_POINTS)
+    wers = np.array([np.interp(seconds, run.curve_seconds, run.curve_wer) for run in model.runs])
+    # On the log scale a WER of 0 has no place.
+    wers = np.maximum(wers, 1e-4)
+    return seconds, wers.mean(axis=0), wers.min(axis=0), wers.max(axis=0)
+
+
+def _lengths(axes: Axes, comparison: Comparison) -> None:
+    classes = comparison.lengths
+    width = 0.6 / len(comparison.models)
+    for place, model in enumerate(comparison.models):
+        x = np.arange(len(classes)) + (place - (len(comparison.models) - 1) / 2) * width
+        mean = np.array([100 * wer.mean for wer in model.by_length])
+        below = mean - [100 * wer.low for wer in model.by_length]
+        above = [100 * wer.high for wer in model.by_length] - mean
+        axes.errorbar(
+            x,
+            mean,
+            np.maximum([below, above], 0),
+            fmt=MARKERS[place % len(MARKERS)],
+            color=COLOURS[place % len(COLOURS)],
+            label=model.label,
+            capsize=2,
+            linewidth=1.3,
+            markersize=5,
+        )
+    axes.set_xticks(
+        range(len(classes)),
+        [f"{part.shortest:.1f} - {part.longest:.1f} s\n{part.words} words" for part in classes],
+    )
+    axes.grid(visible=False, axis="x")
+    axes.set_ylim(0, 1.15 * axes.get_ylim()[1])
+    axes.set_xlabel("length of the utterance")
+    axes.set_ylabel("WER on test, %")
+    axes.set_title(f"{comparison.recipe}: short against long utterances (mean, 95 % interval)")
+    axes.legend(ncols=len(comparison.models), loc="upper left", fontsize=9)
+
+
+def _reach(axes: Axes, comparison: Comparison) -> None:
+    for place, model in enumerate(comparison.models):
+        memories = [run.memory for run in model.runs if run.memory is not None]
+        if not memories:
+            continue
+        lags = np.array(memories[0].lags)
+        gradient = np.mean([np.interp(lags, memory.lags, memory.gradient) for memory in memories], axis=0)
+        axes.plot(
+            -lags,
+            np.maximum(gradient, FLOOR / 10),
+            color=COLOURS[place % len(COLOURS)],
+            label=model.label,
+            linewidth=1.4,
+        )
+    axes.set_yscale("log")
+    axes.set_ylim(FLOOR, 1.3)
+    axes.axvline(0, color="#666666", linewidth=0.8)
+    axes.set_xlabel("time of the input frame, seconds before (-) and after (+) the output frame")
+    axes.set_ylabel("norm of the gradient, share of the largest")
+    axes.set_title(f"{comparison.recipe}: how far back and ahead a frame is felt")
+    axes.legend()
+
+
+def _context(axes: Axes, comparison: Comparison) -> None:
+    labels: list[str] = []
+    for place, model in enumerate(comparison.models):
+        memories = [run.memory for run in model.runs if run.memory is not None]
+        if not memories:
+            continue
+        labels = ["all" if seconds is None else f"{seconds:g}" for seconds in memories[0].contexts]
+        wers = 100 * np.array([memory.context_wer for memory in memories])
+        colour = COLOURS[place % len(COLOURS)]
+        axes.plot(
+            range(len(labels)), wers.mean(axis=0), color=colour, marker=MARKERS[place % len(MARKERS)], label=model.label
+        )
+        if len(memories) > 1:
+            axes.fill_between(range(len(labels)), wers.min(axis=0), wers.max(axis=0), color=colour, alpha=0.15)
+    axes.set_xticks(range(len(labels)), labels)
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("seconds that an output frame hears on either side")
+    axes.set_ylabel("WER on test, %")
+    axes.set_title(f"{comparison.recipe}: WER when the context is cut")
+    axes.legend()
+
+
+def pictures_in(folder: Path) -> Sequence[Path]:
+    """The pictures that a folder holds, in their order."""
+    return [folder / f"{name}.png" for name in PICTURES if (folder / f"{name}.png").is_file()]

@@ -1,0 +1,292 @@
+"""A comparison as data: everything that its page, its pictures and its sentences are made of."""
+
+import dataclasses
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import NoneType
+from typing import Any, get_args, get_origin, get_type_hints
+
+import numpy as np
+
+from asr.comparison.measured import MeasuredRun
+from asr.comparison.memory import Memory
+from asr.errors import RunError
+from asr.scoring.error_rates import UtteranceScore
+from asr.scoring.paired import Difference, Estimate, differences, estimate, resampled_rates
+from asr.scoring.results import Results
+
+SUMMARY = "comparison.json"
+LENGTH_CLASSES = 4
+FEWEST_IN_CLASS = 5
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A figure of several runs."""
+
+    mean: float
+    deviation: float | None
+    """Standard deviation over the runs; null where there is one."""
+
+
+@dataclass(frozen=True)
+class LengthClass:
+    """Test utterances of like length."""
+
+    shortest: float
+    """Seconds."""
+    longest: float
+    """Seconds."""
+    utterances: int
+    words: int
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """One training and its evaluation. Rates are fractions."""
+
+    seed: int
+    dev: Results | None
+    """Null where the training learned from dev too."""
+    test: Results
+    epochs: float
+    """Epochs done."""
+    threads: int | None
+    """CPU threads; null took all cores."""
+    curve_seconds: list[float]
+    """Time in training (s) at each measurement of the dev WER."""
+    curve_wer: list[float]
+    seconds_to_dev_wer: float | None
+    """Training time (s) until the dev WER was as low as the comparison's `dev_wer`; null where it never was."""
+    audio_hours_per_hour: float
+    """Hours of audio fed, after speed perturbation, for each hour of training steps."""
+    peak_memory_mb: float | None
+    """Most memory of the training process, or of its GPU; null where it was not measured."""
+    memory: Memory | None
+    """Null where it was not measured."""
+
+
+@dataclass(frozen=True)
+class ModelSummary:
+    """What is compared, over its trainings."""
+
+    label: str
+    cells: list[str]
+    """Of each recurrent layer, or one for all."""
+    layers: int
+    hidden: int
+    """Units of each direction of a recurrent layer."""
+    parameters: int
+    multiply_adds_per_second: float | None
+    """Multiplications with an addition for each second of audio; null where they were not counted."""
+    wer: Estimate
+    cer: Estimate
+    dev_wer: Spread | None
+    """Null where a training learned from dev too."""
+    train_seconds: Spread
+    seconds_to_dev_wer: Spread | None
+    """Null where a run did not reach it."""
+    audio_hours_per_hour: Spread
+    peak_memory_mb: Spread | None
+    real_time_factor: Spread
+    by_length: list[Estimate]
+    """WER in each of the comparison's classes of length."""
+    runs: list[RunSummary]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Models, each trained with several seeds. Rates are fractions."""
+
+    name: str
+    recipe: str
+    command: str
+    commit: str | None
+    hardware: str
+    torch: str
+    decoder: str
+    parameters: float | None
+    """What every model was sized to; null where sizes were taken as they are."""
+    minutes: float | None
+    """What every training was given; null where epochs were taken as they are."""
+    dev_wer: float
+    """What the time to a dev WER is measured to."""
+    utterances: int
+    """Of the test split."""
+    words: int
+    speakers: int
+    """Of the test split: whole speakers were drawn where there are several, else utterances."""
+    lengths: list[LengthClass]
+    models: list[ModelSummary]
+    pairs: list[Difference]
+    failed: dict[str, str]
+    """By run, the last line of those that failed."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a comparison is called and where it comes from."""
+
+    name: str
+    recipe: str
+    command: str
+    commit: str | None
+    hardware: str
+    torch: str
+    parameters: float | None = None
+    minutes: float | None = None
+    dev_wer: float | None = None
+
+
+def summarize(
+    origin: Origin,
+    models: Mapping[str, Sequence[MeasuredRun]],
+    multiply_adds: Callable[[MeasuredRun], float | None],
+    memory: Mapping[Path, Memory],
+    failed: Mapping[str, str],
+) -> Comparison:
+    """Computes what a comparison says.
+
+    Args:
+        models: By label, their finished runs.
+        multiply_adds: Counts those of a run's model for a second of audio.
+        memory: By run folder, where it was measured.
+        failed: By run, why it is missing.
+
+    Raises:
+        RunError: There is no run, or they were not scored on the same utterances with the same decoder.
+    """
+    runs = [run for group in models.values() for run in group]
+    if not runs:
+        raise RunError("There is no finished run to compare.")
+    decoders = sorted({run.test.decoder for run in runs})
+    if len(decoders) > 1:
+        raise RunError(f"The runs were scored with several decoders ({', '.join(decoders)}): choose one.")
+    scores = {label: [run.scores for run in group] for label, group in models.items()}
+    drawn, drawn_cer = resampled_rates(scores), resampled_rates(scores, "cer")
+    first = runs[0].scores
+    classes = length_classes(first)
+    by_length = [_rates_of(scores, places) for places in classes]
+    dev_wer = origin.dev_wer if origin.dev_wer is not None else max(run.best_dev_wer for run in runs)
+    summaries = [
+        ModelSummary(
+            label=label,
+            cells=[cell.name for cell in group[0].config.model.cells],
+            layers=group[0].config.model.layers,
+            hidden=group[0].config.model.hidden,
+            parameters=group[0].test.parameters,
+            multiply_adds_per_second=multiply_adds(group[0]),
+            wer=estimate(scores[label], drawn[label]),
+            cer=estimate(scores[label], drawn_cer[label], "cer"),
+            dev_wer=_spread_if_all(None if run.dev is None else run.dev.wer for run in group),
+            train_seconds=_spread(run.test.train_seconds for run in group),
+            seconds_to_dev_wer=_spread_if_all(run.seconds_to(dev_wer) for run in group),
+            audio_hours_per_hour=_spread(run.audio_hours_per_hour for run in group),
+            peak_memory_mb=_spread_if_all(run.peak_memory_mb for run in group),
+            real_time_factor=_spread(run.test.real_time_factor for run in group),
+            by_length=[rates[label] for rates in by_length],
+            runs=[_run_summary(run, dev_wer, memory.get(run.path)) for run in group],
+        )
+        for label, group in models.items()
+    ]
+    return Comparison(
+        name=origin.name,
+        recipe=origin.recipe,
+        command=origin.command,
+        commit=origin.commit,
+        hardware=origin.hardware,
+        torch=origin.torch,
+        decoder=decoders[0],
+        parameters=origin.parameters,
+        minutes=origin.minutes,
+        dev_wer=dev_wer,
+        utterances=len(first),
+        words=sum(score.words for score in first),
+        speakers=len({score.speaker for score in first if score.speaker}),
+        lengths=[_length_class([first[place] for place in places]) for places in classes],
+        models=summaries,
+        pairs=differences(scores, drawn),
+        failed=dict(failed),
+    )
+
+
+def length_classes(scores: Sequence[UtteranceScore]) -> list[list[int]]:
+    """Up to four classes of equally many utterances, the shortest first: the places of each class in `scores`."""
+    order = np.argsort([score.duration for score in scores], kind="stable")
+    count = max(1, min(LENGTH_CLASSES, len(scores) // FEWEST_IN_CLASS))
+    return [sorted(part.tolist()) for part in np.array_split(order, count)]
+
+
+def write_summary(path: Path, comparison: Comparison) -> None:
+    """Writes a comparison as JSON, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}")
+    temporary.write_text(json.dumps(asdict(comparison), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    temporary.replace(path)
+
+
+def read_summary(path: Path) -> Comparison:
+    """Reads it back.
+
+    Raises:
+        RunError: There is none, or it is damaged or of another version.
+    """
+    try:
+        comparison: Comparison = _read(Comparison, json.loads(path.read_text(encoding="utf-8")))
+        return comparison
+    except OSError as error:
+        raise RunError(f"No comparison at {path} ({error.strerror}).") from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{path} is no comparison of this version ({error}): run `asr compare` again.") from None
+
+
+def _read(kind: Any, value: Any) -> Any:
+    """A value of JSON as the dataclass, list, dict or number that it was."""
+    parts = get_args(kind)
+    if NoneType in parts:
+        return value if value is None else _read(parts[0], value)
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+        return kind(**{name: _read(part, value[name]) for name, part in get_type_hints(kind).items()})
+    if get_origin(kind) is list:
+        return [_read(parts[0], item) for item in value]
+    return value
+
+
+def _rates_of(scores: Mapping[str, Sequence[Sequence[UtteranceScore]]], places: Sequence[int]) -> dict[str, Estimate]:
+    part = {label: [[one[place] for place in places] for one in trainings] for label, trainings in scores.items()}
+    drawn = resampled_rates(part)
+    return {label: estimate(part[label], drawn[label]) for label in part}
+
+
+def _length_class(scores: Sequence[UtteranceScore]) -> LengthClass:
+    durations = [score.duration for score in scores]
+    return LengthClass(min(durations), max(durations), len(scores), sum(score.words for score in scores))
+
+
+def _run_summary(run: MeasuredRun, dev_wer: float, memory: Memory | None) -> RunSummary:
+    return RunSummary(
+        seed=run.config.seed,
+        dev=run.dev,
+        test=run.test,
+        epochs=run.curve[-1].epoch,
+        threads=run.config.hardware.threads,
+        curve_seconds=[round(point.seconds, 2) for point in run.curve],
+        curve_wer=[point.wer for point in run.curve],
+        seconds_to_dev_wer=run.seconds_to(dev_wer),
+        audio_hours_per_hour=run.audio_hours_per_hour,
+        peak_memory_mb=run.peak_memory_mb,
+        memory=memory,
+    )
+
+
+def _spread(values: Any) -> Spread:
+    numbers = list(values)
+    return Spread(float(np.mean(numbers)), float(np.std(numbers, ddof=1)) if len(numbers) > 1 else None)
+
+
+def _spread_if_all(values: Any) -> Spread | None:
+    numbers = list(values)
+    return _spread(numbers) if all(number is not None and math.isfinite(number) for number in numbers) else None

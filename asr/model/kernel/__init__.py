@@ -1,0 +1,1 @@
+"""Recurrent layers on CPUs by a small C++ kernel, compiled where it runs."""

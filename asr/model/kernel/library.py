@@ -1,0 +1,130 @@
+"""The compiled kernel: built by the system's C++ compiler at first use, kept in the user's cache."""
+
+import ctypes
+import functools
+import hashlib
+import logging
+import os
+import platform
+import re
+import shlex
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+SOURCE = Path(__file__).with_name("recurrence.cpp")
+# Contracted to fused multiply-adds by every compiler alike. No -fopenmp: see in_parallel in the source.
+FLAGS = ("-std=c++17", "-O3", "-ffp-contract=fast", "-fPIC", "-shared", "-w")
+NATIVE = ("-mcpu=native",) if platform.machine() == "aarch64" else ("-march=native",)
+COMPILERS = ("g++", "clang++", "c++")
+COMPILE_SECONDS = 120
+
+
+class KernelMissing(Exception):
+    """There is no kernel on this machine; the message says why."""
+
+
+_enabled = True
+
+
+def enable(enabled: bool) -> None:
+    """Whether layers shall use the kernel where there is one; they do from the start."""
+    global _enabled
+    _enabled = enabled
+
+
+def load() -> ctypes.CDLL | None:
+    """The kernel of this machine, compiled if it was not before; None where there is none or it is not wanted."""
+    return _load() if _enabled else None
+
+
+@functools.cache
+def _load() -> ctypes.CDLL | None:
+    try:
+        return open_library(build(cache_folder()))
+    except KernelMissing as missing:
+        log.info("Recurrent layers go without the CPU kernel: %s", missing)
+        return None
+
+
+def build(folder: Path, target: tuple[str, ...] = NATIVE) -> Path:
+    """Compiles the kernel into a folder unless it is there.
+
+    The name holds all that determines the content: machines that share a home do not load each other's. The file is
+    written beside its place and renamed, so processes may race.
+
+    Args:
+        target: The compiler's options for the kind of processor.
+
+    Raises:
+        KernelMissing: There is no compiler, it fails, or the folder cannot be written.
+    """
+    compiler = find_compiler()
+    command = [*compiler, *FLAGS, *target]
+    try:
+        version = subprocess.run([*compiler, "--version"], check=True, capture_output=True, timeout=COMPILE_SECONDS)
+        identity = [SOURCE.read_bytes(), shlex.join(command).encode(), version.stdout, processor_features().encode()]
+        library = folder / f"recurrence-{hashlib.sha256(b'|'.join(identity)).hexdigest()[:16]}.so"
+        if not library.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=".kernel.", dir=folder) as temporary:
+                built = Path(temporary) / library.name
+                options = {"check": True, "capture_output": True, "timeout": COMPILE_SECONDS}
+                subprocess.run([*command, "-o", str(built), str(SOURCE)], **options)  # type: ignore[call-overload]
+                built.rename(library)
+    except subprocess.CalledProcessError as error:
+        said = error.stderr.decode(errors="replace").strip().splitlines() or [f"exit code {error.returncode}"]
+        raise KernelMissing(f"{compiler[0]} fails: {said[0]}") from None
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise KernelMissing(str(error)) from None
+    return library
+
+
+def open_library(path: Path) -> ctypes.CDLL:
+    """Loads a compiled kernel.
+
+    Raises:
+        KernelMissing: It cannot be loaded.
+    """
+    try:
+        library = ctypes.CDLL(str(path))
+    except OSError as error:
+        raise KernelMissing(str(error)) from None
+    library.recurrence_run.restype = None
+    return library
+
+
+def find_compiler() -> list[str]:
+    """The command of the C++ compiler: $CXX, else the first that there is.
+
+    Raises:
+        KernelMissing: There is none.
+    """
+    wanted = os.environ.get("CXX")
+    if wanted:
+        return shlex.split(wanted)
+    for name in COMPILERS:
+        if found := shutil.which(name):
+            return [found]
+    raise KernelMissing(f"there is no C++ compiler ({', '.join(COMPILERS)}); install one, or name it in $CXX.")
+
+
+def cache_folder() -> Path:
+    """Where compiled kernels are kept: `asr` in the user's cache folder."""
+    root = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(root) if Path(root).is_absolute() else Path.home() / ".cache") / "asr"
+
+
+def processor_features() -> str:
+    """What sets this processor apart from others: its model and the instructions that it has."""
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return platform.processor()
+    found = (
+        re.search(rf"^{key}\s*:.*$", text, re.MULTILINE | re.IGNORECASE) for key in ("model name", "flags|features")
+    )
+    return "\n".join(match[0] for match in found if match)

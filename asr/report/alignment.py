@@ -1,0 +1,115 @@
+"""Every utterance of an evaluation aligned, and what gets confused: many utterances at once."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jiwer
+
+from asr.scoring.error_rates import UtteranceScore
+
+NOTHING = ""
+"""Stands in a pair for the word or character that is not there."""
+
+Confusions = Mapping[tuple[str, str], list[int]]
+"""Pairs of reference and hypothesis: the places of the utterances in which they were, once for each time."""
+
+LETTERS = {"equal": "=", "substitute": "S", "delete": "D", "insert": "I"}
+
+
+@dataclass(frozen=True, slots=True)
+class Aligned:
+    """An utterance with the way from its reference to its hypothesis."""
+
+    score: UtteranceScore
+    steps: str
+    """A letter for each step over the words: = right, S substituted, D deleted, I inserted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """A whole evaluation, aligned."""
+
+    utterances: list[Aligned]
+    words: Confusions
+    """How often a word of the references became another one, or nothing, or came from nothing."""
+    characters: Confusions
+
+    @property
+    def scores(self) -> list[UtteranceScore]:
+        """The counts of every utterance."""
+        return [utterance.score for utterance in self.utterances]
+
+
+def align(rows: Sequence[Mapping[str, Any]]) -> Alignment:
+    """Aligns the lines of a hypotheses.jsonl by words and by characters, as jiwer counts them."""
+    words: dict[tuple[str, str], list[int]] = defaultdict(list)
+    characters: dict[tuple[str, str], list[int]] = defaultdict(list)
+    # Most utterances of a good model are right, and aligning takes time.
+    wrong = [(place, row) for place, row in enumerate(rows) if row["reference"] != row["hypothesis"]]
+    by_words: dict[int, tuple[str, Counter[str]]] = {}
+    by_characters: dict[int, int] = {}
+    if wrong:
+        texts = [row["reference"] for _, row in wrong], [row["hypothesis"] for _, row in wrong]
+        spelled = jiwer.process_characters(*texts)
+        worded = jiwer.process_words(*texts)
+        for number, (place, _) in enumerate(wrong):
+            steps = _walk(worded, number, place, words)
+            by_words[place] = steps, Counter(steps)
+            by_characters[place] = sum(step != "=" for step in _walk(spelled, number, place, characters))
+    utterances = []
+    for place, row in enumerate(rows):
+        steps, counts = by_words.get(place) or ("", Counter({"=": len(row["reference"].split())}))
+        score = UtteranceScore(
+            id=row["id"],
+            speaker=row["speaker"],
+            duration=row["duration"],
+            reference=row["reference"],
+            hypothesis=row["hypothesis"],
+            words=counts["="] + counts["S"] + counts["D"],
+            characters=len(row["reference"].strip()),
+            substitutions=counts["S"],
+            deletions=counts["D"],
+            insertions=counts["I"],
+            character_errors=by_characters.get(place, 0),
+        )
+        utterances.append(Aligned(score, steps if score.errors else ""))
+    return Alignment(utterances, words, characters)
+
+
+def _walk(output: Any, number: int, place: int, confusions: dict[tuple[str, str], list[int]]) -> str:
+    """The steps of one utterance; notes what is not right."""
+    reference, hypothesis = output.references[number], output.hypotheses[number]
+    steps = []
+    for chunk in output.alignments[number]:
+        left = reference[chunk.ref_start_idx : chunk.ref_end_idx]
+        right = hypothesis[chunk.hyp_start_idx : chunk.hyp_end_idx]
+        steps.append(LETTERS[chunk.type] * max(len(left), len(right)))
+        if chunk.type == "substitute":
+            pairs = list(zip(left, right, strict=True))
+        elif chunk.type == "delete":
+            pairs = [(item, NOTHING) for item in left]
+        else:
+            pairs = [(NOTHING, item) for item in right]
+        if chunk.type != "equal":
+            for pair in pairs:
+                confusions[pair].append(place)
+    return "".join(steps)
+
+
+@dataclass(frozen=True, slots=True)
+class Confusion:
+    """How often something that was spoken became something else."""
+
+    reference: str
+    hypothesis: str
+    count: int
+    places: list[int]
+    """Of the utterances, each once."""
+
+
+def most_frequent(confusions: Confusions, count: int) -> list[Confusion]:
+    """The most frequent pairs."""
+    ranked = sorted(confusions.items(), key=lambda item: (-len(item[1]), item[0]))[:count]
+    return [Confusion(*pair, len(places), sorted(set(places))) for pair, places in ranked]

@@ -1,0 +1,117 @@
+"use strict";
+// Elements and formats. Whatever comes from a run goes in as text, never as HTML.
+
+const report = {};
+
+report.el = function (tag, attributes, ...children) {
+  return report.fill(document.createElement(tag), attributes, children);
+};
+
+report.svg = function (tag, attributes, ...children) {
+  return report.fill(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
+};
+
+report.fill = function (element, attributes, children) {
+  for (const [name, value] of Object.entries(attributes || {})) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (name === "style") Object.assign(element.style, value);
+    else if (name === "value" || name === "checked" || name === "selected") element[name] = value;
+    else element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
+  return element;
+};
+
+report.percent = (share, digits = 1) => (share === null || share === undefined ? "–" : (100 * share).toFixed(digits));
+report.points = (share) => (share > 0 ? "+" : share < 0 ? "−" : "") + Math.abs(100 * share).toFixed(2);
+
+report.number = function (value) {
+  if (value === null || value === undefined) return "–";
+  if (Number.isInteger(value) && Math.abs(value) < 1e7) return value.toLocaleString("en");
+  const size = Math.abs(value);
+  if (size !== 0 && (size < 1e-4 || size >= 1e7)) return value.toExponential(2);
+  return Number(value.toPrecision(4)).toLocaleString("en", { maximumFractionDigits: 6 });
+};
+
+report.millions = (value) => (value ? (value / 1e6).toFixed(2) + " M" : "–");
+
+report.clock = function (seconds) {
+  if (seconds === null || seconds === undefined) return "–";
+  const whole = Math.round(seconds);
+  const pad = (value) => String(value).padStart(2, "0");
+  return `${Math.floor(whole / 3600)}:${pad(Math.floor(whole / 60) % 60)}:${pad(whole % 60)}`;
+};
+
+report.setting = (value) => (value === null || value === undefined ? "null" : Array.isArray(value) ? value.join(", ") || "[]" : String(value));
+
+report.count = (number, one, many) => `${report.number(number)} ${number === 1 ? one : many || one + "s"}`;
+
+// A text of unknown direction, kept apart from its surroundings.
+report.text = (value, attributes) => report.el("bdi", { dir: "auto", ...attributes }, value);
+
+report.select = function (label, options, chosen, onchange) {
+  const select = report.el("select", { onchange: (event) => onchange(event.target.value) },
+    options.map(([value, text]) => report.el("option", { value, selected: value === chosen }, text)));
+  return report.el("label", { class: "field" }, report.el("span", {}, label), select);
+};
+
+report.choice = function (label, options, chosen, onchange) {
+  const buttons = options.map(([value, text]) => report.el("button", {
+    type: "button", "aria-pressed": String(value === chosen),
+    onclick: (event) => {
+      for (const button of buttons) button.setAttribute("aria-pressed", String(button === event.currentTarget));
+      onchange(value);
+    },
+  }, text));
+  return report.el("div", { class: "choice", role: "group", "aria-label": label }, buttons);
+};
+
+report.search = function (label, value, oninput) {
+  return report.el("label", { class: "field search" }, report.el("span", {}, label),
+    report.el("input", { type: "search", value, placeholder: "text, id or speaker", "data-search": true, oninput: (event) => oninput(event.target.value) }));
+};
+
+report.section = (title, ...children) => report.el("section", { class: "card" }, report.el("h2", {}, title), ...children);
+
+// The words of a text as jiwer splits it.
+report.words = (text) => text.replace(/\s\s+/g, " ").trim().split(" ").filter((word) => word);
+
+// The way from a reference to a hypothesis: [step, reference word, hypothesis word] with step one of = S D I.
+report.aligned = function (reference, hypothesis, steps) {
+  const left = report.words(reference);
+  if (!steps) return left.map((word) => ["=", word, word]);
+  const right = report.words(hypothesis);
+  let i = 0, j = 0;
+  return [...steps].map((step) => [step, step === "I" ? "" : left[i++] ?? "", step === "D" ? "" : right[j++] ?? ""]);
+};
+
+const SIGNS = { S: "≠", D: "−", I: "+" };
+const MEANINGS = { S: "substituted", D: "deleted", I: "inserted" };
+
+// One line: right words as they are, "≠spoken→written", "−deleted", "+inserted".
+report.inline = function (pairs) {
+  return report.el("span", { class: "aligned-line", dir: "auto" }, pairs.flatMap(([step, left, right]) => {
+    if (step === "=") return [report.el("bdi", {}, left), " "];
+    const parts = step === "S" ? [report.el("bdi", {}, left), "→", report.el("bdi", {}, right)] : [report.el("bdi", {}, left || right)];
+    return [report.el("span", { class: `step step-${step}`, title: MEANINGS[step] }, report.el("b", { class: "sign" }, SIGNS[step]), ...parts), " "];
+  }));
+};
+
+// Columns: the reference above, the hypothesis below, the sign between them.
+report.columns = function (pairs) {
+  return report.el("div", { class: "aligned-columns", dir: report.isRightToLeft(pairs) ? "rtl" : "ltr" }, pairs.map(([step, left, right]) =>
+    report.el("div", { class: `pair step-${step}`, title: MEANINGS[step] }, report.text(left || "\u00a0", { class: "spoken" }),
+      report.el("span", { class: "sign", "aria-label": MEANINGS[step] }, SIGNS[step] || "\u00a0"), report.text(right || "\u00a0", { class: "written" }))));
+};
+
+report.isRightToLeft = (pairs) => pairs.some(([, left, right]) => /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/.test(left + right));
+
+// A word or character by itself: combining marks on a circle, what cannot be seen by its code.
+report.item = function (item) {
+  if (item === "") return report.el("span", { class: "nothing", title: "nothing" }, "∅");
+  const codes = [...item].map((one) => "U+" + one.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")).join(" ");
+  if (item === " ") return report.el("span", { title: codes }, "space");
+  if (/^[\p{C}\p{Z}]+$/u.test(item)) return report.el("span", { title: codes }, codes);
+  return report.text(/^\p{M}/u.test(item) ? "◌" + item : item, { title: codes });
+};

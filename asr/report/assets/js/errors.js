@@ -1,0 +1,114 @@
+"use strict";
+// Every utterance of an evaluation: searched, sorted, filtered by what went wrong and for whom.
+
+(function () {
+  const SHOWN = 12;
+  const fresh = () => ({ text: "", kind: "wrong", group: null, pair: null });
+  let state = fresh(), of = null;
+
+  const KINDS = {
+    wrong: ["wrong", (row) => row.errors > 0],
+    substitutions: ["≠ substituted", (row) => row.count.S > 0],
+    deletions: ["− deleted", (row) => row.count.D > 0],
+    insertions: ["+ inserted", (row) => row.count.I > 0],
+    right: ["right", (row) => row.errors === 0],
+    all: ["all", () => true],
+  };
+
+  report.view("errors", "Errors", async function (parameters) {
+    const evaluations = report.data.evaluations;
+    if (!evaluations.length) return [report.el("p", { class: "note" }, "No run was evaluated yet: `asr evaluate` does it.")];
+    const evaluation = report.findEvaluation(parameters) || evaluations.find((one) => one.split === report.splits()[0]) || evaluations[0];
+    if (of !== evaluation.file) [state, of] = [fresh(), evaluation.file];
+    const rows = await report.utterances(evaluation);
+    const analysis = await report.load(evaluation.file);
+    const chosen = report.select("Evaluation", evaluations.map((one) => [one.file, `${report.evaluationName(one)}, ${one.split}`]), evaluation.file,
+      (file) => { location.hash = report.addressOf(evaluations.find((one) => one.file === file), "errors"); });
+    const found = report.el("span", { class: "note", role: "status" });
+    const filters = report.el("span", { class: "filters" });
+    const grid = table(evaluation, rows, (shown) => {
+      found.textContent = `${report.count(shown.length, "utterance")} of ${report.number(rows.length)}`;
+      report.walk = { file: evaluation.file, ids: shown.map((row) => row.id) };
+    });
+    const update = () => {
+      filters.replaceChildren(...[["group", state.group && `${state.group.measure}: ${state.group.label}`], ["pair", state.pair && state.pair.label]]
+        .filter(([, label]) => label).map(([name, label]) => report.el("button", { type: "button", class: "filter", onclick: () => { state[name] = null; update(); } }, label, " ✕")));
+      grid.update(filtered(rows));
+    };
+    update();
+    const kinds = Object.entries(KINDS).map(([kind, [title, is]]) => [kind, `${title} (${report.number(rows.filter(is).length)})`]);
+    return [
+      report.section("Errors", report.el("div", { class: "controls" }, chosen),
+        report.el("p", { class: "lead" }, ...summary(evaluation, rows))),
+      report.section("Utterances",
+        report.el("div", { class: "controls" },
+          report.choice("Which", kinds, state.kind, (kind) => { state.kind = kind; update(); }),
+          report.search("Search", state.text, (text) => { state.text = text; update(); }), filters, found), grid),
+      report.section("What is confused", confusions(analysis.confusions, (pair) => { state.pair = pair; state.kind = "all"; update(); grid.scrollIntoView({ block: "center" }); })),
+      report.section("For whom, and when", report.el("p", { class: "note" }, "The bar is the WER; choose a group to see its utterances."),
+        report.el("div", { class: "groups" }, Object.entries(analysis.groups).filter(([, groups]) => groups.length > 1)
+          .map(([measure, groups]) => groupTable(measure, groups, (group) => { state.group = group; state.kind = "all"; update(); grid.scrollIntoView({ block: "center" }); })))),
+    ];
+  });
+
+  function summary(evaluation, rows) {
+    const wrong = rows.filter((row) => row.errors).length;
+    return [report.el("b", {}, `WER ${report.percent(evaluation.wer, 2)} %`), ` (95 % interval ${report.percent(evaluation.wer_low)} to ${report.percent(evaluation.wer_high)}), CER ${report.percent(evaluation.cer, 2)} %: `,
+      `${report.count(evaluation.substitutions, "word")} substituted, ${report.number(evaluation.deletions)} deleted, ${report.number(evaluation.insertions)} inserted of ${report.number(evaluation.words)}. `,
+      `${report.number(wrong)} of ${report.count(rows.length, "utterance")} are wrong.`];
+  }
+
+  function filtered(rows) {
+    const text = state.text.toLowerCase(), is = KINDS[state.kind][1], group = state.group, pair = state.pair;
+    return rows.filter((row) => is(row) && (!text || row.haystack.includes(text)) && (!group || group.members.has(row.place)) && (!pair || pair.members.has(row.place)));
+  }
+
+  function table(evaluation, rows, arranged) {
+    const address = (row) => report.addressOf(evaluation, "utterance", { id: row.id });
+    const numeric = (key, title, hint, width, show) => ({ key, title, hint, numeric: true, width, value: (row) => row[key], cell: (row) => (row[key] === null || row[key] === undefined ? "–" : show(row[key])) });
+    const columns = [
+      { key: "id", title: "Utterance", width: 8, grow: 1, value: (row) => row.id, cell: (row) => report.el("a", { href: address(row) }, report.text(row.id)) },
+      numeric("wer", "WER %", "Word error rate of the utterance", 4, (value) => (100 * value).toFixed(0)),
+      numeric("errors", "Errors", "Words substituted, deleted or inserted", 4, String),
+      { key: "aligned", title: "Reference and hypothesis", hint: "≠ spoken→written, − deleted, + inserted", width: 18, grow: 6, value: (row) => row.reference, cell: (row) => report.inline(report.aligned(row.reference, row.hypothesis, row.steps)) },
+      { key: "speaker", title: "Speaker", width: 6, grow: 0.4, value: (row) => row.speaker, cell: (row) => report.text(row.speaker || "–") },
+      numeric("seconds", "Seconds", "Length of the utterance", 4.4, (value) => value.toFixed(1)),
+      numeric("rate", "Words/s", "Speaking rate: words of the reference in a second", 4.4, (value) => value.toFixed(1)),
+      numeric("level", "dB", "Speech above background: loud frames over quiet ones", 2.6, (value) => value.toFixed(0)),
+    ];
+    return report.table({ label: "Utterances", columns, rows: filtered(rows), all: rows, sort: ["errors", true], open: (row) => { location.hash = address(row); }, arranged });
+  }
+
+  function confusions(found, choose) {
+    const row = (pair) => report.el("tr", {},
+      report.el("td", { class: "numeric" }, report.number(pair.count)),
+      report.el("td", {}, report.el("button", { type: "button", class: "link", onclick: () => choose({ label: `${pair.reference || "∅"} → ${pair.hypothesis || "∅"}`, members: new Set(pair.places) }) },
+        report.item(pair.reference), " → ", report.item(pair.hypothesis))));
+    const list = (title, pairs) => report.el("div", {}, report.el("h3", {}, title),
+      pairs.length ? more(pairs, row, ["#times", "spoken → written"]) : report.el("p", { class: "note" }, "None."));
+    return report.el("div", { class: "groups" }, list("Words", found.words), list("Characters", found.characters));
+  }
+
+  function groupTable(measure, groups, choose) {
+    const highest = Math.max(...groups.map((group) => group.wer), 1e-9);
+    const row = (group) => report.el("tr", {},
+      report.el("th", { scope: "row" }, report.el("button", { type: "button", class: "link", onclick: () => choose({ measure, label: group.label, members: new Set(group.places) }) }, report.text(group.label))),
+      report.el("td", { class: "bar-cell" }, report.el("span", { class: "bar", "aria-hidden": "true" }, report.el("span", { class: "part part-0", style: { width: `${(100 * group.wer) / highest}%` } }))),
+      report.el("td", { class: "numeric" }, `${report.percent(group.wer)} %`),
+      report.el("td", { class: "numeric faint", title: `${group.errors} errors in ${group.words} words` }, report.number(group.utterances)));
+    return report.el("div", {}, report.el("h3", {}, `WER by ${measure}`), more(groups, row, ["", "", "#WER", "#utterances"]));
+  }
+
+  // A heading of figures is written "#heading".
+  report.heading = (heading) => report.el("th", { scope: "col", class: heading.startsWith("#") ? "numeric" : null }, heading.replace("#", ""));
+
+  // A table of the first rows, with a button for the rest.
+  function more(items, row, headings) {
+    const body = report.el("tbody", {}, items.slice(0, SHOWN).map(row));
+    const table = report.el("table", { class: "plain" }, report.el("thead", {}, report.el("tr", {}, headings.map(report.heading))), body);
+    if (items.length <= SHOWN) return table;
+    const button = report.el("button", { type: "button", onclick: () => { body.append(...items.slice(SHOWN).map(row)); button.remove(); } }, `${items.length - SHOWN} more`);
+    return report.el("div", {}, table, button);
+  }
+  report.more = more;
+})();

@@ -1,0 +1,87 @@
+"use strict";
+// Is the training healthy: what its curves say in plain words, and the curves.
+
+(function () {
+  const state = { axis: "epoch", smoothing: 0.6 };
+
+  const KNOWN = {
+    "train/loss": { title: "Training loss", hint: "CTC loss for each label" },
+    "dev/wer": { title: "WER on dev", unit: "%", scale: 100 },
+    "dev/cer": { title: "CER on dev", unit: "%", scale: 100 },
+    "dev/blank_share": { title: "Blank share on dev", unit: "%", scale: 100, hint: "frames in which the model writes nothing" },
+    "train/blank_share": { title: "Blank share in training", unit: "%", scale: 100, hint: "frames in which the model writes nothing" },
+    "train/gradient_norm": { title: "Gradient norm", hint: "before clipping" },
+    "train/learning_rate": { title: "Learning rate", plain: true },
+    "time/data_wait_share": { title: "Waiting for data", unit: "% of the time", scale: 100, fromZero: true },
+    "time/step_seconds": { title: "Time of a step", unit: "s", fromZero: true },
+    "time/audio_hours_per_hour": { title: "Speed", unit: "hours of audio per hour", fromZero: true },
+    "data/padding_share": { title: "Padding", unit: "% of computed frames", scale: 100, fromZero: true },
+  };
+  const AXES = ["step", "epoch", "seconds"];
+
+  report.view("health", "Training", function (parameters) {
+    const runs = report.data.runs;
+    let numbers = runs.map((_, number) => number).filter((number) => runs[number].name === parameters.get("run"));
+    if (!numbers.length) numbers = runs.map((_, number) => number).filter((number) => report.chosen.has(runs[number].name));
+    if (!numbers.length) numbers = runs.map((_, number) => number).slice(0, 8);
+    const place = report.el("div", {});
+    const redraw = async () => place.replaceChildren(...await content(numbers));
+    const slider = report.el("label", { class: "field" }, report.el("span", {}, "Smoothing"), report.el("input", {
+      type: "range", min: "0", max: "0.98", step: "0.02", value: state.smoothing, id: "smoothing",
+      oninput: (event) => { state.smoothing = Number(event.target.value); redraw(); },
+    }));
+    const chips = report.el("div", { class: "chips", role: "group", "aria-label": "Runs shown" }, runs.map((run, number) =>
+      report.el("label", { class: "chip" }, report.el("input", {
+        type: "checkbox", checked: numbers.includes(number),
+        onchange: (event) => { numbers = numbers.filter((one) => one !== number).concat(event.target.checked ? [number] : []).sort((a, b) => a - b); redraw(); },
+      }), report.swatch(number), run.name)));
+    redraw();
+    return [report.section("Runs shown", chips, report.el("div", { class: "controls" }, report.axisChoice(state, redraw), slider)), place];
+  });
+
+  async function content(numbers) {
+    if (!numbers.length) return [report.el("p", { class: "note" }, "Choose a run.")];
+    const runs = report.data.runs;
+    const loaded = await Promise.all(numbers.map((number) => report.load(runs[number].file)));
+    const metrics = [...new Set(loaded.flatMap((rows) => Object.keys(rows)))].filter((name) => !AXES.includes(name));
+    const known = Object.keys(KNOWN).filter((name) => metrics.includes(name));
+    const chart = (name) => {
+      const { plain, ...options } = KNOWN[name] || { title: name };
+      const lines = loaded.map((rows, index) => ({ name: runs[numbers[index]].name, number: numbers[index], ...report.points_of(rows, name, state.axis) }));
+      return report.chart(lines, { axis: state.axis, smoothing: plain || name.startsWith("dev/") ? 0 : state.smoothing, ...options });
+    };
+    const others = metrics.filter((name) => !known.includes(name));
+    return [
+      report.section("What the curves say", numbers.map((number) => findings(runs[number], number, numbers.length > 1))),
+      report.section("Where the time goes", numbers.map((number, index) => timeSplit(runs[number], number, loaded[index]))),
+      known.length ? report.section("Curves", report.el("p", { class: "note" }, "Drag across a curve to look closer, double-click to see all."), report.el("div", { class: "charts" }, known.map(chart))) : null,
+      others.length ? report.section("Other metrics", report.el("div", { class: "charts" }, others.map(chart))) : null,
+    ].filter(Boolean);
+  }
+
+  function findings(run, number, named) {
+    const blank = report.data.evaluations.filter((one) => one.run === number && one.blank_share !== null && one.blank_share !== undefined);
+    return report.el("div", { class: "findings" },
+      named ? report.el("h3", {}, report.swatch(number), run.name) : null,
+      run.findings.length
+        ? report.el("ul", { class: "sentences" }, run.findings.map((one) => report.el("li", { class: one.severity, "data-kind": one.kind },
+          report.el("b", { class: "sign" }, one.severity === "problem" ? "✖ problem: " : "▲ notice: "), one.sentence)))
+        : report.el("p", {}, report.el("b", { class: "good" }, "✓ "), run.step ? `Nothing to report. Looked for: ${report.data.checks}.` : "Nothing was logged yet."),
+      blank.length ? report.el("p", { class: "note" }, blank.map((one) => `In ${report.percent(one.blank_share, 0)} % of the frames of the drawn utterances of ${one.split} the best model writes a blank. `)) : null);
+  }
+
+  // Whatever the metrics call a share of the time; the rest is computing.
+  function timeSplit(run, number, rows) {
+    const names = Object.keys(rows).filter((name) => name.startsWith("time/") && name.endsWith("_share"));
+    if (!names.length) return report.el("p", { class: "note" }, `${run.name}: nothing was logged of its time.`);
+    const mean = (values) => { const known = values.filter((value) => value !== null); return known.reduce((sum, value) => sum + value, 0) / (known.length || 1); };
+    const shares = names.map((name) => [name.slice(5, -6).replaceAll("_", " "), mean(rows[name])]);
+    const rest = 1 - shares.reduce((sum, [, share]) => sum + share, 0);
+    if (rest > 0.001) shares.push([shares.some(([name]) => name.includes("compute")) ? "other" : "computing", rest]);
+    const speed = mean(rows["time/audio_hours_per_hour"] || []);
+    const words = shares.map(([name, share]) => `${name} ${report.percent(share, 0)} %`).join(", ");
+    return report.el("div", { class: "split" }, report.el("span", { class: "split-name" }, report.swatch(number), run.name),
+      report.el("span", { class: "bar", role: "img", "aria-label": words }, shares.map(([name, share], index) => report.el("span", { class: `part part-${index % 4}`, style: { width: `${100 * share}%` }, title: name }))),
+      report.el("span", {}, words, speed ? `; ${report.number(Math.round(speed))} hours of audio per hour` : ""));
+  }
+})();

@@ -1,0 +1,116 @@
+"use strict";
+// All runs: what came out, how sure it is, and in which settings they differ.
+
+(function () {
+  report.view("runs", "Runs", function (parameters) {
+    const data = report.data;
+    const splits = report.splits();
+    const split = splits.includes(parameters.get("split")) ? parameters.get("split") : splits[0];
+    const results = data.evaluations.filter((one) => one.split === split);
+    const byFigure = results.slice().sort((left, right) => left.wer - right.wer);
+    const parts = [];
+    if (splits.length) {
+      parts.push(report.section("Word error rate",
+        report.choice("Split", splits.map((one) => [one, one]), split, (one) => report.go("runs", { split: one })),
+        report.el("p", { class: "lead" }, ...verdict(byFigure, split)),
+        ...recipesOf(byFigure).map(([recipe, found]) => report.el("div", {},
+          recipesOf(byFigure).length > 1 ? report.el("h3", {}, recipe) : null,
+          report.forest(found.map((one) => ({
+            name: report.evaluationName(one), value: one.wer, low: one.wer_low, high: one.wer_high, number: one.run,
+            open: () => { location.hash = report.addressOf(one, "errors"); },
+          })), { title: `WER on ${split}`, axis: `WER on ${split}, % (dot: measured, line: 95 % interval)`, format: figures })))));
+    }
+    parts.push(report.section("All runs", report.el("p", { class: "note" },
+      "Choose two or more to compare. ", report.el("a", { href: "#compare", class: "button", id: "compare-chosen" }, "Compare the chosen")), table(results, split)));
+    if (data.differences.length) parts.push(report.section("Settings that differ", differences()));
+    return parts;
+  });
+
+  const figures = (one) => `${report.percent(one.value, 2)}  (${report.percent(one.low)} – ${report.percent(one.high)})`;
+
+  function recipesOf(results) {
+    const recipes = [...new Set(results.map((one) => one.recipe))];
+    return recipes.map((recipe) => [recipe, results.filter((one) => one.recipe === recipe)]);
+  }
+
+  function verdict(results, split) {
+    return recipesOf(results).flatMap(([recipe, found]) => {
+      const [best, ...others] = found;
+      const start = [report.el("b", {}, report.evaluationName(best)),
+        ` has the lowest WER of ${recipe} on ${split}, ${report.percent(best.wer, 2)} % (${report.percent(best.wer_low)} to ${report.percent(best.wer_high)}). `];
+      if (!others.length) return start;
+      const behind = others.filter((one) => { const pair = report.pair(best, one); return pair && pair.p_corrected < 0.05; }).length;
+      return [...start, behind === others.length ? "It is better than all others, and the difference is more than chance. "
+        : behind ? `It is better than ${behind} of ${others.length} others by more than chance; the rest may be as good. `
+          : "No other run differs from it by more than chance. "];
+    });
+  }
+
+  function table(results, split) {
+    const data = report.data;
+    const rows = data.runs.flatMap((run, number) => {
+      const own = results.filter((one) => one.run === number);
+      return own.length ? own.map((result) => ({ run, number, result })) : [{ run, number, result: null }];
+    });
+    const several = new Set(data.runs.map((run) => run.recipe)).size > 1;
+    const of = (key) => (row) => (row.result ? row.result[key] : null);
+    const column = (key, title, show, hint, width) => ({ key, title, hint, numeric: true, width: width || 5, value: of(key), cell: (row) => (row.result ? show(row.result[key]) : "–") });
+    const columns = [
+      { key: "chosen", title: "", width: 1.4, cell: (row) => chooser(row.number) },
+      { key: "name", title: "Run", width: 12, grow: 2, value: (row) => row.run.name, cell: (row) => name(row) },
+      several ? { key: "recipe", title: "Recipe", width: 5, value: (row) => row.run.recipe, cell: (row) => row.run.recipe } : null,
+      column("wer", "WER %", (value) => report.percent(value, 2), `Word error rate on ${split}`, 4.5),
+      { key: "interval", title: "95 % interval", width: 6.5, numeric: true, value: of("wer_low"), cell: (row) => (row.result ? `${report.percent(row.result.wer_low)} – ${report.percent(row.result.wer_high)}` : "–") },
+      column("cer", "CER %", (value) => report.percent(value, 2), "Character error rate, spaces counted", 4),
+      { key: "best", title: "best dev %", width: 6.8, numeric: true, hint: "Lowest WER on dev, and the epoch after which it was reached", value: (row) => row.run.best_dev && row.run.best_dev.wer, cell: (row) => (row.run.best_dev ? `${report.percent(row.run.best_dev.wer, 2)} @ ${Math.round(row.run.best_dev.epoch)}` : "–") },
+      { key: "findings", title: "Training", width: 6, numeric: true, hint: "What its curves say", value: (row) => weight(row.run), cell: (row) => health(row) },
+      { key: "epoch", title: "Epochs", width: 5, numeric: true, value: (row) => row.run.epoch, cell: (row) => `${Math.round(row.run.epoch * 10) / 10} / ${row.run.epochs ?? "?"}` },
+      column("parameters", "Parameters", report.millions, "Trainable numbers of the model", 6),
+      { key: "seconds", title: "Trained", width: 4.6, numeric: true, hint: "Time in training, h:mm:ss", value: (row) => row.run.seconds, cell: (row) => report.clock(row.run.seconds) },
+      column("real_time_factor", "RTF", (value) => (value === null ? "–" : value.toPrecision(2)), "Seconds of decoding for each second of audio", 3.5),
+      { key: "counts", title: "Sub / Del / Ins", width: 7, numeric: true, hint: "Words substituted, deleted and inserted; sorted by deletions", value: of("deletions"), cell: (row) => (row.result ? `${row.result.substitutions} / ${row.result.deletions} / ${row.result.insertions}` : "–") },
+      { key: "seed", title: "Seed", width: 3, numeric: true, value: (row) => row.run.settings.seed, cell: (row) => report.setting(row.run.settings.seed) },
+    ].filter(Boolean);
+    return report.table({ label: "Runs", columns, rows, sort: ["wer", false], open: (row) => row.result && report.go("errors", new URLSearchParams(report.addressOf(row.result, "errors").split("?")[1])) });
+  }
+
+  function name(row) {
+    const label = report.el("span", {}, swatch(row.number), row.run.name);
+    return row.result ? report.el("a", { href: report.addressOf(row.result, "errors"), title: row.run.folder }, label)
+      : report.el("a", { href: "#health?" + new URLSearchParams({ run: row.run.name }), title: row.run.folder }, label);
+  }
+
+  const swatch = (number) => report.el("span", { class: "swatch", style: { background: report.cssColour(number) }, "aria-hidden": "true" });
+  report.swatch = swatch;
+
+  const weight = (run) => run.findings.reduce((sum, one) => sum + (one.severity === "problem" ? 100 : 1), 0);
+
+  function health(row) {
+    const address = "#health?" + new URLSearchParams({ run: row.run.name });
+    const count = row.run.findings.length;
+    const bad = row.run.findings.some((one) => one.severity === "problem");
+    return report.el("a", { href: address, class: count ? (bad ? "bad" : "warn") : "good" }, count ? `${bad ? "✖" : "▲"} ${report.count(count, "finding")}` : "✓ nothing");
+  }
+
+  function chooser(number) {
+    return report.el("input", {
+      type: "checkbox", "aria-label": `Choose ${report.data.runs[number].name}`, checked: report.chosen.has(report.data.runs[number].name),
+      onchange: (event) => { const name = report.data.runs[number].name; if (event.target.checked) report.chosen.add(name); else report.chosen.delete(name); },
+    });
+  }
+
+  function differences() {
+    const runs = report.data.runs;
+    const rows = report.data.differences.map((key) => {
+      const values = runs.map((run) => report.setting(run.settings[key]));
+      const counts = new Map();
+      for (const value of values) counts.set(value, (counts.get(value) || 0) + 1);
+      const [usual, most] = [...counts].sort((left, right) => right[1] - left[1])[0];
+      return report.el("tr", {}, report.el("th", { scope: "row" }, report.el("code", {}, key)),
+        values.map((value) => (most > 1 && value === usual ? report.el("td", {}, value) : report.el("td", { class: "differs" }, report.el("b", {}, most > 1 ? "≠ " : ""), value))));
+    });
+    return report.el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Settings that differ" }, report.el("table", { class: "plain" },
+      report.el("thead", {}, report.el("tr", {}, report.el("th", { scope: "col" }, "setting"), runs.map((run, number) => report.el("th", { scope: "col" }, swatch(number), run.name)))),
+      report.el("tbody", {}, rows)));
+  }
+})();

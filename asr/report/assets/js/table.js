@@ -1,0 +1,139 @@
+"use strict";
+// A table of any length: only the rows in sight exist. Sorted by its headings, walked with the arrow keys.
+
+(function () {
+  const SPARE = 8;
+  const PRINTED = 500;
+  const GAP = 0.8;
+  const COLLATOR = new Intl.Collator("en", { numeric: true });
+
+  // columns: {key, title, hint, width (rem, at least), grow (share of the rest), numeric, value(row) to sort by, cell(row) to show}
+  // options: {label, columns, rows, all (rows that ever come), sort: [key, descending], open(row), rowHeight, height, arranged(rows)}
+  report.table = function (options) {
+    const columns = options.columns;
+    const rowHeight = options.rowHeight || 30;
+    // Wide enough for the heading and the arrow beside it.
+    const leastOf = (column) => (column.grow ? column.width : Math.max(column.width, column.title.length * 0.62 + (column.value ? 1.5 : 0)));
+    const widths = columns.map((column) => (column.grow ? `minmax(${column.width}rem, ${column.grow}fr)` : `${leastOf(column)}rem`)).join(" ");
+    const least = `${columns.reduce((sum, column) => sum + leastOf(column) + GAP, 1)}rem`;
+    let rows = options.rows, shown = [], active = -1;
+    let [key, descending] = options.sort || [null, false];
+
+    const head = report.el("div", { class: "row head", role: "row", style: { gridTemplateColumns: widths, minWidth: least } }, columns.map((column) =>
+      report.el("div", { role: "columnheader", class: column.numeric ? "numeric" : null, "data-key": column.key },
+        column.value
+          ? report.el("button", { type: "button", title: column.hint, onclick: () => sortBy(column) }, column.title, report.el("span", { class: "arrow", "aria-hidden": "true" }))
+          : column.title)));
+    const window_ = report.el("div", { class: "rows", role: "rowgroup" });
+    const body = report.el("div", { class: "body", style: { minWidth: least } }, window_);
+    const scroller = report.el("div", {
+      class: "table", role: "grid", tabindex: "0", "aria-label": options.label, style: { maxHeight: options.height || "60vh" },
+      onscroll: () => draw(), onkeydown,
+    }, head, body);
+
+    function sortBy(column) {
+      descending = key === column.key ? !descending : Boolean(column.numeric);
+      key = column.key;
+      arrange();
+    }
+
+    // What rows are sorted by, as numbers: comparing thousands of texts takes long, so it is done once.
+    const known = new Map();
+    function placesBy(column) {
+      if (!known.has(column.key)) {
+        const all = (options.all || rows).map((row) => [row, column.value(row)]).filter(([, value]) => value !== null && value !== undefined && !Number.isNaN(value));
+        if (all.some(([, value]) => typeof value === "string")) {
+          const texts = [...new Set(all.map(([, value]) => value))].sort(COLLATOR.compare);
+          const place = new Map(texts.map((text, number) => [text, number]));
+          for (const entry of all) entry[1] = place.get(entry[1]);
+        }
+        known.set(column.key, new Map(all));
+      }
+      return known.get(column.key);
+    }
+
+    function arrange() {
+      const column = columns.find((one) => one.key === key);
+      shown = rows.slice();
+      if (column) {
+        const places = placesBy(column);
+        const empty = (place) => place === undefined;
+        shown.sort((left, right) => {
+          const a = places.get(left), b = places.get(right);
+          if (empty(a) || empty(b)) return empty(a) - empty(b);
+          return descending ? b - a : a - b;
+        });
+      }
+      for (const cell of head.children) {
+        const mine = cell.dataset.key === key;
+        cell.setAttribute("aria-sort", mine ? (descending ? "descending" : "ascending") : "none");
+        const arrow = cell.querySelector(".arrow");
+        if (arrow) arrow.textContent = mine ? (descending ? " ▼" : " ▲") : "";
+      }
+      active = Math.min(active, shown.length - 1);
+      scroller.setAttribute("aria-rowcount", shown.length + 1);
+      body.style.height = `${shown.length * rowHeight}px`;
+      draw(true);
+      if (options.arranged) options.arranged(shown);
+    }
+
+    let first = -1, last = -1, onPaper = false;
+    function draw(force) {
+      if (onPaper) return;
+      const height = scroller.clientHeight || 600;
+      const from = Math.max(0, Math.floor(scroller.scrollTop / rowHeight) - SPARE);
+      const to = Math.min(shown.length, Math.ceil((scroller.scrollTop + height) / rowHeight) + SPARE);
+      if (!force && from === first && to === last) return;
+      [first, last] = [from, to];
+      window_.style.transform = `translateY(${from * rowHeight}px)`;
+      window_.replaceChildren(...shown.slice(from, to).map((row, offset) => drawRow(row, from + offset)));
+    }
+
+    function drawRow(row, number) {
+      return report.el("div", {
+        class: "row" + (number === active ? " active" : ""), role: "row",
+        id: number === active ? scroller.id + "-active" : null, "aria-rowindex": number + 2, "aria-selected": String(number === active),
+        style: { gridTemplateColumns: widths, height: `${rowHeight}px` },
+        onclick: (event) => { if (!event.target.closest("a, button, input, audio")) { active = number; draw(true); if (options.open) options.open(row); } },
+      }, columns.map((column) => report.el("div", { role: "gridcell", class: column.numeric ? "numeric" : null }, column.cell(row))));
+    }
+
+    function onkeydown(event) {
+      if (event.target !== scroller) return;
+      const page = Math.max(1, Math.floor(scroller.clientHeight / rowHeight) - 2);
+      const moves = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -shown.length, End: shown.length };
+      if (event.key in moves) {
+        event.preventDefault();
+        active = Math.max(0, Math.min(shown.length - 1, active + moves[event.key]));
+        reveal();
+      } else if (event.key === "Enter" && active >= 0 && options.open) {
+        event.preventDefault();
+        options.open(shown[active]);
+      }
+    }
+
+    function reveal() {
+      const top = active * rowHeight, margin = head.offsetHeight;
+      if (top < scroller.scrollTop) scroller.scrollTop = top;
+      else if (top + rowHeight + margin > scroller.scrollTop + scroller.clientHeight) scroller.scrollTop = top + rowHeight + margin - scroller.clientHeight;
+      draw(true);
+      scroller.setAttribute("aria-activedescendant", scroller.id + "-active");
+    }
+
+    scroller.id = "table-" + (report.tableCount = (report.tableCount || 0) + 1);
+    // On paper there is no scrolling: the first rows stand there, all of them in sight.
+    scroller.printed = function () {
+      onPaper = true;
+      scroller.style.maxHeight = "none";
+      body.style.height = "auto";
+      window_.style.transform = "none";
+      window_.replaceChildren(...shown.slice(0, PRINTED).map(drawRow));
+      if (shown.length > PRINTED) window_.append(report.el("p", { class: "note" }, `The first ${PRINTED} of ${shown.length} rows.`));
+    };
+    scroller.update = function (next) { rows = next; scroller.scrollTop = 0; active = -1; arrange(); };
+    scroller.order = () => shown;
+    arrange();
+    new ResizeObserver(() => draw(true)).observe(scroller);
+    return scroller;
+  };
+})();

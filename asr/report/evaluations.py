@@ -1,0 +1,235 @@
+"""The evaluations of a report: every utterance with its errors, sound and picture, and every pair compared."""
+
+import logging
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from asr.data.audio import read_waveform
+from asr.data.corpus import SPLITS
+from asr.data.manifest import read_manifest
+from asr.data.utterance import Utterance
+from asr.decoding.recognizer import Recognizer, load
+from asr.errors import UserError
+from asr.progress import Progress
+from asr.report.alignment import Alignment, Confusions, align, most_frequent
+from asr.report.audio import AudioChoice, Heard, listen, log_mel_picture
+from asr.report.files import short_hash, write_data
+from asr.report.groups import grouped
+from asr.report.runs import Evaluation, Run
+from asr.report.spikes import read
+from asr.scoring.paired import differences, resampled_rates
+
+log = logging.getLogger(__name__)
+
+CONFUSIONS = 100
+FIGURES = (
+    "utterances", "words", "wer", "wer_low", "wer_high", "cer", "substitutions", "deletions", "insertions", "seed",
+    "parameters", "train_seconds", "real_time_factor", "hardware", "command", "commit",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SplitPage:
+    """The utterances of a split, which several evaluations share."""
+
+    name: str
+    utterances: Mapping[str, Utterance]
+    """Those of the manifest, by id; none where there is no manifest."""
+    heard: Mapping[str, Heard]
+
+
+class EvaluationPages:
+    """Writes the data of evaluations; what did not change since the last time is kept.
+
+    Args:
+        report: The folder of the report.
+        audio: What becomes of the audio.
+        pictures: How many utterances get a picture, shared out over the evaluations.
+    """
+
+    def __init__(self, report: Path, audio: AudioChoice, pictures: int) -> None:
+        self.report, self.audio, self.pictures = report, audio, pictures
+        self._splits: dict[str, SplitPage] = {}
+        self._written: dict[str, tuple[dict[str, Any], Alignment]] = {}
+        self._pairs: dict[str, list[dict[str, Any]]] = {}
+
+    def write(self, runs: Sequence[Run], data: Path | None) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """Writes what is missing.
+
+        Args:
+            runs: All runs of the report.
+            data: Stands for `paths.data` of the runs.
+
+        Returns:
+            The evaluations without their utterances, and the comparisons of every two on the same utterances.
+        """
+        shown, alignments = [], {}
+        share = math.ceil(self.pictures / max(1, sum(len(run.evaluations) for run in runs)))
+        for number, run in enumerate(runs):
+            for evaluation in run.evaluations:
+                file = f"evaluation-{short_hash(evaluation.stamp)}"
+                if file not in self._written:
+                    try:
+                        self._written[file] = self._write_evaluation(run, evaluation, file, data, share)
+                    except UserError as error:
+                        log.warning("An evaluation is left out: %s", error)
+                        continue
+                described, alignments[file] = self._written[file]
+                shown.append({"run": number, "file": file, **described})
+        return shown, self._compare(shown, alignments)
+
+    def _write_evaluation(
+        self, run: Run, evaluation: Evaluation, file: str, data: Path | None, pictures: int
+    ) -> tuple[dict[str, Any], Alignment]:
+        alignment = align(evaluation.rows())
+        split = self._split(run, evaluation, alignment, data)
+        levels = {id: heard.level for id, heard in split.heard.items() if heard.level is not None}
+        blanks = self._write_pictures(run, alignment, split, file, pictures)
+        write_data(
+            self.report,
+            file,
+            {
+                # Right hypotheses are their references.
+                "hypothesis": [one.score.hypothesis if one.steps else None for one in alignment.utterances],
+                "steps": [one.steps for one in alignment.utterances],
+                "character_errors": [one.score.character_errors for one in alignment.utterances],
+                "pictured": sorted(blanks),
+                "groups": _described_groups(alignment, levels),
+                "confusions": {
+                    "words": _described_pairs(alignment.words),
+                    "characters": _described_pairs(alignment.characters),
+                },
+            },
+        )
+        described = {
+            "split": evaluation.split,
+            "decoder": evaluation.decoder,
+            "recipe": run.recipe,
+            **{figure: evaluation.results.get(figure) for figure in FIGURES},
+            "utterances_file": split.name,
+            "has_model": run.model is not None,
+            "blank_share": fmean(blanks.values()) if blanks else None,
+        }
+        return described, alignment
+
+    def _split(self, run: Run, evaluation: Evaluation, alignment: Alignment, data: Path | None) -> SplitPage:
+        """The page of an evaluation's utterances, written with the first evaluation of them."""
+        folder = run.data(data)
+        described = [f"{score.id}\t{score.reference}" for score in alignment.scores]
+        name = f"utterances-{short_hash(run.recipe, evaluation.split, *described)}"
+        if name in self._splits:
+            return self._splits[name]
+        utterances: dict[str, Utterance] = {}
+        path = folder / f"{evaluation.split}.jsonl" if folder and evaluation.split in SPLITS else None
+        if path is not None and path.is_file():
+            known = {utterance.id: utterance for utterance in read_manifest(path)}
+            utterances = {score.id: known[score.id] for score in alignment.scores if score.id in known}
+        else:
+            log.warning("No manifest of %s for %s: no audio and no pictures; --data says where it is.",
+                        evaluation.split, run.folder)  # fmt: skip
+        heard = listen(list(utterances.values()), self.audio, self.report, f"audio/{name}") if utterances else {}
+        silent = Heard(None, None)
+        write_data(
+            self.report,
+            name,
+            {
+                "id": [score.id for score in alignment.scores],
+                "speaker": [score.speaker for score in alignment.scores],
+                "seconds": [round(score.duration, 3) for score in alignment.scores],
+                "reference": [score.reference for score in alignment.scores],
+                "level": [heard.get(score.id, silent).level for score in alignment.scores],
+                "audio": [heard.get(score.id, silent).source for score in alignment.scores],
+                "format": {
+                    score.id: utterances[score.id].audio_filepath.suffix
+                    for score in alignment.scores
+                    if score.id in utterances and heard[score.id].source is None
+                }
+                if self.audio is AudioChoice.link
+                else {},
+            },
+        )
+        self._splits[name] = SplitPage(name, utterances, heard)
+        return self._splits[name]
+
+    def _write_pictures(
+        self, run: Run, alignment: Alignment, split: SplitPage, file: str, count: int
+    ) -> dict[int, float]:
+        """Pictures of the utterances with the most errors; gives each one's share of blanks, by its place."""
+        worst = sorted(alignment.scores, key=lambda score: (-score.errors, -score.wer, score.id))
+        wanted = [score.id for score in worst[:count] if score.id in split.utterances]
+        if not wanted or run.model is None:
+            return {}
+        try:
+            recognizer = load(run.model)
+        except UserError as error:
+            log.warning("No spikes for %s: %s", run.name, error)
+            return {}
+        places = {score.id: place for place, score in enumerate(alignment.scores)}
+        blanks = {}
+        with Progress(f"Drawing {run.name}", len(wanted), "utterances") as progress:
+            for id in wanted:
+                fits = split.utterances[id].sampling_rate == recognizer.config.data.sampling_rate
+                if fits and split.heard[id].level is not None:
+                    blanks[places[id]] = self._draw(recognizer, split, id, places[id], file)
+                progress.advance()
+        return blanks
+
+    def _draw(self, recognizer: Recognizer, split: SplitPage, id: str, place: int, file: str) -> float:
+        waveform = read_waveform(split.utterances[id])
+        picture = f"{split.name}-{place}"
+        if not (self.report / "data" / f"{picture}.js").exists():
+            write_data(self.report, picture, log_mel_picture(waveform, split.utterances[id].sampling_rate))
+        reading = read(recognizer, waveform)
+        write_data(self.report, f"{file}-{place}", asdict(reading))
+        return reading.blank_share
+
+    def _compare(self, shown: Sequence[Mapping[str, Any]], alignments: Mapping[str, Alignment]) -> list[dict[str, Any]]:
+        """Tests every pair of evaluations of the same utterances."""
+        alike: dict[str, list[str]] = defaultdict(list)
+        for evaluation in shown:
+            alike[evaluation["utterances_file"]].append(evaluation["file"])
+        pairs = []
+        for files in alike.values():
+            key = short_hash(*files)
+            if key not in self._pairs:
+                self._pairs[key] = _tested({file: alignments[file] for file in files})
+            pairs += self._pairs[key]
+        return pairs
+
+
+def _described_groups(alignment: Alignment, levels: Mapping[str, float]) -> dict[str, list[dict[str, Any]]]:
+    """The groups by what their utterances have in common, with the places of those."""
+    places = {score.id: place for place, score in enumerate(alignment.scores)}
+    return {
+        measure: [
+            {
+                "label": group.label,
+                "utterances": group.utterances,
+                "words": group.words,
+                "errors": group.errors,
+                "wer": group.wer,
+                "places": [places[id] for id in group.ids],
+            }
+            for group in groups
+        ]
+        for measure, groups in grouped(alignment.scores, levels).items()
+    }
+
+
+def _described_pairs(confusions: Confusions) -> list[dict[str, Any]]:
+    return [
+        {"reference": pair.reference, "hypothesis": pair.hypothesis, "count": pair.count, "places": pair.places}
+        for pair in most_frequent(confusions, CONFUSIONS)
+    ]
+
+
+def _tested(alignments: Mapping[str, Alignment]) -> list[dict[str, Any]]:
+    if len(alignments) < 2:
+        return []
+    models = {file: [alignment.scores] for file, alignment in alignments.items()}
+    return [asdict(difference) for difference in differences(models, resampled_rates(models))]

@@ -1,0 +1,52 @@
+"""The files of a report: scripts that carry data, since a page opened from a disk may fetch nothing else."""
+
+import json
+import math
+import os
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+
+def write_data(report: Path, name: str, value: Any) -> None:
+    """Writes data/NAME.js, which hands a value to the page under its name.
+
+    Numbers that are not finite become null. The text is safe within HTML and in any encoding error.
+    """
+    try:
+        text = _compact(value)
+    except ValueError:  # a number that is not finite
+        text = _compact(_finite(value))
+    # Halves of surrogate pairs, as of file names in no encoding, become escapes, which JSON knows too.
+    text = text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    write_whole(report / "data" / f"{name}.js", f"report.receive({json.dumps(name)},{text});\n")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a file beside and renames it, so that the page never reads half of it; leaves one that is the same."""
+    content = text.encode("utf-8", errors="backslashreplace")
+    if path.exists() and path.read_bytes() == content:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside.write_bytes(content)
+    beside.replace(path)
+
+
+def short_hash(*parts: str) -> str:
+    """A name for what is described by texts."""
+    return sha256("\0".join(parts).encode("utf-8", errors="backslashreplace")).hexdigest()[:10]
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value

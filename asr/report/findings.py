@@ -1,0 +1,218 @@
+"""What the metrics of a training say of its health, in plain sentences with figures."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from itertools import pairwise
+from statistics import fmean, median
+from typing import Any
+
+from asr.tracking.metrics import Row
+
+WAIT_SHARE = 0.15
+"""Share of the time spent on waiting for data from which it is worth a word."""
+PADDING_SHARE = 0.15
+RISE_POINTS, RISE_SHARE = 0.005, 0.05
+"""A dev WER has risen when it did so by this much, absolute and of its lowest."""
+STAYS_UP = 0.7
+"""And when so many of the epochs since then are above it."""
+NEAR = 4
+"""Epochs on both sides of the best that tell how much the dev WER wavers."""
+NOTHING_RIGHT = 0.98
+PATIENCE = 3
+"""Epochs that a model is given before anything is said of them."""
+
+
+class Severity(Enum):
+    problem = "problem"
+    warning = "warning"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that a reviewer should know."""
+
+    kind: str
+    severity: Severity
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Point:
+    """A value of a metric."""
+
+    step: int
+    epoch: float
+    value: float
+
+
+def find(rows: Sequence[Row], settings: Mapping[str, Any], skipped: Sequence[str] = ()) -> list[Finding]:
+    """Everything that the metrics of a run tell, the worst first.
+
+    Args:
+        rows: The rows of metrics.jsonl.
+        settings: The run's settings by full key.
+        skipped: The lines of train.log that name skipped steps.
+    """
+    checks = (
+        diverging(rows),
+        collapsed(rows, settings),
+        skipped_steps(rows, skipped),
+        over_fitting(rows),
+        waiting_for_data(rows),
+        padded(rows),
+    )
+    found = [finding for finding in checks if finding is not None]
+    return sorted(found, key=lambda finding: finding.severity is not Severity.problem)
+
+
+CHECKS = "diverging loss, collapse, skipped steps, over-fitting, waiting for data, padding"
+"""What `find` looks for."""
+
+
+def series(rows: Sequence[Row], name: str) -> list[Point]:
+    """The values of a metric, in the order of the steps."""
+    return [Point(row["step"], row.get("epoch", 0.0), row[name]) for row in rows if row.get(name) is not None]
+
+
+def diverging(rows: Sequence[Row]) -> Finding | None:
+    """The training loss rises well above its lowest, or is not finite at the end."""
+    loss = series(rows, "train/loss")
+    if len(loss) < 4:
+        return None
+    rates = {point.step: point.value for point in series(rows, "train/learning_rate")}
+    if not all(math.isfinite(point.value) for point in loss[-2:]):
+        first = next(point for point in loss if not math.isfinite(point.value))
+        sentence = f"The training loss is not finite since step {first.step}"
+        return Finding("diverging", Severity.problem, sentence + _rate_at(rates, first.step))
+    finite = [point for point in loss if math.isfinite(point.value)]
+    smooth = [median(point.value for point in finite[max(0, i - 1) : i + 2]) for i in range(len(finite))]
+    low = min(range(len(smooth)), key=smooth.__getitem__)
+    start, end = max(smooth[0], finite[0].value), median(point.value for point in finite[-3:])
+    if end < 1.5 * smooth[low] or end - smooth[low] < 0.1 * start:
+        return None
+    sentence = (
+        f"The training loss rises from {_number(smooth[low])} at step {finite[low].step} to {_number(end)} at step "
+        f"{finite[-1].step}"
+    )
+    return Finding("diverging", Severity.problem, sentence + _rate_at(rates, finite[low].step))
+
+
+def _rate_at(rates: Mapping[int, float], step: int) -> str:
+    rate = f" (learning rate {rates[step]:.1e} there)" if step in rates else ""
+    return f"{rate}: the training diverges. Lower optimizer.learning_rate, or lengthen schedule.warmup."
+
+
+def collapsed(rows: Sequence[Row], settings: Mapping[str, Any]) -> Finding | None:
+    """The model gets no word right, from the start or after it could."""
+    wer, cer = series(rows, "dev/wer"), series(rows, "dev/cer")
+    wanted = max(PATIENCE, math.ceil(0.2 * float(settings.get("training.epochs") or 0)))
+    if not wer or len(wer) < min(wanted, float(settings.get("training.epochs") or wanted)):
+        return None
+    wrong = len(wer)
+    while wrong and wer[wrong - 1].value >= NOTHING_RIGHT:
+        wrong -= 1
+    if wrong == len(wer):
+        return None
+    silent = bool(cer) and cer[-1].value >= 0.9 and wer[-1].value <= 1.02
+    how = "the model writes almost nothing" if silent else "the model gets no word right"
+    blank = [point for name in _names(rows) if "blank" in name for point in series(rows, name)[-1:]]
+    share = f", {_percent(blank[0].value)} of its frames are blank" if blank else ""
+    if wrong:
+        best = min(wer, key=lambda point: point.value)
+        sentence = (
+            f"dev WER was {_percent(best.value)} after epoch {_epoch(best)} and is {_percent(wer[-1].value)} since "
+            f"epoch {_epoch(wer[wrong])}: the training collapsed, {how}{share}. Lower optimizer.learning_rate, and "
+            "look at the loss and the gradient norm before that epoch."
+        )
+    else:
+        sentence = (
+            f"dev WER is still {_percent(wer[-1].value)} after {len(wer)} epochs: {how}{share}. Train longer, change "
+            "optimizer.learning_rate, or look for transcripts that do not belong to their audio."
+        )
+    return Finding("collapse", Severity.problem, sentence)
+
+
+def skipped_steps(rows: Sequence[Row], skipped: Sequence[str]) -> Finding | None:
+    """Steps were passed over since they had no finite loss or gradient."""
+    if not skipped:
+        return None
+    steps = max([row["step"] for row in rows], default=0)
+    sentence = (
+        f"Of {steps} steps, {len(skipped)} {'was' if len(skipped) == 1 else 'were'} skipped, the loss or the gradient "
+        "was not finite: train.log names the utterances."
+    )
+    return Finding("skipped", Severity.problem, sentence)
+
+
+def over_fitting(rows: Sequence[Row]) -> Finding | None:
+    """The dev WER rises for good while the training loss still falls."""
+    wer, loss = series(rows, "dev/wer"), series(rows, "train/loss")
+    if len(wer) < PATIENCE + 1 or not loss:
+        return None
+    values = [point.value for point in wer]
+    best = values.index(min(values))
+    after = values[best:]
+    if len(after) < PATIENCE + 1:
+        return None
+    low, end = median(values[max(0, best - 1) : best + 2]), median(values[-3:])
+    # By how much it wavers anyway, near its best and to the end.
+    near = values[max(0, best - NEAR) : best + NEAR + 1]
+    noise = max(median(abs(right - left) for left, right in pairwise(part)) for part in (near, after))
+    rise = max(RISE_POINTS, RISE_SHARE * low)
+    stays = fmean(value > low + rise / 2 for value in after[1:])
+    if end - low <= max(rise, noise) or stays < STAYS_UP:
+        return None
+    then = [point.value for point in loss if abs(point.epoch - wer[best].epoch) <= 1]
+    now = [point.value for point in loss if wer[-1].epoch - point.epoch <= 1]
+    if not then or not now or not median(now) < 0.95 * median(then):
+        return None
+    sentence = (
+        f"dev WER rises since epoch {_epoch(wer[best])}, from {_percent(values[best])} to {_percent(end)}, while the "
+        f"training loss still falls, from {_number(median(then))} to {_number(median(now))}: over-fitting. Fewer "
+        "epochs, more dropout or more augmentation would help."
+    )
+    return Finding("over-fit", Severity.warning, sentence)
+
+
+def waiting_for_data(rows: Sequence[Row]) -> Finding | None:
+    """Steps wait for their batches."""
+    waits = [point.value for point in series(rows, "time/data_wait_share")]
+    # Whatever starts up is counted in the first rows.
+    waits = waits[1:] if len(waits) > 3 else waits
+    if not waits or fmean(waits) < WAIT_SHARE:
+        return None
+    sentence = (
+        f"{100 * fmean(waits):.0f} % of step time waits for data: raise hardware.workers, or read features "
+        "from a store (features.source=store, made by `asr extract`)."
+    )
+    return Finding("data", Severity.warning, sentence)
+
+
+def padded(rows: Sequence[Row]) -> Finding | None:
+    """Much of what is computed is padding."""
+    shares = [point.value for point in series(rows, "data/padding_share")]
+    if not shares or fmean(shares) < PADDING_SHARE:
+        return None
+    sentence = (
+        f"{_percent(fmean(shares))} of the computed frames are padding: lower batching.length_jitter, or give batches "
+        "more utterances of like length (batching.global_seconds)."
+    )
+    return Finding("padding", Severity.warning, sentence)
+
+
+def _names(rows: Sequence[Row]) -> list[str]:
+    return list(dict.fromkeys(name for row in rows for name in row))
+
+
+def _epoch(point: Point) -> int:
+    return round(point.epoch)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}"

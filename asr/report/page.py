@@ -1,0 +1,196 @@
+"""The page: one folder that opens in a browser from a disk, without a network."""
+
+import logging
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from asr.data.corpus import SPLITS
+from asr.data.doctor import Finding
+from asr.data.manifest import read_manifest
+from asr.data.utterance import Utterance
+from asr.errors import ConfigError, RunError, UserError
+from asr.report import findings
+from asr.report.audio import AudioChoice
+from asr.report.corpus import describe
+from asr.report.evaluations import EvaluationPages
+from asr.report.files import short_hash, write_data, write_whole
+from asr.report.runs import Run, differing_settings, find_runs
+
+log = logging.getLogger(__name__)
+
+ASSETS = Path(__file__).parent / "assets"
+MARK = ".asr-report"
+SCRIPTS = (
+    "dom",
+    "store",
+    "table",
+    "charts",
+    "forest",
+    "runs",
+    "compare",
+    "health",
+    "errors",
+    "utterance",
+    "data",
+    "app",
+)
+"""The page's own scripts, in the order in which they need each other."""
+
+Doctor = Callable[[Run, Mapping[str, Sequence[Utterance]]], Sequence[Finding]]
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """What a report holds."""
+
+    paths: Sequence[Path]
+    """Run folders, or folders of them."""
+    folder: Path
+    """Where the page is written."""
+    audio: AudioChoice
+    pictures: int
+    """How many utterances get a picture with the spikes of CTC: shared out over the evaluations, those with the
+    most errors first."""
+    data: Path | None
+    """Stands for `paths.data` of the runs."""
+    doctor: Doctor
+    """Examines a corpus as a run asks of it."""
+    live: bool = False
+    """Whether the page asks its server for newer data."""
+
+
+class Report:
+    """Builds a report, and builds it again where a run went on.
+
+    Raises:
+        RunError: The folder holds something else.
+    """
+
+    def __init__(self, options: ReportOptions) -> None:
+        self.options = options
+        self._corpora: dict[Path, dict[str, Any] | None] = {}
+        self._evaluations = EvaluationPages(options.folder, options.audio, options.pictures)
+        self._claim()
+
+    def signature(self) -> str:
+        """Changes whenever a run of the report writes something, or a new one begins."""
+        return short_hash(*(run.signature() for run in find_runs(self.options.paths)))
+
+    def build(self) -> str:
+        """Writes the page.
+
+        Returns:
+            The signature of what it shows.
+
+        Raises:
+            RunError: A path holds no run, or a run cannot be read.
+        """
+        signature = self.signature()
+        runs = find_runs(self.options.paths)
+        names = _distinct_names(runs)
+        corpora = self._describe_corpora(runs)
+        shown = [self._describe_run(run, name) for run, name in zip(runs, names, strict=True)]
+        evaluations, pairs = self._evaluations.write(runs, self.options.data)
+        content = {
+            "built": time.strftime("%Y-%m-%d %H:%M"),
+            "signature": signature,
+            "live": self.options.live,
+            "runs": shown,
+            "differences": differing_settings(runs),
+            "evaluations": evaluations,
+            "pairs": pairs,
+            "corpora": [corpus for corpus in corpora.values() if corpus is not None],
+            "checks": findings.CHECKS,
+        }
+        write_data(self.options.folder, "report", content)
+        self._write_page(shown)
+        return signature
+
+    def _claim(self) -> None:
+        folder = self.options.folder
+        if folder.is_dir() and any(folder.iterdir()) and not (folder / MARK).exists():
+            raise RunError(f"{folder} holds other files: give -o a new or empty folder, or that of an earlier report.")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / MARK).touch()
+
+    def _describe_run(self, run: Run, name: str) -> dict[str, Any]:
+        rows, settings = run.metrics, run.settings
+        file = f"run-{short_hash(str(run.folder))}"
+        write_data(self.options.folder, file, _columns(rows))
+        found = findings.find(rows, settings, run.skipped)
+        dev = findings.series(rows, "dev/wer")
+        best = min(dev, key=lambda point: point.value) if dev else None
+        last = rows[-1] if rows else {}
+        return {
+            "name": name,
+            "recipe": run.recipe,
+            "folder": str(run.folder),
+            "file": file,
+            "settings": settings,
+            "step": last.get("step", 0),
+            "epoch": last.get("epoch", 0),
+            "epochs": settings.get("training.epochs"),
+            "seconds": last.get("seconds", 0),
+            "best_dev": best and {"wer": best.value, "epoch": best.epoch},
+            "findings": [{"kind": one.kind, "severity": one.severity.value, "sentence": one.sentence} for one in found],
+        }
+
+    def _describe_corpora(self, runs: Sequence[Run]) -> dict[Path, dict[str, Any]]:
+        for run in runs:
+            folder = run.data(self.options.data)
+            if folder is not None and folder not in self._corpora:
+                self._corpora[folder] = self._describe_corpus(run, folder)
+        return {folder: corpus for folder, corpus in self._corpora.items() if corpus is not None}
+
+    def _describe_corpus(self, run: Run, folder: Path) -> dict[str, Any] | None:
+        try:
+            splits = {split: read_manifest(folder / f"{split}.jsonl") for split in SPLITS}
+        except UserError as error:
+            log.warning("The data view leaves %s out: %s", folder, error)
+            return None
+        try:
+            found = self.options.doctor(run, splits)
+        except ConfigError as error:  # settings of an earlier version
+            log.warning("The doctor did not examine %s: %s", folder, error)
+            found = []
+        return {"name": run.recipe, "folder": str(folder), **describe(splits, found)}
+
+    def _write_page(self, runs: Sequence[Mapping[str, Any]]) -> None:
+        folder = self.options.folder
+        shutil.copytree(ASSETS, folder / "assets", dirs_exist_ok=True)
+        environment = Environment(
+            loader=PackageLoader("asr.report"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        recipes = sorted({run["recipe"] for run in runs})
+        page = environment.get_template("index.html").render(
+            title=f"{', '.join(recipes)}: {len(runs)} {'run' if len(runs) == 1 else 'runs'}",
+            scripts=SCRIPTS,
+            version=version("asr"),
+        )
+        write_whole(folder / "index.html", page)
+
+
+def _distinct_names(runs: Sequence[Run]) -> list[str]:
+    """The shortest ends of the folders' paths that tell the runs apart."""
+    for parts in range(1, 20):
+        names = ["/".join(run.folder.parts[-parts:]) for run in runs]
+        if len(set(names)) == len(names):
+            return names
+    return [str(run.folder) for run in runs]
+
+
+def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """The rows by metric, null where a row lacks one."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return {name: [row.get(name) for row in rows] for name in names}

@@ -1,0 +1,165 @@
+"""Run folders as a reviewer sees them: whole, still in training, or of an earlier version."""
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from asr.composition import flattened
+from asr.errors import RunError
+from asr.tracking.metrics import Row, metrics_path, read_metrics
+
+log = logging.getLogger(__name__)
+
+SETTINGS = "config.yaml"
+SKIPPED = "is skipped: its loss or gradient is not finite"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The results of a run on a split with a decoder, as far as they were written."""
+
+    folder: Path
+    split: str
+    decoder: str
+    results: Mapping[str, Any]
+    """The content of results.json."""
+
+    @property
+    def stamp(self) -> str:
+        """Changes whenever the evaluation is made anew."""
+        return f"{self.folder}:{(self.folder / 'results.json').stat().st_mtime_ns}"
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The lines of hypotheses.jsonl.
+
+        Raises:
+            RunError: There is no such file, or a line of it is damaged.
+        """
+        path = self.folder / "hypotheses.jsonl"
+        try:
+            lines = path.read_text(encoding="utf-8").split("\n")
+            rows = [json.loads(line) for line in lines if line.strip()]
+            if all(isinstance(row["id"] + row["speaker"] + row["reference"] + row["hypothesis"], str) for row in rows):
+                return rows
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RunError(f"{path} cannot be used ({error!r}): run `asr evaluate` again.") from None
+        raise RunError(f"{path} has a line that is no hypothesis: run `asr evaluate` again.")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder."""
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.folder.name
+
+    @property
+    def recipe(self) -> str:
+        """The recipe's name, which is that of the folder above."""
+        return self.folder.parent.name
+
+    @cached_property
+    def nested(self) -> dict[str, Any]:
+        """The content of config.yaml, unchecked, for it may be of an earlier version.
+
+        Raises:
+            RunError: It cannot be read.
+        """
+        path = self.folder / SETTINGS
+        try:
+            read = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise RunError(f"{path} cannot be read ({' '.join(str(error).split())}).") from None
+        if not isinstance(read, dict):
+            raise RunError(f"{path} holds no settings.")
+        return read
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """The settings by their full key, without groups."""
+        return {key: value for key, value in flattened(self.nested).items() if not isinstance(value, dict)}
+
+    @cached_property
+    def metrics(self) -> list[Row]:
+        """The rows of metrics.jsonl, none where there is no such file."""
+        return read_metrics(self.folder)
+
+    @cached_property
+    def skipped(self) -> list[str]:
+        """The lines of train.log that name skipped steps."""
+        path = self.folder / "train.log"
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+        return [line for line in lines if SKIPPED in line]
+
+    @cached_property
+    def evaluations(self) -> list[Evaluation]:
+        """What was evaluated, by split and decoder; a damaged evaluation is passed over with a warning."""
+        found = []
+        for path in sorted(self.folder.glob("evaluation/*/*/results.json")):
+            try:
+                results = json.loads(path.read_text(encoding="utf-8"))
+                {key: float(results[key]) for key in ("wer", "wer_low", "wer_high", "cer")}
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                log.warning("%s is left out, it cannot be used (%r): run `asr evaluate` again.", path, error)
+            else:
+                found.append(Evaluation(path.parent, path.parent.parent.name, path.parent.name, results))
+        return found
+
+    @property
+    def model(self) -> Path | None:
+        """The folder of the best model, where there is one."""
+        return self.folder / "model" if (self.folder / "model" / "model.safetensors").is_file() else None
+
+    def data(self, override: Path | None = None) -> Path | None:
+        """The folder of the recipe's manifests, None where it is not found.
+
+        A relative `paths.data` is looked for where the command runs, then from the folder where the training ran.
+
+        Args:
+            override: Stands for `paths.data`.
+        """
+        data = override or Path(str(self.settings.get("paths.data", "data")))
+        runs = Path(str(self.settings.get("paths.runs", "runs")))
+        started = self.folder.parents[min(len(runs.parts) + 1, len(self.folder.parents) - 1)]
+        for root in (Path.cwd(), started):
+            if (folder := root / data / self.recipe).is_dir():
+                return folder
+        return None
+
+    def signature(self) -> str:
+        """Changes whenever the training or an evaluation writes something."""
+        paths = [self.folder / SETTINGS, metrics_path(self.folder), *self.folder.glob("evaluation/*/*/results.json")]
+        return repr([(str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in paths if path.exists()])
+
+
+def find_runs(paths: Sequence[Path]) -> list[Run]:
+    """The runs at paths, each a run folder or a folder of run folders; in the order given, each once.
+
+    Raises:
+        RunError: There is none at a path.
+    """
+    folders: dict[Path, None] = {}
+    for path in paths:
+        inside = [path] if (path / SETTINGS).is_file() else sorted(file.parent for file in path.glob(f"*/{SETTINGS}"))
+        inside = [folder for folder in inside if not folder.name.startswith(".")]
+        if not inside:
+            raise RunError(f"No run at {path}: a run folder has a {SETTINGS}, as runs/RECIPE/NAME-HASH.")
+        folders |= dict.fromkeys(folder.absolute() for folder in inside)
+    return [Run(folder) for folder in folders]
+
+
+def differing_settings(runs: Sequence[Run]) -> list[str]:
+    """The keys in which runs differ, without those that say where and how a run is kept."""
+    apart = ("name", "paths.", "tracker.", "hardware.threads", "hardware.workers")
+    keys = dict.fromkeys(key for run in runs for key in run.settings)
+    return [key for key in keys if not key.startswith(apart) and len({repr(run.settings.get(key)) for run in runs}) > 1]

@@ -1,0 +1,123 @@
+"""A report that follows running trainings: a server for this machine alone, which builds the page anew when asked."""
+
+import json
+import logging
+import threading
+from functools import partial
+from http import HTTPStatus
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from asr.errors import ConfigError, UserError
+from asr.report.page import MARK, Report
+
+log = logging.getLogger(__name__)
+
+LOOPBACK = "127.0.0.1"
+SERVED = (".html", ".js", ".css", ".flac")
+STATUS = "/status"
+
+
+class Following:
+    """A report that is built anew when its runs went on, by one thread at a time."""
+
+    def __init__(self, report: Report) -> None:
+        self.report, self.folder = report, report.options.folder.resolve()
+        self._lock = threading.Lock()
+        self._signature = report.build()
+
+    def refresh(self) -> dict[str, Any]:
+        """Builds what is out of date; gives the signature of the page, and what prevented a newer one."""
+        with self._lock:
+            try:
+                if self.report.signature() != self._signature:
+                    self._signature = self.report.build()
+            except (UserError, OSError) as error:
+                log.warning("The page stays as it was: %s", error)
+                return {"signature": self._signature, "problem": str(error)}
+            return {"signature": self._signature, "problem": None}
+
+
+class Handler(SimpleHTTPRequestHandler):
+    """Gives the files of the report and nothing else."""
+
+    protocol_version = "HTTP/1.1"
+
+    def __init__(self, *arguments: Any, following: Following, **options: Any) -> None:
+        self.following = following
+        super().__init__(*arguments, directory=str(following.folder), **options)
+
+    def do_GET(self) -> None:
+        """Answers a question for the state or for a file."""
+        if not self._asked_for_here():
+            self.send_error(HTTPStatus.FORBIDDEN, "Only this machine is served")
+        elif urlsplit(self.path).path == STATUS:
+            self._send_status()
+        elif self._served_file() is None:
+            self.send_error(HTTPStatus.NOT_FOUND)
+        else:
+            super().do_GET()
+
+    def do_HEAD(self) -> None:
+        """Answers as to a GET of a file, without it."""
+        if self._asked_for_here() and self._served_file() is not None:
+            super().do_HEAD()
+        else:
+            self.send_error(HTTPStatus.NOT_FOUND)
+
+    def end_headers(self) -> None:
+        """Adds that nothing is to be kept: the next build may have changed it."""
+        self.send_header("Cache-Control", "no-store")
+        self.send_header("X-Content-Type-Options", "nosniff")
+        super().end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Says nothing of each request."""
+
+    def _asked_for_here(self) -> bool:
+        """Whether the address bar says this machine: another name that leads here may be a foreign page's trick."""
+        host = (self.headers.get("Host") or "").rsplit(":", 1)[0]
+        return host in (LOOPBACK, "localhost")
+
+    def _served_file(self) -> Path | None:
+        """The file that is asked for, where it is one of the report."""
+        path = unquote(urlsplit(self.path).path)
+        if "\0" in path:
+            return None
+        file = (self.following.folder / (path.lstrip("/") or "index.html")).resolve()
+        inside = file.is_relative_to(self.following.folder) and file.name != MARK
+        return file if inside and file.suffix in SERVED and file.is_file() else None
+
+    def _send_status(self) -> None:
+        body = json.dumps(self.following.refresh()).encode()
+        self.send_response(HTTPStatus.OK)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def make_server(report: Report, port: int) -> ThreadingHTTPServer:
+    """Builds the page and binds the port of this machine, 0 for any that is free.
+
+    Raises:
+        ConfigError: The port is taken.
+    """
+    try:
+        server = ThreadingHTTPServer((LOOPBACK, port), partial(Handler, following=Following(report)))
+    except OSError as error:
+        raise ConfigError(f"Port {port} cannot be used ({error.strerror}): give another to --port.") from None
+    server.daemon_threads = True
+    return server
+
+
+def serve(report: Report, port: int) -> None:
+    """Serves until Ctrl-C."""
+    with make_server(report, port) as server:
+        log.info("The page is at http://%s:%d/ and follows its runs; Ctrl-C ends.", LOOPBACK, server.server_port)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            log.info("The page stays in %s.", report.options.folder)

@@ -1,0 +1,96 @@
+"""The tokenizer of word pieces: byte-pair encoding, learned from the training transcripts by SentencePiece.
+
+A piece that begins a word is another token than the same letters within a word, so that a spelled B and the b of
+"about" need not share one.
+"""
+
+import base64
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
+
+from asr.errors import ConfigError
+from asr.text.alphabet import check_alphabet, check_text
+from asr.text.config import TokenizerConfig, TokenizerKind
+from asr.text.protocol import BLANK, FILE
+
+
+class BpeTokenizer:
+    """Word pieces (Sennrich et al., "Neural machine translation of rare words with subword units", 2016).
+
+    Words are separated by single spaces; what is decoded is so too.
+
+    Args:
+        alphabet: The characters that may stand in transcripts, the space included.
+        model: What SentencePiece learned, in its own format, which is data.
+
+    Raises:
+        ConfigError: The alphabet is empty or holds a character twice.
+    """
+
+    def __init__(self, alphabet: str, model: bytes) -> None:
+        check_alphabet(alphabet)
+        self.alphabet, self.model = alphabet, model
+        self._processor = SentencePieceProcessor(model_proto=model)
+
+    @classmethod
+    def build(cls, config: TokenizerConfig, texts: Sequence[str]) -> Self:
+        """Learns the pieces from training transcripts; the same transcripts give the same pieces.
+
+        Raises:
+            ConfigError: So many pieces cannot be learned from these transcripts.
+        """
+        model = io.BytesIO()
+        try:
+            SentencePieceTrainer.train(
+                sentence_iterator=iter(texts),
+                model_writer=model,
+                model_type="bpe",
+                vocab_size=config.pieces,
+                required_chars=config.alphabet.replace(" ", ""),
+                character_coverage=1.0,
+                normalization_rule_name="identity",
+                max_sentence_length=1 << 24,
+                # SentencePiece's token 0 is the blank here: no text that passes the alphabet is unknown to it.
+                unk_id=BLANK,
+                bos_id=-1,
+                eos_id=-1,
+                num_threads=1,
+                minloglevel=2,
+            )
+        except RuntimeError as error:
+            raise ConfigError(
+                f"tokenizer.pieces={config.pieces} cannot be learned from {len(texts)} training transcripts "
+                f"({str(error).strip()}): change the number, or take tokenizer=char."
+            ) from None
+        return cls(config.alphabet, model.getvalue())
+
+    @classmethod
+    def load(cls, saved: Mapping[str, Any]) -> Self:
+        """The tokenizer that `save` wrote, from the content of its file."""
+        return cls(saved["alphabet"], base64.b64decode(saved["model"], validate=True))
+
+    @property
+    def size(self) -> int:
+        return int(self._processor.get_piece_size())
+
+    def encode(self, text: str) -> list[int]:
+        check_text(text, self.alphabet)
+        tokens: list[int] = self._processor.encode(text)
+        return tokens
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        text: str = self._processor.decode([token for token in tokens if token != BLANK])
+        return text
+
+    def save(self, folder: Path) -> None:
+        saved = {
+            "kind": TokenizerKind.bpe.value,
+            "alphabet": self.alphabet,
+            "model": base64.b64encode(self.model).decode(),
+        }
+        (folder / FILE).write_text(json.dumps(saved) + "\n", encoding="utf-8")

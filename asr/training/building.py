@@ -1,0 +1,85 @@
+"""Builds the trainer of a configuration: tokenizer, model, feature stores and what they read."""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from asr.config import Config
+from asr.data.draws import mix
+from asr.data.mixture import read_split, spread, weights_by_id
+from asr.data.parallel import cores
+from asr.data.store import FeatureStore
+from asr.data.utterance import Utterance
+from asr.features.config import FeatureSource, Normalization
+from asr.features.extraction import extract, store_folder, stored_factors
+from asr.features.extractor import FeatureExtractor
+from asr.features.inputs import Inputs
+from asr.model.folder import build_model
+from asr.recipe import Recipe
+from asr.text.tokenizer import build_tokenizer
+from asr.training.debugging import choose_utterances
+from asr.training.distributed import Ranks
+from asr.training.fine_tuning import begin_with
+from asr.training.hardware import Hardware
+from asr.training.run_folder import RunFolder
+from asr.training.trainer import Trainer
+
+
+def read_splits(recipe: Recipe, config: Config) -> tuple[Sequence[Utterance], Sequence[Utterance]]:
+    """The utterances that a configuration trains on, and its dev utterances.
+
+    Raises:
+        DataError: A manifest is missing or damaged.
+    """
+    train, dev = choose_utterances(config, *(read_split(recipe, config, split) for split in ("train", "dev")))
+    return ([*train, *dev] if config.training.with_dev else train), dev
+
+
+def build_trainer(
+    recipe: Recipe,
+    config: Config,
+    train: Sequence[Utterance],
+    dev: Sequence[Utterance],
+    hardware: Hardware,
+    ranks: Ranks,
+    folder: RunFolder,
+) -> Trainer:
+    """Builds the trainer of a run, at the state of its newest checkpoint."""
+    texts = [utterance.text for utterance in read_split(recipe, config, "train")]
+    tokenizer = build_tokenizer(config.tokenizer, texts)
+    if config.training.deterministic != torch.are_deterministic_algorithms_enabled():
+        # Only where it changes something: the call imports PyTorch's compiler, which takes seconds.
+        torch.use_deterministic_algorithms(config.training.deterministic)
+    torch.manual_seed(mix("weights", config.seed))
+    model = build_model(config, tokenizer.size)
+    fine_tuned = config.training.init_from is not None
+    if fine_tuned:
+        begin_with(model, config, tokenizer)
+    stores = [feature_store(recipe, config, split, part) for split, part in (("train", train), ("dev", dev))]
+    mixed, shares = spread(train, weights_by_id(recipe, config))
+    train_inputs = Inputs(mixed, stores[0], config.augment, config.seed, shares)
+    dev_inputs = Inputs(dev, stores[1], None, config.seed)
+    trainer = Trainer(config, train_inputs, dev_inputs, tokenizer, model, hardware, ranks, folder)
+    fits = config.features.normalization is Normalization.corpus and not fine_tuned
+    if not trainer.restore() and fits:
+        trainer.fit_normalizer(_frames(Inputs(train, stores[0], None, config.seed), config))
+    return trainer
+
+
+def feature_store(recipe: Recipe, config: Config, split: str, utterances: Sequence[Utterance]) -> FeatureStore | None:
+    """The feature store of a split, extracted now if it was not before; None where features are computed online."""
+    if config.features.source is FeatureSource.online:
+        return None
+    factors = stored_factors(split, config.augment)
+    rate = config.data.sampling_rate
+    place = store_folder(recipe.data(config), utterances, config.features, rate, factors)
+    return extract(utterances, config.features, rate, factors, place, config.hardware.threads or cores())
+
+
+def _frames(inputs: Inputs, config: Config) -> Iterator[Tensor]:
+    """The features of each utterance at its own speed, (frames, dim)."""
+    extractor = FeatureExtractor(config.features, config.data.sampling_rate)
+    for number in range(len(inputs.utterances)):
+        read = inputs(number, epoch=0)
+        yield read if read.ndim == 2 else extractor(read[None], torch.tensor([len(read)]))[0][0]

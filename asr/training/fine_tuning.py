@@ -1,0 +1,91 @@
+"""Fine-tuning: a training that begins with the weights of a trained model."""
+
+import filecmp
+import hashlib
+import logging
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from asr.composition import flattened, plain
+from asr.config import Config
+from asr.errors import ConfigError
+from asr.model.acoustic import AcousticModel, cells_of_layers
+from asr.model.folder import WEIGHTS, load_model
+from asr.text.protocol import Tokenizer
+
+log = logging.getLogger(__name__)
+
+HEADS = ("head.", "intermediate_head.")
+FREE = (
+    "features.source",
+    "model.cells",
+    "model.cell_order",
+    "model.forget_bias",
+    "model.orthogonal",
+    "model.blank_bias",
+    "model.intermediate_layer",
+    "model.dropout",
+    "model.variational_dropout",
+)
+"""What may differ: how features are read, how weights begin, and what is done in training alone."""
+
+
+def source(init_from: str) -> Path:
+    """The model folder that `training.init_from` names, as such or as the folder of its run.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    for folder in (Path(init_from), Path(init_from) / "model"):
+        if (folder / WEIGHTS).is_file():
+            return folder
+    raise ConfigError(f"training.init_from={init_from} is neither a trained model nor a run that has one.")
+
+
+def weights_checksum(init_from: str) -> str:
+    """The checksum of the weights that `training.init_from` names: what a run's identity has in place of the path."""
+    return hashlib.sha256((source(init_from) / WEIGHTS).read_bytes()).hexdigest()
+
+
+def begin_with(model: AcousticModel, config: Config, tokenizer: Tokenizer) -> None:
+    """Gives a new model the weights, and the statistics of the features, that `training.init_from` names.
+
+    CTC heads keep their random weights where the tokens are others; the log says so.
+
+    Raises:
+        ConfigError: There is no such model, or its architecture or its features are others; names the keys.
+        RunError: It is damaged.
+    """
+    folder = source(str(config.training.init_from))
+    trained, trained_config, _ = load_model(folder)
+    here, there = _architecture(config), _architecture(trained_config)
+    if different := [key for key in here if here[key] != there[key]]:
+        values = ", ".join(f"{key}={here[key]} (there {there[key]})" for key in different)
+        raise ConfigError(f"The model of training.init_from, {folder}, is another: {values}; set these to its values.")
+    same_tokens = _same_tokens(tokenizer, folder)
+    wanted, weights = model.state_dict(), trained.state_dict()
+    taken = {name: weights[name] for name in wanted if name in weights and (same_tokens or not name.startswith(HEADS))}
+    model.load_state_dict(wanted | taken)
+    anew = [head for head in HEADS if any(name.startswith(head) for name in wanted.keys() - taken.keys())]
+    heads = " and ".join(head.rstrip(".").replace("_", " ") for head in anew)
+    why = "its tokens are others" if not same_tokens else "it has none"
+    log.info("The weights begin as those of %s%s.", folder, f"; the {heads} anew, for {why}" if anew else "")
+
+
+def _architecture(config: Config) -> dict[str, Any]:
+    values = flattened(plain(config))
+    kept = {
+        key: value
+        for key, value in values.items()
+        if key == "data.sampling_rate" or (key.startswith(("model.", "features.")) and key not in FREE)
+    }
+    return kept | {"model.cells": [cell.name for cell in cells_of_layers(config.model)]}
+
+
+def _same_tokens(tokenizer: Tokenizer, folder: Path) -> bool:
+    with tempfile.TemporaryDirectory() as place:
+        tokenizer.save(Path(place))
+        names = [path.name for path in Path(place).iterdir()]
+        same, _, _ = filecmp.cmpfiles(place, folder, names, shallow=False)
+        return len(same) == len(names)

@@ -1,0 +1,77 @@
+"""Tries whether the largest batches of a training fit into memory, before the first step is taken."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from asr.config import Config
+from asr.data.loader import Batch, Share, load
+from asr.errors import RunError
+from asr.features.inputs import Inputs
+from asr.training.distributed import Ranks
+
+FAILURES = ("out of memory", "can't allocate memory", "CUDNN_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_ALLOC_FAILED")
+
+
+def try_batches(
+    shares: Mapping[str, Share],
+    loss: Callable[[Batch], Tensor],
+    model: nn.Module,
+    inputs: Inputs,
+    labels: Sequence[Sequence[int]],
+    config: Config,
+    ranks: Ranks,
+) -> None:
+    """Runs shares forward and backward and throws their gradients away.
+
+    Beside them lies as much memory as the optimizer will take: two numbers for each weight.
+
+    Args:
+        shares: What is tried, by its description.
+        loss: Of a batch, without any exchange between ranks.
+        inputs: The training utterances.
+        labels: Labels of every utterance.
+
+    Raises:
+        RunError: One does not fit, on this rank or on another; names the setting to lower.
+    """
+    device = next(model.parameters()).device
+    for what, share in shares.items():
+        fits = _fits(share, loss, model, inputs, labels)
+        if ranks.sum(torch.tensor([float(not fits)], device=device)).item() == 0:
+            continue
+        seconds = float(inputs.seconds(share.epoch)[share.utterances].max())
+        if len(share.utterances) == 1:
+            raise RunError(
+                f"{what}, {inputs.utterances[share.utterances[0]].id} of {seconds:.1f} s, does not fit into the "
+                f"memory of {device}: lower model.hidden or model.layers, or leave the utterance out."
+            )
+        raise RunError(
+            f"{what}, {len(share.utterances)} utterances of up to {seconds:.1f} s, does not fit into the memory of "
+            f"{device}: lower batching.max_device_seconds, now {config.batching.max_device_seconds:g}; the gradients "
+            "stay the same."
+        )
+
+
+def _fits(
+    share: Share,
+    loss: Callable[[Batch], Tensor],
+    model: nn.Module,
+    inputs: Inputs,
+    labels: Sequence[Sequence[int]],
+) -> bool:
+    try:
+        reserved = [torch.empty_like(weight) for weight in model.parameters() for _ in range(2)]
+        (batch,) = load([share], inputs, labels, workers=0)
+        torch.autograd.backward(loss(batch))
+        del reserved
+    except (RuntimeError, MemoryError) as error:
+        if not isinstance(error, MemoryError) and not any(words in str(error) for words in FAILURES):
+            raise
+        return False
+    finally:
+        model.zero_grad()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+    return True

@@ -1,0 +1,66 @@
+"""A watchdog: when a training stands still, it says where."""
+
+import logging
+import sys
+import threading
+import time
+import traceback
+from types import TracebackType
+from typing import Self
+
+log = logging.getLogger(__name__)
+
+
+class Watchdog:
+    """Watches over one rank from a thread of its own, and ends nothing.
+
+    Where ranks wait for each other, the one whose stage differs from that of the others is the one to look at.
+
+    Args:
+        minutes: How long a stage may take.
+        rank: The rank that it watches.
+    """
+
+    def __init__(self, minutes: float, rank: int) -> None:
+        self._seconds, self._rank = 60 * minutes, rank
+        self._stage, self._reached = "starting", time.monotonic()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
+
+    def reach(self, stage: str) -> None:
+        """Says what the training does from now on."""
+        self._stage, self._reached = stage, time.monotonic()
+
+    def _watch(self) -> None:
+        while not self._over.wait(max(self._reached + self._seconds - time.monotonic(), 0.01)):
+            stood = time.monotonic() - self._reached
+            if stood >= self._seconds:
+                log.error(
+                    "Rank %d has stood still for %.1f minutes at: %s. Its stacks:\n%s",
+                    self._rank,
+                    stood / 60,
+                    self._stage,
+                    stacks(),
+                )
+                self._reached = time.monotonic()
+
+    def __enter__(self) -> Self:
+        self.reach("starting")
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._thread.join()
+
+
+def stacks() -> str:
+    """The stacks of all threads of this process but the one that asks."""
+    names = {thread.ident: thread.name for thread in threading.enumerate()}
+    return "\n".join(
+        f"Thread {names.get(ident, ident)}:\n{''.join(traceback.format_stack(frame))}"
+        for ident, frame in sys._current_frames().items()
+        if ident != threading.get_ident()
+    )

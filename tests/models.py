@@ -1,0 +1,32 @@
+"""Small models with random weights."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from asr.composition import compose
+from asr.decoding.recognizer import Recognizer
+from asr.features.config import Normalization
+from asr.model.folder import build_model
+from asr.recipe import RECIPES, Recipe
+from asr.text.tokenizer import build_tokenizer
+
+SMALL = ["model.hidden=24", "model.channels=4"]
+
+
+def random_recognizer(overrides: Sequence[str], waveforms: Sequence[Tensor]) -> Recognizer:
+    """A recognizer of AN4's tokens with random weights, its normalizer fitted to waveforms if it needs that."""
+    config = compose(Recipe(RECIPES / "an4"), [*SMALL, *overrides])
+    tokenizer = build_tokenizer(config.tokenizer, [])
+    torch.manual_seed(0)
+    recognizer = Recognizer(build_model(config, tokenizer.size).eval(), config, tokenizer, torch.device("cpu"))
+    with torch.no_grad():
+        recognizer.model.head.weight *= 3  # else all tokens are about as likely, whatever was heard
+        if recognizer.model.lookahead is not None:
+            recognizer.model.lookahead.weight.uniform_(-0.5, 0.5)
+    if config.features.normalization is Normalization.corpus:
+        extractor = recognizer.front.extractor
+        features = (extractor(waveform[None], torch.tensor([len(waveform)]))[0][0] for waveform in waveforms)
+        recognizer.model.normalizer.fit(features)
+    return recognizer

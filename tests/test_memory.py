@@ -1,0 +1,79 @@
+"""Batches that do not fit into memory are found before the first step, with the setting to lower."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from asr.composition import compose
+from asr.data.config import BatchingConfig, BatchOrder
+from asr.data.loader import Batch, Share
+from asr.errors import RunError
+from asr.features.inputs import Inputs
+from asr.recipe import RECIPES, Recipe
+from asr.training.distributed import Ranks
+from asr.training.memory import try_batches
+from asr.training.steps import Steps
+from tests.corpora import write_corpus
+
+TEXTS = ["A", "AB", "ABC", "ABCD", "ABCDABCDABCDABCDABCDABCD"]
+CONFIG = compose(Recipe(RECIPES / "an4"))
+
+
+@pytest.fixture
+def inputs(tmp_path: Path) -> Inputs:
+    utterances = write_corpus(tmp_path, {"train": TEXTS, "dev": ["A"], "test": ["A"]})["train"]
+    return Inputs(utterances, None, None, seed=1)
+
+
+def steps(inputs: Inputs, ranks: int = 1, limit: float = 600.0) -> Steps:
+    batching = BatchingConfig(1.8, limit, 0.0, BatchOrder.random)
+    return Steps(inputs, [[1]] * len(TEXTS), batching, seed=1, rank=0, ranks=ranks)
+
+
+def test_the_dearest_batch_and_the_longest_utterance_are_tried(inputs: Inputs) -> None:
+    model, tried = nn.Linear(1, 1), list[tuple[int, int]]()
+
+    def loss(batch: Batch) -> Tensor:
+        tried.append((len(batch.utterances), int(batch.lengths.max())))
+        return model(torch.ones(1)).sum()
+
+    largest = steps(inputs).largest(epoch=0)
+    try_batches(largest, loss, model, inputs, [[1]] * len(TEXTS), CONFIG, Ranks(0, 1))
+    assert max(length for _, length in tried) == round(inputs.seconds(0).max() * 16000)
+    padded = [count * length for count, length in tried]
+    plan = [step.shares[0].utterances for step in steps(inputs).start(0, 0, 1)]
+    assert max(padded) == round(max(len(share) * inputs.seconds(0)[share].max() for share in plan) * 16000)
+    assert model.weight.grad is None, "nothing is left of it"
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3])
+@pytest.mark.parametrize("limit", [600.0, 2.0])
+def test_what_is_tried_is_a_share_of_the_plan(inputs: Inputs, ranks: int, limit: float) -> None:
+    for share in steps(inputs, ranks, limit).largest(0).values():
+        assert len(share.utterances) and np.all(np.diff(inputs.seconds(0)[share.utterances]) >= 0)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "words"), [([0, 1], "lower batching.max_device_seconds"), ([4], "lower model.hidden")]
+)
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory."), MemoryError()])
+def test_too_large_a_batch_names_the_setting_to_lower(
+    error: Exception, numbers: list[int], words: str, inputs: Inputs
+) -> None:
+    def loss(batch: Batch) -> Tensor:
+        raise error
+
+    shares = {"The largest batch": Share(0, np.array(numbers))}
+    with pytest.raises(RunError, match=words):
+        try_batches(shares, loss, nn.Linear(1, 1), inputs, [[1]] * len(TEXTS), CONFIG, Ranks(0, 1))
+
+
+def test_other_faults_are_no_lack_of_memory(inputs: Inputs) -> None:
+    def loss(batch: Batch) -> Tensor:
+        raise RuntimeError("shapes cannot be multiplied")
+
+    with pytest.raises(RuntimeError, match="shapes"):
+        try_batches(steps(inputs).largest(0), loss, nn.Linear(1, 1), inputs, [[1]] * len(TEXTS), CONFIG, Ranks(0, 1))

@@ -1,0 +1,159 @@
+"""The trainer of a recipe as it is, against the same with packed float32 layers; features, loading and decoding."""
+
+import itertools
+import statistics
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import torch
+from steps import PACKED, Variant, timed
+from torch.nn.utils.rnn import pad_sequence
+
+from asr.commands.train import build_trainer
+from asr.config import Config
+from asr.data.audio import read_waveform
+from asr.data.loader import Share, load
+from asr.data.manifest import read_manifest
+from asr.decoding.decoder import build_decoder
+from asr.decoding.evaluation import decode_batches
+from asr.model.kernel import library
+from asr.model.recurrent import RecurrentLayer
+from asr.recipe import Recipe
+from asr.tracking.tracker import NullTracker
+from asr.training.config import Precision
+from asr.training.distributed import join_ranks
+from asr.training.hardware import resolve_hardware
+from asr.training.run_folder import RunFolder
+from asr.training.trainer import Trainer
+
+SPEED = "time/audio_hours_per_hour"
+UTTERANCES = 64
+"""How many utterances the features are measured on."""
+
+
+class LastRow(NullTracker):
+    """Keeps the last row that a training logs with its speed."""
+
+    row: Mapping[str, float]
+
+    def log(self, step: int, epoch: float, seconds: float, metrics: Mapping[str, float]) -> None:
+        """Keeps it."""
+        if SPEED in metrics:
+            self.row = metrics
+
+
+def make_trainer(recipe: Recipe, config: Config, precision: Precision, steps: int | None, folder: Path) -> Trainer:
+    """A trainer of one epoch, cut to so many steps."""
+    training = replace(config.training, epochs=1, log_every_steps=10**9)
+    config = replace(config, hardware=replace(config.hardware, precision=precision), training=training)
+    hardware = resolve_hardware(config.hardware)
+    splits = [read_manifest(recipe.manifest(config, split)) for split in ("train", "dev")]
+    trainer = build_trainer(
+        recipe,
+        config,
+        *splits,
+        hardware,
+        join_ranks(hardware.device, config.cluster.join_minutes),
+        RunFolder(folder, ""),
+    )
+    trainer.steps.limit = steps
+    return trainer
+
+
+@contextmanager
+def layers_of(variant: Variant) -> Iterator[None]:
+    """Recurrent layers as a variant has them."""
+    library.enable(variant.way == "kernel")
+    if variant.way == "packed":
+        with mock.patch.object(RecurrentLayer, "forward", RecurrentLayer.packed):
+            yield
+    else:
+        yield
+    library.enable(True)
+
+
+def measure_training(
+    recipe: Recipe, config: Config, variants: list[Variant], steps: int | None, rounds: int
+) -> dict[str, Any]:
+    """Hours of audio per hour of the first epoch, loading, augmentation, optimizer and averaging included.
+
+    All variants read the same batches, in alternating order; the first steps of each are left out by a round that does
+    not count.
+    """
+    speeds: dict[Variant, list[float]] = {variant: [] for variant in variants}
+    for number in range(-1, rounds):
+        for variant in variants if number % 2 == 0 else reversed(variants):
+            with tempfile.TemporaryDirectory() as folder:
+                part = steps if number >= 0 else 2
+                trainer = make_trainer(recipe, config, Precision[variant.precision], part, Path(folder))
+                tracker = LastRow()
+                with layers_of(variant):
+                    trainer.fit(tracker)
+            if number >= 0:
+                speeds[variant].append(tracker.row[SPEED])
+    return {
+        str(variant): {
+            "audio_hours_per_hour": statistics.median(found),
+            "times_packed_fp32": statistics.median(
+                ours / theirs for ours, theirs in zip(found, speeds[PACKED], strict=True)
+            ),
+        }
+        for variant, found in speeds.items()
+    }
+
+
+def measure_rest(recipe: Recipe, config: Config) -> dict[str, float]:
+    """Features, loading and decoding, in seconds of audio per second, in this process alone."""
+    with tempfile.TemporaryDirectory() as folder:
+        config = replace(config, hardware=replace(config.hardware, workers=0))
+        trainer = make_trainer(recipe, config, Precision.fp32, None, Path(folder))
+    train, dev = trainer.train, trainer.dev
+    waveforms = [read_waveform(utterance) for utterance in train.utterances[:UTTERANCES]]
+    lengths = torch.tensor([len(waveform) for waveform in waveforms])
+    padded = pad_sequence(waveforms, batch_first=True)
+    shares = list(itertools.chain.from_iterable(step.shares for step in trainer.steps.start(0, 0, 1)))
+    everything = [Share(0, share) for share in torch.arange(len(dev.utterances)).split(16)]
+    decoder = build_decoder(config.decoder, trainer.tokenizer)
+    model = trainer.averaged.module
+
+    def decode() -> None:
+        batches = load(iter(everything), dev, [[]] * len(dev.utterances), 0)
+        for _ in decode_batches(batches, dev.utterances, trainer.front, model, decoder):
+            pass
+
+    def read() -> None:
+        for _ in load(iter(shares), train, trainer.labels, 0):
+            pass
+
+    def extract() -> None:
+        trainer.front.extractor(padded, lengths)
+
+    measured = {
+        "features": (float(lengths.sum()) / config.data.sampling_rate, extract),
+        "loading": (float(train.seconds(0).sum()), read),
+        "decoding": (float(dev.seconds(0).sum()), decode),
+    }
+    found = {}
+    for name, (seconds, call) in measured.items():
+        call()
+        found[name] = seconds / statistics.median(timed(call) for _ in range(3))
+    return found
+
+
+def profile_training(recipe: Recipe, config: Config, steps: int, rows: int) -> list[tuple[str, float]]:
+    """Where the time of training goes: operations by their share of the time, the most expensive first."""
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = make_trainer(recipe, config, config.hardware.precision, steps, Path(folder))
+        with (
+            mock.patch.object(Trainer, "_validate", lambda self, *_: setattr(self.done, "finished", True)),
+            torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile,
+        ):
+            trainer.fit(LastRow())
+    events = sorted(profile.key_averages(), key=lambda event: -event.self_cpu_time_total)
+    total = sum(event.self_cpu_time_total for event in events)
+    return [(event.key, event.self_cpu_time_total / total) for event in events[:rows]]
