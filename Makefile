@@ -10,7 +10,7 @@ PYTEST =
 # Two files of tests at a time, each on one thread: small models gain nothing from more.
 TESTS = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -rs -n 2 --dist loadfile
 
-.PHONY: demo test test-slow test-slurm check docs
+.PHONY: demo test test-slow check docs
 
 demo: $(INSTALLED)
 	$(BIN)/python tools/demo.py $(DEMO)
@@ -18,12 +18,9 @@ demo: $(INSTALLED)
 test: $(INSTALLED)
 	$(TESTS) -m "not slow" $(PYTEST)
 
+# Those on a Slurm of two nodes need root, slurm-wlm and munge; those in a browser chromium.
 test-slow: $(INSTALLED)
-	$(TESTS) -m slow --ignore=tests/cluster/test_slurm.py $(PYTEST)
-
-# On a real Slurm of two nodes, which needs root, slurm-wlm and munge.
-test-slurm: $(INSTALLED)
-	$(TESTS) tests/cluster/test_slurm.py $(PYTEST)
+	$(TESTS) -m slow $(PYTEST)
 
 check: $(INSTALLED)
 	$(BIN)/ruff check .

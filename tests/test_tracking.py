@@ -223,11 +223,12 @@ def test_a_run_that_cannot_start_is_reported_once(
     assert tracker.follow() == f"To follow the training: `asr report {tmp_path} -o report --serve`."
 
 
-def test_the_service_of_another_process_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_service_that_an_ended_process_left_behind_is_not_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("WANDB_SERVICE", f"3-1-unix-{tmp_path / 'gone'}")
-    with open_tracker(tmp_path) as tracker:
-        train(tracker, 0, 3)
-    assert len(history(tmp_path)) == 3
+    train_apart(tmp_path, 0, 3)
+    assert history(tmp_path) == read_metrics(tmp_path)
 
 
 def test_a_failure_underway_is_reported_once_and_training_goes_on(
