@@ -77,13 +77,18 @@ def submit(folder: Path, slurm: Slurm, *overrides: str) -> Iterator[subprocess.P
 
 def hasten(slurm: Slurm, job: str) -> None:
     """Starts a job that was requeued now; Slurm would wait for two minutes."""
-    until(lambda: "JobState=PENDING" in slurm("scontrol", "show", "job", job), "its place in the queue")
-    slurm("scontrol", "update", f"jobid={job}", "starttime=now")
+    until(lambda: state(slurm, job) == "PENDING", "its place in the queue")
+    # Nodes refuse a job that starts within the second in which it ended.
+    slurm("scontrol", "update", f"jobid={job}", "starttime=now+3")
 
 
 def restarts(slurm: Slurm, job: str) -> int:
     shown = slurm("scontrol", "show", "job", job)
     return int(shown.split("Restarts=")[1].split()[0])
+
+
+def state(slurm: Slurm, job: str) -> str:
+    return slurm("scontrol", "show", "job", job).split("JobState=")[1].split()[0]
 
 
 def assert_same(run: Path, other: Path) -> None:
@@ -145,8 +150,9 @@ def test_the_plain_script_requeues_itself_when_slurm_warns(slurm: Slurm, undistu
     command = [*sbatch, str(ROOT / "tools/slurm/train.sbatch"), "yesno", *paths, *SMALL, *SETTINGS]
     job = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
     until(lambda: steps_of(tmp_path) >= 20, f"the first steps of {shlex.join(command)}")
-    slurm("scancel", "--signal=USR1", job)
+    slurm("scancel", "--batch", "--signal=USR1", job)
     until(lambda: restarts(slurm, job) == 1, "the requeueing")
     hasten(slurm, job)
-    until(lambda: "COMPLETED" in slurm("scontrol", "show", "job", job), "the end")
+    until(lambda: state(slurm, job) in ("COMPLETED", "FAILED"), "the end")
+    assert state(slurm, job) == "COMPLETED", (tmp_path / "job.log").read_text()[-3000:]
     assert_same(only_run(tmp_path), undisturbed)
