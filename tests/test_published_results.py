@@ -1,5 +1,7 @@
 """The figures in the READMEs are those of the stored results."""
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,24 @@ PUBLISHED = sorted(path.parent.name for path in RECIPES.glob("*/results"))
 @pytest.mark.parametrize("recipe", PUBLISHED)
 def test_the_readme_holds_the_stored_figures(recipe: str) -> None:
     assert (RECIPES / recipe / "README.md").read_text(encoding="utf-8").endswith(results_section(recipe))
+
+
+def test_seeds_stand_together_and_what_stands_first_does_not_depend_on_the_test_split(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(RECIPES / "yesno", tmp_path / "yesno")
+    results = next((RECIPES / "yesno/results").glob("*/test/results.json"))
+    commands = {"b": ("asr run yesno", 0.2), "c": ("asr run yesno seed=2", 0.3), "a": ("asr run yesno model=gru", 0.1)}
+    shutil.rmtree(tmp_path / "yesno/results")
+    for name, (command, wer) in commands.items():
+        (tmp_path / "yesno/results" / name / "test").mkdir(parents=True)
+        changed = {"command": command, "wer": wer, "run": name, "seed": 2 if "seed" in command else 1}
+        stored = json.dumps(json.loads(results.read_text()) | changed)
+        (tmp_path / "yesno/results" / name / "test/results.json").write_text(stored)
+    monkeypatch.setattr(publish_results, "RECIPES", tmp_path)
+    assert [[run["test"].run for run in runs] for runs in publish_results.stored_runs("yesno")] == [["b", "c"], ["a"]]
+    assert "| **mean of 2 seeds** | - | **25.00** |" in results_section("yesno")
+    assert "| 25.00 | 20.00, 30.00 |" in overview()
 
 
 def test_the_readmes_hold_the_stored_comparisons() -> None:

@@ -1,4 +1,4 @@
-"""Keeps results in recipes/NAME/ and writes their tables into the READMEs.
+"""Keeps results in recipes/NAME/ and writes the tables of all that are kept into the READMEs.
 
 python tools/publish_results.py RUN [RUN ...]     runs, to recipes/NAME/results/
 python tools/publish_results.py COMPARISON [...]  comparisons of `asr compare`, to recipes/NAME/comparison/
@@ -7,9 +7,11 @@ python tools/publish_results.py COMPARISON [...]  comparisons of `asr compare`, 
 import argparse
 import json
 import shutil
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
+from statistics import mean
 
 from asr.comparison.document import body
 from asr.comparison.plots import PICTURES
@@ -25,14 +27,15 @@ COLUMNS = (
 )
 
 
-def publish(run: Path) -> str:
-    """Copies the greedy results of a run; gives the name of its recipe."""
+def publish(run: Path) -> None:
+    """Copies the greedy results of a run."""
     recipe = read_results(evaluation_folder(run, "test", "greedy")).recipe
     for split in SPLITS:
-        folder = RECIPES / recipe / "results" / run.name / split
-        folder.mkdir(parents=True, exist_ok=True)
-        shutil.copy(evaluation_folder(run, split, "greedy") / "results.json", folder)
-    return recipe
+        source = evaluation_folder(run, split, "greedy") / "results.json"
+        if source.is_file():  # who trains on dev too has none of it
+            folder = RECIPES / recipe / "results" / run.name / split
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, folder)
 
 
 def publish_comparison(folder: Path) -> str:
@@ -86,60 +89,91 @@ def write_comparison_section(recipe: str) -> None:
     readme.write_text(text[:start] + comparison_section(recipe) + text[end:], encoding="utf-8")
 
 
-def stored_runs(recipe: str) -> list[dict[str, Results]]:
-    """The stored results of a recipe by split, the best run first."""
-    runs = [
-        {split: read_results(run / split) for split in SPLITS}
-        for run in sorted((RECIPES / recipe / "results").iterdir())
-    ]
-    return sorted(runs, key=lambda run: run["test"].wer)
+def stored_runs(recipe: str) -> list[list[dict[str, Results]]]:
+    """The stored results of a recipe by split: those that differ in the seed alone together, the recipe as it is first.
+
+    What stands first must not depend on the test split.
+    """
+    groups: dict[str, list[dict[str, Results]]] = {}
+    for run in (RECIPES / recipe / "results").iterdir():
+        results = {split: read_results(run / split) for split in SPLITS if (run / split).is_dir()}
+        groups.setdefault(_settings(results["test"]), []).append(results)
+    ordered = sorted(groups, key=lambda settings: (len(settings.split()), settings))
+    return [sorted(groups[settings], key=lambda run: run["test"].seed) for settings in ordered]
 
 
 def results_section(recipe: str) -> str:
     """The section of a recipe's README: a table, the commands and where it was measured, from the stored results."""
-    runs = stored_runs(recipe)
-    rows = "".join(_row(run["dev"], run["test"]) for run in runs)
-    commands = "".join(f"    {run['test'].command}\n" for run in runs)
-    origins = sorted({f"{run['test'].hardware}, PyTorch {run['test'].torch}" for run in runs})
+    groups = stored_runs(recipe)
+    rows = "".join(_rows(runs) for runs in groups)
+    tests = [run["test"] for runs in groups for run in runs]
+    commands = "".join(f"    {test.command}\n" for test in tests)
+    origins = sorted({f"{test.hardware}, PyTorch {test.torch}" for test in tests})
     return (
-        f"{HEADING}\nGreedy decoding, no language model; one training each. Made on {'; '.join(origins)}.\n\n"
+        f"{HEADING}\nGreedy decoding, no language model. Made on {'; '.join(origins)}.\n\n"
         f"{COLUMNS}{rows}\nTheir commands, in the same order:\n\n{commands}"
     )
 
 
 def overview() -> str:
-    """The section of the README: the best run of each recipe with its command."""
-    best = [stored_runs(path.parent.name)[0]["test"] for path in sorted(RECIPES.glob("*/results"))]
-    rows = "".join(
-        f"| [{run.recipe}](recipes/{run.recipe}#results) | {100 * run.wer:.2f} | {100 * run.wer_low:.2f} - "
-        f"{100 * run.wer_high:.2f} | {timedelta(seconds=round(run.train_seconds))} | `{run.command}` |\n"
-        for run in best
-    )
+    """The section of the README: each recipe as it is, with its command."""
+    rows = ""
+    for path in sorted(RECIPES.glob("*/results")):
+        tests = [run["test"] for run in stored_runs(path.parent.name)[0]]
+        first, seconds = tests[0], mean(test.train_seconds for test in tests)
+        wer = _percent(test.wer for test in tests)
+        seeds = ", ".join(f"{100 * test.wer:.2f}" for test in tests)
+        interval = seeds if len(tests) > 1 else f"{100 * first.wer_low:.2f} - {100 * first.wer_high:.2f}"
+        rows += (
+            f"| [{first.recipe}](recipes/{first.recipe}#results) | {wer} | {interval} | "
+            f"{timedelta(seconds=round(seconds))} | `{first.command}` |\n"
+        )
     return (
         f"{HEADING}\nOn test, greedy and without a language model; each recipe's page has all its runs.\n\n"
-        f"| recipe | WER % | 95 % interval | training | command |\n|---|---|---|---|---|\n{rows}\n"
+        f"| recipe | WER % | 95 % interval, or each seed | training | command |\n|---|---|---|---|---|\n{rows}\n"
     )
 
 
-def _row(dev: Results, test: Results) -> str:
+def _settings(results: Results) -> str:
+    """The command of a run without what leaves the experiment the same: the seed and the processes."""
+    return " ".join(word for word in results.command.split() if not word.startswith(("seed=", "hardware.")))
+
+
+def _rows(runs: list[dict[str, Results]]) -> str:
+    rows = "".join(_row(run.get("dev"), run["test"]) for run in runs)
+    if len(runs) == 1:
+        return rows
+    dev = _percent(run["dev"].wer for run in runs) if "dev" in runs[0] else "-"
+    wer, cer = (_percent(getattr(run["test"], rate) for run in runs) for rate in ("wer", "cer"))
+    return f"{rows}| **mean of {len(runs)} seeds** | {dev} | **{wer}** | {cer} | | |\n"
+
+
+def _row(dev: Results | None, test: Results) -> str:
     interval = f"{100 * test.wer:.2f} ({100 * test.wer_low:.2f} - {100 * test.wer_high:.2f})"
     time = timedelta(seconds=round(test.train_seconds))
     size = f"{test.parameters / 1e6:.2f} M"
-    return f"| {test.run} | {100 * dev.wer:.2f} | {interval} | {100 * test.cer:.2f} | {size} | {time} |\n"
+    dev_wer = f"{100 * dev.wer:.2f}" if dev else "-"
+    return f"| {test.run} | {dev_wer} | {interval} | {100 * test.cer:.2f} | {size} | {time} |\n"
+
+
+def _percent(rates: Iterable[float]) -> str:
+    return f"{100 * mean(rates):.2f}"
 
 
 def main() -> None:
     """Publishes the runs and the comparisons of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folders", nargs="+", type=Path, help="runs that were evaluated, or comparisons")
+    parser.add_argument("folders", nargs="*", type=Path, help="runs that were evaluated, or comparisons")
     folders = parser.parse_args().folders
     comparisons = [folder for folder in folders if (folder / SUMMARY).is_file()]
     for recipe in sorted({publish_comparison(folder) for folder in comparisons}):
         write_comparison_section(recipe)
-    for recipe in sorted({publish(run) for run in folders if run not in comparisons}):
-        readme = RECIPES / recipe / "README.md"
+    for run in folders:
+        if run not in comparisons:
+            publish(run)
+    for readme in sorted(path.parent / "README.md" for path in RECIPES.glob("*/results")):
         text = readme.read_text(encoding="utf-8")
-        readme.write_text(text[: text.index(HEADING)] + results_section(recipe), encoding="utf-8")
+        readme.write_text(text[: text.index(HEADING)] + results_section(readme.parent.name), encoding="utf-8")
     readme = RECIPES.parent / "README.md"
     text = readme.read_text(encoding="utf-8")
     start = text.index(HEADING)
