@@ -258,7 +258,7 @@ def _start(mode: Mode, run_id: str, arguments: dict[str, Any]) -> "wandb.Run":
 
 
 def _forget_foreign_service() -> None:
-    """Lets wandb start a service of its own: that of a process which started this one may be on another machine or over.
+    """Lets wandb start a service of its own: that of the process which started this one may be over or far away.
 
     wandb hands its service on in WANDB_SERVICE, as in 3-PID-unix-PATH.
     """
