@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from asr.errors import ConfigError, Interrupted, UserError
 from asr.recipe import CONF, RECIPES, Recipe, find_recipe
+from asr.training.interruption import await_the_end
 from asr.training.launch import find_launch
 
 if TYPE_CHECKING:
@@ -223,7 +224,9 @@ def exit_codes() -> Iterator[None]:
     except UserError as error:
         _stop(str(error), 2)
     except Interrupted as error:
-        _stop(str(error), 128 + error.signal)
+        print("asr:", error, file=sys.stderr, flush=True)
+        await_the_end(error.signal)
+        sys.exit(128 + error.signal)
     except KeyboardInterrupt:
         _stop("interrupted.", 130)
     except BrokenPipeError:

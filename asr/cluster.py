@@ -14,6 +14,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from asr.errors import ConfigError, Interrupted, RunError, UserError
+from asr.training.interruption import await_the_end
 from asr.training.launch import find_launch
 
 log = logging.getLogger(__name__)
@@ -23,13 +24,17 @@ REQUEUE_SECONDS = 120.0
 
 RESULT_SECONDS = 5.0
 """How long rank 0 leaves the other ranks to write what submitit returns, before its exit code ends them."""
+OTHERS_SECONDS = 30.0
+"""How long the others leave rank 0 to close what it tracks: its result is the one that counts."""
 
 
 class Announcement(Callback):
-    """Says where the output of Slurm jobs will be, just before they are submitted."""
+    """Prepares the submission of Slurm jobs, and says where their output will be."""
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Hydra calls it with the whole configuration."""
+        if "no-requeue" not in config.cluster.sbatch:
+            os.environ.setdefault("SBATCH_REQUEUE", "1")  # some clusters requeue only who asks for it
         print(
             f"Submitting to Slurm: output goes to {config.hydra.sweep.dir}/.submitit/JOB/, and `squeue --me` shows the "
             "jobs. This command waits for them; they go on without it.",
@@ -73,6 +78,7 @@ def on_slurm() -> Iterator[None]:
     except Interrupted as error:
         log.info("%s", error)
         _requeue(error.signal)
+        await_the_end(error.signal)
         sys.exit(128 + error.signal)
     except UserError as error:
         log.error("%s", error)
@@ -109,8 +115,7 @@ def _exit_at_the_end(code: int) -> None:
     """Ends the process with a code after submitit has written the error, which it would otherwise end well with."""
 
     def leave() -> None:
-        if find_launch().rank == 0:
-            time.sleep(RESULT_SECONDS)
+        time.sleep(RESULT_SECONDS if find_launch().rank == 0 else OTHERS_SECONDS)
         logging.shutdown()
         os._exit(code)
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from asr.errors import RunError
 from asr.training.checkpoint import newest_checkpoint, save_checkpoint
@@ -28,14 +30,37 @@ def test_the_newest_are_kept_and_the_newest_is_loaded(folder: Path) -> None:
     assert newest is not None and newest["step"] == 30
 
 
-@pytest.mark.parametrize("damage", ["cut", "flipped", "empty"])
-def test_a_damaged_one_is_passed_over(folder: Path, damage: str) -> None:
-    newest = max(folder.glob("*.pt"))
-    content = bytearray(newest.read_bytes())
-    content[len(content) // 2] ^= 1
-    newest.write_bytes({"cut": content[:-100], "flipped": content, "empty": b""}[damage])
-    loaded = newest_checkpoint(folder)
+def damage(path: Path, kind: str, place: float) -> None:
+    content = bytearray(path.read_bytes())
+    at = int(place * len(content))
+    content[at] ^= 1 << int(8 * place)
+    path.write_bytes(content[:at] if kind == "cut" else content)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+@given(kind=st.sampled_from(["cut", "flipped"]), place=st.floats(0, 1, exclude_max=True))
+def test_one_that_is_cut_or_flipped_anywhere_is_passed_over(tmp_path: Path, kind: str, place: float) -> None:
+    for step in (20, 30):
+        save_checkpoint(tmp_path, step, state(step), keep=2)
+    damage(max(tmp_path.glob("*.pt")), kind, place)
+    loaded = newest_checkpoint(tmp_path)
     assert loaded is not None and loaded["step"] == 20
+
+
+def test_damaged_ones_of_later_steps_do_not_push_out_the_good_ones(folder: Path) -> None:
+    damage(max(folder.glob("*.pt")), "flipped", 0.5)
+    for step in (22, 24):
+        save_checkpoint(folder, step, state(step), keep=2)
+        loaded = newest_checkpoint(folder)
+        assert loaded is not None and loaded["step"] == step
+    assert [path.name[:14] for path in sorted(folder.glob("*.pt"))] == ["step-000000022", "step-000000024"]
+
+
+def test_where_none_is_whole_training_does_not_begin_anew_without_a_word(folder: Path) -> None:
+    for path in folder.glob("*.pt"):
+        damage(path, "cut", 0.5)
+    with pytest.raises(RunError, match=r"No checkpoint in .* is whole: .*training\.restart=true"):
+        newest_checkpoint(folder)
 
 
 def test_where_there_is_none_nothing_is_loaded(tmp_path: Path) -> None:

@@ -2,10 +2,11 @@
 
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
-from asr.training import interruption as module
 from asr.training.interruption import SIGNALS, watch_signals
 
 
@@ -19,13 +20,31 @@ def test_the_first_signal_is_remembered_and_the_next_ones_change_nothing(number:
         assert interruption.signal == number
 
 
-def test_a_second_ctrl_c_leaves_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "ONE_CTRL_C", 0.0)
-    with watch_signals() as interruption:
-        os.kill(os.getpid(), signal.SIGINT)
-        assert interruption.signal == signal.SIGINT
-        with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGINT)
+HANGS = """
+import ctypes
+from asr.training import interruption
+interruption.ONE_CTRL_C = 0.0
+lock, mutex = ctypes.CDLL(None).pthread_mutex_lock, ctypes.create_string_buffer(64)
+with interruption.watch_signals():
+    lock(mutex)
+    print("hangs", flush=True)
+    lock(mutex)
+"""
+
+
+def test_a_second_ctrl_c_leaves_at_once_even_where_no_handler_is_called() -> None:
+    with subprocess.Popen([sys.executable, "-c", HANGS], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stdout.readline() == b"hangs\n"
+        for _ in range(100):
+            process.send_signal(signal.SIGINT)
+            try:
+                assert process.wait(0.3) == 130
+                break
+            except subprocess.TimeoutExpired:
+                continue
+        else:
+            process.kill()
+            pytest.fail("it is still there")
 
 
 def test_a_ctrl_c_that_torchrun_passes_on_counts_once() -> None:

@@ -14,7 +14,7 @@ from asr.errors import RunError
 from asr.features.inputs import Inputs
 from asr.recipe import RECIPES, Recipe
 from asr.training.distributed import Ranks
-from asr.training.memory import try_batches
+from asr.training.memory import named_if_full, try_batches
 from asr.training.steps import Steps
 from tests.corpora import write_corpus
 
@@ -28,9 +28,9 @@ def inputs(tmp_path: Path) -> Inputs:
     return Inputs(utterances, None, None, seed=1)
 
 
-def steps(inputs: Inputs, ranks: int = 1, limit: float = 600.0) -> Steps:
+def steps(inputs: Inputs, ranks: int = 1, limit: float = 600.0, rank: int = 0) -> Steps:
     batching = BatchingConfig(1.8, limit, 0.0, BatchOrder.random)
-    return Steps(inputs, [[1]] * len(TEXTS), batching, seed=1, rank=0, ranks=ranks)
+    return Steps(inputs, [[1]] * len(TEXTS), batching, seed=1, rank=rank, ranks=ranks)
 
 
 def test_the_dearest_batch_and_the_longest_utterance_are_tried(inputs: Inputs) -> None:
@@ -41,7 +41,7 @@ def test_the_dearest_batch_and_the_longest_utterance_are_tried(inputs: Inputs) -
         return model(torch.ones(1)).sum()
 
     largest = steps(inputs).largest(epoch=0)
-    try_batches(largest, loss, model, inputs, [[1]] * len(TEXTS), CONFIG, Ranks(0, 1))
+    try_batches(largest, loss, model, inputs, [[1]] * len(TEXTS), CONFIG, Ranks(0, 1), 2)
     assert max(length for _, length in tried) == round(inputs.seconds(0).max() * 16000)
     padded = [count * length for count, length in tried]
     plan = [step.shares[0].utterances for step in steps(inputs).start(0, 0, 1)]
@@ -52,8 +52,20 @@ def test_the_dearest_batch_and_the_longest_utterance_are_tried(inputs: Inputs) -
 @pytest.mark.parametrize("ranks", [1, 2, 3])
 @pytest.mark.parametrize("limit", [600.0, 2.0])
 def test_what_is_tried_is_a_share_of_the_plan(inputs: Inputs, ranks: int, limit: float) -> None:
-    for share in steps(inputs, ranks, limit).largest(0).values():
-        assert len(share.utterances) and np.all(np.diff(inputs.seconds(0)[share.utterances]) >= 0)
+    plans = [steps(inputs, ranks, limit, rank).start(0, 0, 1) for rank in range(ranks)]
+    planned = {tuple(share.utterances) for plan in plans for step in plan for share in step.shares}
+    tried = {tuple(share.utterances) for share in steps(inputs, ranks, limit).largest(0).values()}
+    assert tried and tried <= planned
+    longest = int(inputs.seconds(0).argmax())
+    assert any(longest in share for share in tried)
+
+
+def test_a_step_that_runs_out_of_memory_says_what_to_do() -> None:
+    words = r"give the same command again.*batching\.max_device_seconds=600"
+    with pytest.raises(RunError, match=words), named_if_full(CONFIG):
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+    with pytest.raises(RuntimeError, match="shapes"), named_if_full(CONFIG):
+        raise RuntimeError("shapes cannot be multiplied")
 
 
 @pytest.mark.parametrize(
@@ -68,7 +80,7 @@ def test_too_large_a_batch_names_the_setting_to_lower(
 
     shares = {"The largest batch": Share(0, np.array(numbers))}
     with pytest.raises(RunError, match=words):
-        try_batches(shares, loss, nn.Linear(1, 1), inputs, [[1]] * len(TEXTS), CONFIG, Ranks(0, 1))
+        try_batches(shares, loss, nn.Linear(1, 1), inputs, [[1]] * len(TEXTS), CONFIG, Ranks(0, 1), 2)
 
 
 def test_other_faults_are_no_lack_of_memory(inputs: Inputs) -> None:
@@ -76,4 +88,4 @@ def test_other_faults_are_no_lack_of_memory(inputs: Inputs) -> None:
         raise RuntimeError("shapes cannot be multiplied")
 
     with pytest.raises(RuntimeError, match="shapes"):
-        try_batches(steps(inputs).largest(0), loss, nn.Linear(1, 1), inputs, [[1]] * len(TEXTS), CONFIG, Ranks(0, 1))
+        try_batches(steps(inputs).largest(0), loss, nn.Linear(1, 1), inputs, [[1]] * len(TEXTS), CONFIG, Ranks(0, 1), 2)

@@ -33,11 +33,17 @@ def test_it_names_the_stage_and_shows_the_stack_of_the_main_thread(heard: Heard)
         watchdog.reach("step 7, waiting for data")
         assert heard.barked.wait(30)
     message = heard.messages[0]
-    assert "Rank 3 has stood still" in message and "step 7, waiting for data" in message
+    assert "Rank 3 has ended no step" in message and "step 7, waiting for data" in message
     assert "heard.barked.wait(30)" in message, "the line that hangs"
+
+
+def test_stages_alone_are_no_progress(heard: Heard) -> None:
+    with Watchdog(minutes=0.0005, rank=0) as watchdog:
+        while not heard.barked.is_set():
+            watchdog.reach("step 7, waiting for data")
 
 
 def test_it_is_silent_while_there_is_progress(heard: Heard) -> None:
     with Watchdog(minutes=60, rank=0) as watchdog:
-        watchdog.reach("step 7, waiting for data")
+        watchdog.step_ended()
     assert not heard.messages

@@ -3,8 +3,8 @@
     python -m tools.kills --trainings 20 --kills 10
 
 Each training of yesno runs on two or on three ranks. It gets SIGKILL for one rank or for all, SIGTERM, or SIGKILL while
-it writes a checkpoint; at its start, or after a random number of steps. Its weights must be those of an undisturbed
-training, bit by bit; metrics.jsonl and the W&B run must hold each row once.
+it writes a checkpoint; at its start, or after a random number of steps; with a process that loads and without. Its
+weights must be those of an undisturbed training, bit by bit; metrics.jsonl and the W&B run must hold each row once.
 """
 
 import argparse
@@ -36,7 +36,7 @@ from asr import cli
 from tests.offline_runs import history, pieces
 from tests.trainings import SMALL, last_checkpoint, metrics
 
-SETTINGS = [*SMALL, "hardware.workers=0", "training.checkpoint_minutes=0.002", "training.log_every_steps=3"]
+SETTINGS = [*SMALL, "training.checkpoint_minutes=0.002", "training.log_every_steps=3"]
 KINDS = ("one", "all", "term", "writing")
 START_SHARE = 0.15
 """Kills that strike before the training has begun."""
@@ -130,8 +130,13 @@ def step_of(folder: Path, recipe: str) -> int:
     return int(names[-1].split("-")[1]) if names else 0
 
 
-def kill(folder: Path, processes: Processes, recipe: str, kind: str, steps: int, draws: random.Random) -> bool:
-    """Waits for the moment and kills; False where the training ended before."""
+def kill(folder: Path, processes: Processes, recipe: str, kind: str, steps: int, draws: random.Random) -> str | None:
+    """Waits for the moment and kills.
+
+    Returns:
+        How it was killed: `writing` becomes `all` where the checkpoint was whole after all. None where the training
+        ended before.
+    """
     began, first = time.monotonic(), step_of(folder, recipe)
     wanted = time.monotonic() + draws.uniform(0, 1.5)
     at_start = draws.random() < START_SHARE
@@ -139,17 +144,18 @@ def kill(folder: Path, processes: Processes, recipe: str, kind: str, steps: int,
     extra = draws.uniform(0, 0.05)
     while (time.monotonic() < wanted) if at_start else (step_of(folder, recipe) < first + after):
         if not processes.running() or time.monotonic() - began > PATIENCE:
-            return False
+            return None
         time.sleep(0.002)
     time.sleep(extra)
+    run = run_of(folder, recipe)
+    torn = run / "checkpoints" / ".writing" if run else None
     if kind == "writing":
-        run = run_of(folder, recipe)
         deadline = time.monotonic() + 5
-        while run and not (run / "checkpoints" / ".writing").exists() and time.monotonic() < deadline:
+        while torn and not torn.exists() and time.monotonic() < deadline:
             pass
     running = processes.running()
     if not running:
-        return False
+        return None
     match kind:
         case "one":
             processes.send(signal.SIGKILL, [draws.choice(running)])
@@ -158,7 +164,9 @@ def kill(folder: Path, processes: Processes, recipe: str, kind: str, steps: int,
         case _:
             processes.send(signal.SIGKILL, running)
     processes.end()
-    return any(code != 0 for code in processes.codes.values())
+    if not any(processes.codes.values()):
+        return None
+    return "all" if kind == "writing" and not (torn and torn.exists()) else kind
 
 
 def disturbed(
@@ -171,8 +179,8 @@ def disturbed(
     while True:
         processes = train(folder, data, recipe, overrides, ranks)
         outcome.starts += 1
-        if kinds and kill(folder, processes, recipe, kinds[-1], int(1.6 * steps / (kills + 1)), draws):
-            kind = kinds.pop()
+        if kinds and (kind := kill(folder, processes, recipe, kinds[-1], int(1.6 * steps / (kills + 1)), draws)):
+            kinds.pop()
             outcome.kills[kind] = outcome.kills.get(kind, 0) + 1
             continue
         while processes.running():
@@ -211,7 +219,7 @@ def compare(
     for number in range(trainings):
         size = ranks[number % len(ranks)]
         if size not in undisturbed:
-            processes = train(folder / f"undisturbed-{size}", data, recipe, overrides, size)
+            processes = train(folder / f"undisturbed-{size}", data, recipe, [*overrides, "hardware.workers=0"], size)
             while processes.running():
                 time.sleep(0.02)
             run = run_of(folder / f"undisturbed-{size}", recipe)
@@ -219,7 +227,8 @@ def compare(
             undisturbed[size] = run
         place = folder / f"killed-{number}"
         steps = int(last_checkpoint(undisturbed[size])["progression"]["step"])
-        outcome = disturbed(place, data, recipe, overrides, size, kills, steps, seed=number)
+        workers = f"hardware.workers={number // len(ranks) % 2}"
+        outcome = disturbed(place, data, recipe, [*overrides, workers], size, kills, steps, seed=number)
         run = run_of(place, recipe)
         outcome.faults += differences(run, undisturbed[size]) if run else ["no run"]
         outcomes.append(outcome)

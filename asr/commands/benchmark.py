@@ -7,6 +7,7 @@ import os
 import socket
 import tempfile
 from dataclasses import asdict, replace
+from multiprocessing import connection
 from pathlib import Path
 
 import torch
@@ -100,7 +101,7 @@ def draw(rows: list[Scaling], path: Path) -> None:
         values = [float(getattr(item, name)) for item in rows]
         parts.bar([str(size) for size in ranks], values, bottom=bottom, label=name.replace("_", " "))
         bottom = [low + value for low, value in zip(bottom, values, strict=True)]
-    parts.set(xlabel="ranks", ylabel="seconds of a step")
+    parts.set(xlabel="ranks", ylabel="seconds of a step, parts one after the other")
     parts.legend()
     figure.savefig(path)
 
@@ -125,8 +126,13 @@ def _measured(recipe: Recipe, config: Config, ranks: int) -> Scaling:
         ]
         for process in processes:
             process.start()
-        for process in processes:
-            process.join()
+        running = list(processes)
+        while running:
+            connection.wait([process.sentinel for process in running])
+            if any(process.exitcode for process in running):
+                for process in running:
+                    process.terminate()  # those that wait for the one that failed
+            running = [process for process in running if process.exitcode is None]
         if any(process.exitcode for process in processes) or not outcome.exists():
             raise RunError(f"A rank of {ranks} failed in the benchmark: its error stands above.")
         return Scaling(**json.loads(outcome.read_text(encoding="utf-8")))

@@ -11,7 +11,7 @@ from asr.commands.check import refuse_mistakes
 from asr.composition import plain
 from asr.config import Config
 from asr.data.utterance import Utterance
-from asr.errors import ConfigError
+from asr.errors import ConfigError, Interrupted, RunError
 from asr.features.extraction import check_source
 from asr.model.acoustic import count_parameters
 from asr.recipe import Recipe
@@ -19,9 +19,10 @@ from asr.scoring.provenance import hardware as hardware_name
 from asr.tracking.tracker import Tracker
 from asr.training.building import build_trainer, read_splits
 from asr.training.debugging import profiled, simplify
-from asr.training.distributed import join_ranks
+from asr.training.distributed import Ranks, join_ranks
 from asr.training.hardware import Hardware, resolve_hardware
 from asr.training.interruption import watch_signals
+from asr.training.launch import rejoins, started_again
 from asr.training.run_folder import RunFolder, find_run_folder
 from asr.training.trainer import Trainer
 
@@ -50,10 +51,11 @@ def run(recipe: Recipe, config: Config) -> float:
     with ExitStack() as stack:
 
         def begin() -> None:
-            stack.enter_context(folder.held(config, config.training.restart))
+            stack.enter_context(folder.held(config, _restarts(config)))
             refuse_mistakes(recipe, config)
 
         ranks.only_first(begin)
+        _check_precision(ranks, hardware)
         trainer = build_trainer(recipe, config, train, dev, hardware, ranks, folder)
         reported = folder.path / REPORTED
         if trainer.done.finished and ranks.from_first(reported.exists()):
@@ -61,7 +63,13 @@ def run(recipe: Recipe, config: Config) -> float:
         else:
             _describe(trainer, train, dev, hardware, folder)
             step = trainer.done.step
-            tracker = open_tracker(recipe, config, folder, step) if ranks.first else Tracker.silent()
+            tracker = Tracker.silent()
+
+            def open_it() -> None:
+                nonlocal tracker
+                tracker = open_tracker(recipe, config, folder, step)
+
+            ranks.only_first(open_it)
             if sentence := tracker.follow():
                 log.info("%s", sentence)
             with watch_signals() as interruption, tracker, profiled(config, folder.path, ranks):
@@ -71,10 +79,42 @@ def run(recipe: Recipe, config: Config) -> float:
                 log.info("%s", tracker.where())
             if ranks.first:
                 reported.touch()
+            if interruption.signal:
+                raise Interrupted("The training is finished; the same command goes on from there.", interruption.signal)
         best = trainer.done
         kept = "The last model, trained on dev too:" if config.training.with_dev else "Best"
         log.info("%s dev WER %.2f %% after epoch %d: %s", kept, 100 * best.best_wer, best.best_epoch, folder.model)
         return best.best_wer
+
+
+def _restarts(config: Config) -> bool:
+    """Whether to begin anew: not where the launcher gives the same command again to go on with what it began.
+
+    Raises:
+        ConfigError: It cannot be known.
+    """
+    if not config.training.restart:
+        return False
+    if rejoins():
+        raise ConfigError(
+            "training.restart=true under torchrun on several nodes would begin anew whenever a node comes back: "
+            "remove the run folder instead, or change the name."
+        )
+    if started_again():
+        log.info("The job was started again: it goes on, whatever training.restart says.")
+        return False
+    return True
+
+
+def _check_precision(ranks: Ranks, hardware: Hardware) -> None:
+    """Finds nodes of different kinds under hardware.precision=auto.
+
+    Raises:
+        RunError: The ranks would train in different precision.
+    """
+    names = sorted(set(ranks.gather([hardware.precision.name])))
+    if len(names) > 1:
+        raise RunError(f"The ranks would train in different precision ({', '.join(names)}): set hardware.precision.")
 
 
 def open_tracker(recipe: Recipe, config: Config, folder: RunFolder, step: int) -> Tracker:

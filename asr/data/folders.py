@@ -1,5 +1,6 @@
-"""Folders that appear whole or not at all."""
+"""Folders that appear whole or not at all, and what outlives a power cut."""
 
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,3 +18,12 @@ def appearing(folder: Path) -> Iterator[Path]:
         if folder.exists():
             folder.rename(Path(temporary) / "replaced")
         content.rename(folder)
+
+
+def sync(path: Path) -> None:
+    """Waits until a file, or the list of a folder's files, is on the disk itself."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

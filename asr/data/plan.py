@@ -5,7 +5,6 @@ Ranks and accumulation only split each of them, by cost. Every utterance is in e
 rank takes the same number of micro-steps; a share may be empty.
 """
 
-import functools
 import math
 from collections.abc import Callable, Sequence
 
@@ -50,17 +49,19 @@ def plan_epoch(seconds: Seconds, keys: Keys, config: BatchingConfig, seed: int, 
     cumulative = np.concatenate([[0.0], np.cumsum(seconds[order])])
 
     def cut(capacity: float) -> list[int]:
-        def end_of(start: int) -> int:
-            end = int(np.searchsorted(cumulative, cumulative[start] + capacity, "right")) - 1
-            return end if end == len(order) else start + _even(end - start)
-
-        return _cut(len(order), end_of)
+        starts = np.arange(len(order))
+        ends = np.searchsorted(cumulative, cumulative[:-1] + capacity, "right") - 1
+        counts = ends - starts
+        even = starts + np.where(counts < LARGE, EVEN[np.minimum(counts, LARGE)], counts)
+        ends = np.where(ends == len(order), ends, even)
+        return _cut(len(order), np.maximum(ends, starts + 1).item)
 
     ends = cut(config.global_seconds)
     mean = float(cumulative[-1]) / len(ends)
     ends = _smallest_capacity(cut, len(ends), min(mean, config.global_seconds), config.global_seconds, ends)
+    batch_of = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=0))
+    order = order[np.lexsort((seconds[order], batch_of))]
     batches = [order[start:end] for start, end in zip([0, *ends], ends, strict=False)]
-    batches = [batch[np.argsort(seconds[batch], kind="stable")] for batch in batches]
     if epoch == 0 and config.order is BatchOrder.short_to_long_first:
         return batches
     draws = uniform(np.arange(len(batches), dtype=np.uint64), "batch order", seed, epoch)
@@ -86,7 +87,7 @@ def split_batch(seconds: Seconds, ranks: int, max_device_seconds: float) -> list
     def cut(capacity: float) -> list[int]:
         def end_of(start: int) -> int:
             costs = np.arange(1, count - start + 1) * seconds[start:]
-            return start + int(np.searchsorted(costs, capacity, "right"))
+            return start + max(int(np.searchsorted(costs, capacity, "right")), 1)
 
         return _cut(count, end_of)
 
@@ -106,11 +107,8 @@ def padding_share(shares: Sequence[Seconds]) -> float:
     return 1 - sum(float(share.sum()) for share in shares) / padded
 
 
-@functools.cache
 def _even(count: int) -> int:
     """The number of utterances, at most `count` and little less, of which the ranks can have equally many."""
-    if count >= LARGE:
-        return count
 
     def idle(number: int) -> float:
         return sum(-(-number // ranks) * ranks / number - 1 for ranks in RANKS) + 0.5 * (count - number) / count
@@ -118,13 +116,16 @@ def _even(count: int) -> int:
     return min(range(math.ceil(count * (1 - LEFT_OUT)), count + 1), key=idle) if count > 0 else count
 
 
+EVEN = np.array([_even(count) for count in range(LARGE + 1)])
+
+
 def _cut(count: int, end_of: Callable[[int], int]) -> list[int]:
-    """Cuts 0..count into runs as long as `end_of(start)` allows, but of one item at least; gives their ends."""
+    """Cuts 0..count into runs that reach from `start` to `end_of(start)`; gives their ends."""
     ends: list[int] = []
-    start = 0
-    while start < count:
-        start = max(end_of(start), start + 1)
-        ends.append(start)
+    end = 0
+    while end < count:
+        end = end_of(end)
+        ends.append(end)
     return ends
 
 

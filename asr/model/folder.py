@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from asr.composition import load_config, plain
 from asr.config import Config
+from asr.data.folders import sync
 from asr.errors import RunError
 from asr.features.extractor import FeatureExtractor
 from asr.model.acoustic import AcousticModel
@@ -46,7 +47,9 @@ def save_model(folder: Path, model: AcousticModel, config: Config, tokenizer: To
         settings.write_text(OmegaConf.to_yaml(OmegaConf.create(plain(config))), encoding="utf-8")
         settings.replace(folder / SETTINGS)
         save_file(tensors, weights)
+        sync(weights)
         weights.replace(folder / WEIGHTS)
+        sync(folder)
     except (OSError, SafetensorError) as error:
         for temporary in (settings, weights):
             temporary.unlink(missing_ok=True)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec
 
 from asr.errors import ConfigError
 from asr.tracking.config import TrackerConfig, TrackerMode
-from asr.tracking.metrics import Row
+from asr.tracking.metrics import Row, replace_text
 from asr.tracking.worst import WorstUtterance
 
 if TYPE_CHECKING:
@@ -270,7 +270,7 @@ def _run_id(folder: Path) -> str:
     """The run's id, drawn once."""
     path = folder / "wandb_id"
     if not path.exists():
-        path.write_text(secrets.token_hex(4), encoding="utf-8")
+        replace_text(path, secrets.token_hex(4))
     return path.read_text(encoding="utf-8")
 
 

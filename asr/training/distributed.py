@@ -1,6 +1,7 @@
 """The ranks that train together, as torchrun or Slurm starts them."""
 
 import atexit
+import functools
 import os
 import re
 from collections.abc import Callable
@@ -22,7 +23,9 @@ T = TypeVar("T")
 Model = TypeVar("Model", bound=nn.Module)
 
 PATIENCE = timedelta(hours=1)
-"""How long a rank waits for the others: rank 0 may prepare a corpus meanwhile."""
+"""How long a rank waits for the gradients of the others."""
+LONG_PATIENCE = timedelta(days=7)
+"""How long a rank waits for what rank 0 does alone, as preparing a corpus."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,8 @@ class Ranks:
 
     rank: int
     size: int
+    patient: "dist.ProcessGroup | None" = None
+    """The same ranks over gloo, for what rank 0 does while the others wait."""
 
     @property
     def first(self) -> bool:
@@ -48,14 +53,19 @@ class Ranks:
 
         Raises:
             UserError: The action did, on every rank, so that none waits in vain.
+            RunError: On the other ranks, where the action failed in any other way.
         """
         outcome: T | UserError | None = None
+        failure: Exception | None = None
         if self.first:
             try:
                 outcome = action()
-            except UserError as error:
-                outcome = error
+            except Exception as error:
+                failure = error
+                outcome = error if isinstance(error, UserError) else RunError("Rank 0 failed: its output says why.")
         received = self.from_first(outcome)
+        if failure is not None:
+            raise failure
         if isinstance(received, UserError):
             raise received
         return cast(T, received)
@@ -65,7 +75,7 @@ class Ranks:
         if self.size == 1:
             return items
         lists: list[list[T] | None] = [None] * self.size
-        dist.all_gather_object(lists, items)
+        dist.all_gather_object(lists, items, group=self.patient)
         return [item for part in lists for item in part or []]
 
     def from_first(self, value: T) -> T:
@@ -73,7 +83,7 @@ class Ranks:
         if self.size == 1:
             return value
         box: list[Any] = [value]
-        dist.broadcast_object_list(box, src=0)
+        dist.broadcast_object_list(box, src=0, group=self.patient)
         received: T = box[0]
         return received
 
@@ -100,7 +110,7 @@ def join_ranks(device: torch.device, join_minutes: float) -> Ranks:
             store = _meet(launch, timedelta(minutes=join_minutes))
             dist.init_process_group(backend, store=store, rank=launch.rank, world_size=launch.size, timeout=PATIENCE)
         atexit.register(dist.destroy_process_group)
-    return Ranks(dist.get_rank(), dist.get_world_size())
+    return Ranks(dist.get_rank(), dist.get_world_size(), _patient_group())
 
 
 def share_gradients(model: Model, ranks: Ranks) -> Model | DistributedDataParallel:
@@ -118,6 +128,11 @@ def share_gradients(model: Model, ranks: Ranks) -> Model | DistributedDataParall
 def without_exchange(model: nn.Module) -> AbstractContextManager[None]:
     """Inside, gradients of a model from `share_gradients` are only added up on this rank."""
     return model.no_sync() if isinstance(model, DistributedDataParallel) else nullcontext()
+
+
+@functools.cache
+def _patient_group() -> "dist.ProcessGroup":
+    return cast("dist.ProcessGroup", dist.new_group(backend="gloo", timeout=LONG_PATIENCE))
 
 
 def _meet(launch: Launch, patience: timedelta) -> TCPStore:

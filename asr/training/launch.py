@@ -8,8 +8,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-PORTS = range(20000, 60000)
-"""From which jobs draw a port by their number, so that two on one node rarely meet."""
+PORTS = range(20000, 32768)
+"""From which jobs draw a port by their number, so that two on one node rarely meet; Linux gives out those above."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,17 @@ def find_launch(environment: Mapping[str, str] = os.environ) -> Launch:
             launcher="srun",
         )
     return Launch()
+
+
+def started_again(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether Slurm or torchrun has started this same command before: after a requeue, or when a rank had died."""
+    counts = ("SLURM_RESTART_COUNT", "TORCHELASTIC_RESTART_COUNT")
+    return any(int(environment.get(count, "0")) > 0 for count in counts)
+
+
+def rejoins(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether torchrun starts all nodes anew, and counts no restart, when one of them comes back."""
+    return int(environment.get("GROUP_WORLD_SIZE", "1")) > 1
 
 
 def _first_host(nodes: str) -> str:

@@ -1,6 +1,7 @@
 """Tries whether the largest batches of a training fit into memory, before the first step is taken."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -22,12 +23,12 @@ def try_batches(
     labels: Sequence[Sequence[int]],
     config: Config,
     ranks: Ranks,
+    reserved: int,
 ) -> None:
     """Runs shares forward and backward and throws their gradients away.
 
-    Beside them lies as much memory as the optimizer will take: two numbers for each weight.
-
     Args:
+        reserved: Memory that lies beside them (numbers for each weight): what the optimizer has not taken yet.
         shares: What is tried, by its description.
         loss: Of a batch, without any exchange between ranks.
         inputs: The training utterances.
@@ -38,7 +39,7 @@ def try_batches(
     """
     device = next(model.parameters()).device
     for what, share in shares.items():
-        fits = _fits(share, loss, model, inputs, labels)
+        fits = _fits(share, loss, model, inputs, labels, reserved)
         if ranks.sum(torch.tensor([float(not fits)], device=device)).item() == 0:
             continue
         seconds = float(inputs.seconds(share.epoch)[share.utterances].max())
@@ -54,20 +55,44 @@ def try_batches(
         )
 
 
+def is_full(error: Exception) -> bool:
+    """Whether an error says that memory is lacking."""
+    return isinstance(error, MemoryError) or any(words in str(error) for words in FAILURES)
+
+
+@contextmanager
+def named_if_full(config: Config) -> Iterator[None]:
+    """Says which setting to lower where a step lacks memory that the trial before the first step still had.
+
+    Raises:
+        RunError: Memory is lacking.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_full(error):
+            raise
+        raise RunError(
+            "Memory ran out in the middle of the training: make room on the device and give the same command again, or "
+            f"begin another run with less than batching.max_device_seconds={config.batching.max_device_seconds:g}."
+        ) from None
+
+
 def _fits(
     share: Share,
     loss: Callable[[Batch], Tensor],
     model: nn.Module,
     inputs: Inputs,
     labels: Sequence[Sequence[int]],
+    reserved: int,
 ) -> bool:
     try:
-        reserved = [torch.empty_like(weight) for weight in model.parameters() for _ in range(2)]
+        beside = [torch.empty_like(weight) for weight in model.parameters() for _ in range(reserved)]
         (batch,) = load([share], inputs, labels, workers=0)
         torch.autograd.backward(loss(batch))
-        del reserved
+        del beside
     except (RuntimeError, MemoryError) as error:
-        if not isinstance(error, MemoryError) and not any(words in str(error) for words in FAILURES):
+        if not is_full(error):
             raise
         return False
     finally:

@@ -31,7 +31,7 @@ from asr.training.debugging import STEPS_IN_EPOCH
 from asr.training.distributed import Ranks, share_gradients, without_exchange
 from asr.training.hardware import Hardware
 from asr.training.interruption import SIGNALS, Interruption
-from asr.training.memory import try_batches
+from asr.training.memory import named_if_full, try_batches
 from asr.training.objective import Objective
 from asr.training.optimization import AveragedModel, build_optimizer, learning_rate
 from asr.training.progression import Clock, Progression
@@ -79,7 +79,7 @@ class Trainer:
 
     def restore(self) -> bool:
         """Takes up the newest whole checkpoint of the run folder; says whether there is one."""
-        state = self.ranks.from_first(newest_checkpoint(self.folder.checkpoints) if self.ranks.first else None)
+        state = self.ranks.only_first(lambda: newest_checkpoint(self.folder.checkpoints))
         if state is None:
             return False
         self.model.load_state_dict(state["model"])
@@ -130,6 +130,7 @@ class Trainer:
                 loss, due, signal = self._agree(loss, due, interruption.signal)
                 finite = math.isfinite(loss) and bool(torch.isfinite(norm))
                 done.step += 1
+                self.watchdog.step_ended()
                 if finite:
                     self.optimizer.step()
                     self.averaged.update(done.step)
@@ -175,7 +176,7 @@ class Trainer:
             self.watchdog.reach(f"step {self.done.step}, gradients and their exchange")
             torch.manual_seed(mix("dropout", self.config.seed, self.done.step, self.ranks.rank, number))
             last = number + 1 == len(step.shares)
-            with nullcontext() if last else without_exchange(self.parallel):
+            with nullcontext() if last else without_exchange(self.parallel), named_if_full(self.config):
                 share_loss = self._loss(batch.to(self.hardware.device)) / step.labels
                 # DistributedDataParallel divides the sum over the ranks by their number.
                 torch.autograd.backward(share_loss * self.ranks.size)
@@ -218,7 +219,8 @@ class Trainer:
         with without_exchange(self.parallel):
             largest = self.steps.largest(self.done.epoch)
             loss = lambda batch: self._loss(batch.to(self.hardware.device))  # noqa: E731
-            try_batches(largest, loss, self.model, self.train, self.labels, self.config, self.ranks)
+            reserved = 0 if self.optimizer.state else 2
+            try_batches(largest, loss, self.model, self.train, self.labels, self.config, self.ranks, reserved)
 
     def _agree(self, loss: float, due: bool, signal: int) -> tuple[float, bool, int]:
         """The loss summed over the ranks, and what any of them was told to do.
@@ -263,8 +265,10 @@ class Trainer:
         score = total(decode_dev(self.config, self.dev, self.front, self.averaged.module, self.tokenizer, self.ranks))
         progress.say(f"Epoch {done.epoch}: dev WER {100 * score.wer:.2f} %, CER {100 * score.cer:.2f} %")
         self._log(tracker, step, {"dev/wer": score.wer, "dev/cer": score.cer} | self.hardware.memory())
-        if done.validated(score.wer, self.config.training.with_dev) and self.ranks.first:
-            save_model(self.folder.model, self.averaged.module, self.config, self.tokenizer)
+        if done.validated(score.wer, self.config.training.with_dev):
+            self.ranks.only_first(
+                lambda: save_model(self.folder.model, self.averaged.module, self.config, self.tokenizer)
+            )
         stopped = early is not None and done.epoch - done.improved_epoch >= early
         if stopped:
             progress.say(f"No better dev WER for {early} epochs: the training stops early.")
@@ -272,15 +276,14 @@ class Trainer:
 
     def _save(self) -> None:
         self.watchdog.reach(f"step {self.done.step}, saving")
-        if self.ranks.first:
-            state = {
-                "model": self.model.state_dict(),
-                "averaged": self.averaged.module.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "progression": asdict(self.done),
-                "ranks": self.ranks.size,
-            }
-            self.writer.save(self.done.step, state)
+        state = {
+            "model": self.model.state_dict(),
+            "averaged": self.averaged.module.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "progression": asdict(self.done),
+            "ranks": self.ranks.size,
+        }
+        self.ranks.only_first(lambda: self.writer.save(self.done.step, state))
 
     def _log(self, tracker: Tracker, step: Step, metrics: dict[str, float]) -> None:
         epoch = step.epoch + (step.position + 1) / step.epoch_steps

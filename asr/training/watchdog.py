@@ -17,35 +17,39 @@ class Watchdog:
     Where ranks wait for each other, the one whose stage differs from that of the others is the one to look at.
 
     Args:
-        minutes: How long a stage may take.
+        minutes: How long it may take until a step has ended.
         rank: The rank that it watches.
     """
 
     def __init__(self, minutes: float, rank: int) -> None:
         self._seconds, self._rank = 60 * minutes, rank
-        self._stage, self._reached = "starting", time.monotonic()
+        self._stage, self._moved = "starting", time.monotonic()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
     def reach(self, stage: str) -> None:
         """Says what the training does from now on."""
-        self._stage, self._reached = stage, time.monotonic()
+        self._stage = stage
+
+    def step_ended(self) -> None:
+        """Says that the training moves."""
+        self._moved = time.monotonic()
 
     def _watch(self) -> None:
-        while not self._over.wait(max(self._reached + self._seconds - time.monotonic(), 0.01)):
-            stood = time.monotonic() - self._reached
+        while not self._over.wait(max(self._moved + self._seconds - time.monotonic(), 0.01)):
+            stood = time.monotonic() - self._moved
             if stood >= self._seconds:
                 log.error(
-                    "Rank %d has stood still for %.1f minutes at: %s. Its stacks:\n%s",
+                    "Rank %d has ended no step for %.1f minutes and is at: %s. Its stacks:\n%s",
                     self._rank,
                     stood / 60,
                     self._stage,
                     stacks(),
                 )
-                self._reached = time.monotonic()
+                self._moved = time.monotonic()
 
     def __enter__(self) -> Self:
-        self.reach("starting")
+        self.step_ended()
         self._thread.start()
         return self
 

@@ -46,11 +46,15 @@ ReturnToService=2
 JobAcctGatherType=jobacct_gather/none
 AccountingStorageType=accounting_storage/none
 KillWait=20
+JobRequeue=0
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
 InactiveLimit=0
 SlurmdParameters=config_overrides
 NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port={node1} CPUs=4 RealMemory=4000 State=UNKNOWN
 NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port={node2} CPUs=4 RealMemory=4000 State=UNKNOWN
-PartitionName=debug Nodes=n1,n2 Default=YES MaxTime=INFINITE State=UP OverSubscribe=NO
+PartitionName=debug Nodes=n1,n2 Default=YES PriorityTier=1 GraceTime=10 MaxTime=INFINITE State=UP OverSubscribe=NO
+PartitionName=urgent Nodes=n1,n2 PriorityTier=9 PreemptMode=OFF MaxTime=INFINITE State=UP OverSubscribe=NO
 """
 
 

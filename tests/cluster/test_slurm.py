@@ -97,7 +97,7 @@ def assert_same(run: Path, other: Path) -> None:
     assert (run / "model/model.safetensors").read_bytes() == (other / "model/model.safetensors").read_bytes()
 
 
-@pytest.mark.parametrize("ending", ["requeue", "warning"])
+@pytest.mark.parametrize("ending", ["requeue", "warning", "preemption"])
 def test_a_job_that_was_requeued_in_the_middle_ends_as_if_undisturbed(
     ending: str, slurm: Slurm, undisturbed: Path, tmp_path: Path
 ) -> None:
@@ -109,8 +109,11 @@ def test_a_job_that_was_requeued_in_the_middle_ends_as_if_undisturbed(
         before = steps_of(tmp_path)
         if ending == "requeue":
             slurm("scontrol", "requeue", job)
-        else:
+        elif ending == "warning":
             slurm("scancel", "--signal=USR2", job)  # as Slurm does when the time is nearly up
+        else:
+            urgent = ["--partition=urgent", "--nodes=2", "--exclusive", "--output=/dev/null", "--wrap=true"]
+            slurm("sbatch", *urgent)
         until(lambda: restarts(slurm, job) == 1, "the requeueing")
         wandb_id = (only_run(tmp_path) / "wandb_id").read_text()
         hasten(slurm, job)
