@@ -14,6 +14,7 @@ import soundfile
 import wandb
 
 from asr.errors import ConfigError, RunError
+from asr.scoring.error_rates import score_texts
 from asr.tracking.config import TrackerConfig, TrackerMode
 from asr.tracking.metrics import metrics_path, read_metrics
 from asr.tracking.tracker import NullTracker, Tracker
@@ -54,6 +55,8 @@ def open_tracker(folder: Path, step: int = 0, mode: str = "offline", upload_mode
         group=None,
         tags=["quick"],
         notes=None,
+        job_type=None,
+        panel_utterances=10,
         worst_utterances=30,
         upload_model=upload_model,
     )
@@ -155,7 +158,7 @@ def test_an_offline_run_gone_online_sends_everything(tmp_path: Path) -> None:
 
 def test_a_run_carries_configuration_summary_table_with_audio_and_model(tmp_path: Path) -> None:
     waveform = np.sin(np.arange(800, dtype=np.float32) / 10)
-    row = WorstUtterance("an4-1", "fjlp", 0.1, "YES NO", "YES", 0.5, waveform, 8000)
+    row = WorstUtterance(score_texts("an4-1", "fjlp", 0.1, "YES <NO>", "YES"), waveform, 8000)
     model = tmp_path / "model"
     model.mkdir()
     (model / "config.yaml").write_text("layers: 3\n")
@@ -163,7 +166,7 @@ def test_a_run_carries_configuration_summary_table_with_audio_and_model(tmp_path
         train(tracker, 0, 1)
         tracker.summary({"test/wer": 0.07, "hardware": "cpu"})
         tracker.worst_utterances([row])
-        tracker.model(model)
+        tracker.model("model-lstm", model, {"dev_wer": 0.1})
     (run,) = records(tmp_path, "run")
     assert run["config"]["update"].items() >= {"recipe": "yesno", "seed": 1, "model": {"cells": ["lstm"]}}.items()
     assert run["tags"] == ["yesno", "quick"]
@@ -179,7 +182,7 @@ def test_a_run_carries_configuration_summary_table_with_audio_and_model(tmp_path
     table = json.loads(files[".json"].read_text())
     shown = dict(zip(table["columns"], table["data"][0], strict=True))
     assert (shown["id"], shown["speaker"], shown["wer"]) == ("an4-1", "fjlp", 0.5)
-    assert (shown["reference"], shown["hypothesis"]) == ("YES NO", "YES")
+    assert (shown["reference"], shown["hypothesis"]) == ("YES <NO>", "YES")
     assert shown["audio"]["_type"] == "audio-file"
     assert history(tmp_path) == read_metrics(tmp_path)
 
@@ -196,7 +199,7 @@ def test_a_resumed_offline_run_keeps_the_summary(tmp_path: Path) -> None:
 def test_the_model_is_no_artifact_where_not_wanted(tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     with open_tracker(tmp_path, upload_model=False) as tracker:
-        tracker.model(tmp_path / "model")
+        tracker.model("model-lstm", tmp_path / "model", {})
     assert records(tmp_path, "artifact") == []
 
 
@@ -271,7 +274,7 @@ import sys
 from pathlib import Path
 from asr.tracking.config import TrackerConfig, TrackerMode
 from asr.tracking.tracker import Tracker
-config = TrackerConfig(TrackerMode.disabled, "asr", None, None, [], None, 30, True)
+config = TrackerConfig(TrackerMode.disabled, "asr", None, None, [], None, None, 10, 30, True)
 with Tracker(Path(sys.argv[1]), config, name="a", recipe="b", settings={}, job_type="train", step=0) as tracker:
     tracker.log(1, 0.1, 1.0, {"train/loss": 1.0})
 assert "wandb" not in sys.modules
@@ -300,5 +303,5 @@ def test_other_ranks_track_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert isinstance(tracker, NullTracker)
         train(tracker, 0, 5)
         tracker.summary({"test/wer": 0.07})
-        tracker.model(tmp_path)
+        tracker.model("model-lstm", tmp_path, {})
     assert list(tmp_path.iterdir()) == []

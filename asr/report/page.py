@@ -16,12 +16,12 @@ from asr.data.doctor import Finding
 from asr.data.manifest import read_manifest
 from asr.data.utterance import Utterance
 from asr.errors import ConfigError, RunError, UserError
-from asr.report import findings
 from asr.report.audio import AudioChoice
 from asr.report.corpus import describe
 from asr.report.evaluations import EvaluationPages
 from asr.report.files import short_hash, write_data, write_whole
 from asr.report.runs import Run, differing_settings, find_runs
+from asr.tracking import findings
 
 log = logging.getLogger(__name__)
 

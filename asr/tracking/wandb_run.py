@@ -9,12 +9,12 @@ import logging
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec
 
 from asr.errors import ConfigError
+from asr.tracking import wandb_media
 from asr.tracking.config import TrackerConfig, TrackerMode
 from asr.tracking.metrics import Row
 from asr.tracking.worst import WorstUtterance
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 INIT_SECONDS = 60.0
+LOWEST = ("dev/wer", "dev/cer", "dev/loss")
+"""Metrics whose lowest value a run is judged by: its summary in W&B holds it as dev/wer.min."""
 FINISH_SECONDS = 600.0
 """After that what isn't uploaded stays on disk, for `wandb sync`."""
 
@@ -71,7 +73,7 @@ class WandbRun:
             "tags": [recipe, *config.tags],
             "notes": config.notes,
             "name": name,
-            "job_type": job_type,
+            "job_type": config.job_type or job_type,
             "config": {"recipe": recipe, **settings},
             "dir": folder,
         }
@@ -104,19 +106,31 @@ class WandbRun:
 
     def worst_utterances(self, utterances: Sequence[WorstUtterance]) -> None:
         """Shows the worst utterances as a table with audio."""
-        self._attempt(_send_table, utterances)
+        self._attempt(wandb_media.send_worst, utterances)
 
-    def table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Shows a table."""
-        self._attempt(_send_plain_table, name, columns, rows)
+    def table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Shows a table, in place of an earlier one of its name."""
+        self._attempt(wandb_media.send_table, name, columns, rows)
 
     def pictures(self, pictures: Mapping[str, Path]) -> None:
         """Shows image files, by name."""
-        self._attempt(_send_pictures, pictures)
+        self._attempt(wandb_media.send_pictures, pictures)
 
-    def model(self, folder: Path) -> None:
-        """Keeps a model folder as an artifact."""
-        self._attempt(_send_model, folder)
+    def alert(self, title: str, text: str, problem: bool) -> None:
+        """Sends a message to whoever follows the run, by mail or chat, as the settings of their account say."""
+        self._attempt(_send_alert, title, text, problem)
+
+    def model(self, name: str, folder: Path, metadata: Mapping[str, Any]) -> None:
+        """Keeps a model folder as a version of an artifact that the run made."""
+        self._attempt(wandb_media.send_model, name, folder, metadata)
+
+    def uses_model(self, name: str, folder: Path) -> None:
+        """Says that the run reads a model."""
+        self._attempt(wandb_media.use_model, name, folder)
+
+    def uses_manifests(self, name: str, manifests: Sequence[Path]) -> None:
+        """Says that the run reads manifests."""
+        self._attempt(wandb_media.use_manifests, name, manifests)
 
     def finish(self, exit_code: int) -> None:
         """Ends the run, having waited for the uploads."""
@@ -154,42 +168,12 @@ def _send_row(run: "wandb.Run", number: int, row: Row) -> None:
 
 
 def _send_summary(run: "wandb.Run", values: Mapping[str, float | str]) -> None:
-    run.summary.update(dict(values))
+    # Of what has a curve, W&B keeps the best value itself.
+    run.summary.update({name: value for name, value in values.items() if name not in LOWEST})
 
 
-def _send_table(run: "wandb.Run", utterances: Sequence[WorstUtterance]) -> None:
-    import wandb
-
-    table = wandb.Table(columns=["id", "speaker", "duration", "wer", "reference", "hypothesis", "audio"])
-    for row in utterances:
-        audio = wandb.Audio(row.waveform, sample_rate=row.sampling_rate, caption=row.id)
-        table.add_data(row.id, row.speaker, row.duration, row.wer, row.reference, row.hypothesis, audio)
-    with _staging(Path(run.settings.sync_dir)):
-        run.summary["worst_utterances"] = table  # The history's steps belong to the rows of metrics.jsonl.
-
-
-def _send_plain_table(run: "wandb.Run", name: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    import wandb
-
-    table = wandb.Table(columns=list(columns), data=[list(row) for row in rows])
-    with _staging(Path(run.settings.sync_dir)):
-        run.log({name: table})
-
-
-def _send_pictures(run: "wandb.Run", pictures: Mapping[str, Path]) -> None:
-    import wandb
-
-    with _staging(Path(run.settings.sync_dir)):
-        run.log({name: wandb.Image(str(path)) for name, path in pictures.items()})
-
-
-def _send_model(run: "wandb.Run", folder: Path) -> None:
-    import wandb
-
-    artifact = wandb.Artifact(f"model-{run.id}", type="model")
-    for file in sorted(path for path in folder.iterdir() if path.is_file()):
-        artifact.add_file(str(file), policy="immutable")  # Refers to the file where it lies, without a copy.
-    run.log_artifact(artifact)
+def _send_alert(run: "wandb.Run", title: str, text: str, problem: bool) -> None:
+    run.alert(title, text, level="ERROR" if problem else "INFO", wait_duration=0)
 
 
 def _finish(run: "wandb.Run", exit_code: int) -> None:
@@ -252,13 +236,17 @@ def _start(mode: Mode, run_id: str, arguments: dict[str, Any]) -> "wandb.Run":
     except Exception:
         wandb.teardown()  # Else the id counts as in use when it is tried offline.
         raise
-    run.define_metric("step")
+    for axis in ("step", "epoch", "seconds"):
+        run.define_metric(axis, hidden=axis != "epoch")
     run.define_metric("*", step_metric="step")
+    run.define_metric("dev/*", step_metric="epoch")
+    for name in LOWEST:
+        run.define_metric(name, step_metric="epoch", summary="min")
     return run
 
 
 def _forget_foreign_service() -> None:
-    """Lets wandb start a service of its own: that of a process which started this one may be on another machine or over.
+    """Lets wandb start a service of its own: that of a process which started this one may be elsewhere or over.
 
     wandb hands its service on in WANDB_SERVICE, as in 3-PID-unix-PATH.
     """
@@ -267,24 +255,13 @@ def _forget_foreign_service() -> None:
 
 
 def _run_id(folder: Path) -> str:
-    """The run's id, drawn once."""
+    """The run's id, drawn once: here, or by the agent of a sweep of W&B, which waits for a run of that id."""
     path = folder / "wandb_id"
     if not path.exists():
-        path.write_text(secrets.token_hex(4), encoding="utf-8")
+        folder.mkdir(parents=True, exist_ok=True)
+        drawn = os.environ.get("WANDB_RUN_ID") if "WANDB_SWEEP_ID" in os.environ else None
+        path.write_text(drawn or secrets.token_hex(4), encoding="utf-8")
     return path.read_text(encoding="utf-8")
-
-
-@contextmanager
-def _staging(folder: Path) -> Iterator[None]:
-    """Media wait for their upload in the run folder and not in the user's home, unless WANDB_DATA_DIR says where."""
-    if "WANDB_DATA_DIR" in os.environ:
-        yield
-        return
-    os.environ["WANDB_DATA_DIR"] = str(folder)
-    try:
-        yield
-    finally:
-        del os.environ["WANDB_DATA_DIR"]
 
 
 def _one_line(error: Exception) -> str:
