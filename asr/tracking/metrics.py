@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from asr.errors import RunError
 
@@ -63,17 +63,22 @@ class RowsFile:
     def __init__(self, path: Path, step: int) -> None:
         self.rows = [row for row in read_rows(path) if 0 < row["step"] <= step]
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace_text(path, "".join(map(_line, self.rows)))
-        self._file = path.open("a", encoding="utf-8")
+        self._path, self._file = path, None if not path.exists() else self._cut()
 
     def append(self, row: Row) -> None:
         """Writes a row, which survives the death of the process."""
+        self._file = self._file or self._cut()
         self._file.write(_line(row))
         self._file.flush()
         self.rows.append(row)
 
     def close(self) -> None:
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
+
+    def _cut(self) -> TextIO:
+        replace_text(self._path, "".join(map(_line, self.rows)))
+        return self._path.open("a", encoding="utf-8")
 
 
 def replace_text(path: Path, text: str) -> None:
