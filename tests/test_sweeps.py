@@ -94,11 +94,11 @@ def test_a_value_may_be_anything_that_an_override_can_say(tmp_path: Path) -> Non
     recipe = write_recipe(tmp_path / "recipe", "")
     (recipe.folder / "sweep").mkdir()
     (recipe.folder / "sweep" / "own.yaml").write_text(
-        "parameters: {model.residual: {values: [true, false]}, model.projection: {values: [null, 64]}, seed: {value: 7}}"
+        "parameters: {model.residual: {values: [true, false]}, model.projection: {values: [null, 4]}, seed: {value: 7}}"
     )
     configs = [compose(recipe, point) for point in sweep(recipe, ["sweep=own"])]
     assert {(config.model.residual, config.model.projection, config.seed) for config in configs} == {
-        (residual, projection, 7) for residual in (True, False) for projection in (None, 64)
+        (residual, projection, 7) for residual in (True, False) for projection in (None, 4)
     }
     assert configs[0].model.cells == [Cell.lstm]
 

@@ -63,7 +63,8 @@ class RowsFile:
     def __init__(self, path: Path, step: int) -> None:
         self.rows = [row for row in read_rows(path) if 0 < row["step"] <= step]
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._path, self._file = path, None if not path.exists() else self._cut()
+        self._path = path
+        self._file = self._cut() if path.exists() else None
 
     def append(self, row: Row) -> None:
         """Writes a row, which survives the death of the process."""
