@@ -34,6 +34,7 @@ COMMANDS = {
     "compare": "Trains models with several seeds each and says which is better; or compares finished runs.",
     "report": "Makes a page for reviewing runs: curves, comparisons, errors with audio. Opens offline in any browser.",
     "errors": "Prints what a run gets wrong, and for whom, as text or as JSON.",
+    "dashboard": "Makes or updates a workspace and a report in Weights & Biases for the runs of a recipe.",
     "benchmark": "Measures how well several ranks are used: asr benchmark scaling RECIPE.",
 }
 """The module asr.commands.NAME has `run(recipe, config)`; train gives the best dev WER to Hydra's sweepers."""

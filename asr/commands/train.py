@@ -98,7 +98,7 @@ def open_tracker(recipe: Recipe, config: Config, folder: RunFolder, step: int) -
         config.tracker,
         name=folder.path.name,
         recipe=recipe.name,
-        settings=plain(config),
+        settings=plain(config) | {"cells": "+".join(cell.name for cell in config.model.cells)},
         job_type="train",
         step=step,
     )

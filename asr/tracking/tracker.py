@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from asr.errors import RunError
+from asr.errors import Interrupted, RunError
 from asr.tracking.config import TrackerConfig
 from asr.tracking.findings import Severity, collapsed, diverging
 from asr.tracking.metrics import Row, RowsFile, metrics_path, replace_text
@@ -17,6 +17,7 @@ from asr.tracking.worst import WorstUtterance
 
 PANEL_SECONDS = 60.0
 """Between two uploads of the growing table of the panel."""
+HURRY_SECONDS = 20.0
 CHECK_ROWS = 50
 """Rows between two looks for a training that goes wrong, beside those after every epoch."""
 
@@ -148,10 +149,13 @@ class Tracker:
         wandb = self._wandb.follow()
         return f"To follow the training: {f'{wandb}, or ' if wandb else ''}{page}."
 
-    def finish(self, exit_code: int = 0) -> None:
-        """Ends the run; another code than 0 marks it as failed."""
+    def finish(self, exit_code: int = 0, *, hurry: bool = False) -> None:
+        """Ends the run; another code than 0 marks it as failed. In a hurry, the next start sends what is missing."""
         self._send_panel()
-        self._wandb.finish(exit_code)
+        if hurry:
+            self._wandb.finish(exit_code, HURRY_SECONDS)
+        else:
+            self._wandb.finish(exit_code)
         self._metrics.close()
         self._panel.close()
 
@@ -173,7 +177,8 @@ class Tracker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.finish(exit_code=0 if error is None else 1)
+        # A job that Slurm stops must end in time to be queued again.
+        self.finish(exit_code=0 if error is None else 1, hurry=isinstance(error, Interrupted))
 
 
 class NullTracker(Tracker):
@@ -212,7 +217,7 @@ class NullTracker(Tracker):
     def follow(self) -> str:
         return ""
 
-    def finish(self, exit_code: int = 0) -> None:
+    def finish(self, exit_code: int = 0, *, hurry: bool = False) -> None:
         pass
 
 
