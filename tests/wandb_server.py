@@ -232,7 +232,12 @@ class Server(ThreadingHTTPServer):
         return {"project": PROJECT}
 
     def _GetProjects(self, variables: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
-        edges = [{"cursor": "0", "node": {**PROJECT, "entityName": "someone", "createdAt": "", "isBenchmark": False}}]
+        edges = [
+            {
+                "cursor": "0",
+                "node": {**PROJECT, "entityName": "someone", "createdAt": "", "isBenchmark": False, "user": None},
+            }
+        ]
         return {"models": {"edges": edges, "pageInfo": {"endCursor": None, "hasNextPage": False}}}
 
     def _ArtifactType(self, variables: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
