@@ -19,7 +19,7 @@ def panel_row(step: int, epoch: int, scores: Sequence[UtteranceScore]) -> Row:
         epoch: Epochs done.
         scores: The utterances of the panel.
     """
-    keys = ("id", "reference", "hypothesis", "wer")
+    keys = ("id", "reference", "hypothesis", "wer", "alignment")
     return {
         "step": step,
         "epoch": epoch,
