@@ -71,6 +71,7 @@ def align(rows: Sequence[Mapping[str, Any]]) -> Alignment:
             deletions=counts["D"],
             insertions=counts["I"],
             character_errors=by_characters.get(place, 0),
+            alignment=steps or "=" * counts["="],
             ctc_loss_per_token=row.get("ctc_loss_per_token"),
             confidence=row.get("confidence"),
         )
