@@ -39,9 +39,8 @@ def main() -> None:
         asr(["report", str(folder / "runs" / "an4"), "-o", str(folder / "report"), "--audio=none"])
         built, computed = time.perf_counter() - began, time.process_time() - computed
         size = sum(path.stat().st_size for path in (folder / "report").rglob("*") if path.is_file())
-        print(
-            f"{runs} runs, {utterances} utterances: built in {built:.1f} s ({computed:.1f} s of the processor), {size / 1e6:.1f} MB"
-        )
+        print(f"{runs} runs, {utterances} utterances: {size / 1e6:.1f} MB,")
+        print(f"  built in {built:.1f} s, {computed:.1f} s of them on the processor")
         _look(folder / "report" / "index.html", utterances)
 
 
