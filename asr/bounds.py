@@ -76,6 +76,7 @@ BOUNDS = {
     "training.checkpoint_minutes": AT_LEAST_0,
     "training.keep_checkpoints": AT_LEAST_1,
     "training.log_every_steps": AT_LEAST_1,
+    "tracker.panel_utterances": AT_LEAST_0,
     "tracker.worst_utterances": AT_LEAST_0,
     "hardware.threads": AT_LEAST_1,
     "hardware.workers": AT_LEAST_0,

@@ -35,6 +35,7 @@ COMMANDS = {
     "compare": "Trains models with several seeds each and says which is better; or compares finished runs.",
     "report": "Makes a page for reviewing runs: curves, comparisons, errors with audio. Opens offline in any browser.",
     "errors": "Prints what a run gets wrong, and for whom, as text or as JSON.",
+    "dashboard": "Makes or updates a workspace and a report in Weights & Biases for the runs of a recipe.",
     "benchmark": "Measures how well several ranks are used: asr benchmark scaling RECIPE.",
 }
 """The module asr.commands.NAME has `run(recipe, config)`; train gives the best dev WER to Hydra's sweepers."""
@@ -85,6 +86,8 @@ class Job:
 
     command: str
     recipe: Recipe
+    group: str | None = None
+    """Of the runs of a multirun in Weights & Biases, where tracker.group names none."""
 
     def __call__(self, composed: "DictConfig") -> float | None:
         from hydra.core.hydra_config import HydraConfig
@@ -96,6 +99,7 @@ class Job:
         log_to_stderr()
         with on_slurm() if "SUBMITIT_EXECUTOR" in os.environ else exit_codes():
             config = to_config(composed)
+            config.tracker.group = config.tracker.group or self.group
             hydra = HydraConfig.get()
             if hydra.mode == RunMode.MULTIRUN:
                 log.info("Job %d: %s", hydra.job.num, " ".join(hydra.overrides.task))
@@ -116,17 +120,23 @@ def run_over_hydra(command: str, arguments: Sequence[str]) -> None:
 
     from asr.cluster import submission_errors
     from asr.composition import HYDRA_VERSION, check_overrides, errors_as_sentences, into_mappings, search_path
+    from asr.sweeps import expand_sweep, group_name
 
     parser = get_args_parser()
     options = _parse(parser, command, arguments)
     recipe, overrides = _split_recipe(command, options.overrides)
     check_overrides(recipe, overrides)
+    overrides, swept = expand_sweep(recipe, overrides)
+    if swept and options.cfg:
+        raise ConfigError(f"asr {command}: a sweep runs and --cfg only prints; give one of the two.")
+    options.multirun = options.multirun or swept
+    group = group_name(recipe, overrides) if options.multirun else None
     options.overrides = [*into_mappings(overrides), search_path()]
     # Hydra would print its errors itself, over several lines, and exit with 1.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     version.setbase(HYDRA_VERSION)
     with errors_as_sentences(), submission_errors():
-        _run_hydra(options, parser, Job(command, recipe), str(recipe.folder), "recipe")
+        _run_hydra(options, parser, Job(command, recipe, group), str(recipe.folder), "recipe")
 
 
 def general_help() -> str:
@@ -174,7 +184,8 @@ Options:
 
 Examples:
   asr {command} an4 model=gru model.hidden=512
-  asr {command} an4 -m model=lstm,gru seed=1,2,3"""
+  asr {command} an4 -m model=lstm,gru seed=1,2,3
+  asr {command} an4 sweep=cells"""
 
 
 def group_choices() -> dict[str, list[str]]:

@@ -23,6 +23,7 @@ from asr.bounds import check_bounds
 from asr.config import Config
 from asr.errors import ConfigError
 from asr.recipe import CONF, Recipe
+from asr.sweeps import expand_sweep
 
 HYDRA_VERSION = "1.3"
 
@@ -57,6 +58,7 @@ def sweep(recipe: Recipe, overrides: Sequence[str]) -> list[list[str]]:
         ConfigError: A key that does not exist, or what is no list of values.
     """
     check_overrides(recipe, overrides)
+    overrides, _ = expand_sweep(recipe, overrides)
     with errors_as_sentences():
         parsed = OverridesParser.create().parse_overrides(list(overrides))
         (points,) = BasicSweeper.split_arguments(parsed, max_batch_size=None)
@@ -81,6 +83,8 @@ def check_overrides(recipe: Recipe, overrides: Sequence[str]) -> None:
         parsed = OverridesParser.create().parse_overrides(list(overrides))
     for override in parsed:
         key, value = override.key_or_group, override.value()
+        if key == "sweep" and override.is_sweep_override():
+            raise ConfigError("sweep takes one name: run one sweep after the other.")
         choices = sorted(path.stem for root in (CONF, recipe.folder) for path in (root / key).glob("*.yaml"))
         if choices and isinstance(value, str | int | float) and str(value) not in choices:
             hint = nearest(str(value), choices) or "."

@@ -14,9 +14,10 @@ from asr.composition import compose, plain
 from asr.data.corpus import whole_file, write_splits
 from asr.data.utterance import Utterance
 from asr.recipe import find_recipe
-from asr.scoring.error_rates import UtteranceScore, score_utterance, total
+from asr.scoring.error_rates import UtteranceScore, score_texts, score_utterance, total
 from asr.scoring.intervals import bootstrap_interval
 from asr.scoring.results import Results, write_results
+from asr.tracking.panel import panel_row
 
 RATE = 8000
 
@@ -82,6 +83,15 @@ def write_run(folder: Path, data: Path, rows: Sequence[dict[str, Any]], override
 @cache
 def _settings(*overrides: str) -> dict[str, Any]:
     return plain(compose(find_recipe("yesno"), overrides))
+
+
+def write_panel(run: Path, hypotheses: Sequence[Sequence[str]], references: Sequence[str]) -> None:
+    """Writes what a run made of a panel of utterances after each of its epochs."""
+    lines = [
+        panel_row(4 * epoch, epoch, [score_texts(f"dev {place}", "", 1.0, *pair) for place, pair in enumerate(pairs)])
+        for epoch, pairs in enumerate((zip(references, written, strict=True) for written in hypotheses), start=1)
+    ]
+    (run / "panel.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
 
 
 def evaluate(run: Path, utterances: Sequence[Utterance], hypotheses: Sequence[str], split: str = "test") -> None:

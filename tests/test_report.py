@@ -18,7 +18,7 @@ from asr.recipe import find_recipe
 from asr.report.audio import speech_level
 from asr.report.page import ASSETS, SCRIPTS
 from asr.text.tokenizer import build_tokenizer
-from tests.reports import RATE, evaluate, metrics_rows, write_run, write_test_corpus
+from tests.reports import RATE, evaluate, metrics_rows, write_panel, write_run, write_test_corpus
 
 HOSTILE = [
     "</script><script>window.hacked=1</script>",
@@ -75,6 +75,26 @@ def test_a_report_shows_every_run_finished_or_not(runs: Path, tmp_path: Path) ->
     assert content["differences"] == ["model.hidden"]
     (pair,) = content["pairs"]
     assert pair["mean"] == pytest.approx(0.625) and pair["low"] <= pair["mean"] <= pair["high"]
+
+
+def test_the_panel_of_a_run_is_there_epoch_by_epoch(runs: Path, tmp_path: Path) -> None:
+    write_panel(runs / "gru-1", [["", "X"], ["YES", "NO X"], ["YES NO", "NO"]], ["YES NO", "NO"])
+    content = build(runs, tmp_path / "report")
+    panels = {run["name"]: run["panel"] for run in content["runs"]}
+    assert panels["lstm-1"] is None
+    rows = data_of(tmp_path / "report", panels["gru-1"])
+    assert [[one["alignment"] for one in row["utterances"]] for row in rows] == [["DD", "S"], ["=D", "=I"], ["==", "="]]
+
+
+def test_confidence_and_loss_of_every_utterance_are_shown_where_they_are_known(runs: Path, tmp_path: Path) -> None:
+    path = runs / "gru-1" / "evaluation" / "test" / "greedy" / "hypotheses.jsonl"
+    rows = [
+        json.loads(line) | {"confidence": 0.5, "ctc_loss_per_token": 1.25} for line in path.read_text().splitlines()
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    content = build(runs, tmp_path / "report")
+    shown = [data_of(tmp_path / "report", one["file"]) for one in content["evaluations"]]
+    assert [(one["confidence"], one["loss"]) for one in shown] == [([0.5] * 4, [1.25] * 4), ([None] * 4, [None] * 4)]
 
 
 def test_the_page_needs_nothing_from_outside(runs: Path, tmp_path: Path) -> None:

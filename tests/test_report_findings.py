@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from asr.report.findings import Severity, find
+from asr.tracking.findings import Severity, find
 from tests.reports import metrics_rows
 
 SETTINGS = {"training.epochs": 20}

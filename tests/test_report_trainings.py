@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from asr.report.findings import find
 from asr.report.runs import find_runs
+from asr.tracking.findings import find
 from tests.corpora import write_corpus
 from tests.trainings import prepare_yesno, run_folder, train
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from asr.tracking.panel import read_panel
 from tests.offline_runs import history
 from tests.trainings import last_checkpoint, metrics, prepare_yesno, run_folder, train
 
@@ -43,6 +44,10 @@ def test_a_training_killed_in_its_third_epoch_ends_the_same(signal: str, undistu
     assert run.name == undisturbed.name
     assert metrics(run) == metrics(undisturbed)
     assert_same_weights(run, undisturbed)
+    panel = read_panel(run)
+    assert panel == read_panel(undisturbed)
+    assert [row["epoch"] for row in panel] == [1, 2, 3, 4]
+    assert all(len(row["utterances"]) == len(panel[0]["utterances"]) > 1 for row in panel)
 
     logged = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert history(run) == logged, "the W&B run holds every row once"

@@ -1,8 +1,6 @@
 """Metrics on disk, and the same ones, each once, in Weights & Biases, whatever happens to the process."""
 
 import json
-import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,75 +12,15 @@ import soundfile
 import wandb
 
 from asr.errors import ConfigError, RunError
-from asr.tracking.config import TrackerConfig, TrackerMode
+from asr.scoring.error_rates import score_texts
 from asr.tracking.metrics import metrics_path, read_metrics
 from asr.tracking.tracker import NullTracker, Tracker
 from asr.tracking.worst import WorstUtterance
 from tests.offline_runs import history, pieces, records, without_own_keys
-from tests.wandb_server import Server, wandb_server
+from tests.tracked import no_login, open_tracker, summary, train, train_apart  # noqa: F401  a fixture among them
+from tests.wandb_server import wandb_server
 
-TRAIN = """
-import os, signal, sys
-from pathlib import Path
-from tests.test_tracking import open_tracker, train
-
-folder, start, end, kill = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), len(sys.argv) > 4
-with open_tracker(folder, start, mode="auto") as tracker:
-    train(tracker, start, end)
-    if kill:
-        os.kill(os.getpid(), signal.SIGKILL)
-print(tracker.where())
-"""
-
-
-@pytest.fixture(autouse=True)
-def no_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test sees a login, writes outside its folder or reaches a server but its own."""
-    for name in [name for name in os.environ if name.startswith("WANDB_")]:
-        monkeypatch.delenv(name)
-    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
-        monkeypatch.setenv(name, str(tmp_path / "home"))
-    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-
-
-def open_tracker(folder: Path, step: int = 0, mode: str = "offline", upload_model: bool = True) -> Tracker:
-    config = TrackerConfig(
-        mode=TrackerMode(mode),
-        project="asr",
-        entity=None,
-        group=None,
-        tags=["quick"],
-        notes=None,
-        worst_utterances=30,
-        upload_model=upload_model,
-    )
-    settings = {"seed": 1, "model": {"cells": ["lstm"]}}
-    return Tracker(folder, config, name="lstm", recipe="yesno", settings=settings, job_type="train", step=step)
-
-
-def train(tracker: Tracker, start: int, end: int) -> None:
-    """Each step has a row, and every fifth a second one, as after an epoch."""
-    for step in range(start + 1, end + 1):
-        tracker.log(step, step / 5, 2.0 * step, {"train/loss": 1 / step})
-        if step % 5 == 0:
-            tracker.log(step, step / 5, 2.0 * step, {"dev/wer": 1 / step})
-
-
-def train_apart(folder: Path, start: int, end: int, *, kill: bool = False, server: Server | None = None) -> str:
-    """Trains in a process of its own, which may end by SIGKILL, offline without a server; returns what it said."""
-    command = [sys.executable, "-c", TRAIN, str(folder), str(start), str(end), *(["kill"] if kill else [])]
-    env = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
-    if server is not None:
-        env |= {"WANDB_API_KEY": "k" * 40, "WANDB_BASE_URL": server.url}
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == (-signal.SIGKILL if kill else 0), done.stderr
-    said: str = done.stdout
-    return said
-
-
-def summary(folder: Path) -> dict[str, Any]:
-    return {key: value for record in records(folder, "summary") for key, value in record.get("update", {}).items()}
+pytestmark = pytest.mark.usefixtures("no_login")
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -155,7 +93,7 @@ def test_an_offline_run_gone_online_sends_everything(tmp_path: Path) -> None:
 
 def test_a_run_carries_configuration_summary_table_with_audio_and_model(tmp_path: Path) -> None:
     waveform = np.sin(np.arange(800, dtype=np.float32) / 10)
-    row = WorstUtterance("an4-1", "fjlp", 0.1, "YES NO", "YES", 0.5, waveform, 8000)
+    row = WorstUtterance(score_texts("an4-1", "fjlp", 0.1, "YES <NO>", "YES"), waveform, 8000)
     model = tmp_path / "model"
     model.mkdir()
     (model / "config.yaml").write_text("layers: 3\n")
@@ -163,7 +101,7 @@ def test_a_run_carries_configuration_summary_table_with_audio_and_model(tmp_path
         train(tracker, 0, 1)
         tracker.summary({"test/wer": 0.07, "hardware": "cpu"})
         tracker.worst_utterances([row])
-        tracker.model(model)
+        tracker.model("model-lstm", model, {"dev_wer": 0.1})
     (run,) = records(tmp_path, "run")
     assert run["config"]["update"].items() >= {"recipe": "yesno", "seed": 1, "model": {"cells": ["lstm"]}}.items()
     assert run["tags"] == ["yesno", "quick"]
@@ -179,8 +117,9 @@ def test_a_run_carries_configuration_summary_table_with_audio_and_model(tmp_path
     table = json.loads(files[".json"].read_text())
     shown = dict(zip(table["columns"], table["data"][0], strict=True))
     assert (shown["id"], shown["speaker"], shown["wer"]) == ("an4-1", "fjlp", 0.5)
-    assert (shown["reference"], shown["hypothesis"]) == ("YES NO", "YES")
+    assert (shown["reference"], shown["hypothesis"]) == ("YES <NO>", "YES")
     assert shown["audio"]["_type"] == "audio-file"
+    assert "&lt;NO&gt;<br>&nbsp;<br><b>\u2212</b>" in files[".html"].read_text()
     assert history(tmp_path) == read_metrics(tmp_path)
 
 
@@ -196,7 +135,7 @@ def test_a_resumed_offline_run_keeps_the_summary(tmp_path: Path) -> None:
 def test_the_model_is_no_artifact_where_not_wanted(tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     with open_tracker(tmp_path, upload_model=False) as tracker:
-        tracker.model(tmp_path / "model")
+        tracker.model("model-lstm", tmp_path / "model", {})
     assert records(tmp_path, "artifact") == []
 
 
@@ -272,7 +211,7 @@ import sys
 from pathlib import Path
 from asr.tracking.config import TrackerConfig, TrackerMode
 from asr.tracking.tracker import Tracker
-config = TrackerConfig(TrackerMode.disabled, "asr", None, None, [], None, 30, True)
+config = TrackerConfig(TrackerMode.disabled, "asr", None, None, [], None, None, 10, 30, True)
 with Tracker(Path(sys.argv[1]), config, name="a", recipe="b", settings={}, job_type="train", step=0) as tracker:
     tracker.log(1, 0.1, 1.0, {"train/loss": 1.0})
 assert "wandb" not in sys.modules
@@ -301,5 +240,5 @@ def test_other_ranks_track_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert isinstance(tracker, NullTracker)
         train(tracker, 0, 5)
         tracker.summary({"test/wer": 0.07})
-        tracker.model(tmp_path)
+        tracker.model("model-lstm", tmp_path, {})
     assert list(tmp_path.iterdir()) == []

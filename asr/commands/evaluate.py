@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 import torch
 
-from asr.commands.train import open_tracker
+from asr.commands.train import manifests, model_name, open_tracker
+from asr.composition import plain
 from asr.config import Config
 from asr.data.audio import read_waveform
 from asr.data.loader import evaluation_shares, load
@@ -27,11 +28,18 @@ from asr.scoring.provenance import command, commit, hardware
 from asr.scoring.results import Results, evaluation_folder, write_results
 from asr.scoring.table import results_table
 from asr.tracking.metrics import last_row
+from asr.tracking.tracker import Tracker
 from asr.tracking.worst import WorstUtterance
 from asr.training.debugging import simplify
 from asr.training.distributed import join_ranks
 from asr.training.hardware import resolve_hardware
 from asr.training.run_folder import RunFolder, find_run_folder
+
+FIGURES = ("wer", "wer_low", "wer_high", "cer", "substitutions", "deletions", "insertions", "real_time_factor")
+COLUMNS = (
+    "id", "speaker", "duration", "wer", "cer", "ctc_loss_per_token", "confidence", "reference", "hypothesis",
+    "alignment",
+)  # fmt: skip
 
 
 def run(recipe: Recipe, config: Config) -> None:
@@ -49,6 +57,7 @@ def run(recipe: Recipe, config: Config) -> None:
         recognizer.decode = build_decoder(config.decoder, recognizer.tokenizer)
         evaluations = [_evaluate(recipe, config, split, recognizer, folder) for split in splits]
         where = _track(recipe, config, folder, evaluations)
+        _track_evaluation(recipe, config, folder, evaluations)
     print(results_table([results for results, _ in evaluations]))
     print(f"Run: {folder.path}")
     print(f"Errors: {evaluation_folder(folder.path, 'test', config.decoder.kind.name) / 'errors.txt'}")
@@ -65,8 +74,9 @@ def _evaluate(
     batches = load(shares, inputs, [[]] * len(utterances), config.hardware.workers)
     scores: list[UtteranceScore] = []
     with Progress(f"Decoding {split}", len(utterances), "utterances") as progress:
-        for decoded in decode_batches(batches, utterances, recognizer.front, recognizer.model, recognizer.decode):
-            scores.append(decoded)
+        parts = (recognizer.front, recognizer.model, recognizer.decode, recognizer.tokenizer)
+        for decoded in decode_batches(batches, utterances, *parts):
+            scores.append(decoded.score)
             progress.advance()
     seconds, audio_seconds = time.perf_counter() - began, float(inputs.seconds(0).sum())
     places = {utterance.id: place for place, utterance in enumerate(utterances)}
@@ -108,32 +118,37 @@ def _track(
     """Adds the results to the run in Weights & Biases; gives the sentence on how to see it."""
     with open_tracker(recipe, config, folder, last_row(folder.path)["step"]) as tracker:
         for results, _ in evaluations:
-            figures = (
-                "wer",
-                "wer_low",
-                "wer_high",
-                "cer",
-                "substitutions",
-                "deletions",
-                "insertions",
-                "real_time_factor",
-            )
-            tracker.summary({f"{results.split}/{figure}": getattr(results, figure) for figure in figures})
+            tracker.summary(_figures(results))
         test = {utterance.id: utterance for utterance in read_manifest(recipe.manifest(config, "test"))}
         scores = worst(evaluations[-1][1], config.tracker.worst_utterances)
         tracker.worst_utterances([_with_audio(score, test[score.id]) for score in scores])
-        tracker.model(folder.model)
         return tracker.where()
 
 
+def _track_evaluation(
+    recipe: Recipe, config: Config, folder: RunFolder, evaluations: Sequence[tuple[Results, list[UtteranceScore]]]
+) -> None:
+    """Keeps the evaluation as a run of its own in Weights & Biases: what it read and every utterance."""
+    with Tracker(
+        folder.path / "evaluation",
+        config.tracker,
+        name=f"{folder.path.name} evaluated",
+        recipe=recipe.name,
+        settings=plain(config),
+        job_type="evaluate",
+        step=0,
+    ) as tracker:
+        tracker.uses_manifests(manifests(recipe, config))
+        tracker.uses_model(model_name(folder), folder.model)
+        for results, scores in evaluations:
+            tracker.summary(_figures(results))
+            rows = [[getattr(score, column) for column in COLUMNS] for score in scores]
+            tracker.show_table(f"{results.split}/utterances", COLUMNS, rows)
+
+
+def _figures(results: Results) -> dict[str, float | str]:
+    return {f"{results.split}/{figure}": getattr(results, figure) for figure in FIGURES}
+
+
 def _with_audio(score: UtteranceScore, utterance: Utterance) -> WorstUtterance:
-    return WorstUtterance(
-        id=score.id,
-        speaker=score.speaker,
-        duration=score.duration,
-        reference=score.reference,
-        hypothesis=score.hypothesis,
-        wer=score.wer,
-        waveform=read_waveform(utterance).numpy(),
-        sampling_rate=utterance.sampling_rate,
-    )
+    return WorstUtterance(score, read_waveform(utterance).numpy(), utterance.sampling_rate)

@@ -4,12 +4,15 @@ import logging
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack
+from pathlib import Path
 
 import torch
 
 from asr.commands.check import refuse_mistakes
 from asr.composition import plain
 from asr.config import Config
+from asr.data.corpus import SPLITS
+from asr.data.mixture import training_manifests
 from asr.data.utterance import Utterance
 from asr.errors import ConfigError, Interrupted, RunError
 from asr.features.extraction import check_source
@@ -73,18 +76,29 @@ def run(recipe: Recipe, config: Config) -> float:
             if sentence := tracker.follow():
                 log.info("%s", sentence)
             with watch_signals() as interruption, tracker, profiled(config, folder.path, ranks):
+                tracker.uses_manifests(manifests(recipe, config))
                 if not trainer.done.finished:
                     trainer.fit(tracker, interruption)
-                tracker.model(folder.model)
+                tracker.model(model_name(folder), folder.model, {"dev_wer": trainer.done.best_wer, "seed": config.seed})
+                tracker.alert("finished", "finished", _outcome(trainer, config))
                 log.info("%s", tracker.where())
             if ranks.first:
                 reported.touch()
             if interruption.signal:
                 raise Interrupted("The training is finished; the same command goes on from there.", interruption.signal)
-        best = trainer.done
-        kept = "The last model, trained on dev too:" if config.training.with_dev else "Best"
-        log.info("%s dev WER %.2f %% after epoch %d: %s", kept, 100 * best.best_wer, best.best_epoch, folder.model)
-        return best.best_wer
+        log.info("%s: %s", _outcome(trainer, config), folder.model)
+        return trainer.done.best_wer
+
+
+def model_name(folder: RunFolder) -> str:
+    """The name of a run's model among the artifacts of Weights & Biases."""
+    return f"model-{folder.path.name}"
+
+
+def manifests(recipe: Recipe, config: Config) -> list[Path]:
+    """All manifests of a run, as far as they are there."""
+    paths = [*training_manifests(recipe, config), *(recipe.manifest(config, split) for split in SPLITS)]
+    return [path for path in dict.fromkeys(paths) if path.is_file()]
 
 
 def _restarts(config: Config) -> bool:
@@ -124,10 +138,16 @@ def open_tracker(recipe: Recipe, config: Config, folder: RunFolder, step: int) -
         config.tracker,
         name=folder.path.name,
         recipe=recipe.name,
-        settings=plain(config),
+        settings=plain(config) | {"cells": "+".join(cell.name for cell in config.model.cells)},
         job_type="train",
         step=step,
     )
+
+
+def _outcome(trainer: Trainer, config: Config) -> str:
+    best = trainer.done
+    kept = "The last model, trained on dev too:" if config.training.with_dev else "Best"
+    return f"{kept} dev WER {100 * best.best_wer:.2f} % after epoch {best.best_epoch}"
 
 
 def _describe(

@@ -1,25 +1,61 @@
 """Decoding and scoring whole splits."""
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 
 from asr.data.loader import Batch
 from asr.data.utterance import Utterance
 from asr.decoding.decoder import Decoder
+from asr.decoding.measures import Measures, measure
+from asr.errors import DataError
 from asr.features.front_end import FrontEnd
 from asr.model.acoustic import AcousticModel
 from asr.scoring.error_rates import UtteranceScore, score_utterance
+from asr.text.protocol import Tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """An utterance that was decoded."""
+
+    score: UtteranceScore
+    measures: Measures
 
 
 @torch.inference_mode()
 def decode_batches(
-    batches: Iterable[Batch], utterances: Sequence[Utterance], front: FrontEnd, model: AcousticModel, decoder: Decoder
-) -> Iterator[UtteranceScore]:
-    """Decodes and scores batches of utterances, one after the other."""
+    batches: Iterable[Batch],
+    utterances: Sequence[Utterance],
+    front: FrontEnd,
+    model: AcousticModel,
+    decoder: Decoder,
+    tokenizer: Tokenizer,
+) -> Iterator[Decoded]:
+    """Decodes, scores and measures batches of utterances, one after the other."""
     device = next(model.parameters()).device
     for batch in batches:
         features, lengths = front(batch.inputs.to(device), batch.lengths.to(device))
         log_probs, lengths = model(features, lengths)
-        for number, hypothesis in zip(batch.utterances, decoder(log_probs, lengths), strict=True):
-            yield score_utterance(utterances[int(number)], hypothesis)
+        members = [utterances[int(number)] for number in batch.utterances]
+        measured = measure(log_probs, lengths, [_labels(tokenizer, utterance.text) for utterance in members])
+        for utterance, hypothesis, measures in zip(members, decoder(log_probs, lengths), measured, strict=True):
+            yield Decoded(_with(measures, score_utterance(utterance, hypothesis)), measures)
+
+
+def _labels(tokenizer: Tokenizer, text: str) -> list[int] | None:
+    try:
+        return tokenizer.encode(text)
+    except DataError:
+        return None  # A transcript of test may have letters that the model never saw.
+
+
+def _with(measures: Measures, score: UtteranceScore) -> UtteranceScore:
+    known = measures.ctc_loss is not None and math.isfinite(measures.ctc_loss) and measures.labels
+    return replace(
+        score,
+        ctc_loss_per_token=round(measures.ctc_loss / measures.labels, 6) if known and measures.ctc_loss else None,
+        confidence=None if measures.confidence is None else round(measures.confidence, 6),
+    )

@@ -7,15 +7,13 @@ from typing import Any
 
 import jiwer
 
-from asr.scoring.error_rates import UtteranceScore
+from asr.scoring.error_rates import UtteranceScore, alignment_letters
 
 NOTHING = ""
 """Stands in a pair for the word or character that is not there."""
 
 Confusions = Mapping[tuple[str, str], list[int]]
 """Pairs of reference and hypothesis: the places of the utterances in which they were, once for each time."""
-
-LETTERS = {"equal": "=", "substitute": "S", "delete": "D", "insert": "I"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +71,9 @@ def align(rows: Sequence[Mapping[str, Any]]) -> Alignment:
             deletions=counts["D"],
             insertions=counts["I"],
             character_errors=by_characters.get(place, 0),
+            alignment=steps or "=" * counts["="],
+            ctc_loss_per_token=row.get("ctc_loss_per_token"),
+            confidence=row.get("confidence"),
         )
         utterances.append(Aligned(score, steps if score.errors else ""))
     return Alignment(utterances, words, characters)
@@ -81,11 +82,9 @@ def align(rows: Sequence[Mapping[str, Any]]) -> Alignment:
 def _walk(output: Any, number: int, place: int, confusions: dict[tuple[str, str], list[int]]) -> str:
     """The steps of one utterance; notes what is not right."""
     reference, hypothesis = output.references[number], output.hypotheses[number]
-    steps = []
     for chunk in output.alignments[number]:
         left = reference[chunk.ref_start_idx : chunk.ref_end_idx]
         right = hypothesis[chunk.hyp_start_idx : chunk.hyp_end_idx]
-        steps.append(LETTERS[chunk.type] * max(len(left), len(right)))
         if chunk.type == "substitute":
             pairs = list(zip(left, right, strict=True))
         elif chunk.type == "delete":
@@ -95,7 +94,7 @@ def _walk(output: Any, number: int, place: int, confusions: dict[tuple[str, str]
         if chunk.type != "equal":
             for pair in pairs:
                 confusions[pair].append(place)
-    return "".join(steps)
+    return alignment_letters(output, number)
 
 
 @dataclass(frozen=True, slots=True)

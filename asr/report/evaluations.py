@@ -98,6 +98,8 @@ class EvaluationPages:
                 "hypothesis": [one.score.hypothesis if one.steps else None for one in alignment.utterances],
                 "steps": [one.steps for one in alignment.utterances],
                 "character_errors": [one.score.character_errors for one in alignment.utterances],
+                "confidence": [one.score.confidence for one in alignment.utterances],
+                "loss": [one.score.ctc_loss_per_token for one in alignment.utterances],
                 "pictured": sorted(blanks),
                 "groups": _described_groups(alignment, levels),
                 "confusions": {

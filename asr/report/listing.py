@@ -120,6 +120,8 @@ def _plain(errors: RunErrors, pairs: int) -> dict[str, Any]:
                 "insertions": one.score.insertions,
                 "wer": one.score.wer,
                 "cer": one.score.cer,
+                "ctc_loss_per_token": one.score.ctc_loss_per_token,
+                "confidence": one.score.confidence,
             }
             for one in errors.alignment.utterances
         ],

@@ -16,12 +16,12 @@ from asr.data.doctor import Finding
 from asr.data.manifest import read_manifest
 from asr.data.utterance import Utterance
 from asr.errors import ConfigError, RunError, UserError
-from asr.report import findings
 from asr.report.audio import AudioChoice
 from asr.report.corpus import describe
 from asr.report.evaluations import EvaluationPages
 from asr.report.files import short_hash, write_data, write_whole
 from asr.report.runs import Run, differing_settings, find_runs
+from asr.tracking import findings
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +35,7 @@ SCRIPTS = (
     "forest",
     "runs",
     "compare",
+    "panel",
     "health",
     "errors",
     "utterance",
@@ -124,6 +125,8 @@ class Report:
         rows, settings = run.metrics, run.settings
         file = f"run-{short_hash(str(run.folder))}"
         write_data(self.options.folder, file, _columns(rows))
+        if run.panel:
+            write_data(self.options.folder, f"panel-{short_hash(str(run.folder))}", run.panel)
         found = findings.find(rows, settings, run.skipped)
         dev = findings.series(rows, "dev/wer")
         best = min(dev, key=lambda point: point.value) if dev else None
@@ -133,6 +136,7 @@ class Report:
             "recipe": run.recipe,
             "folder": str(run.folder),
             "file": file,
+            "panel": f"panel-{short_hash(str(run.folder))}" if run.panel else None,
             "settings": settings,
             "step": last.get("step", 0),
             "epoch": last.get("epoch", 0),

@@ -13,6 +13,7 @@ import yaml
 from asr.composition import flattened
 from asr.errors import RunError
 from asr.tracking.metrics import Row, metrics_path, read_metrics
+from asr.tracking.panel import read_panel
 
 log = logging.getLogger(__name__)
 
@@ -93,6 +94,11 @@ class Run:
     def metrics(self) -> list[Row]:
         """The rows of metrics.jsonl, none where there is no such file."""
         return read_metrics(self.folder)
+
+    @cached_property
+    def panel(self) -> list[Row]:
+        """The rows of panel.jsonl, none where there is no such file."""
+        return read_panel(self.folder)
 
     @cached_property
     def skipped(self) -> list[str]:

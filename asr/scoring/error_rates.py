@@ -8,6 +8,8 @@ import jiwer
 from asr.data.utterance import Utterance
 from asr.errors import DataError
 
+LETTERS = {"equal": "=", "substitute": "S", "delete": "D", "insert": "I"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorCounts:
@@ -49,6 +51,12 @@ class UtteranceScore(ErrorCounts):
     """Length in seconds."""
     reference: str
     hypothesis: str
+    alignment: str = ""
+    """A letter for each step over the words: = right, S substituted, D deleted, I inserted."""
+    ctc_loss_per_token: float | None = None
+    """-log p(reference) for each of its tokens, in nats; None where it is not known or infinite."""
+    confidence: float | None = None
+    """Mean probability of what was written, None where nothing was or where it is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,12 +97,26 @@ def score_texts(id: str, speaker: str, duration: float, reference: str, hypothes
         duration=duration,
         reference=reference,
         hypothesis=hypothesis,
+        alignment=alignment_letters(words, 0),
         words=len(words.references[0]),
         characters=len(characters.references[0]),
         substitutions=words.substitutions,
         deletions=words.deletions,
         insertions=words.insertions,
         character_errors=characters.substitutions + characters.deletions + characters.insertions,
+    )
+
+
+def alignment_letters(output: jiwer.WordOutput | jiwer.CharacterOutput, number: int) -> str:
+    """The steps from a reference to its hypothesis, a letter each: = right, S substituted, D deleted, I inserted.
+
+    Args:
+        output: What jiwer found.
+        number: Of the utterance therein.
+    """
+    return "".join(
+        LETTERS[chunk.type] * max(chunk.ref_end_idx - chunk.ref_start_idx, chunk.hyp_end_idx - chunk.hyp_start_idx)
+        for chunk in output.alignments[number]
     )
 
 

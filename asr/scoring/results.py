@@ -98,7 +98,7 @@ def read_results(folder: Path) -> Results:
         raise RunError(f"{path} is no results file ({error}): run `asr evaluate` again.") from None
 
 
-def _row(score: UtteranceScore) -> dict[str, str | float]:
+def _row(score: UtteranceScore) -> dict[str, str | float | None]:
     return {
         "id": score.id,
         "speaker": score.speaker,
@@ -107,4 +107,7 @@ def _row(score: UtteranceScore) -> dict[str, str | float]:
         "hypothesis": score.hypothesis,
         "wer": score.wer,
         "cer": score.cer,
+        "alignment": score.alignment,
+        "ctc_loss_per_token": score.ctc_loss_per_token,
+        "confidence": score.confidence,
     }

@@ -25,6 +25,10 @@ class TrackerConfig:
     """Tags of the run."""
     notes: str | None
     """A line about the run."""
+    job_type: str | None
+    """What the run is listed as in Weights & Biases; null names the command, as in train."""
+    panel_utterances: int
+    """Utterances of dev whose hypotheses are kept after every epoch, in panel.jsonl; the same in every run."""
     worst_utterances: int
     """Rows in the table of the worst utterances, with audio; 0 logs no table."""
     upload_model: bool

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from asr.errors import RunError
 
@@ -17,7 +17,15 @@ def read_metrics(folder: Path) -> list[Row]:
     Raises:
         RunError: A line is not a JSON object.
     """
-    path = metrics_path(folder)
+    return read_rows(metrics_path(folder))
+
+
+def read_rows(path: Path) -> list[Row]:
+    """The rows of a file of JSON lines, none where there is no such file; as of `read_metrics`.
+
+    Raises:
+        RunError: A line is not a JSON object.
+    """
     if not path.exists():
         return []
     *lines, _ = path.read_bytes().split(b"\n")
@@ -41,32 +49,37 @@ def metrics_path(folder: Path) -> Path:
     return folder / "metrics.jsonl"
 
 
-class MetricsFile:
-    """metrics.jsonl, open for appending after it was cut back to where training takes up again.
+class RowsFile:
+    """metrics.jsonl or its like, open for appending after it was cut back to where training takes up again.
 
     Args:
-        folder: The run folder.
+        path: The file.
         step: Rows of later steps are dropped; 0 drops all, as training then begins anew.
 
     Raises:
         RunError: The file can't be read back.
     """
 
-    def __init__(self, folder: Path, step: int) -> None:
-        path = metrics_path(folder)
-        self.rows = [row for row in read_metrics(folder) if 0 < row["step"] <= step]
-        folder.mkdir(parents=True, exist_ok=True)
-        replace_text(path, "".join(map(_line, self.rows)))
-        self._file = path.open("a", encoding="utf-8")
+    def __init__(self, path: Path, step: int) -> None:
+        self.rows = [row for row in read_rows(path) if 0 < row["step"] <= step]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
+        self._file = self._cut() if path.exists() else None
 
     def append(self, row: Row) -> None:
         """Writes a row, which survives the death of the process."""
+        self._file = self._file or self._cut()
         self._file.write(_line(row))
         self._file.flush()
         self.rows.append(row)
 
     def close(self) -> None:
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
+
+    def _cut(self) -> TextIO:
+        replace_text(self._path, "".join(map(_line, self.rows)))
+        return self._path.open("a", encoding="utf-8")
 
 
 def replace_text(path: Path, text: str) -> None:

@@ -1,16 +1,25 @@
 """What a training reports goes to metrics.jsonl in its folder, always, and to Weights & Biases on top."""
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from asr.errors import RunError
+from asr.errors import Interrupted, RunError
 from asr.tracking.config import TrackerConfig
-from asr.tracking.metrics import MetricsFile, metrics_path, replace_text
+from asr.tracking.findings import Severity, collapsed, diverging
+from asr.tracking.metrics import Row, RowsFile, metrics_path, replace_text
+from asr.tracking.panel import COLUMNS, PANEL, as_table
 from asr.tracking.wandb_run import WandbRun
 from asr.tracking.worst import WorstUtterance
+
+PANEL_SECONDS = 60.0
+"""Between two uploads of the growing table of the panel."""
+HURRY_SECONDS = 20.0
+CHECK_ROWS = 50
+"""Rows between two looks for a training that goes wrong, beside those after every epoch."""
 
 
 class Tracker:
@@ -48,7 +57,11 @@ class Tracker:
     ) -> None:
         self._folder = folder
         self._config = config
-        self._metrics = MetricsFile(folder, step)
+        self._settings = {"training.epochs": settings.get("training", {}).get("epochs")}
+        self._name, self._recipe = name, recipe
+        self._metrics = RowsFile(metrics_path(folder), step)
+        self._panel = RowsFile(folder / PANEL, step)
+        self._panel_sent: float | None = None
         self._summary = _read_summary(folder) if step else {}
         self._wandb = WandbRun(
             folder,
@@ -78,6 +91,20 @@ class Tracker:
         row = {"step": step, "epoch": epoch, "seconds": seconds, **metrics}
         self._metrics.append(row)
         self._wandb.log(len(self._metrics.rows) - 1, row)
+        if "dev/wer" in metrics or len(self._metrics.rows) % CHECK_ROWS == 0:
+            self._alert_of_problems()
+
+    def panel(self, row: Row) -> None:
+        """Adds the hypotheses of the panel after an epoch, as of `asr.tracking.panel.panel_row`."""
+        self._panel.append(row)
+        if self._panel_sent is None or time.monotonic() - self._panel_sent > PANEL_SECONDS:
+            self._send_panel()
+
+    def alert(self, kind: str, title: str, text: str, *, problem: bool = False) -> None:
+        """Sends a message by way of Weights & Biases, of each kind once in the life of a run."""
+        if f"alert/{kind}" not in self._summary:
+            self.summary({f"alert/{kind}": text})
+            self._wandb.alert(f"{self._recipe} {self._name}: {title}", text, problem)
 
     def summary(self, values: Mapping[str, float | str]) -> None:
         """Sets figures of the run as a whole, as the WER on test. They are kept in summary.json too."""
@@ -86,11 +113,11 @@ class Tracker:
         self._wandb.summary(values)
 
     def worst_utterances(self, rows: Sequence[WorstUtterance]) -> None:
-        """Shows the worst utterances as a table with audio, in place of an earlier one."""
+        """Shows the worst utterances as a table with audio and alignment, in place of an earlier one."""
         if rows:
             self._wandb.worst_utterances(rows)
 
-    def show_table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    def show_table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Shows a table in Weights & Biases."""
         self._wandb.table(name, columns, rows)
 
@@ -98,10 +125,19 @@ class Tracker:
         """Shows image files in Weights & Biases, by name."""
         self._wandb.pictures(pictures)
 
-    def model(self, folder: Path) -> None:
-        """Keeps a model folder as an artifact, where `tracker.upload_model` says so."""
+    def model(self, name: str, folder: Path, metadata: Mapping[str, Any]) -> None:
+        """Keeps a model folder as a version of an artifact, where `tracker.upload_model` says so."""
         if self._config.upload_model:
-            self._wandb.model(folder)
+            self._wandb.model(name, folder, metadata)
+
+    def uses_model(self, name: str, folder: Path) -> None:
+        """Says that the run reads a model, which is kept as an artifact where `tracker.upload_model` says so."""
+        if self._config.upload_model:
+            self._wandb.uses_model(name, folder)
+
+    def uses_manifests(self, manifests: Sequence[Path]) -> None:
+        """Says which manifests the run reads; those of a recipe are versions of one artifact."""
+        self._wandb.uses_manifests(f"manifest-{self._recipe}", manifests)
 
     def where(self) -> str:
         """One sentence on how to see the run."""
@@ -113,10 +149,27 @@ class Tracker:
         wandb = self._wandb.follow()
         return f"To follow the training: {f'{wandb}, or ' if wandb else ''}{page}."
 
-    def finish(self, exit_code: int = 0) -> None:
-        """Ends the run; another code than 0 marks it as failed."""
-        self._wandb.finish(exit_code)
+    def finish(self, exit_code: int = 0, *, hurry: bool = False) -> None:
+        """Ends the run; another code than 0 marks it as failed. In a hurry, the next start sends what is missing."""
+        self._send_panel()
+        if hurry:
+            self._wandb.finish(exit_code, HURRY_SECONDS)
+        else:
+            self._wandb.finish(exit_code)
         self._metrics.close()
+        self._panel.close()
+
+    def _send_panel(self) -> None:
+        if self._panel.rows:
+            self._wandb.table("dev/panel", COLUMNS, as_table(self._panel.rows))
+            self._panel_sent = time.monotonic()
+
+    def _alert_of_problems(self) -> None:
+        """Tells of a training that diverges or has collapsed while it can still be stopped."""
+        rows = self._metrics.rows
+        for finding in (diverging(rows), collapsed(rows, self._settings)):
+            if finding is not None and finding.severity is Severity.problem:
+                self.alert(finding.kind, finding.kind, finding.sentence, problem=True)
 
     def __enter__(self) -> Self:
         return self
@@ -124,7 +177,8 @@ class Tracker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.finish(exit_code=0 if error is None else 1)
+        # A job that Slurm stops must end in time to be queued again.
+        self.finish(exit_code=0 if error is None else 1, hurry=isinstance(error, Interrupted))
 
 
 class NullTracker(Tracker):
@@ -139,10 +193,22 @@ class NullTracker(Tracker):
     def summary(self, values: Mapping[str, float | str]) -> None:
         pass
 
+    def panel(self, row: Row) -> None:
+        pass
+
+    def alert(self, kind: str, title: str, text: str, *, problem: bool = False) -> None:
+        pass
+
     def worst_utterances(self, rows: Sequence[WorstUtterance]) -> None:
         pass
 
-    def model(self, folder: Path) -> None:
+    def model(self, name: str, folder: Path, metadata: Mapping[str, Any]) -> None:
+        pass
+
+    def uses_model(self, name: str, folder: Path) -> None:
+        pass
+
+    def uses_manifests(self, manifests: Sequence[Path]) -> None:
         pass
 
     def where(self) -> str:
@@ -151,7 +217,7 @@ class NullTracker(Tracker):
     def follow(self) -> str:
         return ""
 
-    def finish(self, exit_code: int = 0) -> None:
+    def finish(self, exit_code: int = 0, *, hurry: bool = False) -> None:
         pass
 
 

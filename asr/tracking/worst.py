@@ -5,19 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from asr.scoring.error_rates import UtteranceScore
+
 
 @dataclass(frozen=True)
 class WorstUtterance:
     """An utterance that was recognized badly, with what is needed to read and to hear it."""
 
-    id: str
-    speaker: str
-    duration: float
-    """Seconds."""
-    reference: str
-    hypothesis: str
-    wer: float
-    """A fraction."""
+    score: UtteranceScore
     waveform: npt.NDArray[np.float32]
     """Shape (samples,), in [-1, 1]."""
     sampling_rate: int

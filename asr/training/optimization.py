@@ -40,6 +40,14 @@ def learning_rate(peak: float, config: ScheduleConfig, progress: float) -> float
     return peak + (end - peak) * _cosine(along)
 
 
+def set_learning_rate(optimizer: AdamW, config: OptimizerConfig, schedule: ScheduleConfig, progress: float) -> float:
+    """Gives all parameters the learning rate after a share of the training, and says which."""
+    rate = learning_rate(config.learning_rate, schedule, progress)
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    return rate
+
+
 def _cosine(along: float) -> float:
     """From 0 to 1 along half a cosine."""
     return (1 - math.cos(math.pi * min(along, 1.0))) / 2

@@ -1,6 +1,8 @@
 """How far a training is, and where its time goes."""
 
+import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from asr.training.steps import Step
@@ -41,17 +43,42 @@ class Progression:
         self.best_wer, self.best_epoch = wer, self.epoch
         return True
 
+    def note(self, loss: float, rate: float, speed: Mapping[str, float]) -> str:
+        """What stands behind the progress bar."""
+        wer = f", dev WER {100 * self.best_wer:.1f} %" if math.isfinite(self.best_wer) else ""
+        hours = f", {speed['time/audio_hours_per_hour']:.0f} h of audio/h" if speed else ""
+        return f"loss {loss:.3f}{wer}, rate {rate:.1e}{hours}"
+
+
+PARTS = ("data_wait", "compute", "update", "ranks_wait")
+"""Of a step: waiting for its batches; forward and backward pass with the exchange of gradients; clipping and the
+optimizer; waiting for the other ranks. The rest is writing: metrics and checkpoints."""
+
 
 @dataclass
 class Clock:
-    """Where the time since the last line of metrics went, and what it was spent on."""
+    """Where the time since the last line of metrics went, and what it was spent on.
 
-    waited: float = 0.0
-    """Time spent on waiting for data (s)."""
+    It waits for no device: a part of a step ends where the step reads the device anyway.
+    """
+
+    parts: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PARTS, 0.0))
+    """Time spent (s)."""
     audio: float = 0.0
     """Audio fed over all ranks, after speed perturbation (s)."""
     steps: int = 0
     started: float = field(default_factory=time.perf_counter)
+    marked: float = field(default_factory=time.perf_counter)
+
+    def begin(self) -> None:
+        """Begins a step: what was since the last mark belongs to none of its parts."""
+        self.marked = time.perf_counter()
+
+    def mark(self, part: str) -> None:
+        """Ends a part of a step, which began with the last mark."""
+        now = time.perf_counter()
+        self.parts[part] += now - self.marked
+        self.marked = now
 
     def count(self, step: Step) -> None:
         """Counts a step as done."""
@@ -63,6 +90,6 @@ class Clock:
         elapsed = time.perf_counter() - self.started
         return {
             "time/step_seconds": elapsed / self.steps,
-            "time/data_wait_share": self.waited / elapsed,
+            **{f"time/{part}_share": seconds / elapsed for part, seconds in self.parts.items()},
             "time/audio_hours_per_hour": self.audio / elapsed,
         }

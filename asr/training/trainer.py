@@ -22,8 +22,8 @@ from asr.features.inputs import Inputs
 from asr.model.acoustic import AcousticModel
 from asr.model.folder import save_model
 from asr.progress import Progress
-from asr.scoring.error_rates import total
 from asr.text.protocol import Tokenizer
+from asr.tracking.panel import panel_row
 from asr.tracking.tracker import Tracker
 from asr.training.checkpoint import newest_checkpoint
 from asr.training.checkpoint_writer import CheckpointWriter
@@ -31,13 +31,14 @@ from asr.training.debugging import STEPS_IN_EPOCH
 from asr.training.distributed import Ranks, share_gradients, without_exchange
 from asr.training.hardware import Hardware
 from asr.training.interruption import SIGNALS, Interruption
+from asr.training.layers import LayerWatch
 from asr.training.memory import named_if_full, try_batches
 from asr.training.objective import Objective
-from asr.training.optimization import AveragedModel, build_optimizer, learning_rate
+from asr.training.optimization import AveragedModel, build_optimizer, set_learning_rate
 from asr.training.progression import Clock, Progression
 from asr.training.run_folder import RunFolder
 from asr.training.steps import Step, Steps, shares_of
-from asr.training.validation import decode_dev
+from asr.training.validation import choose_panel, decode_dev, dev_metrics
 from asr.training.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
@@ -123,11 +124,17 @@ class Trainer:
             self._try_memory()
             self._settle_exchange()
             for step in self.steps.start(*start):
+                clock.begin()
                 rate = self._set_learning_rate(step)
                 loss = self._accumulate(step, batches, clock)
+                logged = step.ends_epoch or (done.step + 1) % config.training.log_every_steps == 0
+                layers = LayerWatch(self.model) if logged else None
+                clock.mark("compute")
                 norm = clip_grad_norm_(self.model.parameters(), config.training.clip_norm)
                 due = (time.monotonic() - saved) / 60 > config.training.checkpoint_minutes
+                clock.mark("update")
                 loss, due, signal = self._agree(loss, due, interruption.signal)
+                clock.mark("ranks_wait")
                 finite = math.isfinite(loss) and bool(torch.isfinite(norm))
                 done.step += 1
                 self.watchdog.step_ended()
@@ -137,15 +144,16 @@ class Trainer:
                 else:
                     self._skip(step)
                 self.optimizer.zero_grad()
+                clock.mark("update")
                 done.epoch, done.position = (step.epoch + 1, 0) if step.ends_epoch else (step.epoch, step.position + 1)
                 done.seconds = seconds_before + time.monotonic() - began
                 clock.count(step)
-                if done.step % config.training.log_every_steps == 0 or step.ends_epoch:
+                if layers is not None:
                     metrics = {"train/loss": loss, "train/learning_rate": rate, "train/gradient_norm": float(norm)}
-                    speed = clock.metrics()
-                    self._log(tracker, step, metrics | {"data/padding_share": step.padding} | speed)
+                    speed, padding = clock.metrics(), {"data/padding_share": step.padding}
+                    self._log(tracker, step, metrics | layers.metrics() | padding | speed)
                     clock = Clock()
-                progress.advance(note=self._note(loss, rate, speed))
+                progress.advance(note=done.note(loss, rate, speed))
                 if step.ends_epoch:
                     self._validate(tracker, step, progress)
                     done.seconds = seconds_before + time.monotonic() - began
@@ -162,17 +170,15 @@ class Trainer:
         return done.best_wer
 
     def _accumulate(self, step: Step, batches: Iterator[Batch], clock: Clock) -> float:
-        """Adds up the gradient of this rank's shares; the last one's backward pass adds it over the ranks.
-
-        Returns:
-            This rank's part of the loss.
+        """Adds up the gradient of this rank's shares, the last one's backward pass over the ranks; gives its part of
+        the loss.
         """
         loss = 0.0
         for number in range(len(step.shares)):
             self.watchdog.reach(f"step {self.done.step}, waiting for data")
-            asked = time.perf_counter()
+            clock.mark("compute")
             batch = next(batches)
-            clock.waited += time.perf_counter() - asked
+            clock.mark("data_wait")
             self.watchdog.reach(f"step {self.done.step}, gradients and their exchange")
             torch.manual_seed(mix("dropout", self.config.seed, self.done.step, self.ranks.rank, number))
             last = number + 1 == len(step.shares)
@@ -242,10 +248,7 @@ class Trainer:
 
     def _set_learning_rate(self, step: Step) -> float:
         progress = (step.epoch + step.position / step.epoch_steps) / self.config.training.epochs
-        rate = learning_rate(self.config.optimizer.learning_rate, self.config.schedule, progress)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        return rate
+        return set_learning_rate(self.optimizer, self.config.optimizer, self.config.schedule, progress)
 
     def _skip(self, step: Step) -> None:
         """Passes over a step whose loss or gradient is not finite, on all ranks alike."""
@@ -262,13 +265,15 @@ class Trainer:
         """Decodes the dev split with the averaged weights and keeps the model if it is the best."""
         done, early = self.done, self.config.training.early_stopping_epochs
         self.watchdog.reach(f"step {done.step}, decoding dev")
-        score = total(decode_dev(self.config, self.dev, self.front, self.averaged.module, self.tokenizer, self.ranks))
-        progress.say(f"Epoch {done.epoch}: dev WER {100 * score.wer:.2f} %, CER {100 * score.cer:.2f} %")
-        self._log(tracker, step, {"dev/wer": score.wer, "dev/cer": score.cer} | self.hardware.memory())
-        if done.validated(score.wer, self.config.training.with_dev):
-            self.ranks.only_first(
-                lambda: save_model(self.folder.model, self.averaged.module, self.config, self.tokenizer)
-            )
+        began, model = time.perf_counter(), self.averaged.module
+        decoded = decode_dev(self.config, self.dev, self.front, model, self.tokenizer, self.ranks)
+        metrics = dev_metrics(decoded)
+        wer, seconds = metrics["dev/wer"], {"time/validation_seconds": time.perf_counter() - began}
+        progress.say(f"Epoch {done.epoch}: dev WER {100 * wer:.2f} %, CER {100 * metrics['dev/cer']:.2f} %")
+        tracker.panel(panel_row(done.step, done.epoch, choose_panel(decoded, self.config.tracker.panel_utterances)))
+        self._log(tracker, step, metrics | seconds | self.hardware.memory())
+        if done.validated(wer, self.config.training.with_dev):
+            self.ranks.only_first(lambda: save_model(self.folder.model, model, self.config, self.tokenizer))
         stopped = early is not None and done.epoch - done.improved_epoch >= early
         if stopped:
             progress.say(f"No better dev WER for {early} epochs: the training stops early.")
@@ -288,12 +293,6 @@ class Trainer:
     def _log(self, tracker: Tracker, step: Step, metrics: dict[str, float]) -> None:
         epoch = step.epoch + (step.position + 1) / step.epoch_steps
         tracker.log(self.done.step, epoch, self.done.seconds, metrics)
-
-    def _note(self, loss: float, rate: float, speed: dict[str, float]) -> str:
-        """What stands behind the progress bar."""
-        wer = f", dev WER {100 * self.done.best_wer:.1f} %" if math.isfinite(self.done.best_wer) else ""
-        hours = f", {speed['time/audio_hours_per_hour']:.0f} h of audio/h" if speed else ""
-        return f"loss {loss:.3f}{wer}, rate {rate:.1e}{hours}"
 
     def _progress(self) -> Progress:
         """A bar over all steps; their number in later epochs is taken to be that of the first."""

@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from asr.cli import main
 from tests.browser.watched import Watched
-from tests.reports import evaluate, metrics_rows, write_run, write_test_corpus
+from tests.reports import evaluate, metrics_rows, write_panel, write_run, write_test_corpus
 from tests.test_report import HOSTILE
 
 pytestmark = pytest.mark.slow
@@ -161,6 +161,25 @@ def test_curves_are_smoothed_over_steps_epochs_and_minutes(watched: Watched, an4
     assert page.locator("[data-chart='Training loss'] .plot").get_attribute("aria-label").startswith("Training loss: ")  # type: ignore[union-attr]
 
 
+def test_layers_and_the_panel_of_a_real_training_are_shown(watched: Watched, an4_report: Path) -> None:
+    page = watched.open(an4_report, "health")
+    for chart in ("Blank share on dev", "Empty hypotheses on dev", "Gradient norm by layer: layer 1", "Update ratio"):
+        expect(page.locator(f"[data-chart='{chart}'] canvas")).to_be_visible()
+    page.locator(".chips input").first.uncheck()
+    expect(page.locator("[data-chart='Gradient norm by layer'] canvas")).to_be_visible()
+    described = page.locator("[data-chart='Gradient norm by layer'] .plot").get_attribute("aria-label")
+    assert described is not None and all(layer in described for layer in ("subsampling", "layer 1", "layer 2", "head"))
+    panel = page.locator(".card", has_text="The same utterances after every epoch")
+    utterances = panel.locator("option").all_inner_texts()
+    assert len(utterances) == 10
+    first = panel.locator(".panel p").inner_text()
+    panel.locator("select").select_option(utterances[-1])
+    expect(panel.locator(".panel p")).not_to_have_text(first)
+    epochs = panel.locator("tbody tr td:first-child").all_inner_texts()
+    assert epochs[0] == "1" and epochs[-1] == "6"
+    expect(panel.locator("tbody .faint, tbody .step").first).to_be_visible()
+
+
 def test_every_row_of_a_table_is_printed(watched: Watched, an4_report: Path, tmp_path: Path) -> None:
     page = watched.open(an4_report, "errors")
     page.get_by_role("button", name=re.compile("^all ")).click()
@@ -180,6 +199,7 @@ def test_what_stands_in_transcripts_is_shown_as_text(watched: Watched, tmp_path:
     for number, name in enumerate(("<i>first", "<script>second")):
         run = write_run(tmp_path / "runs" / "yesno" / name, tmp_path / "data", metrics_rows(4), [f"seed={number}"])
         evaluate(run, utterances, [f"{text} <u>" for text in HOSTILE])
+        write_panel(run, [[f"{text} <u>" for text in HOSTILE]], HOSTILE)
     assert main(["report", str(tmp_path / "runs" / "yesno"), "-o", str(tmp_path / "report")]) == 0
     page = watched.open(tmp_path / "report", "errors")
     shown = "\n".join(column(page, 4))

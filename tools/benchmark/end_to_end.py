@@ -123,7 +123,7 @@ def measure_rest(recipe: Recipe, config: Config) -> dict[str, float]:
 
     def decode() -> None:
         batches = load(iter(everything), dev, [[]] * len(dev.utterances), 0)
-        for _ in decode_batches(batches, dev.utterances, trainer.front, model, decoder):
+        for _ in decode_batches(batches, dev.utterances, trainer.front, model, decoder, trainer.tokenizer):
             pass
 
     def read() -> None:

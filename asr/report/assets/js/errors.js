@@ -74,6 +74,7 @@
       { key: "speaker", title: "Speaker", width: 6, grow: 0.4, value: (row) => row.speaker, cell: (row) => report.text(row.speaker || "–") },
       numeric("seconds", "Seconds", "Length of the utterance", 4.4, (value) => value.toFixed(1)),
       numeric("rate", "Words/s", "Speaking rate: words of the reference in a second", 4.4, (value) => value.toFixed(1)),
+      ...(rows.some((row) => row.confidence !== null && row.confidence !== undefined) ? [numeric("confidence", "Sure %", "Mean probability of what the model wrote", 3.6, (value) => (100 * value).toFixed(0))] : []),
       numeric("level", "dB", "Speech above background: loud frames over quiet ones", 2.6, (value) => value.toFixed(0)),
     ];
     return report.table({ label: "Utterances", columns, rows: filtered(rows), all: rows, sort: ["errors", true], open: (row) => { location.hash = address(row); }, arranged });

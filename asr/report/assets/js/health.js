@@ -8,9 +8,11 @@
     "train/loss": { title: "Training loss", hint: "CTC loss for each label" },
     "dev/wer": { title: "WER on dev", unit: "%", scale: 100 },
     "dev/cer": { title: "CER on dev", unit: "%", scale: 100 },
+    "dev/loss": { title: "Loss on dev", hint: "CTC loss for each token" },
     "dev/blank_share": { title: "Blank share on dev", unit: "%", scale: 100, hint: "frames in which the model writes nothing" },
-    "train/blank_share": { title: "Blank share in training", unit: "%", scale: 100, hint: "frames in which the model writes nothing" },
+    "dev/empty_share": { title: "Empty hypotheses on dev", unit: "%", scale: 100, fromZero: true, hint: "utterances of which the model writes nothing" },
     "train/gradient_norm": { title: "Gradient norm", hint: "before clipping" },
+    "train/update_ratio": { title: "Update ratio", hint: "norm of a step over norm of the weights" },
     "train/learning_rate": { title: "Learning rate", plain: true },
     "time/data_wait_share": { title: "Waiting for data", unit: "% of the time", scale: 100, fromZero: true },
     "time/step_seconds": { title: "Time of a step", unit: "s", fromZero: true },
@@ -18,6 +20,16 @@
     "data/padding_share": { title: "Padding", unit: "% of computed frames", scale: 100, fromZero: true },
   };
   const AXES = ["step", "epoch", "seconds"];
+  // Metrics that belong together: of one run a single chart, of several a chart each.
+  const FAMILIES = [
+    { title: "WER on dev with its interval", names: /^dev\/wer(_low|_high)?$/, label: (name) => ({ "dev/wer": "WER", "dev/wer_low": "95 % interval, low", "dev/wer_high": "95 % interval, high" })[name], unit: "%", scale: 100, still: true },
+    { title: "Errors on dev", names: /^dev\/(substitutions|deletions|insertions)$/, label: (name) => name.slice(4), unit: "words", fromZero: true, still: true },
+    { title: "Gradient norm by layer", names: /^train\/gradient_norm_/, label: (name) => layer(name, "train/gradient_norm_"), hint: "before clipping" },
+    { title: "Update ratio by layer", names: /^train\/update_ratio_/, label: (name) => layer(name, "train/update_ratio_"), hint: "norm of a step over norm of the weights" },
+    { title: "Time of a step", names: /^time\/.*_share$/, label: (name) => PARTS[name] || name.slice(5, -6), unit: "% of the time", scale: 100, fromZero: true },
+  ];
+  const layer = (name, prefix) => name.slice(prefix.length).replaceAll("_", " ");
+  const PARTS = { "time/data_wait_share": "waiting for data", "time/compute_share": "forward and backward", "time/update_share": "clipping and optimizer", "time/ranks_wait_share": "waiting for other ranks" };
 
   report.view("health", "Training", function (parameters) {
     const runs = report.data.runs;
@@ -50,11 +62,24 @@
       const lines = loaded.map((rows, index) => ({ name: runs[numbers[index]].name, number: numbers[index], ...report.points_of(rows, name, state.axis) }));
       return report.chart(lines, { axis: state.axis, smoothing: plain || name.startsWith("dev/") ? 0 : state.smoothing, ...options });
     };
-    const others = metrics.filter((name) => !known.includes(name));
+    const families = FAMILIES.map((one) => ({ ...one, members: metrics.filter((name) => one.names.test(name)) })).filter((one) => one.members.length > 1);
+    const inFamily = new Set(families.flatMap((one) => one.members));
+    const family = ({ members, label, still, ...options }) => {
+      const lines = numbers.length > 1 ? [] : members.map((name, index) => ({ name: label(name), number: index, ...report.points_of(loaded[0], name, state.axis) }));
+      return report.chart(lines, { axis: state.axis, smoothing: still ? 0 : state.smoothing, ...options });
+    };
+    const alone = (one) => one.members.filter((name) => !known.includes(name)).map((name) => {
+      const lines = loaded.map((rows, index) => ({ name: runs[numbers[index]].name, number: numbers[index], ...report.points_of(rows, name, state.axis) }));
+      return report.chart(lines, { axis: state.axis, smoothing: one.still ? 0 : state.smoothing, unit: one.unit, scale: one.scale, hint: one.hint, fromZero: one.fromZero, title: `${one.title}: ${one.label(name)}` });
+    });
+    const others = metrics.filter((name) => !known.includes(name) && !inFamily.has(name));
+    const panels = await Promise.all(numbers.map((number) => (runs[number].panel ? report.load(runs[number].panel) : null)));
     return [
       report.section("What the curves say", numbers.map((number) => findings(runs[number], number, numbers.length > 1))),
       report.section("Where the time goes", numbers.map((number, index) => timeSplit(runs[number], number, loaded[index]))),
       known.length ? report.section("Curves", report.el("p", { class: "note" }, "Drag across a curve to look closer, double-click to see all."), report.el("div", { class: "charts" }, known.map(chart))) : null,
+      families.length ? report.section(numbers.length > 1 ? "Layers, errors and time" : "Layers, errors and time of this run", report.el("div", { class: "charts" }, numbers.length > 1 ? families.flatMap(alone) : families.map(family))) : null,
+      report.panel(numbers.map((number, index) => ({ run: runs[number], number, rows: panels[index] }))),
       others.length ? report.section("Other metrics", report.el("div", { class: "charts" }, others.map(chart))) : null,
     ].filter(Boolean);
   }
@@ -75,9 +100,9 @@
     const names = Object.keys(rows).filter((name) => name.startsWith("time/") && name.endsWith("_share"));
     if (!names.length) return report.el("p", { class: "note" }, `${run.name}: nothing was logged of its time.`);
     const mean = (values) => { const known = values.filter((value) => value !== null); return known.reduce((sum, value) => sum + value, 0) / (known.length || 1); };
-    const shares = names.map((name) => [name.slice(5, -6).replaceAll("_", " "), mean(rows[name])]);
+    const shares = names.map((name) => [PARTS[name] || name.slice(5, -6).replaceAll("_", " "), mean(rows[name])]).filter(([, share]) => share >= 0.005);
     const rest = 1 - shares.reduce((sum, [, share]) => sum + share, 0);
-    if (rest > 0.001) shares.push([shares.some(([name]) => name.includes("compute")) ? "other" : "computing", rest]);
+    if (rest > 0.001) shares.push([names.length > 1 ? "other" : "computing", rest]);
     const speed = mean(rows["time/audio_hours_per_hour"] || []);
     const words = shares.map(([name, share]) => `${name} ${report.percent(share, 0)} %`).join(", ");
     return report.el("div", { class: "split" }, report.el("span", { class: "split-name" }, report.swatch(number), run.name),

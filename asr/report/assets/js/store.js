@@ -53,6 +53,7 @@ report.view = (name, title, render) => report.views.set(name, { name, title, ren
         place, id, reference, hypothesis, steps, words, errors, count,
         speaker: split.speaker[place], seconds: split.seconds[place], level: split.level[place], audio: split.audio[place],
         format: split.format[id], rate: words / split.seconds[place], wer: errors / words,
+        confidence: (result.confidence || [])[place], loss: (result.loss || [])[place],
         character_errors: result.character_errors[place], pictured: pictured.has(place),
         haystack: `${id}\n${split.speaker[place]}\n${reference}\n${hypothesis}`.toLowerCase(),
       };

@@ -34,6 +34,8 @@
       ["WER", `${report.percent(row.wer)} %`], ["errors", `${row.errors} of ${report.count(row.words, "word")}`],
       ["CER", `${report.percent(row.character_errors / characters)} %`],
       ["length", `${row.seconds.toFixed(2)} s`], ["rate", `${row.rate.toFixed(1)} words/s`],
+      ["confidence", row.confidence === null || row.confidence === undefined ? "–" : `${report.percent(row.confidence, 0)} %`],
+      ["CTC loss per token", row.loss === null || row.loss === undefined ? "–" : row.loss.toFixed(2)],
       ["speech above background", row.level === null ? "–" : `${row.level.toFixed(0)} dB`],
     ];
   }

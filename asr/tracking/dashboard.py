@@ -1,0 +1,203 @@
+"""A workspace view and a report in Weights & Biases, made for speech: overview, training, errors, LSTM against GRU."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from asr.errors import ConfigError, RunError
+from asr.tracking.metrics import replace_text
+
+if TYPE_CHECKING:
+    pass
+
+SAVED = "saved.json"
+COLUMNS = ("summary:test/wer", "summary:dev/wer.min", "config:cells.value", "config:seed.value")
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    """What is shown of a recipe's runs, and where.
+
+    Args:
+        recipe: Name of the recipe, by which its runs are found in the project.
+        project: In Weights & Biases.
+        entity: User or team; empty where it isn't known, offline.
+    """
+
+    recipe: str
+    project: str
+    entity: str
+
+    def write(self, folder: Path) -> list[Path]:
+        """Writes what `save` sends: workspace.json and report.json."""
+        folder.mkdir(parents=True, exist_ok=True)
+        parts: dict[str, Any] = {"workspace": self._workspace(), "report": self._report()}
+        paths = []
+        for name, part in parts.items():
+            paths.append(folder / f"{name}.json")
+            replace_text(paths[-1], part._to_model().model_dump_json(by_alias=True, exclude_none=True, indent=1) + "\n")
+        return paths
+
+    def save(self, folder: Path) -> dict[str, str]:
+        """Creates both on the server, or updates those that were created from the same folder before.
+
+        Returns:
+            The addresses of `workspace` and `report`.
+
+        Raises:
+            RunError: The server does not take them.
+        """
+        path = folder / SAVED
+        known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        if (known.get("entity"), known.get("project")) != (self.entity, self.project):
+            known = {"entity": self.entity, "project": self.project}
+        workspace, report = self._workspace(), self._report()
+        workspace._internal_name, workspace._internal_id = known.get("view_name", ""), known.get("view_id", "")
+        report.id = known.get("report_id", "")
+        try:
+            workspace.save()
+            known |= {"view_name": workspace._internal_name, "view_id": workspace._internal_id}
+            report.save()
+            known["report_id"] = report.id
+        except Exception as error:  # whatever the library and the network raise
+            said = " ".join(f"{type(error).__name__}: {error}".split())
+            raise RunError(
+                f"Weights & Biases did not take the dashboard ({said}): try again, or with tracker=offline, which "
+                "writes it as files."
+            ) from None
+        finally:
+            folder.mkdir(parents=True, exist_ok=True)
+            replace_text(path, json.dumps(known, indent=1) + "\n")
+        return {"workspace": str(workspace.url), "report": str(report.url)}
+
+    def _workspace(self) -> Any:
+        import wandb_workspaces.expr as expr
+        import wandb_workspaces.workspaces as ws
+
+        sections = [
+            ws.Section(name=name, panels=panels, is_open=place < 2)
+            for place, (name, panels) in enumerate(sections_of_panels().items())
+        ]
+        return ws.Workspace(
+            entity=self.entity,
+            project=self.project,
+            name=f"{self.recipe}: speech recognition",
+            sections=sections,
+            settings=ws.WorkspaceSettings(max_runs=20, group_by_prefix="first", ignore_outliers=False),
+            runset_settings=ws.RunsetSettings(
+                filters=expr.And(expr.Config("recipe") == self.recipe), pinned_columns=["run:displayName", *COLUMNS]
+            ),
+        )
+
+    def _report(self) -> Any:
+        import wandb_workspaces.expr as expr
+        import wandb_workspaces.reports.v2.interface as wr
+
+        runs = expr.And(expr.Config("recipe") == self.recipe)
+        blocks: list[Any] = []
+        for name, panels in sections_of_panels().items():
+            groups = ["config.cells"] if name == CELLS else []
+            runset = wr.Runset(entity=self.entity, project=self.project, name=self.recipe, filters=runs, groupby=groups)
+            blocks += [wr.H2(name), wr.P(WORDS[name]), wr.PanelGrid(runsets=[runset], panels=_laid_out(panels))]
+        return wr.Report(
+            entity=self.entity,
+            project=self.project,
+            title=f"{self.recipe}: speech recognition",
+            description="Made by `asr dashboard`.",
+            blocks=blocks,
+            width="fluid",
+        )
+
+
+CELLS = "LSTM against GRU"
+WORDS = {
+    "Overview": "Word error rates on test and dev, and what they cost. The lowest dev WER chooses the model, test is "
+    "looked at once.",
+    "Training health": "A blank share near 100 % with empty hypotheses is the collapse of CTC; a dev loss that rises "
+    "while the training loss falls is over-fitting; time that waits for data is time of an idle processor.",
+    "Errors": "The worst utterances of test with sound and alignment, and how the same few utterances of dev were "
+    "written after every epoch.",
+    CELLS: "Runs grouped by their cells, with the spread over seeds. `asr compare` tests the difference.",
+}
+
+
+WIDTH, HEIGHT = 24, 6
+"""Of a report, in its own units, and of a panel; a table is as wide as the report."""
+
+
+def _laid_out(panels: list[Any]) -> list[Any]:
+    """Three panels side by side; a workspace lays them out itself, a report does not."""
+    import wandb_workspaces.reports.v2.interface as wr
+
+    x = y = 0
+    for panel in panels:
+        width = WIDTH if isinstance(panel, wr.WeavePanelSummaryTable) else WIDTH // 3
+        if x + width > WIDTH:
+            x, y = 0, y + HEIGHT
+        panel.layout = wr.Layout(x=x, y=y, w=width, h=HEIGHT)
+        x += width
+    return panels
+
+
+def sections_of_panels() -> dict[str, list[Any]]:
+    """The panels of the dashboard by section.
+
+    Raises:
+        ConfigError: The package that makes them is not installed.
+    """
+    try:
+        import wandb_workspaces.reports.v2.interface as wr
+    except ImportError:
+        raise ConfigError("asr dashboard needs wandb-workspaces: pip install 'asr[dashboard]' brings it.") from None
+
+    def line(title: str, *metrics: str, x: str = "step", **options: Any) -> wr.LinePlot:
+        return wr.LinePlot(title=title, x=x, y=list(metrics), **options)
+
+    cells: dict[str, Any] = {"groupby": wr.Config("cells"), "groupby_aggfunc": "mean", "groupby_rangefunc": "minmax"}
+    return {
+        "Overview": [
+            wr.BarPlot(title="WER on test", metrics=["test/wer"]),
+            wr.BarPlot(title="Lowest WER on dev", metrics=["dev/wer.min"]),
+            line("WER on dev with its 95 % interval", "dev/wer", "dev/wer_low", "dev/wer_high", x="epoch"),
+            wr.ScatterPlot(
+                title="Error rate and time", x=wr.SummaryMetric("seconds"), y=wr.SummaryMetric("dev/wer.min")
+            ),
+        ],
+        "Training health": [
+            line("Training loss (CTC, for each token)", "train/loss", log_y=True, smoothing_factor=0.6),
+            line("Dev loss (CTC, for each token)", "dev/loss", x="epoch"),
+            line("Blank frames and empty hypotheses", "dev/blank_share", "dev/empty_share", x="epoch"),
+            line("Gradient norm by layer", metric_regex="train/gradient_norm_.*", log_y=True),
+            line("Update as a share of the weights", metric_regex="train/update_ratio.*", log_y=True),
+            line("Learning rate", "train/learning_rate"),
+            line(
+                "Where the time of a step goes",
+                "time/data_wait_share",
+                "time/compute_share",
+                "time/update_share",
+                "time/ranks_wait_share",
+                plot_type="stacked-area",
+            ),
+            line("Hours of audio per hour", "time/audio_hours_per_hour"),
+            line("Padding", "data/padding_share"),
+            line("Memory (MB)", "system/peak_memory_mb", x="epoch"),
+        ],
+        "Errors": [
+            line(
+                "Substitutions, deletions and insertions on dev",
+                "dev/substitutions",
+                "dev/deletions",
+                "dev/insertions",
+                x="epoch",
+            ),
+            wr.WeavePanelSummaryTable(table_name="worst_utterances"),
+            wr.WeavePanelSummaryTable(table_name="dev/panel"),
+        ],
+        CELLS: [
+            wr.BarPlot(title="WER on test by cells", metrics=["test/wer"], **cells),
+            line("WER on dev by cells", "dev/wer", x="epoch", **cells),
+            line("Training loss by cells", "train/loss", **cells),
+            line("Hours of audio per hour by cells", "time/audio_hours_per_hour", **cells),
+        ],
+    }

@@ -1,0 +1,120 @@
+"""Whether and how runs of Weights & Biases are started: online, offline or not at all."""
+
+import logging
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from asr.errors import ConfigError, RunError
+from asr.tracking.config import TrackerConfig, TrackerMode
+
+if TYPE_CHECKING:
+    import wandb
+
+log = logging.getLogger(__name__)
+
+Mode = Literal["online", "offline"]
+INIT_SECONDS = 60.0
+FINISH_SECONDS = 600.0
+"""After that what isn't uploaded stays on disk, for `wandb sync`."""
+LOWEST = ("dev/wer", "dev/cer", "dev/loss")
+"""Metrics whose lowest value a run is judged by: its summary in W&B holds it as dev/wer.min."""
+
+
+def modes_of(mode: TrackerMode) -> Sequence[Mode]:
+    """The ways to start, in turn: online fails where the network is down, and offline keeps all for later."""
+    match _automatic() if mode is TrackerMode.auto else mode:
+        case TrackerMode.online:
+            return "online", "offline"
+        case TrackerMode.offline:
+            return ("offline",)
+        case _:
+            return ()
+
+
+def goes_online(config: TrackerConfig) -> bool:
+    """Whether runs are sent while they train."""
+    return modes_of(config.mode)[:1] == ("online",)
+
+
+def default_entity() -> str | None:
+    """The user or team that runs belong to where tracker.entity names none.
+
+    Raises:
+        RunError: The server cannot be asked.
+    """
+    import wandb
+
+    try:
+        entity: str | None = wandb.Api().default_entity
+    except Exception as error:
+        raise RunError(f"Weights & Biases cannot be reached ({one_line(error)}): use tracker=offline.") from None
+    return entity
+
+
+def _automatic() -> TrackerMode:
+    if wanted := os.environ.get("WANDB_MODE"):
+        try:
+            return TrackerMode(wanted)
+        except ValueError:
+            raise ConfigError(
+                f"WANDB_MODE={wanted} is none of online, offline and disabled: change or unset it."
+            ) from None
+    if _logged_in():
+        return TrackerMode.online
+    log.info("No login to Weights & Biases (`wandb login` makes one), so the run is kept offline.")
+    return TrackerMode.offline
+
+
+def _logged_in() -> bool:
+    try:
+        import wandb
+
+        wandb.setup(wandb.Settings(silent=True))
+        return wandb.login(prompt=False, verify=False)
+    except Exception as error:
+        log.warning("The login to Weights & Biases cannot be used: %s", one_line(error))
+        return False
+
+
+def start(mode: Mode, run_id: str, arguments: dict[str, Any]) -> "wandb.Run":
+    import wandb
+
+    _forget_foreign_service()
+    # wandb's telemetry of itself complains on its own where it doesn't get through.
+    logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
+    settings = wandb.Settings(
+        console="off",
+        silent=True,
+        allow_val_change=True,
+        init_timeout=INIT_SECONDS,
+        finish_timeout=FINISH_SECONDS,
+        finish_timeout_raises=True,
+    )
+    resume: Literal["allow"] | None = "allow" if mode == "online" else None
+    try:
+        run = wandb.init(id=run_id, mode=mode, resume=resume, reinit="create_new", settings=settings, **arguments)
+    except Exception:
+        wandb.teardown()  # Else the id counts as in use when it is tried offline.
+        raise
+    for axis in ("step", "epoch", "seconds"):
+        run.define_metric(axis, hidden=axis != "epoch")
+    run.define_metric("*", step_metric="step")
+    run.define_metric("dev/*", step_metric="epoch")
+    for name in LOWEST:
+        run.define_metric(name, step_metric="epoch", summary="min")
+    return run
+
+
+def _forget_foreign_service() -> None:
+    """Lets wandb start a service of its own: that of a process which started this one may be elsewhere or over.
+
+    wandb hands its service on in WANDB_SERVICE, as in 3-PID-unix-PATH.
+    """
+    if f"-{os.getpid()}-" not in os.environ.get("WANDB_SERVICE", ""):
+        os.environ.pop("WANDB_SERVICE", None)
+
+
+def one_line(error: Exception) -> str:
+    """An error as one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
