@@ -13,7 +13,8 @@ class TokenizerKind(Enum):
 class TokenizerConfig:
     kind: TokenizerKind
     """The units that the model writes."""
-    alphabet: str
-    """The characters that may stand in transcripts, the space included."""
+    alphabet: str | None
+    """The characters that may stand in transcripts, the space included; null takes those of the training
+    transcripts."""
     pieces: int
     """Word pieces that bpe learns from the training transcripts, single characters included."""
