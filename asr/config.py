@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from asr.comparison.config import CompareConfig
-from asr.data.config import BatchingConfig, DataConfig
+from asr.data.config import BatchingConfig, CheckConfig, DataConfig
 from asr.decoding.config import DecoderConfig
 from asr.features.config import AugmentConfig, FeaturesConfig
 from asr.model.config import ModelConfig
@@ -51,3 +51,4 @@ class Config:
     debug: DebugConfig
     plan: PlanConfig
     compare: CompareConfig
+    check: CheckConfig

@@ -34,6 +34,18 @@ class DataConfig:
     """Write the audio of a source anew, at data.sampling_rate and with one channel, the mean of all."""
 
 
+@dataclass
+class CheckConfig:
+    """The doctor. None of it changes a training, but for the manifests that `fix` cleans."""
+
+    json: str | None
+    """Write all findings into this file too, as JSON."""
+    fix: bool
+    """Write the manifests anew without the utterances that have errors; those as they were stay beside them."""
+    lines: int
+    """Findings of a kind that are printed; the rest of them is counted."""
+
+
 class BatchOrder(Enum):
     random = "random"
     short_to_long_first = "short_to_long_first"
