@@ -75,6 +75,7 @@ BOUNDS = {
     "training.ema_decay": BELOW_1,
     "training.early_stopping_epochs": AT_LEAST_1,
     "training.max_skipped_steps": AT_LEAST_0,
+    "training.max_lost_utterances": AT_LEAST_0,
     "training.checkpoint_minutes": AT_LEAST_0,
     "training.keep_checkpoints": AT_LEAST_1,
     "training.log_every_steps": AT_LEAST_1,

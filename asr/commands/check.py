@@ -9,7 +9,7 @@ from asr.config import Config
 from asr.data.checks.findings import FINDINGS, write_findings
 from asr.data.checks.repair import LEFT_OUT, leave_out
 from asr.data.corpus import SPLITS
-from asr.data.doctor import Finding, Requirements, Severity, examine
+from asr.data.doctor import UNREADABLE, Finding, Requirements, Severity, examine
 from asr.data.manifest import manifest_checksum, read_manifest
 from asr.data.mixture import read_split
 from asr.data.utterance import Utterance
@@ -46,10 +46,13 @@ def run(recipe: Recipe, config: Config) -> None:
     _refuse_errors(recipe, findings)
 
 
-def refuse_mistakes(recipe: Recipe, config: Config) -> None:
+def refuse_mistakes(recipe: Recipe, config: Config, unreadable: int = 0) -> None:
     """The part of the check of train and dev that takes no decoding, for a training before its first step.
 
     Logs one line for each error.
+
+    Args:
+        unreadable: So many files that cannot be read are no reason to refuse: a training under way does without them.
 
     Raises:
         DataError: There are errors.
@@ -58,6 +61,9 @@ def refuse_mistakes(recipe: Recipe, config: Config) -> None:
     findings = examine(splits, requirements(config, splits["train"]), decode=False)
     for finding in _errors(findings):
         log.info("%s", finding)
+    lost = [finding for finding in findings if finding.kind == UNREADABLE]
+    if len(lost) <= unreadable:
+        findings = [finding for finding in findings if finding.kind != UNREADABLE]
     _refuse_errors(recipe, findings)
 
 

@@ -14,7 +14,10 @@ from asr.data.parallel import map_blocks
 from asr.data.utterance import Utterance
 from asr.errors import DataError
 
-__all__ = ["Finding", "Requirements", "Severity", "Splits", "ctc_frames", "examine"]
+__all__ = ["UNREADABLE", "Finding", "Requirements", "Severity", "Splits", "ctc_frames", "examine"]
+
+UNREADABLE = "unreadable"
+"""The kind of what may have been sound once: a missing or damaged file."""
 
 Splits = Mapping[str, Sequence[Utterance]]
 
@@ -79,7 +82,7 @@ def _mistakes(split: str, utterance: Utterance, listening: Listening, requiremen
 
     place = place_of(utterance)
     if listening.mistake is not None:
-        yield mistake("unreadable", listening.mistake)
+        yield mistake(UNREADABLE, listening.mistake)
     if utterance.sampling_rate != requirements.sampling_rate:
         yield mistake(
             "sampling rate",

@@ -11,8 +11,8 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from asr.data.corpus import SPLITS
 from asr.data.checks.findings import FINDINGS, read_findings
+from asr.data.corpus import SPLITS
 from asr.data.doctor import Finding
 from asr.data.manifest import manifest_checksum, read_manifest
 from asr.data.utterance import Utterance

@@ -63,7 +63,7 @@ def _fits(
 ) -> bool:
     try:
         reserved = [torch.empty_like(weight) for weight in model.parameters() for _ in range(2)]
-        (batch,) = load([share], inputs, labels, workers=0)
+        (batch,) = load([share], inputs, labels, workers=0, ids=inputs.ids)
         torch.autograd.backward(loss(batch))
         del reserved
     except (RuntimeError, MemoryError) as error:

@@ -31,6 +31,7 @@ from asr.training.debugging import STEPS_IN_EPOCH
 from asr.training.distributed import Ranks, share_gradients, without_exchange
 from asr.training.hardware import Hardware
 from asr.training.interruption import SIGNALS, Interruption
+from asr.training.lost import LostUtterances, rescale
 from asr.training.memory import try_batches
 from asr.training.objective import Objective
 from asr.training.optimization import AveragedModel, build_optimizer, learning_rate
@@ -74,6 +75,7 @@ class Trainer:
         limit = STEPS_IN_EPOCH[config.debug.mode]
         self.steps = Steps(train, self.labels, config.batching, config.seed, ranks.rank, ranks.size, limit)
         self.done = Progression()
+        self.lost = LostUtterances(config.training.max_lost_utterances, ranks)
         self.watchdog = Watchdog(config.cluster.watchdog_minutes, ranks.rank)
         self.writer = CheckpointWriter(folder.checkpoints, config.training.keep_checkpoints)
 
@@ -110,13 +112,13 @@ class Trainer:
 
         Raises:
             Interrupted: A signal asked the training to end; its state is saved.
-            RunError: The batches take too much memory, too many steps were not finite, or a checkpoint cannot be
-                written.
-            DataError: An utterance cannot be read.
+            RunError: The batches take too much memory, too many steps were not finite, too many utterances are lost, or
+                a checkpoint cannot be written.
         """
         config, done, interruption = self.config, self.done, interruption or Interruption()
         start = (done.epoch, done.position, config.training.epochs)
-        batches = load(shares_of(self.steps.start(*start)), self.train, self.labels, config.hardware.workers)
+        shares = shares_of(self.steps.start(*start))
+        batches = self.lost.watch(load(shares, self.train, self.labels, config.hardware.workers, self.train.ids))
         seconds_before, began = done.seconds, time.monotonic()
         saved, clock, speed = began, Clock(), dict[str, float]()
         with self.watchdog, self.writer, self._progress() as progress:
@@ -125,16 +127,19 @@ class Trainer:
             for step in self.steps.start(*start):
                 rate = self._set_learning_rate(step)
                 loss = self._accumulate(step, batches, clock)
-                norm = clip_grad_norm_(self.model.parameters(), config.training.clip_norm)
                 due = (time.monotonic() - saved) / 60 > config.training.checkpoint_minutes
-                loss, due, signal = self._agree(loss, due, interruption.signal)
+                loss, lost_labels, due, signal = self._agree(loss, due, interruption.signal)
+                if lost_labels:
+                    self.lost.settle(done, f"Step {done.step + 1}")
+                    loss *= rescale(self.model, step, lost_labels)
+                norm = clip_grad_norm_(self.model.parameters(), config.training.clip_norm)
                 finite = math.isfinite(loss) and bool(torch.isfinite(norm))
                 done.step += 1
-                if finite:
+                if not finite:
+                    self._skip(step)
+                elif lost_labels < step.labels:
                     self.optimizer.step()
                     self.averaged.update(done.step)
-                else:
-                    self._skip(step)
                 self.optimizer.zero_grad()
                 done.epoch, done.position = (step.epoch + 1, 0) if step.ends_epoch else (step.epoch, step.position + 1)
                 done.seconds = seconds_before + time.monotonic() - began
@@ -220,23 +225,23 @@ class Trainer:
             loss = lambda batch: self._loss(batch.to(self.hardware.device))  # noqa: E731
             try_batches(largest, loss, self.model, self.train, self.labels, self.config, self.ranks)
 
-    def _agree(self, loss: float, due: bool, signal: int) -> tuple[float, bool, int]:
-        """The loss summed over the ranks, and what any of them was told to do.
+    def _agree(self, loss: float, due: bool, signal: int) -> tuple[float, int, bool, int]:
+        """The loss and the labels that were lost, summed over the ranks, and what any of them was told to do.
 
         Raises:
             RunError: A checkpoint cannot be written.
         """
         self.watchdog.reach(f"step {self.done.step}, waiting for the other ranks")
-        told = [loss, due, self.writer.failed, *(signal == number for number in SIGNALS)]
+        told = [loss, self.lost.labels, due, self.writer.failed, *(signal == number for number in SIGNALS)]
         device = self.hardware.device
-        total_loss, any_due, failed, *heard = self.ranks.sum(
+        total_loss, lost_labels, any_due, failed, *heard = self.ranks.sum(
             torch.tensor(told, dtype=torch.float64, device=device)
         ).tolist()
         if failed:
             self.ranks.only_first(self.writer.wait)
         # Of several the last, since a job that Slurm warned is to be requeued.
         heard_signals = [int(number) for number, count in zip(SIGNALS, heard, strict=True) if count]
-        return float(total_loss), bool(any_due), heard_signals[-1] if heard_signals else 0
+        return float(total_loss), int(lost_labels), bool(any_due), heard_signals[-1] if heard_signals else 0
 
     def _set_learning_rate(self, step: Step) -> float:
         progress = (step.epoch + step.position / step.epoch_steps) / self.config.training.epochs
@@ -260,7 +265,9 @@ class Trainer:
         """Decodes the dev split with the averaged weights and keeps the model if it is the best."""
         done, early = self.done, self.config.training.early_stopping_epochs
         self.watchdog.reach(f"step {done.step}, decoding dev")
-        score = total(decode_dev(self.config, self.dev, self.front, self.averaged.module, self.tokenizer, self.ranks))
+        model = self.averaged.module
+        score = total(decode_dev(self.config, self.dev, self.front, model, self.tokenizer, self.ranks, self.lost))
+        self.lost.settle(done, "Decoding dev")
         progress.say(f"Epoch {done.epoch}: dev WER {100 * score.wer:.2f} %, CER {100 * score.cer:.2f} %")
         self._log(tracker, step, {"dev/wer": score.wer, "dev/cer": score.cer} | self.hardware.memory())
         if done.validated(score.wer, self.config.training.with_dev) and self.ranks.first:
