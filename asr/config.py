@@ -8,7 +8,7 @@ from asr.decoding.config import DecoderConfig
 from asr.features.config import AugmentConfig, FeaturesConfig
 from asr.model.config import ModelConfig
 from asr.planning.config import PlanConfig
-from asr.text.config import TokenizerConfig
+from asr.text.config import TextConfig, TokenizerConfig
 from asr.tracking.config import TrackerConfig
 from asr.training.config import (
     ClusterConfig,
@@ -38,6 +38,7 @@ class Config:
     data: DataConfig
     features: FeaturesConfig
     augment: AugmentConfig
+    text: TextConfig
     tokenizer: TokenizerConfig
     model: ModelConfig
     batching: BatchingConfig

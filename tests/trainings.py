@@ -84,8 +84,8 @@ def main() -> None:
     """`asr`, but it kills itself before the step DIE_AT, and writes the gradients of the first step to GRADIENTS.
 
     The files VANISH (a search path) are deleted, and those of ROT overwritten, before the first step, or before the
-    step VANISH_AT. On the last rank the loss of the steps POISON_AT (as in 3,4) is not a number. The disk is full after DISK_FULL_AT
-    writes that must be whole.
+    step VANISH_AT. On the last rank the loss of the steps POISON_AT (as in 3,4) is not a number. The disk is full after
+    DISK_FULL_AT writes that must be whole.
     """
     from asr import cli
     from asr.data import loader
