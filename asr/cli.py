@@ -36,11 +36,13 @@ COMMANDS = {
     "report": "Makes a page for reviewing runs: curves, comparisons, errors with audio. Opens offline in any browser.",
     "errors": "Prints what a run gets wrong, and for whom, as text or as JSON.",
     "dashboard": "Makes or updates a workspace and a report in Weights & Biases for the runs of a recipe.",
+    "new": "Writes a recipe folder for a corpus of your own: asr new NAME PATH.",
+    "export": "Writes the manifests of a recipe for NeMo, Kaldi or lhotse.",
     "benchmark": "Measures how well several ranks are used: asr benchmark scaling RECIPE.",
 }
 """The module asr.commands.NAME has `run(recipe, config)`; train gives the best dev WER to Hydra's sweepers."""
 
-OWN_ARGUMENTS = ("plan", "compare", "report", "errors")
+OWN_ARGUMENTS = ("plan", "compare", "report", "errors", "new", "export")
 """Commands whose module has `main(arguments)` instead: they read the command line, --help included, themselves."""
 
 BY_THE_FIRST = ("prepare", "check", "extract")

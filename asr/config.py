@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 from asr.comparison.config import CompareConfig
-from asr.data.config import BatchingConfig, DataConfig
+from asr.data.config import BatchingConfig, CheckConfig, DataConfig
 from asr.decoding.config import DecoderConfig
 from asr.features.config import AugmentConfig, FeaturesConfig
 from asr.model.config import ModelConfig
 from asr.planning.config import PlanConfig
-from asr.text.config import TokenizerConfig
+from asr.text.config import TextConfig, TokenizerConfig
 from asr.tracking.config import TrackerConfig
 from asr.training.config import (
     ClusterConfig,
@@ -38,6 +38,7 @@ class Config:
     data: DataConfig
     features: FeaturesConfig
     augment: AugmentConfig
+    text: TextConfig
     tokenizer: TokenizerConfig
     model: ModelConfig
     batching: BatchingConfig
@@ -51,3 +52,4 @@ class Config:
     debug: DebugConfig
     plan: PlanConfig
     compare: CompareConfig
+    check: CheckConfig

@@ -17,12 +17,13 @@ from types import ModuleType
 
 import pytest
 
-from asr.cli import COMMANDS, Job, group_choices, main
+from asr.cli import COMMANDS, Job, group_choices, main, shipped_recipes
 from asr.config import Config
 from asr.errors import DataError, Interrupted
 from asr.recipe import SHIPPED, Recipe, find_recipe
 
 MODELS = ", ".join(group_choices()["model"])
+SHIPPED_NAMES = ", ".join(shipped_recipes())
 HEAVY = ("torch", "torchaudio", "hydra", "omegaconf", "wandb", "jinja2", "jiwer", "numpy")
 
 
@@ -164,10 +165,10 @@ def test_only_rank_0_says_what_it_does(
     ("arguments", "sentence"),
     [
         (["trian", "an4"], f"There is no command 'trian', only {', '.join(COMMANDS)}; did you mean train?"),
-        (["train"], "asr train needs a RECIPE: a folder, or one of an4, digits, digits_long, yesno."),
-        (["train", "seed=1"], "asr train needs a RECIPE: a folder, or one of an4, digits, digits_long, yesno."),
+        (["train"], f"asr train needs a RECIPE: a folder, or one of {SHIPPED_NAMES}."),
+        (["train", "seed=1"], f"asr train needs a RECIPE: a folder, or one of {SHIPPED_NAMES}."),
         (["train", "an5"], "No recipe at 'an5': give a folder with a recipe.yaml, or one of the shipped: "
-                           "an4, digits, digits_long, yesno."),
+                           f"{SHIPPED_NAMES}."),
         (["train", "an4", "--epochs", "3"], "asr train takes key=value and no --epochs; "
                                             "did you mean training.epochs?"),
         (["train", "an4", "-m", "--cfg", "job"], "asr train: -m runs and --cfg only prints; give one of the two."),

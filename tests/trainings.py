@@ -83,10 +83,12 @@ def metrics(run: Path) -> list[dict[str, Any]]:
 def main() -> None:
     """`asr`, but it kills itself before the step DIE_AT, and writes the gradients of the first step to GRADIENTS.
 
-    On the last rank the loss of the steps POISON_AT (as in 3,4) is not a number. The disk is full after DISK_FULL_AT
-    writes that must be whole.
+    The files VANISH (a search path) are deleted, and those of ROT overwritten, before the first step, or before the
+    step VANISH_AT. On the last rank the loss of the steps POISON_AT (as in 3,4) is not a number. The disk is full after
+    DISK_FULL_AT writes that must be whole.
     """
     from asr import cli
+    from asr.data import loader
     from asr.training import trainer
 
     clip = trainer.clip_grad_norm_
@@ -121,8 +123,28 @@ def main() -> None:
             raise OSError(errno.ENOSPC, "No space left on device")
         sync(descriptor)
 
+    def vanish() -> None:
+        for path in filter(None, os.environ.get("VANISH", "").split(os.pathsep)):
+            Path(path).unlink(missing_ok=True)
+        for path in filter(None, os.environ.get("ROT", "").split(os.pathsep)):
+            Path(path).write_bytes(b"RIFF")
+
+    fit = trainer.Trainer.fit
+
+    def fit_without(self: trainer.Trainer, *arguments: Any) -> float:
+        if "VANISH_AT" not in os.environ:
+            vanish()
+        return fit(self, *arguments)
+
+    def vanishing(self: trainer.Trainer, *arguments: Any) -> float:
+        if str(self.done.step) == os.environ.get("VANISH_AT"):
+            vanish()
+        return poisonous(self, *arguments)
+
+    loader.RETRY_SECONDS = (0.0,)
+    trainer.Trainer.fit = fit_without  # type: ignore[method-assign]
     os.fsync = full
-    trainer.Trainer._accumulate = poisonous  # type: ignore[method-assign]
+    trainer.Trainer._accumulate = vanishing  # type: ignore[method-assign]
     trainer.clip_grad_norm_ = watched
     sys.exit(cli.main())
 

@@ -3,10 +3,14 @@
 import logging
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 from asr.config import Config
+from asr.data.checks.findings import FINDINGS, write_findings
+from asr.data.checks.repair import LEFT_OUT, leave_out
 from asr.data.corpus import SPLITS
-from asr.data.doctor import Finding, Requirements, Severity, examine
+from asr.data.doctor import UNREADABLE, Finding, Requirements, Severity, examine
+from asr.data.manifest import manifest_checksum, read_manifest
 from asr.data.mixture import read_split
 from asr.data.utterance import Utterance
 from asr.errors import DataError
@@ -20,23 +24,35 @@ log = logging.getLogger(__name__)
 
 
 def run(recipe: Recipe, config: Config) -> None:
-    """Decodes every utterance, prints one line for each finding and a summary.
+    """Decodes every utterance, prints findings, a table of their kinds and a summary, and stores them all.
 
     Raises:
-        DataError: There are errors.
+        DataError: There are errors that are not left out.
     """
     splits = {split: read_split(recipe, config, split) for split in SPLITS}
     findings = examine(splits, requirements(config, splits["train"]))
-    for finding in findings:
-        print(finding)
+    _print(findings, config.check.lines)
     print(f"{recipe.name}: {sum(map(len, splits.values()))} utterances examined, {_counts(findings)}.")
+    checksums = {split: manifest_checksum(recipe.manifest(config, split)) for split in SPLITS}
+    for path in (recipe.data(config) / FINDINGS, *([Path(config.check.json)] if config.check.json else [])):
+        write_findings(path, findings, checksums)
+    if config.check.fix and _errors(findings):
+        manifests = {split: recipe.manifest(config, split) for split in SPLITS}
+        gone = leave_out({split: read_manifest(path) for split, path in manifests.items()}, findings, manifests)
+        for split, name in gone:
+            print(f"left out of {split}: {name}")
+        print(f"{recipe.name}: {len(gone)} utterances are left out, for reasons in {recipe.data(config) / LEFT_OUT}.")
+        return
     _refuse_errors(recipe, findings)
 
 
-def refuse_mistakes(recipe: Recipe, config: Config) -> None:
+def refuse_mistakes(recipe: Recipe, config: Config, unreadable: int = 0) -> None:
     """The part of the check of train and dev that takes no decoding, for a training before its first step.
 
     Logs one line for each error.
+
+    Args:
+        unreadable: So many files that cannot be read are no reason to refuse: a training under way does without them.
 
     Raises:
         DataError: There are errors.
@@ -45,6 +61,9 @@ def refuse_mistakes(recipe: Recipe, config: Config) -> None:
     findings = examine(splits, requirements(config, splits["train"]), decode=False)
     for finding in _errors(findings):
         log.info("%s", finding)
+    lost = [finding for finding in findings if finding.kind == UNREADABLE]
+    if len(lost) <= unreadable:
+        findings = [finding for finding in findings if finding.kind != UNREADABLE]
     _refuse_errors(recipe, findings)
 
 
@@ -65,6 +84,22 @@ def requirements(config: Config, train: Sequence[Utterance]) -> Requirements:
     return Requirements(config.data.sampling_rate, tokenizer.encode, output_frames)
 
 
+def _print(findings: list[Finding], lines: int) -> None:
+    """Findings, the first of each kind, and a table of the kinds where there are several."""
+    kinds: Counter[tuple[str, str]] = Counter()
+    for finding in findings:
+        kinds[finding.severity.value, finding.kind] += 1
+        if kinds[finding.severity.value, finding.kind] <= lines:
+            print(finding)
+    hidden = sum(max(0, count - lines) for count in kinds.values())
+    if hidden:
+        print(f"{hidden} more of these kinds: check.lines prints more, check.json=FILE writes all.")
+    if len(kinds) > 1:
+        print(f"{'severity':<8} {'findings':>8} kind")
+        for (severity, kind), count in sorted(kinds.items(), key=lambda item: (item[0][0], -item[1])):
+            print(f"{severity:<8} {count:>8} {kind}")
+
+
 def _counts(findings: list[Finding]) -> str:
     counts = Counter(finding.severity for finding in findings)
     return ", ".join(f"{counts[kind]} {kind.value}{'' if counts[kind] == 1 else 's'}" for kind in Severity)
@@ -74,7 +109,7 @@ def _refuse_errors(recipe: Recipe, findings: list[Finding]) -> None:
     if errors := _errors(findings):
         raise DataError(
             f"The corpus of {recipe.name} has {len(errors)} {'error' if len(errors) == 1 else 'errors'}, named above: "
-            "mend them or take these utterances out of the manifests."
+            "mend them, or let `asr check` with check.fix=true leave these utterances out of the manifests."
         )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from asr.config import Config
 from asr.data.corpus import SPLITS
 from asr.data.manifest import read_manifest
+from asr.data.own import check_record
 from asr.data.utterance import Utterance
 from asr.errors import DataError
 from asr.recipe import Recipe
@@ -19,6 +20,7 @@ def run(recipe: Recipe, config: Config) -> None:
     Raises:
         DataError: The corpus cannot be had, or the recipe leaves a split out.
     """
+    check_record(config, recipe.data(config))
     if all(recipe.manifest(config, split).is_file() for split in SPLITS):
         log.info("%s is prepared: %s", recipe.name, recipe.data(config))
     else:

@@ -3,7 +3,9 @@
 import gzip
 import hashlib
 import http.client
+import io
 import logging
+import lzma
 import os
 import tarfile
 import urllib.request
@@ -21,6 +23,8 @@ log = logging.getLogger(__name__)
 DEFAULT_MIRRORS = os.pathsep.join(("corpora", "../shared/corpora"))
 CONNECTION_SECONDS = 10.0
 MEGABYTE = 1 << 20
+AR_HEADER = 60
+"""Bytes before each member of an ar archive."""
 
 
 class ArchiveMissing(DataError):
@@ -76,6 +80,38 @@ def unpack(archive: Path, folder: Path) -> Path:
                 pass
     except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataError(f"The archive {archive} cannot be unpacked ({error}): delete it and fetch it again.") from None
+    return folder
+
+
+def unpack_deb(package: Path, folder: Path) -> Path:
+    """Unpacks the files of a Debian package, as `dpkg-deb -x` does; does nothing where the folder is already there.
+
+    A package is an `ar` archive whose member data.tar.* holds the files (deb(5)).
+
+    Raises:
+        DataError: It is damaged, or no Debian package.
+    """
+    if folder.is_dir():
+        return folder
+    log.info("Unpacking %s", package)
+    try:
+        with package.open("rb") as file:
+            if file.read(8) != b"!<arch>\n":
+                raise tarfile.ReadError("it is no ar archive")
+            while header := file.read(AR_HEADER):
+                name, size = header[:16].decode("ascii").strip().rstrip("/"), int(header[48:58])
+                if name.startswith("data.tar"):
+                    break
+                file.seek(size + size % 2, os.SEEK_CUR)
+            else:
+                raise tarfile.ReadError("it has no data.tar")
+            content = file.read(size)
+        if len(content) < size:
+            raise tarfile.ReadError(f"it ends after {len(content)} of {size} bytes")
+        with appearing(folder) as place, tarfile.open(fileobj=io.BytesIO(content)) as tar:
+            tar.extractall(place, filter="data")
+    except (tarfile.TarError, ValueError, EOFError, lzma.LZMAError, zlib.error) as error:
+        raise DataError(f"The package {package} cannot be unpacked ({error}): delete it and fetch it again.") from None
     return folder
 
 

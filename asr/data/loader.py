@@ -1,8 +1,9 @@
 """Loading shares of the batch plan, in worker processes, in the exact planned order."""
 
 import signal
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self, cast
 
 import numpy as np
@@ -13,13 +14,28 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from asr.data.plan import Indices
-from asr.errors import UserError
+from asr.errors import DataError, RunError, UserError
 
 Read = Callable[[int, int], Tensor]
 """Reads what the model is fed of an utterance, given its number and the epoch: (frames, dim) or (samples,)."""
 
 EVALUATION_SECONDS = 120.0
 """Padded audio decoded at once (s): more is not faster, and takes more memory than a training step."""
+
+
+RETRY_SECONDS = (0.5, 3.0)
+"""Pauses before audio that cannot be read is tried again: a file server may be away for a moment."""
+
+
+@dataclass(frozen=True)
+class Lost:
+    """An utterance that a batch should hold and does not, since it cannot be read."""
+
+    id: str
+    labels: int
+    """How many it has."""
+    reason: str
+    """A sentence that names it."""
 
 
 @dataclass(frozen=True)
@@ -45,49 +61,82 @@ class Batch:
     """Labels of all utterances one after the other, int64 (labels,)."""
     label_lengths: Tensor
     """Labels of each utterance, int64 (batch,)."""
+    lost: tuple[Lost, ...] = ()
+    """What the share has and the batch lacks."""
 
     def to(self, device: torch.device) -> Self:
         """The batch with its inputs on a device."""
         inputs = self.inputs.pin_memory() if device.type == "cuda" else self.inputs
         moved = inputs.to(device, non_blocking=True)
-        return type(self)(self.epoch, self.utterances, moved, self.lengths.to(device), self.labels, self.label_lengths)
+        return replace(self, inputs=moved, lengths=self.lengths.to(device))
 
 
 class Shares(Dataset[Batch | UserError]):
-    """Makes batches of shares; a fault in the data comes back as a value, whole, through the worker process."""
+    """Makes batches of shares; a fault in the data comes back as a value, whole, through the worker process.
 
-    def __init__(self, read: Read, labels: Sequence[Sequence[int]]) -> None:
-        self.read, self.labels = read, labels
+    Args:
+        ids: Of every utterance, where batches are to do without those that cannot be read.
+    """
+
+    def __init__(self, read: Read, labels: Sequence[Sequence[int]], ids: Sequence[str] | None) -> None:
+        self.read, self.labels, self.ids = read, labels, ids
 
     def __getitem__(self, share: Share) -> Batch | UserError:
+        inputs, kept, lost = [], [], []
         try:
-            inputs = [self.read(int(number), share.epoch) for number in share.utterances]
+            for number in map(int, share.utterances):
+                try:
+                    inputs.append(self._read(number, share.epoch))
+                    kept.append(number)
+                except DataError as error:
+                    if self.ids is None:
+                        raise
+                    lost.append(Lost(self.ids[number], len(self.labels[number]), str(error)))
         except UserError as error:
             return error
-        labels = [torch.as_tensor(self.labels[number], dtype=torch.int64) for number in share.utterances]
+        # Labels are taken by the numbers of what was read: none can meet another utterance's audio.
+        labels = [torch.as_tensor(self.labels[number], dtype=torch.int64) for number in kept]
         return Batch(
             share.epoch,
-            share.utterances,
+            np.array(kept, dtype=np.int64),
             pad_sequence(inputs, batch_first=True) if inputs else torch.zeros(0),
             torch.tensor([len(item) for item in inputs], dtype=torch.int64),
             torch.cat(labels) if labels else torch.zeros(0, dtype=torch.int64),
             torch.tensor([len(item) for item in labels], dtype=torch.int64),
+            tuple(lost),
         )
 
+    def _read(self, number: int, epoch: int) -> Tensor:
+        for seconds in RETRY_SECONDS:
+            try:
+                return self.read(number, epoch)
+            except DataError:
+                time.sleep(seconds)
+        return self.read(number, epoch)
 
-def load(shares: Iterable[Share], read: Read, labels: Sequence[Sequence[int]], workers: int) -> Iterator[Batch]:
+
+def load(
+    shares: Iterable[Share],
+    read: Read,
+    labels: Sequence[Sequence[int]],
+    workers: int,
+    ids: Sequence[str] | None = None,
+) -> Iterator[Batch]:
     """Loads shares one after the other; with workers, ahead of their use.
 
     Args:
         shares: May be endless; taken up only as far ahead as the workers read.
         labels: Labels of every utterance.
         workers: Processes that read; 0 reads in this one.
+        ids: Of every utterance: then a batch does without those that cannot be read, tried again and again, and names
+            them in `lost`. Without ids, one is the end.
 
     Raises:
         DataError: An utterance cannot be read.
+        RunError: A worker process was killed.
     """
     loader = DataLoader(
-        Shares(read, labels),
+        Shares(read, labels, ids),
         sampler=shares,  # an iterable of keys for the dataset
         batch_size=None,
         num_workers=workers,
@@ -100,6 +149,12 @@ def load(shares: Iterable[Share], read: Read, labels: Sequence[Sequence[int]], w
             if isinstance(batch, UserError):
                 raise batch
             yield batch
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise RunError(
+            f"A process that reads audio ended ({str(error).splitlines()[0]}): look for its cause."
+        ) from None
     finally:
         if workers:
             # Else the process would wait for them at its end after a fault.

@@ -37,6 +37,8 @@ def decode_batches(
     """Decodes, scores and measures batches of utterances, one after the other."""
     device = next(model.parameters()).device
     for batch in batches:
+        if len(batch.utterances) == 0:
+            continue  # none of them can be read any more
         features, lengths = front(batch.inputs.to(device), batch.lengths.to(device))
         log_probs, lengths = model(features, lengths)
         members = [utterances[int(number)] for number in batch.utterances]

@@ -35,8 +35,8 @@ class Inputs:
         shares: npt.NDArray[np.float64] | None = None,
     ) -> None:
         self.utterances, self.store, self.augment, self.seed = utterances, store, augment, seed
-        ids = [utterance.id for utterance in utterances]
-        self.keys = keys_of(ids if shares is None else _numbered(ids))
+        self.ids = [utterance.id for utterance in utterances]
+        self.keys = keys_of(self.ids if shares is None else _numbered(self.ids))
         self._shares = shares
         self._durations = np.array([utterance.duration for utterance in utterances])
 

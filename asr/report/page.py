@@ -11,9 +11,10 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from asr.data.checks.findings import FINDINGS, read_findings
 from asr.data.corpus import SPLITS
 from asr.data.doctor import Finding
-from asr.data.manifest import read_manifest
+from asr.data.manifest import manifest_checksum, read_manifest
 from asr.data.utterance import Utterance
 from asr.errors import ConfigError, RunError, UserError
 from asr.report.audio import AudioChoice
@@ -160,7 +161,9 @@ class Report:
             log.warning("The data view leaves %s out: %s", folder, error)
             return None
         try:
-            found = self.options.doctor(run, splits)
+            checksums = {split: manifest_checksum(folder / f"{split}.jsonl") for split in SPLITS}
+            checked = read_findings(folder / FINDINGS, checksums)
+            found = self.options.doctor(run, splits) if checked is None else checked
         except ConfigError as error:  # settings of an earlier version
             log.warning("The doctor did not examine %s: %s", folder, error)
             found = []

@@ -2,9 +2,26 @@
 
 import unicodedata
 from collections import Counter
-from collections.abc import Container
+from collections.abc import Container, Iterable
 
 from asr.errors import ConfigError, DataError
+
+
+def alphabet_of(given: str | None, texts: Iterable[str]) -> str:
+    """The alphabet of a configuration; where it gives none, the characters of the training transcripts, sorted.
+
+    Args:
+        texts: The training transcripts.
+
+    Raises:
+        ConfigError: There is neither.
+    """
+    if given is not None:
+        return given
+    characters = set().union(*texts)
+    if not characters:
+        raise ConfigError("tokenizer.alphabet is null, and there are no training transcripts to take it from.")
+    return "".join(sorted(characters | {" "}))
 
 
 def check_alphabet(alphabet: str) -> None:

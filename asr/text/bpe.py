@@ -14,7 +14,7 @@ from typing import Any, Self
 from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
 
 from asr.errors import ConfigError
-from asr.text.alphabet import check_alphabet, check_text
+from asr.text.alphabet import alphabet_of, check_alphabet, check_text
 from asr.text.config import TokenizerConfig, TokenizerKind
 from asr.text.protocol import BLANK, FILE
 
@@ -44,6 +44,7 @@ class BpeTokenizer:
         Raises:
             ConfigError: So many pieces cannot be learned from these transcripts.
         """
+        alphabet = alphabet_of(config.alphabet, texts)
         model = io.BytesIO()
         try:
             SentencePieceTrainer.train(
@@ -51,7 +52,7 @@ class BpeTokenizer:
                 model_writer=model,
                 model_type="bpe",
                 vocab_size=config.pieces,
-                required_chars=config.alphabet.replace(" ", ""),
+                required_chars=alphabet.replace(" ", ""),
                 character_coverage=1.0,
                 normalization_rule_name="identity",
                 max_sentence_length=1 << 24,
@@ -67,7 +68,7 @@ class BpeTokenizer:
                 f"tokenizer.pieces={config.pieces} cannot be learned from {len(texts)} training transcripts "
                 f"({str(error).strip()}): change the number, or take tokenizer=char."
             ) from None
-        return cls(config.alphabet, model.getvalue())
+        return cls(alphabet, model.getvalue())
 
     @classmethod
     def load(cls, saved: Mapping[str, Any]) -> Self:

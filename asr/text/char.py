@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from asr.text.alphabet import check_alphabet, check_text
+from asr.text.alphabet import alphabet_of, check_alphabet, check_text
 from asr.text.config import TokenizerConfig, TokenizerKind
 from asr.text.protocol import BLANK, FILE
 
@@ -32,7 +32,7 @@ class CharTokenizer:
     @classmethod
     def build(cls, config: TokenizerConfig, texts: Sequence[str]) -> Self:
         """The tokenizer that a configuration asks for."""
-        return cls(config.alphabet)
+        return cls(alphabet_of(config.alphabet, texts))
 
     @classmethod
     def load(cls, saved: Mapping[str, Any]) -> Self:

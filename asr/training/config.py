@@ -52,6 +52,8 @@ class TrainingConfig:
     """Stop after so many epochs without a better dev WER; null never stops early."""
     max_skipped_steps: int
     """Stop when so many steps had a loss or gradient that is not finite."""
+    max_lost_utterances: int
+    """Stop when the audio of more utterances than this vanished or was damaged while training; 0 stops at the first."""
     checkpoint_minutes: float
     """Longest time between checkpoints (minutes); one is written after each epoch too."""
     keep_checkpoints: int

@@ -88,7 +88,7 @@ def _fits(
 ) -> bool:
     try:
         beside = [torch.empty_like(weight) for weight in model.parameters() for _ in range(reserved)]
-        (batch,) = load([share], inputs, labels, workers=0)
+        (batch,) = load([share], inputs, labels, workers=0, ids=inputs.ids)
         torch.autograd.backward(loss(batch))
         del beside
     except (RuntimeError, MemoryError) as error:

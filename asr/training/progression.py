@@ -22,6 +22,8 @@ class Progression:
     """Time spent on training, over all restarts (s)."""
     skipped_steps: int = 0
     """Steps whose loss or gradient was not finite."""
+    lost: list[str] = field(default_factory=list)
+    """Ids of utterances whose audio could not be read any more."""
     best_wer: float = float("inf")
     """Best WER on the dev split."""
     best_epoch: int = 0

@@ -24,7 +24,11 @@ from asr.training.fine_tuning import weights_checksum
 
 log = logging.getLogger(__name__)
 
-NOT_IN_HASH = ("name", "paths", "tracker", "hardware", "cluster", "decoder", "plan", "compare")
+NOT_IN_HASH = ("name", "paths", "tracker", "hardware", "cluster", "decoder", "plan", "compare", "check", "text")
+OF_THE_START = ("restart", "max_lost_utterances")
+"""Keys of `training` that change no weights."""
+PREPARATION = ("source", "format", "columns", "held_out", "convert")
+"""Keys of `data` that only make the manifests, whose checksums are in the hash."""
 SETTINGS = "config.yaml"
 LOCK = ".lock"
 
@@ -142,7 +146,8 @@ def nearest_run(folder: RunFolder, config: Config) -> tuple[Path, dict[str, tupl
 
 def _identity(settings: Any) -> dict[str, Any]:
     kept = {key: value for key, value in settings.items() if key not in NOT_IN_HASH}
-    kept["training"] = {key: value for key, value in kept["training"].items() if key != "restart"}
+    kept["training"] = {key: value for key, value in kept["training"].items() if key not in OF_THE_START}
+    kept["data"] = {key: value for key, value in kept["data"].items() if key not in PREPARATION}
     return kept
 
 

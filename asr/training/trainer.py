@@ -32,6 +32,7 @@ from asr.training.distributed import Ranks, share_gradients, without_exchange
 from asr.training.hardware import Hardware
 from asr.training.interruption import SIGNALS, Interruption
 from asr.training.layers import LayerWatch
+from asr.training.lost import LostUtterances, rescale
 from asr.training.memory import named_if_full, try_batches
 from asr.training.objective import Objective
 from asr.training.optimization import AveragedModel, build_optimizer, set_learning_rate
@@ -75,6 +76,7 @@ class Trainer:
         limit = STEPS_IN_EPOCH[config.debug.mode]
         self.steps = Steps(train, self.labels, config.batching, config.seed, ranks.rank, ranks.size, limit)
         self.done = Progression()
+        self.lost = LostUtterances(config.training.max_lost_utterances, ranks)
         self.watchdog = Watchdog(config.cluster.watchdog_minutes, ranks.rank)
         self.writer = CheckpointWriter(folder.checkpoints, config.training.keep_checkpoints)
 
@@ -111,13 +113,13 @@ class Trainer:
 
         Raises:
             Interrupted: A signal asked the training to end; its state is saved.
-            RunError: The batches take too much memory, too many steps were not finite, or a checkpoint cannot be
-                written.
-            DataError: An utterance cannot be read.
+            RunError: The batches take too much memory, too many steps were not finite, too many utterances are lost, or
+                a checkpoint cannot be written.
         """
         config, done, interruption = self.config, self.done, interruption or Interruption()
         start = (done.epoch, done.position, config.training.epochs)
-        batches = load(shares_of(self.steps.start(*start)), self.train, self.labels, config.hardware.workers)
+        shares = shares_of(self.steps.start(*start))
+        batches = self.lost.watch(load(shares, self.train, self.labels, config.hardware.workers, self.train.ids))
         seconds_before, began = done.seconds, time.monotonic()
         saved, clock, speed = began, Clock(), dict[str, float]()
         with self.watchdog, self.writer, self._progress() as progress:
@@ -127,22 +129,24 @@ class Trainer:
                 clock.begin()
                 rate = self._set_learning_rate(step)
                 loss = self._accumulate(step, batches, clock)
+                clock.mark("compute")
+                due = (time.monotonic() - saved) / 60 > config.training.checkpoint_minutes
+                loss, lost_labels, due, signal = self._agree(loss, due, interruption.signal)
+                clock.mark("ranks_wait")
+                if lost_labels:
+                    self.lost.settle(done, f"Step {done.step + 1}")
+                    loss *= rescale(self.model, step, lost_labels)
                 logged = step.ends_epoch or (done.step + 1) % config.training.log_every_steps == 0
                 layers = LayerWatch(self.model) if logged else None
-                clock.mark("compute")
                 norm = clip_grad_norm_(self.model.parameters(), config.training.clip_norm)
-                due = (time.monotonic() - saved) / 60 > config.training.checkpoint_minutes
-                clock.mark("update")
-                loss, due, signal = self._agree(loss, due, interruption.signal)
-                clock.mark("ranks_wait")
                 finite = math.isfinite(loss) and bool(torch.isfinite(norm))
                 done.step += 1
                 self.watchdog.step_ended()
-                if finite:
+                if not finite:
+                    self._skip(step)
+                elif lost_labels < step.labels:
                     self.optimizer.step()
                     self.averaged.update(done.step)
-                else:
-                    self._skip(step)
                 self.optimizer.zero_grad()
                 clock.mark("update")
                 done.epoch, done.position = (step.epoch + 1, 0) if step.ends_epoch else (step.epoch, step.position + 1)
@@ -228,23 +232,23 @@ class Trainer:
             reserved = 0 if self.optimizer.state else 2
             try_batches(largest, loss, self.model, self.train, self.labels, self.config, self.ranks, reserved)
 
-    def _agree(self, loss: float, due: bool, signal: int) -> tuple[float, bool, int]:
-        """The loss summed over the ranks, and what any of them was told to do.
+    def _agree(self, loss: float, due: bool, signal: int) -> tuple[float, int, bool, int]:
+        """The loss and the labels that were lost, summed over the ranks, and what any of them was told to do.
 
         Raises:
             RunError: A checkpoint cannot be written.
         """
         self.watchdog.reach(f"step {self.done.step}, waiting for the other ranks")
-        told = [loss, due, self.writer.failed, *(signal == number for number in SIGNALS)]
+        told = [loss, self.lost.labels, due, self.writer.failed, *(signal == number for number in SIGNALS)]
         device = self.hardware.device
-        total_loss, any_due, failed, *heard = self.ranks.sum(
+        total_loss, lost_labels, any_due, failed, *heard = self.ranks.sum(
             torch.tensor(told, dtype=torch.float64, device=device)
         ).tolist()
         if failed:
             self.ranks.only_first(self.writer.wait)
         # Of several the last, since a job that Slurm warned is to be requeued.
         heard_signals = [int(number) for number, count in zip(SIGNALS, heard, strict=True) if count]
-        return float(total_loss), bool(any_due), heard_signals[-1] if heard_signals else 0
+        return float(total_loss), int(lost_labels), bool(any_due), heard_signals[-1] if heard_signals else 0
 
     def _set_learning_rate(self, step: Step) -> float:
         progress = (step.epoch + step.position / step.epoch_steps) / self.config.training.epochs
@@ -266,7 +270,8 @@ class Trainer:
         done, early = self.done, self.config.training.early_stopping_epochs
         self.watchdog.reach(f"step {done.step}, decoding dev")
         began, model = time.perf_counter(), self.averaged.module
-        decoded = decode_dev(self.config, self.dev, self.front, model, self.tokenizer, self.ranks)
+        decoded = decode_dev(self.config, self.dev, self.front, model, self.tokenizer, self.ranks, self.lost)
+        self.lost.settle(done, "Decoding dev")
         metrics = dev_metrics(decoded)
         wer, seconds = metrics["dev/wer"], {"time/validation_seconds": time.perf_counter() - began}
         progress.say(f"Epoch {done.epoch}: dev WER {100 * wer:.2f} %, CER {100 * metrics['dev/cer']:.2f} %")

@@ -14,17 +14,28 @@ from asr.scoring.error_rates import UtteranceScore, total
 from asr.scoring.intervals import bootstrap_interval
 from asr.text.protocol import Tokenizer
 from asr.training.distributed import Ranks
+from asr.training.lost import LostUtterances
 
 BOOTSTRAP_SAMPLES = 1000
 """Enough for a curve; `asr evaluate` draws more."""
 
 
 def decode_dev(
-    config: Config, dev: Inputs, front: FrontEnd, model: AcousticModel, tokenizer: Tokenizer, ranks: Ranks
+    config: Config,
+    dev: Inputs,
+    front: FrontEnd,
+    model: AcousticModel,
+    tokenizer: Tokenizer,
+    ranks: Ranks,
+    lost: LostUtterances,
 ) -> list[Decoded]:
-    """Decodes every dev utterance once over all ranks; all of them get all, in the order of the manifest."""
+    """Decodes every dev utterance once over all ranks; all of them get all, in the order of the manifest.
+
+    Args:
+        lost: Takes note of those that cannot be read any more, which are left out.
+    """
     shares = evaluation_shares(dev.seconds(0), ranks.rank, ranks.size, config.batching.max_device_seconds)
-    batches = load(shares, dev, [[]] * len(dev.utterances), config.hardware.workers)
+    batches = lost.watch(load(shares, dev, [[]] * len(dev.utterances), config.hardware.workers, dev.ids))
     decoder = build_decoder(config.decoder, tokenizer)
     decoded = ranks.gather(list(decode_batches(batches, dev.utterances, front, model, decoder, tokenizer)))
     places = {utterance.id: place for place, utterance in enumerate(dev.utterances)}

@@ -1,0 +1,44 @@
+"""`asr export`: the manifests of a recipe in the formats of other toolkits."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from asr.commands.flags import FlagParser
+from asr.errors import ConfigError
+
+FORMATS = ("nemo", "kaldi", "lhotse")
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Writes the prepared splits of a recipe into a folder.
+
+    Raises:
+        ConfigError: There is no such recipe, or the library of the format is not installed.
+        DataError: The recipe is not prepared, or its utterances cannot be written so.
+    """
+    parser = FlagParser(
+        prog="asr export",
+        description="Writes the manifests of a prepared recipe for other toolkits; the audio stays where it is.",
+    )
+    parser.add_argument("recipe", metavar="RECIPE", help="a folder with a recipe.yaml, or the name of a shipped recipe")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings, as paths.data=FOLDER")
+    parser.add_argument("--to", choices=FORMATS, required=True, help="the toolkit")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="where it is written")
+    options = parser.parse_intermixed_args(arguments)
+
+    from importlib import import_module
+
+    from asr.composition import compose
+    from asr.data.corpus import SPLITS
+    from asr.data.manifest import read_manifest
+    from asr.recipe import find_recipe
+
+    recipe = find_recipe(options.recipe)
+    config = compose(recipe, ["name=export", *options.overrides])
+    splits = {split: read_manifest(recipe.manifest(config, split)) for split in SPLITS}
+    try:
+        options.output.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise ConfigError(f"{options.output} is a file: give a folder for -o.") from None
+    import_module(f"asr.data.export.{options.to}").export(splits, options.output)
+    print(f"{recipe.name}: {sum(map(len, splits.values()))} utterances written for {options.to}: {options.output}")

@@ -1,0 +1,1 @@
+"""What the doctor looks for: in files, in sound, in transcripts, and between utterances."""

@@ -1,0 +1,74 @@
+"""Conversion: audio of any rate and number of channels into FLAC of one rate and one channel."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+from torchaudio.functional import resample
+
+from asr.data.parallel import map_blocks
+from asr.data.utterance import Utterance
+from asr.errors import DataError
+
+LOWPASS_WIDTH = 64
+"""Half-length of the anti-aliasing filter in zero crossings, in place of torchaudio's 6: as sox's rate effect."""
+
+
+def convert(splits: Mapping[str, Sequence[Utterance]], folder: Path, sampling_rate: int) -> dict[str, list[Utterance]]:
+    """Writes every utterance as a FLAC file of 16 bits; those that are there already are kept.
+
+    Several channels become their mean. Sound louder than full scale after resampling is clipped.
+
+    Args:
+        splits: Utterances by split, of which several may lie in one file.
+        folder: Gets SPLIT/ID.flac.
+        sampling_rate: Of what is written (Hz).
+
+    Returns:
+        The utterances as they are now.
+
+    Raises:
+        DataError: Audio cannot be read.
+    """
+    converted = {}
+    for split, utterances in splits.items():
+        (folder / split).mkdir(parents=True, exist_ok=True)
+        function = partial(_convert_block, folder=folder / split, sampling_rate=sampling_rate)
+        outcomes = map_blocks(function, utterances, 32, f"Converting {split}", "utterances")
+        fault = next((outcome for outcome in outcomes if isinstance(outcome, DataError)), None)
+        if fault is not None:
+            raise fault
+        converted[split] = [outcome for outcome in outcomes if isinstance(outcome, Utterance)]
+    return converted
+
+
+def _convert_block(utterances: Sequence[Utterance], folder: Path, sampling_rate: int) -> list[Utterance | DataError]:
+    torch.set_num_threads(1)
+    return [_convert(utterance, folder, sampling_rate) for utterance in utterances]
+
+
+def _convert(utterance: Utterance, folder: Path, sampling_rate: int) -> Utterance | DataError:
+    path = folder / f"{utterance.id.replace('/', '-')}.flac"
+    try:
+        if not path.is_file():
+            with soundfile.SoundFile(utterance.audio_filepath) as file:
+                file.seek(round(utterance.offset * file.samplerate))
+                samples = file.read(round(utterance.duration * file.samplerate), dtype="float32", always_2d=True)
+                waveform = torch.from_numpy(samples.mean(axis=1))
+                if file.samplerate != sampling_rate:
+                    waveform = resample(waveform, file.samplerate, sampling_rate, lowpass_filter_width=LOWPASS_WIDTH)
+            temporary = path.with_suffix(".unfinished")
+            soundfile.write(temporary, np.clip(waveform.numpy(), -1, 1), sampling_rate, format="FLAC", subtype="PCM_16")
+            temporary.replace(path)
+        frames = soundfile.info(path).frames
+    except (soundfile.LibsndfileError, OSError) as error:
+        return DataError(
+            f"Utterance {utterance.id} ({utterance.audio_filepath}): it cannot be converted ({error}); replace the "
+            "file or leave it out."
+        )
+    if frames == 0:
+        return DataError(f"Utterance {utterance.id} ({utterance.audio_filepath}): it holds no audio; leave it out.")
+    return Utterance(utterance.id, path, 0.0, frames / sampling_rate, utterance.text, utterance.speaker, sampling_rate)

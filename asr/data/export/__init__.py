@@ -1,0 +1,1 @@
+"""Corpora written for other toolkits."""

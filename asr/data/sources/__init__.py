@@ -1,0 +1,1 @@
+"""Corpora of the user's own, in the formats that other toolkits write."""

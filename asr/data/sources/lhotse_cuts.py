@@ -1,0 +1,79 @@
+"""Cuts of lhotse, read with lhotse itself (Żelasko et al., "Lhotse: a speech data representation library", 2021)."""
+
+from pathlib import Path
+from typing import Any
+
+import soundfile
+
+from asr.data.sources.extras import optional
+from asr.data.sources.rows import Row, read_by_split
+from asr.errors import DataError
+
+SUFFIXES = (".jsonl.gz", ".jsonl")
+
+
+def matches(source: Path) -> bool:
+    """Whether it is a file of cuts or a folder that holds some, by the names that lhotse's recipes give them."""
+    return bool(_files(source))
+
+
+def read(source: Path, audio: Path) -> dict[str | None, list[Row]]:
+    """Reads cuts: one utterance for each supervision.
+
+    A cut of a file is read from the file; what lhotse computes on the fly (other rates, mixtures, tracks in memory) is
+    written as FLAC.
+
+    Args:
+        source: A file, or a folder with one for each split.
+        audio: Where audio that is no file of its own is written.
+
+    Raises:
+        ConfigError: lhotse is not installed.
+        DataError: The file holds no cuts, or files are not named after splits.
+    """
+    lhotse = optional("lhotse", "lhotse")
+
+    def rows(path: Path) -> list[Row]:
+        try:
+            cuts = lhotse.CutSet.from_file(path)
+            return [_row(cut, path, audio) for cut in cuts.trim_to_supervisions(keep_overlapping=False)]
+        except DataError:
+            raise
+        except Exception as error:  # whatever lhotse raises of a damaged file, or of audio that it cannot read
+            raise DataError(f"{path} cannot be read as cuts ({type(error).__name__}: {error}).") from None
+
+    return read_by_split(_files(source), rows, source)
+
+
+def _files(source: Path) -> list[Path]:
+    candidates = [source] if source.is_file() else sorted(source.glob("*cuts*.jsonl*"))
+    return [path for path in candidates if path.name.endswith(SUFFIXES) and "cuts" in path.name]
+
+
+def _row(cut: Any, path: Path, audio: Path) -> Row:
+    (supervision,) = cut.supervisions
+    text, speaker = supervision.text or "", supervision.speaker or ""
+    # Trimming numbers the cuts; where a cut is one supervision, the supervision's name is what other tools know.
+    name = supervision.id
+    file = _file(cut, path)
+    if file is not None:
+        return Row(file, text, speaker, name, cut.start, cut.duration)
+    written = audio / f"{name.replace('/', '-')}.flac"
+    written.parent.mkdir(parents=True, exist_ok=True)
+    samples = cut.load_audio()
+    soundfile.write(written, samples.T, cut.sampling_rate)
+    return Row(written, text, speaker, name)
+
+
+def _file(cut: Any, path: Path) -> Path | None:
+    """The file of a cut that is read as it lies there."""
+    recording = getattr(cut, "recording", None)
+    if recording is None or recording.transforms or len(recording.sources) != 1:
+        return None
+    (place,) = recording.sources
+    if place.type != "file":
+        if place.type == "command":
+            raise DataError(f"{path}: the recording {recording.id} is made by a program, and nothing there is run.")
+        return None
+    file = Path(place.source)
+    return file if file.is_absolute() or file.exists() else path.parent.absolute() / file

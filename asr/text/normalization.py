@@ -1,0 +1,108 @@
+"""Normalization: transcripts as they are said, in one spelling, by the rules of their language."""
+
+import re
+import unicodedata
+from importlib import import_module
+
+from asr.errors import ConfigError, DataError
+from asr.text.config import Case, TextConfig
+
+APOSTROPHES = dict.fromkeys(map(ord, "\u2019\u02bc\u2018\u00b4`\uff07\u02b9"), "'")
+JOINERS = "\u200c\u200d"
+"""Invisible, but part of the spelling in Persian and in Indic scripts."""
+
+SPOKEN = frozenset("%&@#\u00a7\u2030*/\\")
+"""Punctuation to Unicode, but said: it stays, so that the doctor names it."""
+
+TURKIC = ("tr", "az")
+"""Languages with a dotted and a dotless i."""
+
+DECIMAL_POINT = ("en", "ja", "ko", "zh", "th", "he", "fa")
+"""Languages that write 1,234.5 where others write 1.234,5."""
+
+NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+ENGLISH_ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th)\b", re.IGNORECASE)
+
+
+def normalize(text: str, config: TextConfig) -> str:
+    """A transcript in Unicode's composed form (NFC), without punctuation, its numbers as words, in one case.
+
+    Apostrophes stay within words, all as U+0027; dashes and hyphens become spaces. What is neither letter, mark, digit
+    nor punctuation, as in "5 $", stays as it is, for nobody knows how it was said: the doctor names it.
+
+    Raises:
+        ConfigError: Numbers are asked for, and there is no library or language for them.
+        DataError: A number cannot be written in words.
+    """
+    text = unicodedata.normalize("NFC", text).translate(APOSTROPHES)
+    text = "".join(c for c in text if unicodedata.category(c) != "Cf" or c in JOINERS)
+    if config.numbers:
+        text = _numbers_as_words(text, config.language)
+    text = "".join(_said(text, place) for place in range(len(text)))
+    return " ".join(change_case(text, config.case, config.language).split())
+
+
+def change_case(text: str, case: Case, language: str | None) -> str:
+    """Upper or lower case by the rules of a language: in Turkish and Azeri, i is the small letter of İ, and ı of I."""
+    turkic = _base(language) in TURKIC
+    match case:
+        case Case.upper:
+            return (text.replace("i", "\u0130") if turkic else text).upper()
+        case Case.lower:
+            text = text.replace("\u0130", "i").replace("I", "\u0131") if turkic else text
+            return unicodedata.normalize("NFC", text.lower())
+        case _:
+            return text
+
+
+def _said(text: str, place: int) -> str:
+    character = text[place]
+    kind = unicodedata.category(character)
+    if character == "'":
+        within = 0 < place < len(text) - 1 and text[place - 1].isalpha() and text[place + 1].isalpha()
+        return "'" if within else " "
+    # Marks of the Hebrew and Arabic scripts are of kind M, and so letters here; their punctuation is of kind P.
+    return " " if kind[0] == "P" and character not in SPOKEN else character
+
+
+def _numbers_as_words(text: str, language: str | None) -> str:
+    if not any(character.isdecimal() for character in text):
+        return text
+    if language is None:
+        raise ConfigError("text.numbers writes numbers in words, for which text.language must be given, as in en.")
+    try:
+        library = import_module("num2words")
+    except ImportError:
+        raise ConfigError("text.numbers needs num2words: pip install 'asr[text]' brings it.") from None
+
+    def words(number: str, **options: str) -> str:
+        try:
+            return f" {library.num2words(number, lang=language, **options)} "
+        except NotImplementedError:
+            known = ", ".join(sorted(library.CONVERTER_CLASSES))
+            raise ConfigError(f"text.language={language} has no words for numbers; {known} have.") from None
+        except (ValueError, OverflowError, ArithmeticError, KeyError, IndexError) as error:
+            raise DataError(f"The number {number} in {text!r} cannot be written in words ({error}).") from None
+
+    if _base(language) == "en":
+        text = ENGLISH_ORDINAL.sub(lambda match: words(_ascii(match[1]), to="ordinal"), text)
+    return NUMBER.sub(lambda match: words(_plain(_ascii(match[0]), language)), text)
+
+
+def _plain(number: str, language: str) -> str:
+    """A number without thousands, with a point before decimals."""
+    point = "." if _base(language) in DECIMAL_POINT else ","
+    thousands = "," if point == "." else "."
+    groups = number.split(thousands)
+    if len(groups) > 1 and all(len(group.split(point)[0]) == 3 for group in groups[1:]):
+        number = "".join(groups)
+    return number.replace(",", ".") if number.count(".") + number.count(",") <= 1 else re.sub(r"[.,]", "", number)
+
+
+def _ascii(number: str) -> str:
+    """Digits of any script as 0 to 9."""
+    return "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in number)
+
+
+def _base(language: str | None) -> str:
+    return (language or "").replace("-", "_").split("_")[0].lower()
