@@ -44,7 +44,7 @@ with open_tracker(folder / "evaluation", mode=mode) as tracker:
 """
 
 TROUBLE = """
-import sys, time
+import sys
 from pathlib import Path
 from asr.scoring.error_rates import score_texts
 from asr.tracking import tracker as tracking, wandb_run
@@ -58,14 +58,13 @@ tracker = open_tracker(folder, mode="auto")
 tracker.log(1, 1, 1, {"train/loss": 1.0})
 print("trains", flush=True)
 sys.stdin.readline()
-began = time.monotonic()
 for step in range(2, 102):
     tracker.log(step, step, step, {"train/loss": 1.0})
     if step % 10 == 0:
         tracker.panel(panel_row(step, step, [score_texts("an4-1", "fjlp", 0.1, "YES", str(step))]))
         tracker.model("model-lstm", folder / "model", {})
         tracker.alert(str(step), "title", "text")
-print(time.monotonic() - began, flush=True)
+print(tracker._wandb._queue.qsize(), flush=True)
 tracker.finish(hurry=True)
 print("ended", flush=True)
 import os
@@ -192,9 +191,8 @@ def test_a_server_in_trouble_costs_no_step(trouble: str, server: Server, folder:
         server.trouble = trouble
         printed, complaints = training.communicate("\n")
     assert training.returncode == 0, complaints
-    seconds, ended = printed.split()
+    waiting, ended = printed.split()
     assert ended == "ended"
     assert len(read_metrics(folder)) == 101
     assert server.refused > 0, "the client did not meet the trouble"
-    # Not a matter of speed: one answer that a step waited for would take a second where it is slow, else up to twenty.
-    assert float(seconds) < (10 if trouble == "slow" else 5)
+    assert int(waiting) > 0, "the steps waited for the server"
