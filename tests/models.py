@@ -17,7 +17,7 @@ SMALL = ["model.hidden=24", "model.channels=4"]
 
 def random_recognizer(overrides: Sequence[str], waveforms: Sequence[Tensor]) -> Recognizer:
     """A recognizer of AN4's tokens with random weights, its normalizer fitted to waveforms if it needs that."""
-    config = compose(Recipe(RECIPES / "an4"), [*SMALL, *overrides])
+    config = compose(Recipe(RECIPES / "an4"), ["tokenizer=char", *SMALL, *overrides])
     tokenizer = build_tokenizer(config.tokenizer, [])
     torch.manual_seed(0)
     recognizer = Recognizer(build_model(config, tokenizer.size).eval(), config, tokenizer, torch.device("cpu"))

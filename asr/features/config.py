@@ -28,7 +28,9 @@ class FeaturesConfig:
     source: FeatureSource
     """store reads what `asr extract` wrote; online computes on the device, needed for noise and gain."""
     normalization: Normalization
-    """Mean 0 and variance 1 of each feature, over the utterance or over the training corpus."""
+    """Mean 0 and variance 1 of each feature, over the utterance or over the training corpus. What is short, as a single
+    spelled letter, says more of its words than of its speaker's level: over the utterance that is lost. utterance helps
+    where microphones and rooms differ and utterances are long."""
     window_ms: float
     """Length of the analysis window (ms)."""
     hop_ms: float
