@@ -35,5 +35,5 @@ docs: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml
 	test -x $(BIN)/python || python3 -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[digits,cluster,dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[digits,cluster,beam,dev]'
 	touch $@

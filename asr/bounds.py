@@ -79,6 +79,15 @@ BOUNDS = {
     "tracker.worst_utterances": AT_LEAST_0,
     "hardware.threads": AT_LEAST_1,
     "hardware.workers": AT_LEAST_0,
+    "lm.order": Bounds("from 2 to 6, which KenLM reads", lambda order: 2 <= order <= 6),
+    "lm.prune": Bounds(
+        "one count or more, each at least 0 and none less than the one before",
+        lambda counts: counts and counts[0] >= 0 and sorted(counts) == list(counts),
+    ),
+    "lm.fallback_discounts": Bounds(
+        "three numbers, from 0 to 1, to 2 and to 3",
+        lambda amounts: len(amounts) == 3 and all(0 <= amount <= most for most, amount in enumerate(amounts, 1)),
+    ),
     "plan.memory_gb": ABOVE_0,
     "plan.minutes": ABOVE_0,
     "compare.name": FILE_NAME,

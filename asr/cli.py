@@ -34,11 +34,12 @@ COMMANDS = {
     "compare": "Trains models with several seeds each and says which is better; or compares finished runs.",
     "report": "Makes a page for reviewing runs: curves, comparisons, errors with audio. Opens offline in any browser.",
     "errors": "Prints what a run gets wrong, and for whom, as text or as JSON.",
+    "lm": "Estimates language models, scores text with them, predicts what comes next: asr lm train RECIPE.",
     "benchmark": "Measures how well several ranks are used: asr benchmark scaling RECIPE.",
 }
 """The module asr.commands.NAME has `run(recipe, config)`; train gives the best dev WER to Hydra's sweepers."""
 
-OWN_ARGUMENTS = ("plan", "compare", "report", "errors")
+OWN_ARGUMENTS = ("plan", "compare", "report", "errors", "lm")
 """Commands whose module has `main(arguments)` instead: they read the command line, --help included, themselves."""
 
 BY_THE_FIRST = ("prepare", "check", "extract")
@@ -67,6 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(version())
         elif command not in COMMANDS:
             raise ConfigError(f"There is no command {command!r}, only {', '.join(COMMANDS)}{_nearest_command(command)}")
+        elif command == "lm" and rest[:1] == ["train"] and not {"-h", "--help"} & set(rest):
+            run_over_hydra("lm", rest[1:])
         elif command in OWN_ARGUMENTS:
             log_to_stderr()
             import_module(f"asr.commands.{command}").main(rest)

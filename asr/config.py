@@ -6,6 +6,7 @@ from asr.comparison.config import CompareConfig
 from asr.data.config import BatchingConfig, DataConfig
 from asr.decoding.config import DecoderConfig
 from asr.features.config import AugmentConfig, FeaturesConfig
+from asr.lm.config import LmConfig
 from asr.model.config import ModelConfig
 from asr.planning.config import PlanConfig
 from asr.text.config import TokenizerConfig
@@ -45,6 +46,7 @@ class Config:
     schedule: ScheduleConfig
     training: TrainingConfig
     decoder: DecoderConfig
+    lm: LmConfig
     tracker: TrackerConfig
     hardware: HardwareConfig
     cluster: ClusterConfig
