@@ -79,6 +79,16 @@ BOUNDS = {
     "tracker.worst_utterances": AT_LEAST_0,
     "hardware.threads": AT_LEAST_1,
     "hardware.workers": AT_LEAST_0,
+    "decoder.beam": AT_LEAST_1,
+    "decoder.lm_weight": AT_LEAST_0,
+    "decoder.word_score": Bounds("from -100 to 100", lambda score: -100 <= score <= 100),
+    "decoder.beam_tokens": AT_LEAST_1,
+    "decoder.beam_threshold": ABOVE_0,
+    "decoder.nbest": AT_LEAST_1,
+    "evaluation.splits": Bounds(
+        "one name or more, none with a slash or a dot before it",
+        lambda splits: splits and all(FILE_NAME.hold(split) for split in splits),
+    ),
     "lm.order": Bounds("from 2 to 6, which KenLM reads", lambda order: 2 <= order <= 6),
     "lm.prune": Bounds(
         "one count or more, each at least 0 and none less than the one before",

@@ -26,7 +26,7 @@ from asr.recipe import CONF, Recipe
 
 HYDRA_VERSION = "1.3"
 
-LATER_GROUPS = {"decoder": "greedy", "lm": "ngram"}
+LATER_GROUPS = {"decoder": "greedy", "lm": "ngram", "evaluation": "default"}
 """Groups that grew after models were trained, and do not determine their weights, with their default choices."""
 
 

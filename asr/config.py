@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from asr.comparison.config import CompareConfig
 from asr.data.config import BatchingConfig, DataConfig
-from asr.decoding.config import DecoderConfig
+from asr.decoding.config import DecoderConfig, EvaluationConfig
 from asr.features.config import AugmentConfig, FeaturesConfig
 from asr.lm.config import LmConfig
 from asr.model.config import ModelConfig
@@ -47,6 +47,7 @@ class Config:
     training: TrainingConfig
     decoder: DecoderConfig
     lm: LmConfig
+    evaluation: EvaluationConfig
     tracker: TrackerConfig
     hardware: HardwareConfig
     cluster: ClusterConfig

@@ -17,6 +17,7 @@ from asr.errors import ConfigError, DataError
 from asr.lm.arpa import read_vocabulary, write_arpa
 from asr.lm.config import LmConfig, LmKind, LmUnits
 from asr.lm.kneser_ney import NgramModel, Perplexity, estimate, perplexity
+from asr.lm.naming import lm_name
 from asr.lm.text import held_out_sentences, number_known, number_units, split_into, training_sentences
 from asr.recipe import Recipe
 from asr.text.protocol import Tokenizer
@@ -38,8 +39,6 @@ class LanguageModel:
     vocabulary: list[str] | None
     """Its units but for the special ones; None where a binary does not tell."""
     units: LmUnits
-    name: str
-    """Names it in results: as ngram3-words."""
     key: str
     """Differs between models, as ngram3-words-0123abcd."""
 
@@ -55,12 +54,12 @@ def language_model(recipe: Recipe, config: Config) -> LanguageModel | None:
     if lm.kind is LmKind.none:
         return None
     if lm.path is not None:
-        return _given(Path(lm.path), lm.units)
+        return _given(Path(lm.path), lm)
     folder = lm_folder(recipe, config)
     if not (folder / REPORT).is_file():
         build_ngram(recipe, config, folder)
     file = next(path for path in (folder / BINARY, folder / ARPA) if path.is_file())
-    return LanguageModel(file, read_vocabulary(folder / ARPA), lm.units, _name(lm), folder.name)
+    return LanguageModel(file, read_vocabulary(folder / ARPA), lm.units, folder.name)
 
 
 def lm_folder(recipe: Recipe, config: Config) -> Path:
@@ -74,7 +73,7 @@ def lm_folder(recipe: Recipe, config: Config) -> Path:
     if lm.units is LmUnits.tokens:
         identity["tokenizer"] = [config.tokenizer.kind.name, config.tokenizer.alphabet, config.tokenizer.pieces]
     digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:8]
-    return recipe.data(config) / "lm" / f"{_name(lm)}-{digest}"
+    return recipe.data(config) / "lm" / f"{lm_name(lm)}-{digest}"
 
 
 def build_ngram(recipe: Recipe, config: Config, folder: Path) -> None:
@@ -127,18 +126,13 @@ def training_words(recipe: Recipe, config: Config) -> list[str]:
     return sorted({word for row in read_manifest(recipe.manifest(config, "train")) for word in row.text.split()})
 
 
-def _given(path: Path, units: LmUnits) -> LanguageModel:
+def _given(path: Path, lm: LmConfig) -> LanguageModel:
     if not path.is_file():
         raise ConfigError(f"No language model at lm.path={path}: give an ARPA file or a KenLM binary.")
     with path.open("rb") as file:
         text = file.read(256).lstrip().startswith(b"\\data\\")
-    name = f"{path.stem}-{units.name}"
     vocabulary = read_vocabulary(path) if text else None
-    return LanguageModel(path, vocabulary, units, name, f"{name}-{_checksum(path)[:8]}")
-
-
-def _name(lm: LmConfig) -> str:
-    return f"{lm.kind.name}{lm.order}-{lm.units.name}"
+    return LanguageModel(path, vocabulary, lm.units, f"{lm_name(lm)}-{_checksum(path)[:8]}")
 
 
 def _tokenizer(recipe: Recipe, config: Config) -> Tokenizer | None:

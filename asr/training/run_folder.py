@@ -24,7 +24,7 @@ from asr.training.fine_tuning import weights_checksum
 
 log = logging.getLogger(__name__)
 
-NOT_IN_HASH = ("name", "paths", "tracker", "hardware", "cluster", "decoder", "lm", "plan", "compare")
+NOT_IN_HASH = ("name", "paths", "tracker", "hardware", "cluster", "decoder", "lm", "evaluation", "plan", "compare")
 SETTINGS = "config.yaml"
 LOCK = ".lock"
 
