@@ -34,12 +34,13 @@ COMMANDS = {
     "compare": "Trains models with several seeds each and says which is better; or compares finished runs.",
     "report": "Makes a page for reviewing runs: curves, comparisons, errors with audio. Opens offline in any browser.",
     "errors": "Prints what a run gets wrong, and for whom, as text or as JSON.",
+    "tune": "Finds the weights of a run's beam search on dev and keeps them for its evaluation.",
     "lm": "Estimates language models, scores text with them, predicts what comes next: asr lm train RECIPE.",
     "benchmark": "Measures how well several ranks are used: asr benchmark scaling RECIPE.",
 }
 """The module asr.commands.NAME has `run(recipe, config)`; train gives the best dev WER to Hydra's sweepers."""
 
-OWN_ARGUMENTS = ("plan", "compare", "report", "errors", "lm")
+OWN_ARGUMENTS = ("plan", "compare", "report", "errors", "lm", "tune")
 """Commands whose module has `main(arguments)` instead: they read the command line, --help included, themselves."""
 
 BY_THE_FIRST = ("prepare", "check", "extract")

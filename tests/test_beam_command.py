@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import pytest
 
 from asr.scoring.results import read_results
 from tests.corpora import write_corpus
-from tests.trainings import asr, run_folder
+from tests.trainings import ROOT, asr, run_folder
 
 TEXTS = ["ONE TWO", "TWO THREE", "THREE ONE", "TWO TWO ONE", "ONE", "THREE", "TWO ONE", "THREE THREE"]
 OVERRIDES = ["training.epochs=2", "model.layers=1"]
@@ -76,3 +78,20 @@ def test_models_of_other_frames_are_not_combined(
 def test_a_word_score_without_words_is_refused(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert evaluate(folder, "decoder=beam", "lm.units=tokens", "decoder.word_score=1") == 2
     assert "has no effect with lm.units=tokens" in capfd.readouterr().err
+
+
+def test_a_run_is_tuned_once_and_evaluated_with_what_was_found(folder: Path) -> None:
+    run = run_folder(folder, "an4")
+    assert evaluate(folder, "decoder=beam", "lm.order=2", "evaluation.splits=[dev]") == 0
+    arguments = [sys.executable, "-m", "asr", "tune", str(run), "--order", "2"]
+    assert subprocess.run(arguments, cwd=ROOT, check=False).returncode == 0
+    (tuned,) = (run / "tuning").glob("ngram2-words-*")
+    weights = json.loads((tuned / "weights.json").read_text())
+    assert (tuned / "surface.svg").is_file() and (tuned / "surface.png").is_file()
+    kept = (run / "tuning/dev.npz").stat().st_mtime_ns
+    (tuned / "weights.json").write_text(json.dumps(weights | {"lm_weight": 0.123}))
+    assert evaluate(folder, "decoder=beam", "lm.order=2", "evaluation.splits=[dev]") == 0
+    search = json.loads((run / "evaluation/dev/beam-ngram2-words/search.json").read_text())
+    assert (search["lm_weight"], search["beam"]) == (0.123, weights["beam"])
+    assert subprocess.run(arguments, cwd=ROOT, check=False).returncode == 0
+    assert (run / "tuning/dev.npz").stat().st_mtime_ns == kept, "log-probabilities are computed once"

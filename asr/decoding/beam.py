@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -274,8 +274,3 @@ def _quiet() -> Iterator[None]:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
-
-
-def with_weights(search: Search, beam: int, lm_weight: float, word_score: float) -> Search:
-    """The same search with other weights."""
-    return replace(search, beam=beam, lm_weight=lm_weight, word_score=word_score)
