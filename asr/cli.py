@@ -38,11 +38,13 @@ COMMANDS = {
     "dashboard": "Makes or updates a workspace and a report in Weights & Biases for the runs of a recipe.",
     "new": "Writes a recipe folder for a corpus of your own: asr new NAME PATH.",
     "export": "Writes the manifests of a recipe for NeMo, Kaldi or lhotse.",
+    "tune": "Finds the weights of a run's beam search on dev and keeps them for its evaluation.",
+    "lm": "Estimates language models, scores text with them, predicts what comes next: asr lm train RECIPE.",
     "benchmark": "Measures how well several ranks are used: asr benchmark scaling RECIPE.",
 }
 """The module asr.commands.NAME has `run(recipe, config)`; train gives the best dev WER to Hydra's sweepers."""
 
-OWN_ARGUMENTS = ("plan", "compare", "report", "errors", "new", "export")
+OWN_ARGUMENTS = ("plan", "compare", "report", "errors", "new", "export", "lm", "tune")
 """Commands whose module has `main(arguments)` instead: they read the command line, --help included, themselves."""
 
 BY_THE_FIRST = ("prepare", "check", "extract")
@@ -71,6 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(version())
         elif command not in COMMANDS:
             raise ConfigError(f"There is no command {command!r}, only {', '.join(COMMANDS)}{_nearest_command(command)}")
+        elif command == "lm" and rest[:1] == ["train"] and not {"-h", "--help"} & set(rest):
+            run_over_hydra("lm", rest[1:])
         elif command in OWN_ARGUMENTS:
             log_to_stderr()
             import_module(f"asr.commands.{command}").main(rest)

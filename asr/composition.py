@@ -27,6 +27,9 @@ from asr.sweeps import expand_sweep
 
 HYDRA_VERSION = "1.3"
 
+LATER_GROUPS = {"decoder": "greedy", "lm": "ngram", "evaluation": "default"}
+"""Groups that grew after models were trained, and do not determine their weights, with their default choices."""
+
 
 def compose(recipe: Recipe, overrides: Sequence[str] = ()) -> Config:
     """The configuration of a recipe, with overrides as on the command line.
@@ -145,6 +148,8 @@ def flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def load_config(path: Path) -> Config:
     """Reads the config.yaml of a run or of a model. Nothing in it is executed.
 
+    What it lacks of LATER_GROUPS, as one of an earlier version does, is that of their default choices.
+
     Raises:
         ConfigError: There is no such file, or it is no configuration; names the file.
     """
@@ -152,7 +157,7 @@ def load_config(path: Path) -> Config:
         loaded = OmegaConf.load(path)
         if not isinstance(loaded, DictConfig):
             raise ConfigError("it holds no keys.")
-        return to_config(loaded)
+        return to_config(DictConfig(OmegaConf.merge(_later_groups(), loaded)))
     except FileNotFoundError:
         raise ConfigError(f"No configuration at {path}: is its folder a run or a model?") from None
     except (ConfigError, OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -165,6 +170,11 @@ def nearest(word: str, choices: Iterable[str]) -> str:
     same_ending = [choice for choice in choices if choice.split(".")[-1] == word.split(".")[-1]]
     found = difflib.get_close_matches(word, choices, n=1) or same_ending[:1]
     return f"; did you mean {found[0]}?" if found else ""
+
+
+def _later_groups() -> DictConfig:
+    files = {group: CONF / group / f"{choice}.yaml" for group, choice in LATER_GROUPS.items()}
+    return OmegaConf.create({group: OmegaConf.load(path) for group, path in files.items()})
 
 
 @contextmanager

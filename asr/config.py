@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from asr.comparison.config import CompareConfig
 from asr.data.config import BatchingConfig, CheckConfig, DataConfig
-from asr.decoding.config import DecoderConfig
+from asr.decoding.config import DecoderConfig, EvaluationConfig
 from asr.features.config import AugmentConfig, FeaturesConfig
+from asr.lm.config import LmConfig
 from asr.model.config import ModelConfig
 from asr.planning.config import PlanConfig
 from asr.text.config import TextConfig, TokenizerConfig
@@ -46,6 +47,8 @@ class Config:
     schedule: ScheduleConfig
     training: TrainingConfig
     decoder: DecoderConfig
+    lm: LmConfig
+    evaluation: EvaluationConfig
     tracker: TrackerConfig
     hardware: HardwareConfig
     cluster: ClusterConfig

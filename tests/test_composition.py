@@ -155,6 +155,15 @@ def test_a_file_that_is_no_configuration_is_named(tmp_path: Path, text: str, fou
     assert found in str(error.value)
 
 
+def test_a_model_of_an_earlier_version_is_read_with_what_came_later(tmp_path: Path) -> None:
+    config = compose(find_recipe("an4"))
+    values = plain(config)
+    del values["lm"]
+    values["decoder"] = {"kind": "greedy"}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(values))
+    assert load_config(tmp_path / "config.yaml") == config
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"No configuration at .*config\.yaml"):
         load_config(tmp_path / "config.yaml")

@@ -1,9 +1,15 @@
-"""`asr evaluate`: decodes dev and test with the best model of a run, and scores them."""
+"""`asr evaluate`: decodes splits with the best model of a run, alone or with others, and scores them."""
 
+import json
+import logging
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from asr.commands.train import manifests, model_name, open_tracker
 from asr.composition import plain
@@ -12,28 +18,37 @@ from asr.data.audio import read_waveform
 from asr.data.loader import evaluation_shares, load
 from asr.data.manifest import read_manifest
 from asr.data.utterance import Utterance
-from asr.decoding.decoder import build_decoder
-from asr.decoding.evaluation import decode_batches
-from asr.decoding.recognizer import Recognizer
+from asr.decoding.beam import BeamDecoder, Hypothesis
+from asr.decoding.combination import Combination
+from asr.decoding.config import DecoderKind
+from asr.decoding.decoder import Decoder, open_decoder
+from asr.decoding.evaluation import labels_of, with_measures
+from asr.decoding.measures import Measures, measure
+from asr.decoding.naming import decoder_name
 from asr.decoding.recognizer import load as load_recognizer
-from asr.errors import RunError
+from asr.decoding.tuned import Weights, read_tuned
+from asr.errors import ConfigError, RunError
 from asr.features.inputs import Inputs
+from asr.lm.folder import language_model
 from asr.model.acoustic import count_parameters
+from asr.model.folder import WEIGHTS
 from asr.progress import Progress
 from asr.recipe import Recipe
 from asr.scoring.alignment import worst
-from asr.scoring.error_rates import UtteranceScore, total
+from asr.scoring.error_rates import UtteranceScore, score_utterance, total
 from asr.scoring.intervals import bootstrap_interval
 from asr.scoring.provenance import command, commit, hardware
 from asr.scoring.results import Results, evaluation_folder, write_results
 from asr.scoring.table import results_table
-from asr.tracking.metrics import last_row
+from asr.tracking.metrics import last_row, replace_text
 from asr.tracking.tracker import Tracker
 from asr.tracking.worst import WorstUtterance
 from asr.training.debugging import simplify
 from asr.training.distributed import join_ranks
 from asr.training.hardware import resolve_hardware
 from asr.training.run_folder import RunFolder, find_run_folder
+
+log = logging.getLogger(__name__)
 
 FIGURES = ("wer", "wer_low", "wer_high", "cer", "substitutions", "deletions", "insertions", "real_time_factor")
 COLUMNS = (
@@ -51,43 +66,81 @@ def run(recipe: Recipe, config: Config) -> None:
         raise RunError(f"The run {folder.path} has no model yet: `asr train` with the same settings makes it.")
     if not join_ranks(device.device, config.cluster.join_minutes).first:
         return
-    splits = ("test",) if config.training.with_dev else ("dev", "test")
+    splits = [split for split in config.evaluation.splits if split != "dev" or not config.training.with_dev]
+    if not splits:
+        raise ConfigError("The run was trained on dev, the only one of evaluation.splits: give another.")
+    lm = language_model(recipe, config) if config.decoder.kind is DecoderKind.beam else None
+    tuned = None if lm is None else read_tuned(folder.path, lm.key)
     with folder.held(config):
-        recognizer = load_recognizer(folder.model, str(device.device))
-        recognizer.decode = build_decoder(config.decoder, recognizer.tokenizer)
-        evaluations = [_evaluate(recipe, config, split, recognizer, folder) for split in splits]
+        models = [folder.model, *map(model_folder, config.evaluation.models)]
+        heard = Combination([load_recognizer(model, str(device.device)) for model in models])
+        with open_decoder(recipe, config, heard.recognizers[0].tokenizer, lm, tuned) as decoder:
+            _say_weights(config, decoder, tuned)
+            evaluations = [_evaluate(recipe, config, split, heard, decoder, folder) for split in splits]
         where = _track(recipe, config, folder, evaluations)
         _track_evaluation(recipe, config, folder, evaluations)
     print(results_table([results for results, _ in evaluations]))
     print(f"Run: {folder.path}")
-    print(f"Errors: {evaluation_folder(folder.path, 'test', config.decoder.kind.name) / 'errors.txt'}")
+    print(f"Errors: {evaluation_folder(folder.path, splits[-1], decoder_name(config)) / 'errors.txt'}")
     print(where)
 
 
+def model_folder(path: str) -> Path:
+    """The model folder of a run's folder, or the folder itself.
+
+    Raises:
+        RunError: There is neither.
+    """
+    found = next((folder for folder in (Path(path) / "model", Path(path)) if (folder / WEIGHTS).is_file()), None)
+    if found is None:
+        raise RunError(f"No trained model at {path}: give the folder of a run or of a model in evaluation.models.")
+    return found
+
+
+def _say_weights(config: Config, decoder: Decoder, tuned: Weights | None) -> None:
+    if isinstance(decoder, BeamDecoder):
+        search = decoder.search
+        log.info(
+            "Beam search: beam %d, language model %s at %g, word score %g%s.",
+            search.beam,
+            search.lm or "none",
+            search.lm_weight,
+            search.word_score,
+            "" if tuned or search.lm is None else "; `asr tune` finds better weights on dev",
+        )
+
+
 def _evaluate(
-    recipe: Recipe, config: Config, split: str, recognizer: Recognizer, folder: RunFolder
+    recipe: Recipe, config: Config, split: str, heard: Combination, decoder: Decoder, folder: RunFolder
 ) -> tuple[Results, list[UtteranceScore]]:
     utterances = read_manifest(recipe.manifest(config, split))
     inputs = Inputs(utterances, None, None, config.seed)
     shares = evaluation_shares(inputs.seconds(0), 0, 1, config.batching.max_device_seconds)
     began = time.perf_counter()
     batches = load(shares, inputs, [[]] * len(utterances), config.hardware.workers)
-    scores: list[UtteranceScore] = []
+    tokenizer = heard.recognizers[0].tokenizer
+    found: dict[int, list[Hypothesis]] = {}
+    measured: dict[int, Measures] = {}
     with Progress(f"Decoding {split}", len(utterances), "utterances") as progress:
-        parts = (recognizer.front, recognizer.model, recognizer.decode, recognizer.tokenizer)
-        for decoded in decode_batches(batches, utterances, *parts):
-            scores.append(decoded.score)
-            progress.advance()
+        for batch in batches:
+            numbers = [int(number) for number in batch.utterances]
+            log_probs, lengths = heard.log_probs(batch.inputs, batch.lengths)
+            found |= zip(numbers, _hypotheses(decoder, log_probs, lengths), strict=True)
+            labels = [labels_of(tokenizer, utterances[number].text) for number in numbers]
+            measured |= zip(numbers, measure(log_probs, lengths, labels), strict=True)
+            progress.advance(len(numbers))
+    scores = [
+        with_measures(measured[place], score_utterance(utterance, found[place][0].text))
+        for place, utterance in enumerate(utterances)
+    ]
     seconds, audio_seconds = time.perf_counter() - began, float(inputs.seconds(0).sum())
-    places = {utterance.id: place for place, utterance in enumerate(utterances)}
-    scores.sort(key=lambda scored: places[scored.id])
     score = total(scores)
     low, high = bootstrap_interval(scores)
     results = Results(
         recipe=recipe.name,
         run=folder.path.name,
         split=split,
-        decoder=config.decoder.kind.name,
+        decoder=decoder_name(config),
         utterances=score.utterances,
         words=score.words,
         wer=score.wer,
@@ -98,7 +151,7 @@ def _evaluate(
         deletions=score.deletions,
         insertions=score.insertions,
         seed=config.seed,
-        parameters=count_parameters(recognizer.model),
+        parameters=sum(count_parameters(recognizer.model) for recognizer in heard.recognizers),
         train_seconds=last_row(folder.path)["seconds"],
         audio_seconds=audio_seconds,
         real_time_factor=seconds / audio_seconds,
@@ -108,8 +161,33 @@ def _evaluate(
         commit=commit(),
         config_hash=folder.config_hash,
     )
-    write_results(folder.path, results, scores)
+    place = write_results(folder.path, results, scores)
+    if isinstance(decoder, BeamDecoder):
+        _write_search(place, decoder, utterances, found)
     return results, scores
+
+
+def _hypotheses(decoder: Decoder, log_probs: Tensor, lengths: Tensor) -> list[list[Hypothesis]]:
+    """The hypotheses of each utterance, the best first."""
+    if isinstance(decoder, BeamDecoder):
+        return decoder.nbest(log_probs, lengths)
+    return [[Hypothesis(text, math.nan)] for text in decoder(log_probs, lengths)]
+
+
+def _write_search(
+    place: Path, decoder: BeamDecoder, utterances: Sequence[Utterance], found: Mapping[int, list[Hypothesis]]
+) -> None:
+    """Writes search.json, with the weights, and nbest.jsonl where there are several hypotheses."""
+    search = decoder.search
+    names = ("lm", "beam", "lm_weight", "word_score", "beam_tokens", "beam_threshold", "log_add")
+    replace_text(place / "search.json", json.dumps({name: getattr(search, name) for name in names}, indent=1) + "\n")
+    (place / "nbest.jsonl").unlink(missing_ok=True)
+    if search.nbest > 1:
+        rows = (
+            {"id": utterance.id, "hypotheses": [asdict(item) for item in found[number]]}
+            for number, utterance in enumerate(utterances)
+        )
+        replace_text(place / "nbest.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
 def _track(
@@ -119,9 +197,10 @@ def _track(
     with open_tracker(recipe, config, folder, last_row(folder.path)["step"]) as tracker:
         for results, _ in evaluations:
             tracker.summary(_figures(results))
-        test = {utterance.id: utterance for utterance in read_manifest(recipe.manifest(config, "test"))}
+        last = recipe.manifest(config, evaluations[-1][0].split)
+        utterances = {utterance.id: utterance for utterance in read_manifest(last)}
         scores = worst(evaluations[-1][1], config.tracker.worst_utterances)
-        tracker.worst_utterances([_with_audio(score, test[score.id]) for score in scores])
+        tracker.worst_utterances([_with_audio(score, utterances[score.id]) for score in scores])
         return tracker.where()
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from asr.composition import load_config
 from asr.config import Config
+from asr.decoding.naming import decoder_name
 from asr.errors import RunError
 from asr.scoring.error_rates import UtteranceScore, score_texts
 from asr.scoring.results import Results, evaluation_folder, read_results
@@ -60,7 +61,7 @@ def read_run(path: Path) -> MeasuredRun:
         ConfigError: Its settings cannot be read.
     """
     config = load_config(path / "config.yaml")
-    decoder = config.decoder.kind.name
+    decoder = decoder_name(config)
     folder = evaluation_folder(path, "test", decoder)
     rows = read_metrics(path)
     curve = dev_curve(rows)

@@ -13,6 +13,7 @@ from asr.comparison.sizes import parameters_of, solve_hidden
 from asr.composition import compose, sweep
 from asr.config import Config
 from asr.data.parallel import cores
+from asr.decoding.naming import decoder_name
 from asr.errors import ConfigError, RunError
 from asr.planning.calibration import calibrate
 from asr.recipe import Recipe
@@ -161,7 +162,7 @@ def is_done(run: Path, config: Config) -> bool:
     """Whether a run is trained to its end and then evaluated."""
     splits = ("test",) if config.training.with_dev else ("dev", "test")
     try:
-        evaluated = [read_results(evaluation_folder(run, split, config.decoder.kind.name)) for split in splits]
+        evaluated = [read_results(evaluation_folder(run, split, decoder_name(config))) for split in splits]
         rows = read_metrics(run)
     except RunError:
         return False

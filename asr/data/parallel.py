@@ -6,7 +6,7 @@ import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import forkserver
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from asr.progress import Progress
 
@@ -42,21 +42,44 @@ def map_blocks(
     with Progress(description, len(items), unit) as progress:
         if len(blocks) <= 1 and not fresh:
             return [result for part in blocks for result in function(part)]
-        # The fork server imports the module once; its children start from there.
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([function.__module__])
-        _start_fork_server()
-        with ProcessPoolExecutor(
-            min(cores(), len(blocks)) or 1,
-            mp_context=context,
-            initializer=signal.signal,
-            initargs=(signal.SIGINT, signal.SIG_IGN),
-            max_tasks_per_child=1 if fresh else None,
-        ) as pool:
+        processes = min(cores(), len(blocks)) or 1
+        with worker_pool(function.__module__, processes, fresh=fresh) as pool:
             for part in pool.map(function, blocks):
                 results.extend(part)
                 progress.advance(len(part))
     return results
+
+
+def worker_pool(
+    module: str,
+    processes: int,
+    start: Callable[..., None] | None = None,
+    arguments: tuple[Any, ...] = (),
+    fresh: bool = False,
+) -> ProcessPoolExecutor:
+    """Processes that wait for work, deaf to Ctrl-C, which is the main process's to handle.
+
+    Args:
+        module: What the work needs; the fork server imports it once and its children start from there.
+        start: Called in each process before its first work, with the arguments.
+        fresh: Give every piece of work a process in which nothing ran before.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([module])
+    _start_fork_server()
+    return ProcessPoolExecutor(
+        processes,
+        mp_context=context,
+        initializer=_start_process,
+        initargs=(start, arguments),
+        max_tasks_per_child=1 if fresh else None,
+    )
+
+
+def _start_process(start: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if start is not None:
+        start(*arguments)
 
 
 def _start_fork_server() -> None:

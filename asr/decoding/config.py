@@ -6,9 +6,36 @@ from enum import Enum
 
 class DecoderKind(Enum):
     greedy = "greedy"
+    beam = "beam"
 
 
 @dataclass
 class DecoderConfig:
+    """How evaluation makes text of log-probabilities. Trainings decode dev greedily whatever stands here."""
+
     kind: DecoderKind
-    """greedy takes the best token of each frame."""
+    """greedy takes the best token of each frame; beam weighs hypotheses with the language model of the group lm."""
+    beam: int | None
+    """Hypotheses that are kept; null is what `asr tune` found for the run and its language model, else 50."""
+    lm_weight: float | None
+    """Factor of the language model's log-probability (natural); null is the tuned one, else 0.5."""
+    word_score: float | None
+    """Added for each word, above 0 where words get lost; null is the tuned one, else 0. Only with lm.units=words."""
+    beam_tokens: int | None
+    """Best tokens of a frame that are tried; null is all. Fewer are faster where there are many word pieces."""
+    beam_threshold: float
+    """A hypothesis that is so much less probable than the best (natural logarithm) is dropped."""
+    log_add: bool
+    """Adds up the ways of writing a hypothesis; false takes the best of them."""
+    nbest: int
+    """Hypotheses of each utterance that are written to nbest.jsonl, with their scores, where it is above 1."""
+
+
+@dataclass
+class EvaluationConfig:
+    """What `asr evaluate` decodes."""
+
+    splits: list[str]
+    """Splits, by the names of their manifests; dev is left out of a run that was trained on it."""
+    models: list[str]
+    """Further runs or model folders: their log-probabilities and those of the run are averaged frame by frame."""

@@ -42,19 +42,21 @@ def decode_batches(
         features, lengths = front(batch.inputs.to(device), batch.lengths.to(device))
         log_probs, lengths = model(features, lengths)
         members = [utterances[int(number)] for number in batch.utterances]
-        measured = measure(log_probs, lengths, [_labels(tokenizer, utterance.text) for utterance in members])
+        measured = measure(log_probs, lengths, [labels_of(tokenizer, utterance.text) for utterance in members])
         for utterance, hypothesis, measures in zip(members, decoder(log_probs, lengths), measured, strict=True):
-            yield Decoded(_with(measures, score_utterance(utterance, hypothesis)), measures)
+            yield Decoded(with_measures(measures, score_utterance(utterance, hypothesis)), measures)
 
 
-def _labels(tokenizer: Tokenizer, text: str) -> list[int] | None:
+def labels_of(tokenizer: Tokenizer, text: str) -> list[int] | None:
+    """The tokens of a transcript, None where the tokenizer cannot write it."""
     try:
         return tokenizer.encode(text)
     except DataError:
         return None  # A transcript of test may have letters that the model never saw.
 
 
-def _with(measures: Measures, score: UtteranceScore) -> UtteranceScore:
+def with_measures(measures: Measures, score: UtteranceScore) -> UtteranceScore:
+    """A score with what the log-probabilities tell beside it."""
     known = measures.ctc_loss is not None and math.isfinite(measures.ctc_loss) and measures.labels
     return replace(
         score,

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from asr.config import Config
-from asr.decoding.decoder import build_decoder
+from asr.decoding.decoder import greedy_decoder
 from asr.decoding.stream import Stream
 from asr.errors import DataError
 from asr.features.extractor import FeatureExtractor, frame_count
@@ -20,7 +20,7 @@ from asr.text.protocol import Tokenizer
 
 
 class Recognizer:
-    """A model with its features, tokenizer and decoder, in float32.
+    """A model with its features and tokenizer, in float32; it decodes greedily unless `decode` is replaced.
 
     Args:
         device: Where it computes.
@@ -31,7 +31,7 @@ class Recognizer:
         self.model = model.to(device)
         extractor = FeatureExtractor(config.features, config.data.sampling_rate)
         self.front = FrontEnd(extractor, self.model.normalizer).to(device)
-        self.decode = build_decoder(config.decoder, tokenizer)
+        self.decode = greedy_decoder(tokenizer)
 
     @torch.inference_mode()
     def log_probs(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:

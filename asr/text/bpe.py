@@ -16,7 +16,7 @@ from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
 from asr.errors import ConfigError
 from asr.text.alphabet import alphabet_of, check_alphabet, check_text
 from asr.text.config import TokenizerConfig, TokenizerKind
-from asr.text.protocol import BLANK, FILE
+from asr.text.protocol import BLANK, BLANK_SYMBOL, FILE
 
 
 class BpeTokenizer:
@@ -78,6 +78,10 @@ class BpeTokenizer:
     @property
     def size(self) -> int:
         return int(self._processor.get_piece_size())
+
+    @property
+    def symbols(self) -> Sequence[str]:
+        return [BLANK_SYMBOL, *(self._processor.id_to_piece(token) for token in range(1, self.size))]
 
     def encode(self, text: str) -> list[int]:
         check_text(text, self.alphabet)

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from asr.text.alphabet import alphabet_of, check_alphabet, check_text
 from asr.text.config import TokenizerConfig, TokenizerKind
-from asr.text.protocol import BLANK, FILE
+from asr.text.protocol import BLANK, BLANK_SYMBOL, FILE, SPACE_SYMBOL
 
 
 class CharTokenizer:
@@ -44,6 +44,10 @@ class CharTokenizer:
     @property
     def size(self) -> int:
         return len(self._texts)
+
+    @property
+    def symbols(self) -> Sequence[str]:
+        return [BLANK_SYMBOL, *(SPACE_SYMBOL if text == " " else text for text in self._texts[1:])]
 
     def encode(self, text: str) -> list[int]:
         check_text(text, self._tokens)

@@ -5,6 +5,9 @@ from pathlib import Path
 from typing import Protocol
 
 BLANK = 0
+BLANK_SYMBOL = "<blank>"
+SPACE_SYMBOL = "\u2581"
+"""Stands for a space in the symbols of tokens, as SentencePiece has it."""
 FILE = "tokenizer.json"
 
 
@@ -14,6 +17,10 @@ class Tokenizer(Protocol):
     @property
     def size(self) -> int:
         """How many tokens there are, the blank included: the width of the model's output."""
+
+    @property
+    def symbols(self) -> Sequence[str]:
+        """How each token is written where white space separates tokens, all different; ▁ stands for a space."""
 
     def encode(self, text: str) -> list[int]:
         """The tokens of a text, never the blank.

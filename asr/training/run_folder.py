@@ -24,7 +24,10 @@ from asr.training.fine_tuning import weights_checksum
 
 log = logging.getLogger(__name__)
 
-NOT_IN_HASH = ("name", "paths", "tracker", "hardware", "cluster", "decoder", "plan", "compare", "check", "text")
+NOT_IN_HASH = (
+    "name", "paths", "tracker", "hardware", "cluster", "decoder", "lm", "evaluation", "plan", "compare",
+    "check", "text",
+)  # fmt: skip
 OF_THE_START = ("restart", "max_lost_utterances")
 """Keys of `training` that change no weights."""
 PREPARATION = ("source", "format", "columns", "held_out", "convert")

@@ -19,7 +19,7 @@ from asr.config import Config
 from asr.data.audio import read_waveform
 from asr.data.loader import Share, load
 from asr.data.manifest import read_manifest
-from asr.decoding.decoder import build_decoder
+from asr.decoding.decoder import greedy_decoder
 from asr.decoding.evaluation import decode_batches
 from asr.model.kernel import library
 from asr.model.recurrent import RecurrentLayer
@@ -118,7 +118,7 @@ def measure_rest(recipe: Recipe, config: Config) -> dict[str, float]:
     padded = pad_sequence(waveforms, batch_first=True)
     shares = list(itertools.chain.from_iterable(step.shares for step in trainer.steps.start(0, 0, 1)))
     everything = [Share(0, share) for share in torch.arange(len(dev.utterances)).split(16)]
-    decoder = build_decoder(config.decoder, trainer.tokenizer)
+    decoder = greedy_decoder(trainer.tokenizer)
     model = trainer.averaged.module
 
     def decode() -> None:

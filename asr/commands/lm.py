@@ -1,0 +1,120 @@
+"""`asr lm`: estimates language models, scores text with them, and predicts what comes next."""
+
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from asr.commands.flags import FlagParser
+from asr.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from asr.config import Config
+    from asr.recipe import Recipe
+
+log = logging.getLogger(__name__)
+
+
+def run(recipe: "Recipe", config: "Config") -> float:
+    """`asr lm train RECIPE`: estimates the model of a configuration, or finds it, and prints its report.
+
+    Returns:
+        The perplexity of held-out text.
+
+    Raises:
+        ConfigError: The configuration has no model that can be estimated.
+        DataError: A text cannot be used.
+    """
+    from asr.lm.config import LmKind
+    from asr.lm.folder import REPORT, build_ngram, lm_folder
+    from asr.lm.scores import open_model, score_sentences, total_perplexity
+    from asr.lm.text import held_out_sentences
+
+    if config.lm.kind is LmKind.none or config.lm.path is not None:
+        raise ConfigError("asr lm train estimates lm=ngram; lm=none and lm.path name no model to be made.")
+    folder = lm_folder(recipe, config)
+    if config.training.restart or not (folder / REPORT).is_file():
+        build_ngram(recipe, config, folder)
+    report: dict[str, Any] = json.loads((folder / REPORT).read_text(encoding="utf-8"))
+    if "held_out" not in report:  # made by lmplz
+        scores = score_sentences(open_model(folder), held_out_sentences(recipe, config))
+        report["held_out"] = vars(total_perplexity(scores))
+    for line in report_lines(report):
+        print(line)
+    print(f"Language model: {folder}")
+    return float(report["held_out"]["including"])
+
+
+def report_lines(report: dict[str, Any]) -> list[str]:
+    """The report of a model for the console."""
+    lines = [f"{report['training_units']} {report['settings']['units']} of text, estimated by {report['estimated_by']}"]
+    for order, number in enumerate(report.get("ngrams", []), start=1):
+        amounts = ", ".join(f"{amount:.4f}" for amount in report["discounts"][order - 1])
+        given = " (given, not estimated)" if order in report["fallback_orders"] else ""
+        lines.append(f"{number} {order}-grams, discounts {amounts}{given}")
+    return [*lines, perplexity_line("Held-out text", report["held_out"])]
+
+
+def perplexity_line(what: str, figures: dict[str, Any]) -> str:
+    """A perplexity for the console."""
+    share = figures["unknown"] / figures["units"]
+    return (
+        f"{what}: perplexity {figures['including']:.2f}, {figures['excluding']:.2f} without unknown units; "
+        f"{figures['sentences']} sentences, {figures['units']} units with their ends, {figures['unknown']} unknown "
+        f"({share:.2%})"
+    )
+
+
+def main(arguments: Sequence[str]) -> None:
+    """`asr lm score` and `asr lm complete`; `train`, which takes key=value, is the command line's.
+
+    Raises:
+        ConfigError: There is no such subcommand, or a flag cannot be used.
+        RunError: There is no model.
+    """
+    parser = FlagParser(
+        prog="asr lm",
+        description="Language models: `asr lm train RECIPE [key=value ...]` estimates one from the training "
+        "transcripts and lm.texts (lm.order=4, lm.units=tokens, ...: docs/language-models.md) and says where it lies.",
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="train | score | complete")
+    verbs.add_parser("train", help="estimate a model: asr lm train RECIPE [key=value ...]")
+    score = verbs.add_parser("score", help="the perplexity of text")
+    score.add_argument("model", metavar="MODEL", type=Path, help="a folder of asr lm train, an ARPA file or a binary")
+    score.add_argument("texts", metavar="FILE", nargs="*", type=Path, help="sentences, one a line (standard input)")
+    score.add_argument("--each", action="store_true", help="also print log10 of the probability of each sentence")
+    complete = verbs.add_parser("complete", help="the most probable next words")
+    complete.add_argument("model", metavar="MODEL", type=Path, help="a folder of asr lm train, or an ARPA file")
+    complete.add_argument("beginning", metavar="TEXT", help='the beginning of a sentence, as in "RUBOUT G M"')
+    complete.add_argument("--number", type=int, default=5, metavar="N", help="how many (5)")
+    options = parser.parse_args(arguments)
+    if options.verb == "score":
+        _score(options.model, options.texts, options.each)
+    elif options.verb == "complete":
+        _complete(options.model, options.beginning, options.number)
+
+
+def _score(path: Path, texts: Sequence[Path], each: bool) -> None:
+    from asr.lm.scores import open_model, score_sentences, total_perplexity
+    from asr.lm.text import read_sentences
+
+    model = open_model(path)
+    lines = [line for text in texts for line in read_sentences(text)] if texts else [*map(str.strip, sys.stdin)]
+    scores = score_sentences(model, [line for line in lines if line])
+    if not scores:
+        raise DataError("There is no sentence to score: give a file with one a line.")
+    if each:
+        for sentence in scores:
+            print(f"{sentence.log10_prob:.4f}\t{sentence.text}")
+    print(perplexity_line("All text", vars(total_perplexity(scores))))
+
+
+def _complete(path: Path, beginning: str, number: int) -> None:
+    from asr.lm.scores import next_units
+
+    if number < 1:
+        raise ConfigError(f"--number is {number}; it must be at least 1.")
+    for unit, probability in next_units(path, beginning, number):
+        print(f"{probability:.4f}\t{unit}")

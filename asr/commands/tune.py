@@ -1,0 +1,149 @@
+"""`asr tune`: finds the weights of a run's beam search on dev, and keeps them for its evaluation."""
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from asr.commands.flags import FlagParser
+from asr.errors import ConfigError
+
+if TYPE_CHECKING:
+    from asr.config import Config
+    from asr.decoding.combination import Combination
+    from asr.decoding.log_probs import HeardSplit
+    from asr.decoding.tuning import Trial
+    from asr.recipe import Recipe
+
+log = logging.getLogger(__name__)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Tries weights on the dev split, draws what they give, and writes the best beside the run.
+
+    Raises:
+        ConfigError: The settings have no language model, or cannot be used.
+        RunError: There is no such run.
+        DataError: The dev split cannot be read.
+    """
+    parser = FlagParser(
+        prog="asr tune",
+        description="Finds decoder.lm_weight, decoder.word_score and decoder.beam of a run on its dev split, from "
+        "log-probabilities that are computed once, and keeps them in RUN/tuning/: evaluations with decoder=beam and "
+        "the same language model take them where the command line gives no others.",
+    )
+    parser.add_argument("run", metavar="RUN", type=Path, help="the folder of a run, as runs/RECIPE/NAME-HASH")
+    lm = parser.add_argument_group("language model (as the run has it in its settings)")
+    lm.add_argument("--order", type=int, metavar="N", help="lm.order")
+    lm.add_argument("--units", choices=("words", "tokens"), help="lm.units")
+    lm.add_argument("--texts", nargs="+", metavar="FILE", help="lm.texts")
+    lm.add_argument("--lm", metavar="FILE", help="lm.path")
+    parser.add_argument("--data", metavar="FOLDER", help="the corpus, where it has moved: as paths.data")
+    options = parser.parse_args(arguments)
+
+    from asr.bounds import check_bounds
+    from asr.commands.evaluate import model_folder
+    from asr.composition import flattened, load_config, plain
+    from asr.decoding.combination import Combination
+    from asr.decoding.config import DecoderKind
+    from asr.decoding.recognizer import load
+    from asr.lm.config import LmKind, LmUnits
+    from asr.recipe import Recipe
+
+    config = load_config(options.run / "config.yaml")
+    changed = {"order": options.order, "texts": options.texts, "path": options.lm}
+    changed |= {"units": options.units and LmUnits[options.units], "kind": LmKind.ngram}
+    config.lm = replace(config.lm, **{key: value for key, value in changed.items() if value is not None})
+    config.decoder = replace(config.decoder, kind=DecoderKind.beam, nbest=1)
+    if options.data is not None:
+        config.paths.data = options.data
+    check_bounds(flattened(plain(config)))
+    if config.training.with_dev:
+        raise ConfigError("This run was trained on dev, which tells nothing of other speech then: tune another.")
+    recipe = Recipe(Path(options.run.absolute().parent.name))
+    recognizer = load(model_folder(str(options.run)))
+    _tune(recipe, config, options.run, Combination([recognizer]))
+
+
+def draw(trials: "Sequence[Trial]", beams: "Sequence[Trial]", taken: "Trial", path: Path) -> None:
+    """Draws the WER over language model weight and word score, and over beams, as .svg and .png."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    surface, sizes = figure.subplots(1, 2, width_ratios=(2, 1))
+    weights = sorted({trial.weights.lm_weight for trial in trials})
+    scores = sorted({trial.weights.word_score for trial in trials})
+    wer = {(trial.weights.lm_weight, trial.weights.word_score): 100 * trial.score.wer for trial in trials}
+    values = [[wer[weight, score] for weight in weights] for score in scores]
+    # What is far worse than the best shall not hide what is near it.
+    image = surface.imshow(values, origin="lower", aspect="auto", cmap="viridis_r", vmax=2 * min(wer.values()) + 0.1)
+    for column, weight in enumerate(weights):
+        for line, score in enumerate(scores):
+            value = wer[weight, score]
+            color = "black" if value < 1.5 * min(wer.values()) else "white"
+            surface.text(column, line, f"{value:.1f}", ha="center", va="center", fontsize=8, color=color)
+    place = (weights.index(taken.weights.lm_weight), scores.index(taken.weights.word_score))
+    surface.scatter(*place, s=900, marker="s", facecolors="none", edgecolors="red", linewidths=2)
+    surface.set_xticks(range(len(weights)), [f"{weight:g}" for weight in weights])
+    surface.set_yticks(range(len(scores)), [f"{score:g}" for score in scores])
+    surface.set(xlabel="decoder.lm_weight", ylabel="decoder.word_score", title="WER on dev (%)")
+    figure.colorbar(image, ax=surface, extend="max")
+    sizes.plot([trial.weights.beam for trial in beams], [100 * trial.score.wer for trial in beams], marker="o")
+    sizes.axvline(taken.weights.beam, color="red", linewidth=1)
+    sizes.set(xscale="log", xlabel="decoder.beam", title="WER on dev (%)", ylim=(0, None))
+    sizes.set_xticks([trial.weights.beam for trial in beams], [str(trial.weights.beam) for trial in beams])
+    sizes.minorticks_off()
+    for ending in (".svg", ".png"):
+        figure.savefig(path.with_suffix(ending), dpi=110)
+
+
+def _tune(recipe: "Recipe", config: "Config", run: Path, heard: "Combination") -> None:
+    from asr.data.parallel import cores
+    from asr.decoding.decoder import beam_search
+    from asr.decoding.tuned import UNTUNED, tuning_folder
+    from asr.decoding.tuning import BEAMS, LM_WEIGHTS, WORD_SCORES, Trial, search_weights
+    from asr.lm.config import LmUnits
+    from asr.lm.folder import language_model
+    from asr.progress import Progress
+    from asr.tracking.metrics import replace_text
+
+    lm = language_model(recipe, config)
+    if lm is None:
+        raise ConfigError("asr tune weighs a language model, and lm=none has none.")
+    tokenizer = heard.recognizers[0].tokenizer
+    search = beam_search(recipe, config, tokenizer, lm, UNTUNED)
+    split = _dev(recipe, config, run, heard)
+    word_scores = WORD_SCORES if config.lm.units is LmUnits.words else (0.0,)
+    number = len(LM_WEIGHTS) * len(word_scores) + len(BEAMS)
+    with Progress(f"Tuning {lm.key}", number, "trials") as progress:
+
+        def each(trial: Trial) -> None:
+            progress.advance(note=f"WER {100 * trial.score.wer:.2f} %")
+
+        processes = config.hardware.threads or cores()
+        grid, beams, taken = search_weights(search, tokenizer, split, processes, word_scores=word_scores, each=each)
+    folder = tuning_folder(run, lm.key)
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = [asdict(trial.weights) | {"wer": trial.score.wer, "errors": trial.score.errors} for trial in (*grid, *beams)]
+    replace_text(folder / "trials.json", json.dumps(rows, indent=1) + "\n")
+    draw(grid, beams, taken, folder / "surface")
+    replace_text(folder / "weights.json", json.dumps(asdict(taken.weights) | {"dev_wer": taken.score.wer}) + "\n")
+    weights = taken.weights
+    print(f"Language model: {lm.file}")
+    print(
+        f"decoder.lm_weight={weights.lm_weight:g} decoder.word_score={weights.word_score:g} "
+        f"decoder.beam={weights.beam}: WER {100 * taken.score.wer:.2f} % on dev"
+    )
+    print(f"Kept for the run's evaluation with decoder=beam; the surface is in {folder / 'surface.png'}")
+
+
+def _dev(recipe: "Recipe", config: "Config", run: Path, heard: "Combination") -> "HeardSplit":
+    """The log-probabilities of dev, kept in the run's folder for the next tuning."""
+    from asr.data.manifest import manifest_checksum
+    from asr.decoding.log_probs import kept_log_probs
+    from asr.training.fine_tuning import weights_checksum
+
+    key = weights_checksum(str(run / "model")) + manifest_checksum(recipe.manifest(config, "dev"))
+    return kept_log_probs(recipe, config, "dev", heard, run / "tuning" / "dev.npz", key)

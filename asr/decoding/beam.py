@@ -1,0 +1,276 @@
+"""Beam search over CTC log-probabilities: torchaudio's decoder, which is flashlight's, with KenLM."""
+
+import math
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from asr.data.parallel import worker_pool
+from asr.decoding.lexicon import Lexicon
+from asr.errors import ConfigError, RunError
+from asr.lm.counts import UNKNOWN
+from asr.text.protocol import BLANK, BLANK_SYMBOL, SPACE_SYMBOL, Tokenizer
+
+IMPOSSIBLE = -1e9
+BOUNDARY = "<boundary>"
+"""A token that no frame is: flashlight asks for one between words."""
+ALONE = 4
+"""Fewer utterances are searched in this process."""
+
+Emission = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """What an utterance may say."""
+
+    text: str
+    score: float
+    """Log-probability of the sound (natural), with the weighted one of the language model and the word scores."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """What is searched for, and how; see `asr.decoding.config.DecoderConfig`."""
+
+    symbols: tuple[str, ...]
+    """Of the tokens, the blank first."""
+    lexicon: Lexicon | None
+    """None writes any sequence of tokens."""
+    lm: str | None
+    """File that KenLM loads, over words with a lexicon and over symbols without."""
+    beam: int
+    lm_weight: float
+    word_score: float
+    beam_tokens: int | None
+    beam_threshold: float
+    log_add: bool
+    nbest: int
+
+
+class BeamDecoder:
+    """Beam search, shared out to processes. A context manager, which ends them.
+
+    flashlight keeps a word that the sound ends in only when its spelling is complete, so every utterance gets one more
+    frame, in which the words end. With word pieces nothing marks the end of a word, and flashlight cannot write the
+    last piece of a word for several frames; so consecutive frames with the same best piece are taken as one.
+
+    Args:
+        processes: How many utterances are searched at once.
+
+    Raises:
+        ConfigError: A package is not installed.
+    """
+
+    def __init__(self, search: Search, tokenizer: Tokenizer, processes: int) -> None:
+        self.search, self.tokenizer, self.processes = search, tokenizer, processes
+        self._pool: ProcessPoolExecutor | None = None
+        self._own: _Searcher | None = None
+        require_packages()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    def __call__(self, log_probs: Tensor, lengths: Tensor) -> list[str]:
+        """The best hypothesis of each utterance; see `asr.decoding.decoder.Decoder`."""
+        return [found[0].text for found in self.nbest(log_probs, lengths)]
+
+    def nbest(self, log_probs: Tensor, lengths: Tensor) -> list[list[Hypothesis]]:
+        """The best hypotheses of each utterance, their texts all different, the best first; at least one.
+
+        Args:
+            log_probs: (frames, batch, tokens), on any device.
+            lengths: Frames of each utterance, int64 (batch,).
+        """
+        return self.search_emissions(
+            [log_probs[:length, number].float().cpu().numpy() for number, length in enumerate(lengths.tolist())]
+        )
+
+    def search_emissions(self, emissions: Sequence[Emission]) -> list[list[Hypothesis]]:
+        """As `nbest`, from the log-probabilities (frames, tokens) of each utterance."""
+        return [self._as_texts(found) for found in self._search(emissions)]
+
+    def _search(self, emissions: Sequence[Emission]) -> Iterator["list[_Found]"]:
+        if self.processes == 1 or len(emissions) < ALONE:
+            self._own = self._own or _Searcher(self.search)
+            return map(self._own, emissions)
+        if self._pool is None:
+            self._pool = worker_pool(__name__, self.processes, _start, (self.search,))
+        return iter(self._pool.map(_search_in_process, emissions))
+
+    def _as_texts(self, found: "list[_Found]") -> list[Hypothesis]:
+        best: dict[str, Hypothesis] = {}
+        for words, tokens, score in found:
+            text = " ".join((" ".join(words) if self.search.lexicon else self.tokenizer.decode(tokens)).split())
+            best.setdefault(text, Hypothesis(text, score))
+        return list(best.values())[: self.search.nbest] or [Hypothesis("", -math.inf)]
+
+
+def require_packages() -> None:
+    """Raises where a package of the extra `beam` is not installed.
+
+    Raises:
+        ConfigError: It is not.
+    """
+    try:
+        import kenlm  # noqa: F401 - what the next one may lack without saying so
+        from flashlight.lib.text.decoder.kenlm import KenLM  # noqa: F401 - whether it is there
+    except ImportError as error:
+        raise ConfigError(
+            f"decoder=beam needs {error.name or 'flashlight-text'}: pip install 'asr[beam]' brings it."
+        ) from None
+
+
+_Found = tuple[list[str], list[int], float]
+"""Words, tokens and score of a hypothesis."""
+
+_searcher: "_Searcher | RunError | None" = None
+"""Of a worker process; or why there is none, which is raised with the first utterance."""
+
+
+def _start(search: Search) -> None:
+    global _searcher
+    torch.set_num_threads(1)
+    try:
+        _searcher = _Searcher(search)
+    except RunError as error:
+        _searcher = error
+
+
+def _search_in_process(emission: Emission) -> list[_Found]:
+    if isinstance(_searcher, RunError):
+        raise _searcher
+    assert _searcher is not None
+    return _searcher(emission)
+
+
+class _Searcher:
+    """One process's decoder."""
+
+    def __init__(self, search: Search) -> None:
+        self.search = search
+        lexicon = search.lexicon
+        marked = lexicon is not None and lexicon.separator is not None
+        if lexicon is None and SPACE_SYMBOL in search.symbols:
+            self.boundary = search.symbols.index(SPACE_SYMBOL)
+        elif marked:
+            assert lexicon is not None and lexicon.separator is not None
+            self.boundary = search.symbols.index(lexicon.separator)
+        else:
+            self.boundary = len(search.symbols)
+        self.ends_words = marked
+        self.merges = lexicon is not None and not marked
+        self.decoder = _flashlight(search, self.boundary)
+
+    def __call__(self, emission: Emission) -> list[_Found]:
+        if self.merges:
+            emission = merge_repeats(emission)
+        if self.boundary == emission.shape[1]:
+            emission = np.pad(emission, ((0, 0), (0, 1)), constant_values=IMPOSSIBLE)
+        if self.ends_words:
+            end = np.full((1, emission.shape[1]), IMPOSSIBLE, dtype=np.float32)
+            end[0, self.boundary] = 0.0
+            emission = np.concatenate([emission, end])
+        if not len(emission):
+            return []
+        (hypotheses,) = self.decoder(torch.from_numpy(np.ascontiguousarray(emission))[None])
+        size = len(self.search.symbols)
+        return [
+            (found.words, [token for token in found.tokens.tolist() if token < size], float(found.score))
+            for found in hypotheses
+        ]
+
+
+def merge_repeats(emission: Emission) -> Emission:
+    """Takes consecutive frames whose best token is the same, and not the blank, as one: each token's log-probabilities
+    are added up.
+
+    Args:
+        emission: (frames, tokens).
+
+    Returns:
+        (frames or fewer, tokens).
+    """
+    best = emission.argmax(axis=1)
+    starts = np.flatnonzero((best != np.roll(best, 1)) | (best == BLANK) | (np.arange(len(best)) == 0))
+    merged: Emission = np.add.reduceat(emission, starts, axis=0) if len(starts) else emission
+    return merged
+
+
+def _flashlight(search: Search, boundary: int) -> Any:
+    """torchaudio's decoder.
+
+    Raises:
+        RunError: KenLM cannot load the language model.
+    """
+    from torchaudio.models.decoder import ctc_decoder
+
+    symbols = [*search.symbols, *([BOUNDARY] if boundary == len(search.symbols) else [])]
+    with tempfile.TemporaryDirectory() as folder, _quiet():
+        path = Path(folder) / "lexicon.txt"
+        if search.lexicon is not None:
+            lines = (f"{word} {' '.join(spelled)}\n" for word, spelled in search.lexicon.spellings)
+            path.write_text("".join(lines), encoding="utf-8")
+        try:
+            return ctc_decoder(
+                lexicon=str(path) if search.lexicon is not None else None,
+                tokens=symbols,
+                lm=_language_model(search, symbols),
+                # Several hypotheses may have the same text.
+                nbest=1 if search.nbest == 1 else search.beam,
+                beam_size=search.beam,
+                beam_size_token=search.beam_tokens,
+                beam_threshold=search.beam_threshold,
+                # KenLM's logarithms are to the base 10.
+                lm_weight=search.lm_weight * math.log(10),
+                word_score=search.word_score,
+                log_add=search.log_add,
+                blank_token=BLANK_SYMBOL,
+                sil_token=symbols[boundary],
+            )
+        except (RuntimeError, OSError) as error:
+            raise RunError(
+                f"The language model {search.lm} cannot be loaded ({' '.join(str(error).split())}): give another."
+            ) from None
+
+
+def _language_model(search: Search, symbols: Sequence[str]) -> Any:
+    """What torchaudio's decoder asks about words or symbols."""
+    from flashlight.lib.text.decoder.kenlm import KenLM
+    from flashlight.lib.text.dictionary import Dictionary
+
+    if search.lm is None or search.lexicon is not None:
+        return search.lm
+    # Given a path, torchaudio would number the symbols in the order of a hash table and ask about others than it means.
+    return KenLM(search.lm, Dictionary([*symbols, UNKNOWN]))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps what KenLM prints while it loads away from stderr."""
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

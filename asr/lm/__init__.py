@@ -1,0 +1,1 @@
+"""Language models: estimated from text, kept in folders, scored."""

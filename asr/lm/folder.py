@@ -1,0 +1,171 @@
+"""Where language models lie: an n-gram model is estimated once and kept beside the data that it was made of."""
+
+import hashlib
+import json
+import logging
+import shutil
+import subprocess
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from asr.config import Config
+from asr.data.folders import appearing
+from asr.data.manifest import manifest_checksum, read_manifest
+from asr.errors import ConfigError, DataError
+from asr.lm.arpa import read_vocabulary, write_arpa
+from asr.lm.config import LmConfig, LmKind, LmUnits
+from asr.lm.kneser_ney import NgramModel, Perplexity, estimate, perplexity
+from asr.lm.naming import lm_name
+from asr.lm.text import held_out_sentences, number_known, number_units, split_into, training_sentences
+from asr.recipe import Recipe
+from asr.text.protocol import Tokenizer
+from asr.text.tokenizer import build_tokenizer
+
+log = logging.getLogger(__name__)
+
+ARPA, BINARY, REPORT = "lm.arpa", "lm.binary", "report.json"
+LMPLZ_UNITS = 50_000_000
+"""Longer texts are left to KenLM's lmplz, which sorts on the disk, where it is installed."""
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """An n-gram model on the disk."""
+
+    file: Path
+    """What KenLM loads: an ARPA file or a binary."""
+    vocabulary: list[str] | None
+    """Its units but for the special ones; None where a binary does not tell."""
+    units: LmUnits
+    key: str
+    """Differs between models, as ngram3-words-0123abcd."""
+
+
+def language_model(recipe: Recipe, config: Config) -> LanguageModel | None:
+    """The language model of a configuration, estimated now if it was not before; None for lm=none.
+
+    Raises:
+        ConfigError: There is no file at lm.path.
+        DataError: A text cannot be used.
+    """
+    lm = config.lm
+    if lm.kind is LmKind.none:
+        return None
+    if lm.path is not None:
+        return _given(Path(lm.path), lm)
+    folder = lm_folder(recipe, config)
+    if not (folder / REPORT).is_file():
+        build_ngram(recipe, config, folder)
+    file = next(path for path in (folder / BINARY, folder / ARPA) if path.is_file())
+    return LanguageModel(file, read_vocabulary(folder / ARPA), lm.units, folder.name)
+
+
+def lm_folder(recipe: Recipe, config: Config) -> Path:
+    """`paths.data/RECIPE/lm/NAME-HASH`, by the settings that determine the model and the checksum of its text."""
+    lm = config.lm
+    identity: dict[str, Any] = {
+        "settings": [lm.units.name, lm.order, lm.prune, lm.fallback_discounts],
+        "train": manifest_checksum(recipe.manifest(config, "train")),
+        "texts": [_checksum(Path(path)) for path in lm.texts],
+    }
+    if lm.units is LmUnits.tokens:
+        identity["tokenizer"] = [config.tokenizer.kind.name, config.tokenizer.alphabet, config.tokenizer.pieces]
+    digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:8]
+    return recipe.data(config) / "lm" / f"{lm_name(lm)}-{digest}"
+
+
+def build_ngram(recipe: Recipe, config: Config, folder: Path) -> None:
+    """Estimates the n-gram model of a configuration into a folder: lm.arpa, lm.binary where KenLM's build_binary is
+    installed, and report.json with its size, discounts and perplexity.
+
+    Raises:
+        DataError: A text cannot be used.
+    """
+    lm = config.lm
+    split = split_into(lm.units, _tokenizer(recipe, config))
+    text = number_units(training_sentences(recipe, config), split)
+    log.info("Estimating %s from %d %s.", folder.name, (text.places > 0).sum(), lm.units.name)
+    with appearing(folder) as place:
+        if len(text.units) > LMPLZ_UNITS and (lmplz := shutil.which("lmplz")):
+            sentences = (" ".join(split(sentence)) for sentence in training_sentences(recipe, config))
+            _run_lmplz(lmplz, lm, sentences, place / ARPA)
+            report: dict[str, Any] = {"estimated_by": lmplz}
+        else:
+            if len(text.units) > LMPLZ_UNITS:
+                log.warning("So long a text takes much memory here; with KenLM's lmplz installed it would not.")
+            model = estimate(text, lm.order, lm.prune, lm.fallback_discounts)
+            for order in model.fallbacks:
+                log.warning(
+                    "The %d-grams are too few or too regular to tell discounts; lm.fallback_discounts are used.", order
+                )
+            write_arpa(model, place / ARPA)
+            held_out = number_known(held_out_sentences(recipe, config), split, model.vocabulary)
+            report = describe(model, perplexity(model, held_out))
+        if build_binary := shutil.which("build_binary"):
+            _run([build_binary, str(place / ARPA), str(place / BINARY)])
+        settings = {"order": lm.order, "units": lm.units.name, "prune": lm.prune, "texts": lm.texts}
+        content = {"settings": settings, "training_units": int((text.places > 0).sum())} | report
+        (place / REPORT).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def describe(model: NgramModel, held_out: Perplexity) -> dict[str, Any]:
+    """What report.json says of a model."""
+    return {
+        "estimated_by": "asr",
+        "ngrams": [len(table.keys) for table in model.tables],
+        "discounts": [list(amounts) for amounts in model.discounts],
+        "fallback_orders": list(model.fallbacks),
+        "held_out": asdict(held_out),
+    }
+
+
+def training_words(recipe: Recipe, config: Config) -> list[str]:
+    """The words of the training transcripts, sorted."""
+    return sorted({word for row in read_manifest(recipe.manifest(config, "train")) for word in row.text.split()})
+
+
+def _given(path: Path, lm: LmConfig) -> LanguageModel:
+    if not path.is_file():
+        raise ConfigError(f"No language model at lm.path={path}: give an ARPA file or a KenLM binary.")
+    with path.open("rb") as file:
+        text = file.read(256).lstrip().startswith(b"\\data\\")
+    vocabulary = read_vocabulary(path) if text else None
+    return LanguageModel(path, vocabulary, lm.units, f"{lm_name(lm)}-{_checksum(path)[:8]}")
+
+
+def _tokenizer(recipe: Recipe, config: Config) -> Tokenizer | None:
+    if config.lm.units is LmUnits.words:
+        return None
+    texts = [utterance.text for utterance in read_manifest(recipe.manifest(config, "train"))]
+    return build_tokenizer(config.tokenizer, texts)
+
+
+def _checksum(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"The text {path} cannot be read ({error.strerror}): give another.") from None
+
+
+def _run_lmplz(lmplz: str, lm: LmConfig, sentences: Iterable[str], arpa: Path) -> None:
+    discounts = [str(amount) for amount in lm.fallback_discounts]
+    prune = [str(count) for count in lm.prune[: lm.order]]
+    arguments = ["-o", str(lm.order), "--prune", *prune, "--discount_fallback", *discounts, "--arpa", str(arpa)]
+    _run([lmplz, *arguments], sentences)
+
+
+def _run(command: list[str], lines: Iterable[str] = ()) -> None:
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    assert process.stdin is not None and process.stderr is not None
+    try:
+        for line in lines:
+            process.stdin.write(line.encode() + b"\n")
+        process.stdin.close()
+    except BrokenPipeError:
+        pass  # it says why below
+    said = process.stderr.read().decode(errors="replace").strip()
+    if process.wait():
+        raise DataError(f"{command[0]} failed ({said.splitlines()[-1] if said else process.returncode}).")

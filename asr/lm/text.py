@@ -1,0 +1,110 @@
+"""The text of a language model: transcripts and text files, split into units and numbered."""
+
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from asr.config import Config
+from asr.data.manifest import read_manifest
+from asr.errors import DataError
+from asr.lm.config import LmUnits
+from asr.lm.counts import BEGIN_ID, END_ID, SPECIAL, UNKNOWN_ID, Text
+from asr.recipe import Recipe
+from asr.text.protocol import Tokenizer
+
+Split = Callable[[str], Sequence[str]]
+"""A sentence to its units."""
+
+
+def split_into(units: LmUnits, tokenizer: Tokenizer | None) -> Split:
+    """How sentences become units: at white space, or as a tokenizer does, by the symbols of its tokens."""
+    if units is LmUnits.words:
+        return str.split
+    assert tokenizer is not None
+    symbols = tokenizer.symbols
+    return lambda sentence: [symbols[token] for token in tokenizer.encode(sentence)]
+
+
+def training_sentences(recipe: Recipe, config: Config) -> Iterator[str]:
+    """The sentences that a language model is estimated from: the training transcripts and the files of lm.texts.
+
+    Raises:
+        DataError: A file cannot be read.
+    """
+    for utterance in read_manifest(recipe.manifest(config, "train")):
+        yield utterance.text
+    for path in config.lm.texts:
+        yield from read_sentences(Path(path))
+
+
+def held_out_sentences(recipe: Recipe, config: Config) -> Iterable[str]:
+    """The sentences whose perplexity is reported.
+
+    Raises:
+        DataError: A file cannot be read.
+    """
+    if config.lm.held_out is not None:
+        return read_sentences(Path(config.lm.held_out))
+    return [utterance.text for utterance in read_manifest(recipe.manifest(config, "dev"))]
+
+
+def read_sentences(path: Path) -> Iterator[str]:
+    """The lines of a text file that hold a word.
+
+    Raises:
+        DataError: It cannot be read, or is not in UTF-8.
+    """
+    try:
+        with path.open(encoding="utf-8") as lines:
+            for line in lines:
+                if sentence := line.strip():
+                    yield sentence
+    except UnicodeDecodeError as error:
+        raise DataError(f"The text {path} is not in UTF-8 ({error.reason}): save it as such.") from None
+    except OSError as error:
+        raise DataError(f"The text {path} cannot be read ({error.strerror}): give another.") from None
+
+
+def number_units(sentences: Iterable[str], split: Split) -> Text:
+    """Numbers the units of sentences, by their first occurrence.
+
+    Raises:
+        DataError: <unk>, <s> or </s> stands in a sentence.
+    """
+    numbers = {unit: number for number, unit in enumerate(SPECIAL)}
+    text = _numbered(sentences, split, lambda unit: numbers.setdefault(unit, len(numbers)))
+    return Text(list(numbers), text.units, text.places)
+
+
+def number_known(sentences: Iterable[str], split: Split, vocabulary: Sequence[str]) -> Text:
+    """Numbers the units of sentences by a vocabulary; what it lacks is <unk>.
+
+    Raises:
+        DataError: <unk>, <s> or </s> stands in a sentence.
+    """
+    numbers = {unit: number for number, unit in enumerate(vocabulary)}
+    text = _numbered(sentences, split, lambda unit: numbers.get(unit, UNKNOWN_ID))
+    return Text(vocabulary, text.units, text.places)
+
+
+def _numbered(sentences: Iterable[str], split: Split, number: Callable[[str], int]) -> Text:
+    units, lengths = array("q"), array("q")
+    for sentence in sentences:
+        words = split(sentence)
+        if not words:
+            continue
+        for special in SPECIAL:
+            if special in words:
+                raise DataError(
+                    f"A sentence of the language model's text holds {special}, which is reserved: {sentence}"
+                )
+        units.append(BEGIN_ID)
+        units.extend(map(number, words))
+        units.append(END_ID)
+        lengths.append(len(words) + 2)
+    numbers = np.frombuffer(units, dtype=np.int64) if units else np.zeros(0, dtype=np.int64)
+    sizes = np.frombuffer(lengths, dtype=np.int64) if lengths else np.zeros(0, dtype=np.int64)
+    starts = np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return Text((), numbers, np.arange(len(numbers)) - starts)

@@ -1,0 +1,91 @@
+"""`asr lm`: estimates a model once, scores text, predicts what comes next, and names what it cannot use."""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from asr import cli
+from asr.composition import compose
+from asr.lm.folder import lm_folder
+from asr.recipe import find_recipe
+from tests.corpora import write_corpus
+
+TEXTS = {"train": ["GO ON", "GO BACK", "GO ON", "RUN ON"], "dev": ["GO ON", "GO HOME"], "test": ["GO"]}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    write_corpus(folder / "an4", TEXTS)
+    return folder
+
+
+def train(data: Path, *overrides: str) -> Path:
+    """Runs `asr lm train`; gives the model's folder."""
+    settings = [f"paths.data={data}", *overrides]
+    assert cli.main(["lm", "train", "an4", *settings]) == 0
+    return lm_folder(find_recipe("an4"), compose(find_recipe("an4"), settings))
+
+
+def test_a_model_is_estimated_once_and_reported(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = train(data, "lm.order=2")
+    said = capsys.readouterr().out
+    assert "(given, not estimated)" in said, "so small a text tells no discounts"
+    assert "2 sentences, 6 units with their ends, 1 unknown (16.67%)" in said
+    assert f"Language model: {folder}" in said
+    made = (folder / "lm.arpa").stat().st_mtime_ns
+    assert train(data, "lm.order=2") == folder
+    assert (folder / "lm.arpa").stat().st_mtime_ns == made
+    report = json.loads((folder / "report.json").read_text())
+    assert report["ngrams"] == [7, 7] and report["training_units"] == 12
+
+
+def test_another_text_is_another_model(data: Path, tmp_path: Path) -> None:
+    more = tmp_path / "more.txt"
+    more.write_text("GO HOME\n\n")
+    folder = train(data, "lm.order=2", f"lm.texts=[{more}]")
+    assert json.loads((folder / "report.json").read_text())["held_out"]["unknown"] == 0
+    more.write_text("GO AWAY\n")
+    assert train(data, "lm.order=2", f"lm.texts=[{more}]") != folder
+
+
+def test_tokens_are_units_too(data: Path) -> None:
+    folder = train(data, "lm.units=tokens", "lm.order=4")
+    assert "G O ▁ O" in (folder / "lm.arpa").read_text(encoding="utf-8")
+    pieces = train(data, "lm.units=tokens", "lm.order=2", "tokenizer=bpe", "tokenizer.pieces=32")
+    assert "▁GO" in (pieces / "lm.arpa").read_text(encoding="utf-8")
+
+
+def test_text_is_scored_and_completed(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = train(data, "lm.order=2")
+    capsys.readouterr()
+    cli.main(["lm", "complete", str(folder), "GO", "--number", "2"])
+    (first, second) = (line.split("\t") for line in capsys.readouterr().out.splitlines())
+    assert (first[1], second[1]) == ("ON", "BACK") and float(first[0]) > float(second[0]) > 0
+    monkeypatch.setattr("sys.stdin", io.StringIO("GO ON\nON GO\n"))
+    cli.main(["lm", "score", str(folder), "--each"])
+    likely, unlikely, total = capsys.readouterr().out.splitlines()
+    assert float(likely.split("\t")[0]) > float(unlikely.split("\t")[0])
+    assert total.startswith("All text: perplexity") and "2 sentences, 6 units" in total
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["lm"], "asr lm: the following arguments are required"),
+        (["lm", "score", "nowhere"], "No language model at nowhere"),
+        (["lm", "score", __file__], "is no language model"),
+        (["lm", "train", "an4", "lm=none"], "lm=none and lm.path name no model"),
+        (["lm", "train", "an4", "lm.order=7"], "lm.order is 7; it must be from 2 to 6, which KenLM reads."),
+        (["lm", "train", "an4", "lm.prune=[1,0]"], "none less than the one before"),
+    ],
+)
+def test_a_mistake_is_one_sentence(arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(arguments)
+    said = capsys.readouterr().err
+    assert ended.value.code == 2 and sentence in said and len(said.splitlines()) == 1
