@@ -18,7 +18,7 @@ def test_the_mean_is_of_logarithms_and_sums_to_one() -> None:
 
 def test_each_model_hears_with_its_own_features() -> None:
     waveforms, lengths = torch.randn(2, 8000), torch.tensor([8000, 5000])
-    models = [random_recognizer(overrides, []) for overrides in ([], ["features=mfcc", "model=gru"])]
+    models = [random_recognizer(overrides, [torch.randn(8000)]) for overrides in ([], ["features=mfcc", "model=gru"])]
     found, frames = Combination(models).log_probs(waveforms, lengths)
     apart = [model.log_probs(waveforms, lengths) for model in models]
     assert torch.equal(frames, apart[0][1]) and torch.equal(frames, apart[1][1])
@@ -26,6 +26,6 @@ def test_each_model_hears_with_its_own_features() -> None:
 
 
 def test_other_tokens_are_refused() -> None:
-    models = [random_recognizer(overrides, []) for overrides in ([], ["tokenizer.alphabet=' ABC'"])]
+    models = [random_recognizer(overrides, [torch.randn(8000)]) for overrides in ([], ["tokenizer.alphabet=' ABC'"])]
     with pytest.raises(ConfigError, match="other tokens than the run"):
         Combination(models)

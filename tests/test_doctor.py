@@ -29,7 +29,7 @@ def recipe() -> Recipe:
 
 @pytest.fixture
 def config(recipe: Recipe, tmp_path: Path) -> Config:
-    return compose(recipe, [f"paths.data={tmp_path}", "name=test"])
+    return compose(recipe, [f"paths.data={tmp_path}", "name=test", "tokenizer=char"])
 
 
 @pytest.fixture

@@ -35,8 +35,11 @@ def utterances(tmp_path_factory: pytest.TempPathFactory) -> Sequence[Utterance]:
     return [write_utterance(folder / f"{number}.wav", text, seed=number) for number, text in enumerate(TEXTS)]
 
 
+SMALL = ["tokenizer=char", "features.normalization=utterance", "model.hidden=16", "model.channels=4"]
+
+
 def write_model(folder: Path, overrides: Sequence[str], change: Callable[[AcousticModel], None]) -> Path:
-    config = compose(find_recipe("an4"), ["model.hidden=16", "model.channels=4", *overrides])
+    config = compose(find_recipe("an4"), [*SMALL, *overrides])
     tokenizer = build_tokenizer(config.tokenizer, [])
     torch.manual_seed(0)
     model = build_model(config, tokenizer.size)

@@ -77,8 +77,22 @@ def test_hypotheses_are_written_in_order_one_a_line(tmp_path: Path, scores: list
             "hypothesis": "GRÜN",
             "wer": 0.5,
             "cer": 0.5,
+            "alignment": "=D",
+            "ctc_loss_per_token": None,
+            "confidence": None,
         },
-        {"id": "a", "speaker": "", "duration": 2.0, "reference": "TWO", "hypothesis": "GRÜN", "wer": 1.0, "cer": 4 / 3},
+        {
+            "id": "a",
+            "speaker": "",
+            "duration": 2.0,
+            "reference": "TWO",
+            "hypothesis": "GRÜN",
+            "wer": 1.0,
+            "cer": 4 / 3,
+            "alignment": "S",
+            "ctc_loss_per_token": None,
+            "confidence": None,
+        },
     ]
     assert "GRÜN" in lines[0]
 

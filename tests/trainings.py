@@ -18,7 +18,14 @@ from asr.recipe import RECIPES, Recipe
 from tests.corpora import load_prepare, mirrored, write_corpus
 
 ROOT = Path(__file__).parent.parent
-SMALL = ["model.hidden=24", "model.channels=4", "hardware.threads=1", "tracker=disabled", "batching.global_seconds=20"]
+SMALL = [
+    "model.hidden=24",
+    "model.channels=4",
+    "tokenizer=char",
+    "hardware.threads=1",
+    "tracker=disabled",
+    "batching.global_seconds=20",
+]
 
 
 def prepare_yesno(data: Path) -> str:
