@@ -1,7 +1,18 @@
-"""`python -m asr` and `torchrun ... -m asr` are the command line too."""
+"""The entry point of `asr`, and of `python -m asr` and `torchrun ... -m asr`."""
 
 import sys
 
-from asr.cli import main
 
-sys.exit(main())
+def main() -> int:
+    """Runs the command line; Ctrl-C is one line even while its modules are loaded."""
+    try:
+        from asr import cli
+
+        return cli.main()
+    except KeyboardInterrupt:
+        print("asr: interrupted.", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

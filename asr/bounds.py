@@ -1,5 +1,6 @@
 """The ranges in which values of the configuration must lie, wherever a type alone says too little."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,9 @@ class Bounds:
 
 AT_LEAST_0 = Bounds("at least 0", lambda value: value >= 0)
 AT_LEAST_1 = Bounds("at least 1", lambda value: value >= 1)
-ABOVE_0 = Bounds("above 0", lambda value: value > 0)
+ABOVE_0 = Bounds("above 0", lambda value: 0 < value < math.inf)
+DECIBELS = Bounds("from -100 to 100", lambda value: -100 <= value <= 100)
+PLACE = Bounds("the path of a folder", lambda path: path.strip() != "")
 SHARE = Bounds("from 0 to 1", lambda value: 0 <= value <= 1)
 BELOW_1 = Bounds("at least 0 and below 1", lambda value: 0 <= value < 1)
 MILLISECONDS = Bounds("from 1 to 1000", lambda value: 1 <= value <= 1000)
@@ -29,6 +32,8 @@ FILE_NAME = Bounds(
 
 BOUNDS = {
     "name": FILE_NAME,
+    "paths.data": PLACE,
+    "paths.runs": PLACE,
     "data.mixture": Bounds(
         "a mapping of weights above 0, of which one is at least 1",
         lambda weights: all(weight > 0 for weight in weights.values()) and any(w >= 1 for w in weights.values()),
@@ -48,12 +53,16 @@ BOUNDS = {
     "augment.spec_augment.time_width_ms": AT_LEAST_0,
     "augment.spec_augment.time_share": SHARE,
     "augment.noise.probability": SHARE,
+    "augment.noise.snr_low_db": DECIBELS,
+    "augment.noise.snr_high_db": DECIBELS,
+    "augment.gain.low_db": DECIBELS,
+    "augment.gain.high_db": DECIBELS,
     "augment.gain.probability": SHARE,
     "tokenizer.pieces": AT_LEAST_1,
-    "model.layers": AT_LEAST_1,
-    "model.hidden": AT_LEAST_1,
+    "model.layers": Bounds("from 1 to 100", lambda layers: 1 <= layers <= 100),
+    "model.hidden": Bounds("from 1 to 100000", lambda units: 1 <= units <= 100_000),
     "model.subsampling": Bounds("2 or 4", lambda factor: factor in (2, 4)),
-    "model.channels": AT_LEAST_1,
+    "model.channels": Bounds("from 1 to 10000", lambda channels: 1 <= channels <= 10_000),
     "model.lookahead": AT_LEAST_0,
     "model.projection": AT_LEAST_1,
     "model.forget_bias": Bounds("from -10 to 10", lambda bias: -10 <= bias <= 10),
@@ -105,7 +114,7 @@ BOUNDS = {
     "plan.memory_gb": ABOVE_0,
     "plan.minutes": ABOVE_0,
     "compare.name": FILE_NAME,
-    "compare.parameters": ABOVE_0,
+    "compare.parameters": Bounds("above 0 and at most 1e11", lambda number: 0 < number <= 1e11),
     "compare.minutes": ABOVE_0,
     "compare.dev_wer": ABOVE_0,
     "compare.memory_seeds": AT_LEAST_0,

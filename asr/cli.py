@@ -52,7 +52,7 @@ BY_THE_FIRST = ("prepare", "check", "extract")
 
 # What a file system may answer without any defect of the program.
 FULL = (errno.ENOSPC, errno.EDQUOT)
-CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
+CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -255,7 +255,7 @@ def exit_codes() -> Iterator[None]:
             _stop(f"The disk is full{f' at {error.filename}' if error.filename else ''}: free space and try again.", 2)
         if error.errno not in CLOSED or not error.filename:
             raise
-        _stop(f"{error.filename} cannot be used ({error.strerror}): allow it, or set paths.data and paths.runs.", 2)
+        _stop(f"{error.filename} cannot be used ({error.strerror}): allow it, or give another place.", 2)
 
 
 def _stop(sentence: str, code: int) -> NoReturn:

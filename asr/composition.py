@@ -139,7 +139,7 @@ def flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested values by their full key, groups included: {"model": {...}, "model.hidden": 320}."""
     flat: dict[str, Any] = {}
     for name, value in values.items():
-        flat[prefix + name] = value
+        flat[f"{prefix}{name}"] = value
         if isinstance(value, dict):
             flat |= flattened(value, f"{prefix}{name}.")
     return flat
@@ -187,7 +187,7 @@ def errors_as_sentences() -> Iterator[None]:
     except OmegaConfBaseException as error:
         raise ConfigError(f"{error.full_key or 'The configuration'}: {str(error).splitlines()[0]}") from None
     except HydraException as error:
-        if "submitit_slurm" in str(error):
+        if "Could not find 'hydra/launcher/submitit_slurm'" in str(error):
             raise ConfigError("cluster=slurm needs submitit: pip install 'asr[cluster]' brings it.") from None
         message, *ways_out = str(error).split("\nConfig search path")[0].split("\n1. To use it as a list")
         raise ConfigError(f"{message}: add -m to run each, or write a [list]." if ways_out else message) from None

@@ -1,12 +1,15 @@
 """Recipes: a folder with a recipe.yaml, anywhere, or the name of a shipped one."""
 
 import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from traceback import extract_tb
 from types import ModuleType
 
 from asr.config import Config
-from asr.errors import ConfigError, DataError
+from asr.errors import ConfigError, DataError, UserError
 
 PACKAGE = Path(__file__).parent
 # In a wheel the folders lie inside the package, in a checkout beside it.
@@ -38,14 +41,15 @@ class Recipe:
         """Runs the recipe's own `prepare(config, archives, output)`.
 
         Raises:
-            ConfigError: The recipe has no such function.
+            ConfigError: The recipe has no such function, or it is in error.
             DataError: A file is missing or cannot be written, or what else the function finds.
         """
         module = self.script()
-        if not hasattr(module, "prepare"):
+        if not callable(getattr(module, "prepare", None)):
             raise ConfigError(f"{module.__file__} has no function prepare(config, archives, output).")
         try:
-            module.prepare(config, archives, self.data(config))
+            with self._faults_named():
+                module.prepare(config, archives, self.data(config))
         except OSError as error:
             raise DataError(f"The corpus of {self.name} cannot be prepared in {self.data(config)}: {error}.") from None
 
@@ -53,16 +57,35 @@ class Recipe:
         """The recipe's prepare.py as a module, which another recipe may build upon.
 
         Raises:
-            ConfigError: There is none.
+            ConfigError: There is none, or it is in error.
         """
-        script = self.folder / "prepare.py"
-        if not script.is_file():
-            raise ConfigError(f"The recipe {self.name} has no {script}, which makes the manifests of the corpus.")
-        spec = importlib.util.spec_from_file_location(f"recipe_{self.name}", script)
+        if not self._script.is_file():
+            raise ConfigError(f"The recipe {self.name} has no {self._script}, which makes the manifests of the corpus.")
+        spec = importlib.util.spec_from_file_location(f"recipe_{self.name}", self._script)
         assert spec is not None and spec.loader is not None
         module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
+        with self._faults_named():
+            spec.loader.exec_module(module)
         return module
+
+    @property
+    def _script(self) -> Path:
+        return self.folder / "prepare.py"
+
+    @contextmanager
+    def _faults_named(self) -> Iterator[None]:
+        """Whoever writes a recipe sees the line of their own script that is in error, and not our own stack."""
+        try:
+            yield
+        except (UserError, OSError):
+            raise
+        except Exception as error:
+            lines = [frame.lineno for frame in extract_tb(error.__traceback__) if frame.filename == str(self._script)]
+            line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
+            what = f"{type(error).__name__}: {error.msg if isinstance(error, SyntaxError) else error}"
+            raise ConfigError(
+                f"{self._script}, line {line}: {what}: correct the script, or the file it reads."
+            ) from None
 
 
 def find_recipe(name: str) -> Recipe:

@@ -301,7 +301,7 @@ def test_every_bound_has_its_key_and_holds_for_every_recipe() -> None:
         ("training.clip_norm=nan", "above 0"),
         ("training.early_stopping_epochs=0", "at least 1"),
         ("batching.global_seconds=0", "above 0"),
-        ("model.hidden=-1", "at least 1"),
+        ("model.hidden=-1", "from 1 to 100000"),
         ("model.subsampling=3", "2 or 4"),
         ("schedule.warmup=1", "at least 0 and below 1"),
         ("hardware.threads=0", "at least 1"),
@@ -316,3 +316,61 @@ def test_a_value_out_of_its_bounds(override: str, words: str) -> None:
         compose(find_recipe("an4"), [override])
     key = override.split("=")[0]
     assert str(error.value).startswith(f"{key} is ") and str(error.value).endswith(f"; it must be {words}.")
+
+
+@pytest.mark.parametrize(
+    ("script", "sentence"),
+    [
+        ("def prepare(:\n", "prepare.py, line 1: SyntaxError"),
+        ("import no_such_module\n", "prepare.py, line 1: ModuleNotFoundError"),
+        ("prepare = 3\n", "has no function prepare(config, archives, output)"),
+        (
+            "def prepare(config, archives, output):\n    raise ValueError('odd')\n",
+            "prepare.py, line 2: ValueError: odd",
+        ),
+    ],
+)
+def test_a_mistake_in_a_recipes_own_script_names_its_line(
+    script: str, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_recipe(tmp_path / "mine", script)
+    assert sentence in refused(capsys, "prepare", "mine")
+
+
+@pytest.mark.parametrize("field", ["id", "text", "audio_filepath"])
+def test_half_a_character_in_a_manifest(field: str, data: Path, capsys: Capture) -> None:
+    rewrite(data, **{field: "\ud800"})
+    assert f"{field!r} holds half a character" in refused(capsys, "check", "tiny")
+
+
+def test_an_output_that_is_a_file(data: Path, capsys: Capture) -> None:
+    assert main(["train", "tiny"]) == 0
+    assert "recipe.yaml cannot be used (File exists)" in refused(
+        capsys, "report", "runs/tiny", "-o", "tiny/recipe.yaml"
+    )
+
+
+@pytest.mark.parametrize(
+    "row", ['{"step": 1}', '{"step": null, "epoch": 1, "seconds": 1}', '{"step": 1, "epoch": "x"}']
+)
+def test_a_row_of_metrics_without_its_numbers(row: str, data: Path, capsys: Capture) -> None:
+    assert main(["train", "tiny"]) == 0
+    (run,) = Path("runs/tiny").glob("lstm-*")
+    (run / "metrics.jsonl").write_text(row + "\n")
+    assert "is not a row of metrics" in refused(capsys, "evaluate", "tiny")
+
+
+def test_variables_of_a_launcher_that_are_no_numbers(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "x")
+    assert "variables of torchrun or Slurm cannot be read" in refused(capsys, "train", "tiny")
+
+
+def test_a_finished_run_without_its_model_says_how_to_get_one(data: Path, capsys: Capture) -> None:
+    assert main(["train", "tiny"]) == 0
+    (run,) = Path("runs/tiny").glob("lstm-*")
+    shutil.rmtree(run / "model")
+    assert "begin anew with training.restart=true" in refused(capsys, "train", "tiny")

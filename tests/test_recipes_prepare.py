@@ -93,7 +93,7 @@ def test_yesno_splits_as_kaldi_does(tmp_path: Path, mirror: Path) -> None:
 
 
 def test_yesno_writes_zero_as_no() -> None:
-    assert load_prepare("yesno").transcript("0_1_1_0_0_0_0_1") == "NO YES YES NO NO NO NO YES"
+    assert load_prepare("yesno").transcript(Path("0_1_1_0_0_0_0_1.wav")) == "NO YES YES NO NO NO NO YES"
 
 
 def test_an4_holds_whole_speakers_out_of_train(tmp_path: Path, mirror: Path) -> None:

@@ -66,10 +66,14 @@ def test_restarting_throws_away_what_is_there_and_nothing_else_does(config: Conf
 
 def test_a_new_run_says_in_which_key_it_differs(config: Config, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "asr")
-    with find(config).held(config):
-        pass
+    refused = replace(config, model=replace(config.model, hidden=6))
+    for begun in (config, refused):
+        with find(begun).held(begun):
+            pass
+    (find(config).path / "metrics.jsonl").touch()  # the training was begun and not refused
     (find(config).path.parent / "damaged").mkdir()
     (find(config).path.parent / "damaged" / "config.yaml").touch()
+    (find(config).path.parent / "damaged" / "metrics.jsonl").touch()
     other = replace(config, model=replace(config.model, hidden=7))
     with find(other).held(other):
         pass

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from asr.commands.flags import FlagParser
+from asr.commands.flags import FlagParser, whole_number
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -20,8 +20,12 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("run", metavar="RUN", type=Path, help="the folder of a run, as runs/RECIPE/NAME-HASH")
     parser.add_argument("--split", default="test", help="dev or test (test)")
     parser.add_argument("--decoder", help="where the split was evaluated with several decoders")
-    parser.add_argument("--worst", type=int, default=10, metavar="N", help="how many utterances are aligned (10)")
-    parser.add_argument("--pairs", type=int, default=20, metavar="N", help="how many confusions are printed (20)")
+    parser.add_argument(
+        "--worst", type=whole_number, default=10, metavar="N", help="how many utterances are aligned (10)"
+    )
+    parser.add_argument(
+        "--pairs", type=whole_number, default=20, metavar="N", help="how many confusions are printed (20)"
+    )
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="the corpus, where it has moved: as paths.data")
     parser.add_argument("--no-audio", action="store_true", help="do not listen, so no error rates by noise")
     parser.add_argument("--json", action="store_true", help="print JSON, with every utterance")

@@ -6,6 +6,17 @@ from typing import NoReturn
 from asr.errors import ConfigError
 
 
+def whole_number(text: str) -> int:
+    """A number of things, for `type=` of a flag.
+
+    Raises:
+        ArgumentTypeError: It is none, or below 0.
+    """
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} must be a whole number from 0")
+    return int(text)
+
+
 class FlagParser(argparse.ArgumentParser):
     """Says what is wrong with the command line in one sentence."""
 

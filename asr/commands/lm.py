@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from asr.commands.flags import FlagParser
+from asr.commands.flags import FlagParser, whole_number
 from asr.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def main(arguments: Sequence[str]) -> None:
     complete = verbs.add_parser("complete", help="the most probable next words")
     complete.add_argument("model", metavar="MODEL", type=Path, help="a folder of asr lm train, or an ARPA file")
     complete.add_argument("beginning", metavar="TEXT", help='the beginning of a sentence, as in "RUBOUT G M"')
-    complete.add_argument("--number", type=int, default=5, metavar="N", help="how many (5)")
+    complete.add_argument("--number", type=whole_number, default=5, metavar="N", help="how many (5)")
     options = parser.parse_args(arguments)
     if options.verb == "score":
         _score(options.model, options.texts, options.each)

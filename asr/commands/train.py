@@ -64,6 +64,8 @@ def run(recipe: Recipe, config: Config) -> float:
         trainer = build_trainer(recipe, config, train, dev, hardware, ranks, folder)
         reported = folder.path / REPORTED
         if trainer.done.finished and ranks.from_first(reported.exists()):
+            if not ranks.from_first(folder.model.is_dir()):
+                raise RunError(f"{folder.model} of the finished run is gone: begin anew with training.restart=true.")
             log.info("The run %s is finished.", folder.path)
         else:
             _describe(trainer, train, dev, hardware, folder)

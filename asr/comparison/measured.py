@@ -93,13 +93,16 @@ def read_scores(folder: Path) -> list[UtteranceScore]:
     """
     path = folder / HYPOTHESES
     try:
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
         names = ("id", "speaker", "duration", "reference", "hypothesis")
-        return [score_texts(**{name: row[name] for name in names}) for row in rows]
+        scores = [score_texts(**{name: row[name] for name in names}) for row in rows]
     except OSError as error:
         raise RunError(f"No hypotheses at {path} ({error.strerror}): run `asr evaluate` first.") from None
     except (ValueError, TypeError, KeyError):
         raise RunError(f"{path} is damaged: run `asr evaluate` again.") from None
+    if not scores:
+        raise RunError(f"{path} is empty: run `asr evaluate` again.")
+    return scores
 
 
 def _speed(rows: list[Row]) -> float:

@@ -83,6 +83,8 @@ def _parse(line: bytes, path: Path, number: int) -> Utterance:
             raise DataError(f"{place}: {name!r} must be a number, not {value!r}.")
         if name not in NUMBERS and not isinstance(value, str):
             raise DataError(f"{place}: {name!r} must be a string, not {value!r}.")
+        if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
+            raise DataError(f"{place}: {name!r} holds half a character, {value!r}: give names and texts in UTF-8.")
     if not (0 < row["duration"] < LIMIT and 0 <= row["offset"] < LIMIT and 0 < row["sampling_rate"] < LIMIT):
         raise DataError(
             f"{place}: duration and sampling_rate must be above 0, offset not below, and all less than 1e9."

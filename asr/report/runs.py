@@ -46,7 +46,8 @@ class Evaluation:
         try:
             lines = path.read_text(encoding="utf-8").split("\n")
             rows = [json.loads(line) for line in lines if line.strip()]
-            if all(isinstance(row["id"] + row["speaker"] + row["reference"] + row["hypothesis"], str) for row in rows):
+            strings = (row["id"] + row["speaker"] + row["reference"] + row["hypothesis"] for row in rows)
+            if rows and all(isinstance(text, str) for text in strings) and all(row["duration"] > 0 for row in rows):
                 return rows
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RunError(f"{path} cannot be used ({error!r}): run `asr evaluate` again.") from None

@@ -1,12 +1,16 @@
 """Metrics of a run as JSON lines in its folder: the record from which everything else can be made again."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
 from asr.errors import RunError
 
 Row = dict[str, Any]
+
+AXES = ("step", "epoch", "seconds")
+"""Numbers that every row of metrics.jsonl has."""
 
 
 def read_metrics(folder: Path) -> list[Row]:
@@ -17,19 +21,25 @@ def read_metrics(folder: Path) -> list[Row]:
     Raises:
         RunError: A line is not a JSON object.
     """
-    return read_rows(metrics_path(folder))
+    return read_rows(metrics_path(folder), AXES)
 
 
-def read_rows(path: Path) -> list[Row]:
+def read_rows(path: Path, numbers: Sequence[str] = ("step",)) -> list[Row]:
     """The rows of a file of JSON lines, none where there is no such file; as of `read_metrics`.
+
+    Args:
+        numbers: Keys that every row has, each with a number.
 
     Raises:
         RunError: A line is not a JSON object.
     """
     if not path.exists():
         return []
-    *lines, _ = path.read_bytes().split(b"\n")
-    return [_parse(path, number, line) for number, line in enumerate(lines, start=1)]
+    try:
+        *lines, _ = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise RunError(f"{path} cannot be read ({error.strerror}): mend it, or set training.restart=true.") from None
+    return [_parse(path, number, line, numbers) for number, line in enumerate(lines, start=1)]
 
 
 def last_row(folder: Path) -> Row:
@@ -93,12 +103,12 @@ def _line(row: Row) -> str:
     return json.dumps(row) + "\n"
 
 
-def _parse(path: Path, number: int, line: bytes) -> Row:
+def _parse(path: Path, number: int, line: bytes, numbers: Sequence[str]) -> Row:
     try:
         row = json.loads(line)
     except ValueError:
         row = None
-    if not isinstance(row, dict) or "step" not in row:
+    if not isinstance(row, dict) or not all(isinstance(row.get(key), int | float) for key in numbers):
         raise RunError(
             f"Line {number} of {path} is not a row of metrics: mend it, or start over with training.restart=true."
         )

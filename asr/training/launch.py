@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from asr.errors import ConfigError
+
 PORTS = range(20000, 32768)
 """From which jobs draw a port by their number, so that two on one node rarely meet; Linux gives out those above."""
 
@@ -36,7 +38,19 @@ def find_launch(environment: Mapping[str, str] = os.environ) -> Launch:
 
     The variables of the *step* count, not those of the job: in a shell that salloc opened, or in a batch script, a
     command that no srun started is alone. MASTER_ADDR and MASTER_PORT win over what follows from Slurm's variables.
+
+    Raises:
+        ConfigError: A variable is missing or no number.
     """
+    try:
+        return _read(environment)
+    except (ValueError, KeyError) as error:
+        raise ConfigError(
+            f"The variables of torchrun or Slurm cannot be read ({error}): unset or correct them."
+        ) from None
+
+
+def _read(environment: Mapping[str, str]) -> Launch:
     if "WORLD_SIZE" in environment and "RANK" in environment:
         return Launch(
             rank=int(environment["RANK"]),

@@ -19,6 +19,7 @@ from asr.data.manifest import manifest_checksum
 from asr.data.mixture import training_checksum
 from asr.errors import ConfigError, RunError
 from asr.recipe import Recipe
+from asr.tracking.metrics import metrics_path
 from asr.training.config import Precision
 from asr.training.fine_tuning import weights_checksum
 
@@ -135,7 +136,7 @@ def nearest_run(folder: RunFolder, config: Config) -> tuple[Path, dict[str, tupl
     here = _flat(_identity(plain(config)))
     nearest: tuple[Path, dict[str, tuple[Any, Any]]] | None = None
     for settings in sorted(folder.path.parent.glob(f"*/{SETTINGS}")):
-        if settings.parent == folder.path:
+        if settings.parent == folder.path or not metrics_path(settings.parent).exists():
             continue
         try:
             there = _flat(_identity(plain(load_config(settings))))

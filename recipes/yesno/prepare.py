@@ -5,6 +5,7 @@ from pathlib import Path
 from asr.config import Config
 from asr.data.archives import fetch_archive, unpack
 from asr.data.corpus import whole_file, write_splits
+from asr.errors import DataError
 
 ARCHIVE = "waves_yesno.tar.gz"
 URL = f"https://www.openslr.org/resources/1/{ARCHIVE}"
@@ -17,13 +18,20 @@ SPEAKER = "m1"
 def prepare(config: Config, archives: Path, output: Path) -> None:
     """Splits as Kaldi does: sorted by name, the first half trains. Of that half the last five files are dev."""
     folder = unpack(fetch_archive(ARCHIVE, archives, URL, SHA256), output / "original")
-    utterances = [whole_file(path, transcript(path.stem), SPEAKER) for path in sorted(folder.glob("*/*.wav"))]
+    utterances = [whole_file(path, transcript(path), SPEAKER) for path in sorted(folder.glob("*/*.wav"))]
     half = len(utterances) // 2
     write_splits(
         output, {"train": utterances[: half - 5], "dev": utterances[half - 5 : half], "test": utterances[half:]}
     )
 
 
-def transcript(name: str) -> str:
-    """The words of a file named like 0_1_1_0_0_1_1_0."""
-    return " ".join(WORDS[digit] for digit in name.split("_"))
+def transcript(path: Path) -> str:
+    """The words of a file named like 0_1_1_0_0_1_1_0.wav.
+
+    Raises:
+        DataError: It is named otherwise.
+    """
+    digits = path.stem.split("_")
+    if not WORDS.keys() >= set(digits):
+        raise DataError(f"{path} is not named after its words, as 0_1_1_0_0_1_1_0.wav is: take it out of the archive.")
+    return " ".join(WORDS[digit] for digit in digits)
