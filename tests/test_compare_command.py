@@ -13,7 +13,14 @@ from tests.corpora import write_corpus
 from tests.trainings import ROOT
 
 TEXTS = ["ONE TWO", "TWO THREE", "THREE ONE", "TWO TWO ONE", "ONE", "THREE", "TWO ONE", "THREE THREE"]
-SMALL = ["model.layers=1", "model.channels=4", "hardware.threads=1", "hardware.workers=0", "tracker=offline"]
+SMALL = [
+    "tokenizer=char",
+    "model.layers=1",
+    "model.channels=4",
+    "hardware.threads=1",
+    "hardware.workers=0",
+    "tracker=offline",
+]
 COMPARE = ["-m", "model=rnn,gru", "seed=1,2", "compare.name=cells", "compare.parameters=1e5", "training.epochs=2"]
 
 

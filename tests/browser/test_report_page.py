@@ -189,7 +189,7 @@ def test_every_row_of_a_table_is_printed(watched: Watched, an4_report: Path, tmp
     page.pdf(path=tmp_path / "errors.pdf")
     assert page.evaluate("window.printed") == 130
     pages = re.findall(rb"/Type\s*/Page\b(?!s)", (tmp_path / "errors.pdf").read_bytes())
-    assert len(pages) >= 4
+    assert len(pages) >= 3, "what is in sight would fill one"
     expect(page.locator(".rows .row").first).to_be_visible()
     assert page.evaluate(drawn) < 100
 
