@@ -55,9 +55,9 @@ def test_a_rate_so_low_that_nothing_is_learned_is_a_collapse(tmp_path: Path) -> 
 
 def test_a_small_model_that_waits_for_data_and_computes_padding(tmp_path: Path) -> None:
     write_tones(tmp_path, [1, 25] * 15)
-    settings = ["model.hidden=2", "model.layers=1", "features.source=online", "augment=speed", "hardware.workers=0",
+    settings = ["model.hidden=2", "model.layers=1", "hardware.workers=0",
                 "batching.length_jitter=1", "training.epochs=2", "training.log_every_steps=1"]  # fmt: skip
-    assert train("yesno", tmp_path, settings) == 0
+    assert train("yesno", tmp_path, settings, SLOW_READS="0.03") == 0
     sentences = found(tmp_path)
     assert {"data", "padding"} <= sentences.keys() and " % of step time waits for data" in sentences["data"]
 

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -92,10 +93,11 @@ def main() -> None:
 
     The files VANISH (a search path) are deleted, and those of ROT overwritten, before the first step, or before the
     step VANISH_AT. On the last rank the loss of the steps POISON_AT (as in 3,4) is not a number. The disk is full after
-    DISK_FULL_AT writes that must be whole.
+    DISK_FULL_AT writes that must be whole. To read an utterance takes SLOW_READS seconds more.
     """
     from asr import cli
     from asr.data import loader
+    from asr.features.inputs import Inputs
     from asr.training import trainer
 
     clip = trainer.clip_grad_norm_
@@ -148,6 +150,14 @@ def main() -> None:
             vanish()
         return poisonous(self, *arguments)
 
+    read = Inputs.__call__
+
+    def slow(self: Inputs, number: int, epoch: int) -> torch.Tensor:
+        time.sleep(float(os.environ["SLOW_READS"]))
+        return read(self, number, epoch)
+
+    if "SLOW_READS" in os.environ:
+        Inputs.__call__ = slow  # type: ignore[method-assign]
     loader.RETRY_SECONDS = (0.0,)
     trainer.Trainer.fit = fit_without  # type: ignore[method-assign]
     os.fsync = full
