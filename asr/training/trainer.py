@@ -226,9 +226,12 @@ class Trainer:
     def _try_memory(self) -> None:
         """Tries the largest batches of this epoch, without any exchange between ranks."""
         self.watchdog.reach("trying the largest batches")
+
+        def loss(batch: Batch) -> Tensor:
+            return self._loss(batch.to(self.hardware.device))
+
         with without_exchange(self.parallel):
             largest = self.steps.largest(self.done.epoch)
-            loss = lambda batch: self._loss(batch.to(self.hardware.device))  # noqa: E731
             reserved = 0 if self.optimizer.state else 2
             try_batches(largest, loss, self.model, self.train, self.labels, self.config, self.ranks, reserved)
 
