@@ -16,6 +16,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from asr.model.config import Cell
+from asr.model.kernel.product import linear
 from asr.model.kernel.recurrence import PackedFrames, kernel_dtype, recurrence
 from asr.model.light_gru import LightGRU, light_gru, normalized_gates
 
@@ -128,15 +129,16 @@ class RecurrentLayer(nn.Module):
             order of PyTorch.
         """
         weights = self.all_directions("weight_ih").flatten(0, 1)
+        product = linear if kernel_dtype(inputs) is torch.float32 else functional.linear
         if self.cell is not Cell.ligru:
             bias = self.all_directions("bias_hh")
             if self.cell is Cell.gru:
                 bias = functional.pad(bias[:, : 2 * self.hidden], (0, self.hidden))
             # The product keeps the two gradients apart: those of a sum are views of one tensor, to which accumulation
             # over several shares would add twice.
-            return functional.linear(inputs, weights, (self.all_directions("bias_ih") + 1 * bias).flatten())
+            return product(inputs, weights, (self.all_directions("bias_ih") + 1 * bias).flatten())
         scale, shift = (self.all_directions(part).flatten() for part in ("scale", "shift"))
-        return normalized_gates(functional.linear(inputs, weights), scale, shift, self.hidden)
+        return normalized_gates(product(inputs, weights), scale, shift, self.hidden)
 
     def all_directions(self, part: str) -> Tensor:
         """A parameter of every direction, such as weight_hh, (directions, gates * hidden, ...)."""

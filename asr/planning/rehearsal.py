@@ -1,15 +1,13 @@
 """Short trials of a trainer: some steps of its plan, timed by what it reports, with the memory that they took."""
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from resource import RUSAGE_SELF, getrusage
 
 import torch
 
 from asr.data.loader import Share
 from asr.tracking.tracker import NullTracker
+from asr.training.hardware import peak_bytes
 from asr.training.steps import Step, Steps
 from asr.training.trainer import Trainer
 
@@ -48,18 +46,6 @@ def rehearse(trainer: Trainer, steps: Sequence[Step], further: Sequence[Step], s
     trainer.steps = chosen
     trainer.fit(recorder)
     return [Trial(step, *row) for step, row in zip(chosen.steps, recorder.rows, strict=False)]
-
-
-def peak_bytes(device: torch.device) -> int:
-    """The most memory that this process has taken: what PyTorch holds of a GPU, else resident memory."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_reserved(device)
-    status = Path("/proc/self/status")
-    if status.exists():
-        # getrusage would count the process that started this one, if that was larger.
-        (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
-        return int(line.split()[1]) * 1024
-    return getrusage(RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 class _Chosen(Steps):

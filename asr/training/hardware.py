@@ -1,9 +1,11 @@
 """What a training runs on: device, arithmetic and threads."""
 
 import os
-import resource
+import sys
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
+from resource import RUSAGE_SELF, getrusage
 
 import torch
 
@@ -28,11 +30,7 @@ class Hardware:
 
     def memory(self) -> dict[str, float]:
         """The most memory so far: of the GPU's tensors, on a CPU of this process (MB)."""
-        if self.device.type == "cuda":
-            peak = torch.cuda.max_memory_allocated(self.device)
-        else:
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        return {"system/peak_memory_mb": peak / 1e6}
+        return {"system/peak_memory_mb": peak_bytes(self.device) / 1e6}
 
     @property
     def dtype(self) -> torch.dtype:
@@ -81,3 +79,15 @@ def resolve_precision(config: HardwareConfig, device: torch.device) -> Precision
     capabilities = torch.cpu.get_capabilities()
     fast = capabilities.get("avx512_bf16", False) or capabilities.get("amx_bf16", False)
     return Precision.bf16 if fast else Precision.fp32
+
+
+def peak_bytes(device: torch.device) -> int:
+    """The most memory that this process has taken: what PyTorch holds of a GPU, else resident memory."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_reserved(device)
+    status = Path("/proc/self/status")
+    if status.exists():
+        # getrusage would count the process that started this one, if that was larger.
+        (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) * 1024
+    return getrusage(RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -29,9 +29,8 @@ import sys
 from pathlib import Path
 from asr.commands import train
 from asr.composition import load_config
-from asr.planning.rehearsal import peak_bytes
 from asr.recipe import Recipe
-from asr.training.hardware import resolve_hardware
+from asr.training.hardware import peak_bytes, resolve_hardware
 config = load_config(Path(sys.argv[2]))
 train.run(Recipe(Path(sys.argv[1])), config)
 print("peak", peak_bytes(resolve_hardware(config.hardware).device))

@@ -14,6 +14,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from asr.composition import compose
 from asr.config import Config
+from asr.features.config import Normalization
 from asr.model.acoustic import AcousticModel
 from asr.model.config import Cell
 from asr.model.kernel import library
@@ -74,7 +75,8 @@ class Step:
         config = model_config(cell, sizes)
         self.variant, settings, dim = variant, config.model, config.features.mels
         torch.manual_seed(0)
-        self.model: nn.Module = AcousticModel(settings, dim, TOKENS, config.features.normalization)
+        # What is timed gets features that are normalized; statistics of a corpus would stand among the weights.
+        self.model: nn.Module = AcousticModel(settings, dim, TOKENS, Normalization.utterance)
         if variant.way == "packed":
             dims = (settings.channels, dim, TOKENS, settings.dropout, settings.subsampling // 2)
             plain = PlainNetwork(cell, settings.layers, settings.hidden, *dims)

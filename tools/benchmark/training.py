@@ -12,7 +12,6 @@ figures in docs/performance.json and puts the tables into docs/performance.md.
 import argparse
 import json
 import math
-import resource
 import shlex
 import subprocess
 import sys
@@ -29,11 +28,13 @@ from asr.composition import compose
 from asr.model.config import Cell
 from asr.recipe import RECIPES, Recipe
 from asr.scoring.provenance import commit, hardware
+from asr.training.hardware import peak_bytes
 
 SIZES = Sizes(layers=3, hidden=320, batch=16, frames=150, shortest=0.8)
 OURS = [Variant("kernel", "fp32"), Variant("kernel", "bf16")]
 DENSE = [Variant("dense", "fp32"), Variant("dense", "bf16")]
 MEMORY_STEPS = 3
+CPU = torch.device("cpu")
 DOCS = Path(__file__).parents[2] / "docs"
 HEADING = "## Figures\n"
 
@@ -103,10 +104,10 @@ def memory_of(cell: Cell, variant: Variant, number: int) -> float:
 def peak_memory(cell: Cell, variant: Variant) -> float:
     """What a few steps add to the memory of this process (MiB)."""
     step = Step(cell, SIZES, variant)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_bytes(CPU)
     for _ in range(MEMORY_STEPS):
         step()
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    return (peak_bytes(CPU) - before) / 2**20
 
 
 def tables(result: dict[str, Any]) -> str:

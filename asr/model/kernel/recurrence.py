@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from asr.model.config import Cell
 from asr.model.kernel.library import load
+from asr.model.kernel.product import transposed_product
 
 CELLS = {Cell.rnn: 0, Cell.lstm: 1, Cell.gru: 2, Cell.ligru: 3}
 """The numbers of the cells in recurrence.cpp."""
@@ -147,10 +148,11 @@ class _Recurrence(torch.autograd.Function):
             before = previous[:, direction * hidden :][:, :hidden]
             own = d_gates[:, direction * len(d_weight) :][:, : len(d_weight)]
             if cell is Cell.gru:
-                d_weight[: 2 * hidden] = own[:, : 2 * hidden].T @ before
-                d_weight[2 * hidden :] = d_reset[:, direction * hidden :][:, :hidden].T @ before
+                d_weight[: 2 * hidden] = transposed_product(own[:, : 2 * hidden], before)
+                reset = d_reset[:, direction * hidden :][:, :hidden]
+                d_weight[2 * hidden :] = transposed_product(reset, before)
             else:
-                d_weight.copy_(own.T @ before)
+                d_weight.copy_(transposed_product(own, before))
         d_bias = None if reset_bias is None else d_reset.sum(0, dtype=torch.float32).view_as(reset_bias)
         return d_gates, d_weights, d_bias, None, None
 
