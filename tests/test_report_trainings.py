@@ -1,10 +1,12 @@
 """What the report says of real trainings that go wrong, and of one that does not."""
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from asr.data.manifest import write_manifest
 from asr.report.runs import find_runs
 from asr.tracking.findings import find
 from tests.corpora import write_corpus
@@ -29,15 +31,22 @@ def spelled(generator: random.Random, letters: int) -> str:
     return " ".join(generator.choice(LETTERS) for _ in range(letters))
 
 
-def write_tones(folder: Path, lengths: list[int]) -> None:
-    """Writes tones in place of yesno, with so many letters in each training utterance."""
+def write_tones(folder: Path, lengths: list[int], wrong: int = 0) -> None:
+    """Writes tones in place of yesno, with so many letters in each training utterance.
+
+    Args:
+        wrong: So many training transcripts do not belong to their audio.
+    """
     generator = random.Random(1)
     texts = {
         "train": [spelled(generator, length) for length in lengths],
         "dev": [spelled(generator, 8) for _ in range(10)],
         "test": ["N O"],
     }
-    write_corpus(folder / "data" / "yesno", texts, sampling_rate=8000)
+    data = folder / "data" / "yesno"
+    train = write_corpus(data, texts, sampling_rate=8000)["train"]
+    others = [replace(one, text=spelled(generator, 8)) for one in train[:wrong]]
+    write_manifest(data / "train.jsonl", others + train[wrong:])
 
 
 def test_a_training_that_goes_well_is_left_alone(tmp_path: Path) -> None:
@@ -60,6 +69,14 @@ def test_a_small_model_that_waits_for_data_and_computes_padding(tmp_path: Path) 
     assert train("yesno", tmp_path, settings, SLOW_READS="0.03") == 0
     sentences = found(tmp_path)
     assert {"data", "padding"} <= sentences.keys() and " % of step time waits for data" in sentences["data"]
+
+
+def test_transcripts_that_can_only_be_learned_by_heart_are_over_fitting(tmp_path: Path) -> None:
+    write_tones(tmp_path, [8] * 30, wrong=12)
+    settings = ["training.epochs=70", "model.hidden=64", "model.dropout=0", "augment=none", "batching.global_seconds=5"]
+    assert train("yesno", tmp_path, settings) == 0
+    sentences = found(tmp_path)
+    assert sentences.keys() - MACHINE == {"over-fit"} and sentences["over-fit"].startswith("dev WER rises since epoch ")
 
 
 def test_a_rate_far_too_high_diverges(tmp_path: Path) -> None:
