@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from asr.commands.flags import FlagParser, share, whole_number
 from asr.errors import ConfigError, RunError
 from asr.recipe import Recipe, find_recipe
 
@@ -70,18 +71,13 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser("asr compare", add_help=False, exit_on_error=False)
+    parser = FlagParser("asr compare", add_help=False)
     parser.add_argument("what", nargs="*")
     parser.add_argument("-m", "--multirun", action="store_true")
     parser.add_argument("-o", "--output")
-    parser.add_argument("--dev-wer", type=float)
-    parser.add_argument("--memory-seeds", type=int)
-    try:
-        options, unknown = parser.parse_known_intermixed_args(list(arguments))
-    except argparse.ArgumentError as error:
-        raise ConfigError(f"asr compare: {error}.") from None
-    if unknown:
-        raise ConfigError(f"asr compare takes no {unknown[0]}; see asr compare --help.")
+    parser.add_argument("--dev-wer", type=share)
+    parser.add_argument("--memory-seeds", type=whole_number)
+    options = parser.parse_intermixed_args(arguments)
     if not options.what or "=" in options.what[0]:
         raise ConfigError("asr compare needs a RECIPE, or the folders of several runs; see asr compare --help.")
     return options

@@ -1,11 +1,11 @@
 """`asr plan`: what a training will take, before it starts, for several models side by side."""
 
-import argparse
 import logging
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from asr.commands.flags import FlagParser
 from asr.errors import ConfigError
 from asr.recipe import Recipe, find_recipe
 
@@ -53,15 +53,10 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _parse(arguments: Sequence[str]) -> tuple[Recipe, list[str]]:
-    parser = argparse.ArgumentParser("asr plan", add_help=False, exit_on_error=False)
+    parser = FlagParser("asr plan", add_help=False)
     parser.add_argument("what", nargs="*")
     parser.add_argument("-m", "--multirun", action="store_true")
-    try:
-        options, unknown = parser.parse_known_intermixed_args(list(arguments))
-    except argparse.ArgumentError as error:
-        raise ConfigError(f"asr plan: {error}.") from None
-    if unknown:
-        raise ConfigError(f"asr plan takes key=value and no {unknown[0]}; see asr plan --help.")
+    options = parser.parse_intermixed_args(arguments)
     if not options.what or "=" in options.what[0]:
         raise ConfigError("asr plan needs a RECIPE: a folder, or the name of a shipped one; see asr plan --help.")
     return find_recipe(options.what[0]), options.what[1:]
