@@ -50,6 +50,9 @@ OWN_ARGUMENTS = ("plan", "compare", "report", "errors", "new", "export", "lm", "
 BY_THE_FIRST = ("prepare", "check", "extract")
 """Of several ranks the first carries these out alone."""
 
+HYDRA_OPTIONS = ("overrides", "multirun", "cfg", "package", "resolve", "run")
+"""What Hydra's own command line takes that makes sense here."""
+
 # What a file system may answer without any defect of the program.
 FULL = (errno.ENOSPC, errno.EDQUOT)
 CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG)
@@ -269,6 +272,10 @@ def _parse(parser: argparse.ArgumentParser, command: str, arguments: Sequence[st
         options, unknown = parser.parse_known_intermixed_args(arguments)
     except argparse.ArgumentError as error:
         raise ConfigError(f"asr {command}: {error}.") from None
+    given = {name for name, value in vars(options).items() if value} - {*HYDRA_OPTIONS}
+    unknown += [f"--{name.replace('_', '-')}" for name in sorted(given)]
+    if options.resolve and not options.cfg:
+        raise ConfigError(f"asr {command}: --resolve goes with --cfg job.")
     if options.multirun and options.cfg:
         raise ConfigError(f"asr {command}: -m runs and --cfg only prints; give one of the two.")
     if unknown:

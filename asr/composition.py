@@ -89,6 +89,9 @@ def check_overrides(recipe: Recipe, overrides: Sequence[str]) -> None:
         if key == "sweep" and override.is_sweep_override():
             raise ConfigError("sweep takes one name: run one sweep after the other.")
         choices = sorted(path.stem for root in (CONF, recipe.folder) for path in (root / key).glob("*.yaml"))
+        if choices and isinstance(value, list):
+            named = ",".join(str(item) for item in value)
+            raise ConfigError(f"{key} takes one of its choices: to run each, write {key}={named} and add -m.")
         if choices and isinstance(value, str | int | float) and str(value) not in choices:
             hint = nearest(str(value), choices) or "."
             raise ConfigError(f"There is no {key}={value}, only {', '.join(choices)}{hint}")
@@ -189,6 +192,10 @@ def errors_as_sentences() -> Iterator[None]:
     except HydraException as error:
         if "Could not find 'hydra/launcher/submitit_slurm'" in str(error):
             raise ConfigError("cluster=slurm needs submitit: pip install 'asr[cluster]' brings it.") from None
+        if "must be a DictConfig" in str(error):
+            raise ConfigError(
+                "recipe.yaml holds no keys: write `defaults: [/config, _self_]` and what differs."
+            ) from None
         message, *ways_out = str(error).split("\nConfig search path")[0].split("\n1. To use it as a list")
         raise ConfigError(f"{message}: add -m to run each, or write a [list]." if ways_out else message) from None
     except yaml.YAMLError as error:
@@ -223,7 +230,7 @@ def _require_known(keys: Iterable[str]) -> None:
 def _wrong_type(error: ValidationError, composed: DictConfig) -> str:
     key = (error.full_key or "").split("[")[0]
     value = OmegaConf.select(composed, key)
-    kind = known_keys().get(key)
+    kind = known_keys().get(key) or get_args(known_keys()[key.rpartition(".")[0]])[1]
     choices = [member.name for enum in _enums_in(kind) for member in enum]
     wrong = [item for item in (value if OmegaConf.is_list(value) else [value]) if item not in choices]
     hint = nearest(str(wrong[0]), choices) if wrong else ""

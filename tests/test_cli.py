@@ -175,6 +175,11 @@ def test_only_rank_0_says_what_it_does(
         (["train", "an4", "modle=gru"], "There is no key modle; did you mean model?"),
         (["train", "an4", "model=grru"], f"There is no model=grru, only {MODELS}; did you mean gru?"),
         (["train", "an4", "seed=x"], "seed is 'x', where a whole number belongs."),
+        (["train", "an4", "model=[lstm,gru]"], "model takes one of its choices: to run each, write model=lstm,gru and "
+                                               "add -m."),
+        (["train", "an4", "cluster.sbatch={qos:null}"], "cluster.sbatch.qos is null, where a text belongs."),
+        (["train", "an4", "--resolve"], "asr train: --resolve goes with --cfg job."),
+        (["train", "an4", "--info"], "asr train takes key=value and no --info; see asr train --help."),
     ],
 )  # fmt: skip
 def test_a_mistake_is_one_line_and_exit_code_2(
