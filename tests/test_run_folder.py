@@ -33,6 +33,8 @@ def test_what_trains_other_weights_is_another_run(config: Config, tmp_path: Path
     run = find(config).path
     assert find(replace(config, seed=2)).path != run
     assert find(config, Precision.bf16).path != run
+    tf32 = replace(config, hardware=replace(config.hardware, tf32=True))
+    assert find(tf32).path != run and find(tf32, Precision.bf16).path == find(config, Precision.bf16).path
     assert find(replace(config, training=replace(config.training, restart=True))).path == run
     assert find(replace(config, tracker=replace(config.tracker, tags=["x"]))).path == run
     write_corpus(tmp_path / "data" / "an4", {split: ["A B", "A"] for split in ("train", "dev", "test")})

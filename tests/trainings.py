@@ -100,28 +100,30 @@ def main() -> None:
     from asr.features.inputs import Inputs
     from asr.training import trainer
 
-    clip = trainer.clip_grad_norm_
+    agree, take = trainer.Trainer._agree, trainer.Update.take
     steps = 0
 
-    def watched(parameters: Any, longest: float) -> torch.Tensor:
+    def taken(self: trainer.Update, norm: torch.Tensor, step: int) -> None:
+        if step == 1 and "GRADIENTS" in os.environ and os.environ.get("RANK", "0") == "0":
+            torch.save([parameter.grad for parameter in self.model.parameters()], os.environ["GRADIENTS"])
+        take(self, norm, step)
+
+    def watched(self: trainer.Trainer, *arguments: Any) -> Any:
         nonlocal steps
-        parameters = list(parameters)
-        if steps == 0 and "GRADIENTS" in os.environ and os.environ.get("RANK", "0") == "0":
-            torch.save([parameter.grad for parameter in parameters], os.environ["GRADIENTS"])
         if steps == int(os.environ.get("DIE_AT", "-1")):
             os.kill(os.getpid(), signal.SIGKILL)
         if steps == int(os.environ.get("TERMINATE_AT", "-1")):
             os.kill(os.getpid(), signal.SIGTERM)
         steps += 1
-        return clip(parameters, longest)
+        return agree(self, *arguments)
 
     accumulate = trainer.Trainer._accumulate
     poisoned = os.environ.get("POISON_AT", "").split(",")
     last = os.environ.get("RANK", "0") == str(int(os.environ.get("WORLD_SIZE", "1")) - 1)
 
-    def poisonous(self: trainer.Trainer, *arguments: Any) -> float:
+    def poisonous(self: trainer.Trainer, *arguments: Any) -> torch.Tensor:
         loss = accumulate(self, *arguments)
-        return float("nan") if last and str(self.done.step) in poisoned else loss
+        return loss * float("nan") if last and str(self.done.step) in poisoned else loss
 
     sync, writes = os.fsync, 0
 
@@ -145,7 +147,7 @@ def main() -> None:
             vanish()
         return fit(self, *arguments)
 
-    def vanishing(self: trainer.Trainer, *arguments: Any) -> float:
+    def vanishing(self: trainer.Trainer, *arguments: Any) -> torch.Tensor:
         if str(self.done.step) == os.environ.get("VANISH_AT"):
             vanish()
         return poisonous(self, *arguments)
@@ -162,7 +164,8 @@ def main() -> None:
     trainer.Trainer.fit = fit_without  # type: ignore[method-assign]
     os.fsync = full
     trainer.Trainer._accumulate = vanishing  # type: ignore[method-assign]
-    trainer.clip_grad_norm_ = watched
+    trainer.Trainer._agree = watched  # type: ignore[method-assign]
+    trainer.Update.take = taken  # type: ignore[method-assign]
     sys.exit(cli.main())
 
 

@@ -119,7 +119,7 @@ def find_run_folder(recipe: Recipe, config: Config, precision: Precision) -> Run
         ConfigError: There is no model to fine-tune where the configuration says.
     """
     identity = _identity(plain(config)) | {
-        "precision": precision.name,
+        "precision": "tf32" if precision is Precision.fp32 and config.hardware.tf32 else precision.name,
         "manifests": {
             "train": training_checksum(recipe, config),
             "dev": manifest_checksum(recipe.manifest(config, "dev")),
