@@ -1,6 +1,7 @@
 """Small trainings in processes of their own, some of which die or tell what they see."""
 
 import errno
+import functools
 import json
 import os
 import signal
@@ -93,12 +94,13 @@ def main() -> None:
 
     The files VANISH (a search path) are deleted, and those of ROT overwritten, before the first step, or before the
     step VANISH_AT. On the last rank the loss of the steps POISON_AT (as in 3,4) is not a number. The disk is full after
-    DISK_FULL_AT writes that must be whole. To read an utterance takes SLOW_READS seconds more.
+    DISK_FULL_AT writes that must be whole. To read an utterance takes SLOW_READS seconds more. With LOSS_SCALE, the
+    first one, float16 runs on a CPU too, and the scale rises after three good steps.
     """
     from asr import cli
     from asr.data import loader
     from asr.features.inputs import Inputs
-    from asr.training import trainer
+    from asr.training import hardware, trainer, update
 
     agree, take = trainer.Trainer._agree, trainer.Update.take
     steps = 0
@@ -158,6 +160,10 @@ def main() -> None:
         time.sleep(float(os.environ["SLOW_READS"]))
         return read(self, number, epoch)
 
+    if "LOSS_SCALE" in os.environ:
+        hardware._refuse_on_cpu = lambda config: None
+        begin = {"init_scale": float(os.environ["LOSS_SCALE"]), "growth_interval": 3}
+        update.GradScaler = functools.partial(update.GradScaler, **begin)  # type: ignore[misc, assignment]
     if "SLOW_READS" in os.environ:
         Inputs.__call__ = slow  # type: ignore[method-assign]
     loader.RETRY_SECONDS = (0.0,)

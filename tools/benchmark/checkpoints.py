@@ -3,8 +3,8 @@
     python tools/benchmark/checkpoints.py recipes/an4 [key=value ...]
 
 The recipe must be prepared, and the machine at rest. A checkpoint is written each `training.checkpoint_minutes=0.05`,
-hundreds of times as often as by default. Medians are of all steps; means hold what the copy of the state and the thread that
-writes take from the few steps after it.
+two hundred times as often as by default. Medians are of all steps; means hold what the copy of the state and the thread
+that writes take from the few steps after it.
 """
 
 import statistics
@@ -72,17 +72,14 @@ def main() -> None:
     taken = {name: [step for steps in rounds for step in steps] for name, rounds in seconds.items()}
     for what, average in (("median", statistics.median), ("mean", statistics.mean)):
         without, own = average(taken["without"]), average(taken["with"])
-        print(
-            f"{what} step: {1000 * without:.0f} ms without, {1000 * own:.0f} ms with, {100 * (own / without - 1):+.1f} %"
-        )
+        more = 100 * (own / without - 1)
+        print(f"{what} step: {1000 * without:.0f} ms without, {1000 * own:.0f} ms with, {more:+.1f} %")
     ratios = [own / other for own, other in zip(taken["with"], taken["without"], strict=True)]
     print(f"median over the same steps of both: {100 * (statistics.median(ratios) - 1):+.1f} %")
     cost = (sum(taken["with"]) - sum(taken["without"])) / written
-    share = cost / (60 * config.training.checkpoint_minutes)
-    print(
-        f"{written} checkpoints in {len(taken['with'])} steps; each took {1000 * cost:.0f} ms of the steps' time, which "
-        f"is {100 * share:.2f} % with training.checkpoint_minutes={config.training.checkpoint_minutes:g}"
-    )
+    minutes = config.training.checkpoint_minutes
+    print(f"{written} checkpoints in {len(taken['with'])} steps; each took {1000 * cost:.0f} ms of the steps' time:")
+    print(f"{100 * cost / (60 * minutes):.2f} % with training.checkpoint_minutes={minutes:g}")
 
 
 if __name__ == "__main__":
