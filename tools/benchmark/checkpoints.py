@@ -30,14 +30,16 @@ LEFT_OUT = 3
 """First steps of a round, in which memory is taken for the first time."""
 
 
-def step_seconds(recipe: Recipe, config: Config) -> tuple[list[float], int]:
-    """Times of the steps of one round (s), and how many checkpoints were written within."""
+def step_seconds(recipe: Recipe, config: Config) -> tuple[list[float], float, int]:
+    """Times of the steps of one round (s), the time of the processor for them, and the checkpoints written within."""
     ended: list[float] = []
+    processor: list[float] = []
     saved: list[int] = []
     save = Trainer._save
 
     def note() -> None:
         ended.append(time.perf_counter())
+        processor.append(time.process_time())
 
     def counted(trainer: Trainer) -> None:
         saved.append(len(ended))
@@ -52,7 +54,8 @@ def step_seconds(recipe: Recipe, config: Config) -> tuple[list[float], int]:
         ):
             trainer.fit(LastRow())
     steps = [after - before for before, after in pairwise(ended)]
-    return steps[LEFT_OUT:], sum(LEFT_OUT < number < len(ended) for number in saved)
+    within = sum(LEFT_OUT < number < len(ended) for number in saved)
+    return steps[LEFT_OUT:], processor[-1] - processor[LEFT_OUT], within
 
 
 def main() -> None:
@@ -63,11 +66,12 @@ def main() -> None:
         "with": replace(config, training=replace(config.training, checkpoint_minutes=0.05)),
     }
     seconds: dict[str, list[list[float]]] = {name: [] for name in variants}
-    written = 0
+    processor, written = dict.fromkeys(variants, 0.0), 0
     for number in range(ROUNDS):
         for name in list(variants)[:: 1 if number % 2 == 0 else -1]:
-            steps, saved = step_seconds(recipe, variants[name])
+            steps, spent, saved = step_seconds(recipe, variants[name])
             seconds[name].append(steps)
+            processor[name] += spent
             written += saved
     taken = {name: [step for steps in rounds for step in steps] for name, rounds in seconds.items()}
     for what, average in (("median", statistics.median), ("mean", statistics.mean)):
@@ -77,9 +81,13 @@ def main() -> None:
     ratios = [own / other for own, other in zip(taken["with"], taken["without"], strict=True)]
     print(f"median over the same steps of both: {100 * (statistics.median(ratios) - 1):+.1f} %")
     cost = (sum(taken["with"]) - sum(taken["without"])) / written
+    work = (processor["with"] - processor["without"]) / written
     minutes = config.training.checkpoint_minutes
-    print(f"{written} checkpoints in {len(taken['with'])} steps; each took {1000 * cost:.0f} ms of the steps' time:")
-    print(f"{100 * cost / (60 * minutes):.2f} % with training.checkpoint_minutes={minutes:g}")
+    print(
+        f"{written} checkpoints in {len(taken['with'])} steps; each took {1000 * cost:.0f} ms of the steps' time and "
+        f"{1000 * work:.0f} ms of a core"
+    )
+    print(f"with training.checkpoint_minutes={minutes:g} that is {100 * cost / (60 * minutes):.2f} % of the time")
 
 
 if __name__ == "__main__":
