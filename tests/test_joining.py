@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from asr.training import distributed
 from tests.trainings import ROOT
 
 JOIN = """
@@ -42,24 +43,36 @@ def free_port() -> int:
         return port
 
 
-def last_line(ended: subprocess.CompletedProcess[str]) -> str:
-    return ended.stderr.strip().splitlines()[-1]
+def only_line(ended: subprocess.CompletedProcess[str]) -> str:
+    """What it says, which is one sentence: no stacks of PyTorch's own before it."""
+    (line,) = ended.stderr.strip().splitlines()
+    return line
 
 
 def test_a_rank_that_never_comes_is_missed_by_the_first() -> None:
     ended = join(0, free_port())
     assert ended.returncode == 2
-    assert "1 of 2 ranks came" in last_line(ended) and "cluster.join_minutes" in last_line(ended)
+    assert "1 of 2 ranks came" in only_line(ended) and "cluster.join_minutes" in only_line(ended)
 
 
 def test_a_first_rank_that_never_comes_is_missed_by_the_others() -> None:
     ended = join(1, free_port())
     assert ended.returncode == 2
-    assert "Rank 1 waited" in last_line(ended) and "not all 2 ranks came" in last_line(ended)
+    assert "Rank 1 waited" in only_line(ended) and "not all 2 ranks came" in only_line(ended)
 
 
 def test_a_port_that_is_taken_is_named(listening: socket.socket) -> None:
     port = listening.getsockname()[1]
     ended = join(0, port)
     assert ended.returncode == 2
-    assert f"Port {port} of 127.0.0.1 is taken: set MASTER_PORT" in last_line(ended)
+    assert f"Port {port} of 127.0.0.1 is taken: set MASTER_PORT" in only_line(ended)
+
+
+def test_what_native_code_says_else_is_shown(capfd: pytest.CaptureFixture[str]) -> None:
+    with distributed._native_errors_held():
+        os.write(2, b"a warning of NCCL")
+    assert capfd.readouterr().err == "a warning of NCCL"
+    with pytest.raises(ZeroDivisionError), distributed._native_errors_held():  # noqa: PT012  what is lost otherwise
+        os.write(2, b"a fault of NCCL")
+        raise ZeroDivisionError
+    assert capfd.readouterr().err == "a fault of NCCL"

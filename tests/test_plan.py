@@ -1,13 +1,24 @@
 """The batch plan's invariants."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
+from asr.composition import compose
 from asr.data.config import BatchingConfig, BatchOrder
 from asr.data.draws import keys_of
+from asr.data.loader import load
+from asr.data.manifest import read_manifest
 from asr.data.plan import Seconds, padding_share, plan_epoch, split_batch
+from asr.data.utterance import Utterance
+from asr.features.inputs import Inputs
+from asr.recipe import RECIPES, Recipe
+from asr.training.steps import Steps, shares_of
+from tests.corpora import load_prepare, mirrored
 
 durations = st.lists(st.floats(0.1, 40.0), min_size=1, max_size=80).map(np.array)
 
@@ -48,6 +59,85 @@ def test_shares_split_a_batch_exactly_within_the_budget_of_a_rank(seconds: Secon
         assert len(part) <= 1 or len(part) * seconds[part].max() <= max(limit, seconds[-1]) * (1 + 1e-9)
 
 
+def inputs_of(seconds: Seconds, weights: Seconds | None = None) -> Inputs:
+    """Inputs of so long utterances; their audio is never read."""
+    utterances = [
+        Utterance(f"utterance {number}", Path(), 0.0, float(length), "A", "", 16000)
+        for number, length in enumerate(seconds)
+    ]
+    return Inputs(utterances, None, None, seed=1, shares=weights)
+
+
+def steps_of(inputs: Inputs, rank: int = 0, ranks: int = 1) -> Steps:
+    labels = [[1] * (1 + number % 5) for number in range(len(inputs.utterances))]
+    return Steps(inputs, labels, batching(), seed=1, rank=rank, ranks=ranks)
+
+
+@settings(deadline=None, max_examples=50)
+@given(durations, st.integers(1, 6), st.integers(0, 3))
+def test_any_number_of_ranks_takes_the_same_steps_and_shares_each_of_them(
+    seconds: Seconds, ranks: int, epoch: int
+) -> None:
+    inputs = inputs_of(seconds)
+    alone = list(steps_of(inputs).start(epoch, 0, epoch + 1))
+    by_rank = [list(steps_of(inputs, rank, ranks).start(epoch, 0, epoch + 1)) for rank in range(ranks)]
+    assert all(len(steps) == len(alone) for steps in by_rank)
+    for step, *parts in zip(alone, *by_rank, strict=True):
+        assert len({len(part.shares) for part in parts}) == 1, "as many shares on every rank"
+        assert all(np.array_equal(part.utterances, step.utterances) for part in parts)
+        assert all((part.labels, part.seconds) == (step.labels, step.seconds) for part in parts)
+        taken = [number for part in parts for share in part.shares for number in share.utterances]
+        assert sorted(taken) == sorted(step.utterances), "each utterance on one rank, once"
+
+
+@settings(deadline=None, max_examples=50)
+@given(durations, st.integers(1, 4), st.data())
+def test_from_any_step_on_the_plan_is_the_rest_of_the_whole_one(
+    seconds: Seconds, ranks: int, data: st.DataObject
+) -> None:
+    inputs = inputs_of(seconds)
+    whole = list(steps_of(inputs, 0, ranks).start(0, 0, 2))
+    begun = data.draw(st.integers(0, len(whole) - 1))
+    rest = list(steps_of(inputs, 0, ranks).start(whole[begun].epoch, whole[begun].position, 2))
+    assert len(rest) == len(whole) - begun
+    for one, other in zip(whole[begun:], rest, strict=True):
+        assert (one.epoch, one.position) == (other.epoch, other.position)
+        assert np.array_equal(one.utterances, other.utterances)
+
+
+@settings(deadline=None, max_examples=50)
+@given(durations, st.floats(0.1, 1.0), st.integers(0, 4))
+def test_of_a_mixture_an_epoch_reads_each_utterance_at_most_once(seconds: Seconds, weight: float, epoch: int) -> None:
+    weights = np.where(np.arange(len(seconds)) % 2 == 0, 1.0, weight)
+    steps = steps_of(inputs_of(seconds, weights)).start(epoch, 0, epoch + 1)
+    read = [int(number) for step in steps for number in step.utterances]
+    assert len(read) == len(set(read)) and set(range(0, len(seconds), 2)) <= set(read)
+
+
+@settings(deadline=None, max_examples=5, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(st.floats(0.1, 40.0), min_size=1, max_size=12).map(np.array))
+def test_the_plan_does_not_depend_on_the_number_of_workers(seconds: Seconds) -> None:
+    inputs = inputs_of(seconds)
+
+    def read(number: int, epoch: int) -> Tensor:
+        return Tensor([[number]])
+
+    def loaded(workers: int) -> list[list[int]]:
+        shares = shares_of(steps_of(inputs).start(0, 0, 2))
+        labels = [[1]] * len(seconds)
+        return [batch.inputs.flatten().int().tolist() for batch in load(shares, read, labels, workers)]
+
+    one_process = loaded(0)
+    assert all(loaded(workers) == one_process for workers in (1, 2))
+
+
+@settings(deadline=None, max_examples=50)
+@given(durations, st.integers(0, 2**63 - 1), st.integers(0, 1000))
+def test_the_same_seed_and_epoch_give_the_same_plan_again(seconds: Seconds, seed: int, epoch: int) -> None:
+    first, again = (plan(seconds.copy(), batching(), seed, epoch) for _ in range(2))
+    assert len(first) == len(again) and all(np.array_equal(*pair) for pair in zip(first, again, strict=True))
+
+
 def test_the_plan_is_a_function_of_seed_and_epoch() -> None:
     seconds = np.random.default_rng(0).uniform(0.5, 12.0, 300)
 
@@ -69,6 +159,38 @@ def test_the_first_epoch_can_go_from_short_to_long() -> None:
 
     assert rises(epoch=0)
     assert not rises(epoch=1)
+
+
+@pytest.fixture(scope="module")
+def an4(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
+    """AN4 at the speeds of its recipe."""
+    mirrored("an4_sphere.tar.gz")
+    folder, config = tmp_path_factory.mktemp("an4"), compose(Recipe(RECIPES / "an4"))
+    load_prepare("an4").prepare(config, folder / "archives", folder)
+    return Inputs(read_manifest(folder / "train.jsonl"), None, config.augment, seed=1)
+
+
+def costs(inputs: Inputs, ranks: int) -> list[list[float]]:
+    """The padded audio of each rank in each micro-step of ten epochs, with the batches of the recipe (s)."""
+    config = compose(Recipe(RECIPES / "an4")).batching
+    found = []
+    for epoch in range(10):
+        seconds = inputs.seconds(epoch)
+        for batch in plan_epoch(seconds, inputs.keys, config, 1, epoch):
+            lengths = seconds[batch]
+            for shares in split_batch(lengths, ranks, config.max_device_seconds):
+                found.append([len(lengths[share]) * lengths[share].max(initial=0) for share in shares])
+    return found
+
+
+def test_less_than_6_percent_of_an4_is_padding(an4: Inputs) -> None:
+    padded = sum(cost for (cost,) in costs(an4, ranks=1))
+    assert 1 - sum(an4.seconds(epoch).sum() for epoch in range(10)) / padded < 0.06
+
+
+@pytest.mark.parametrize("ranks", [2, 3, 4])
+def test_ranks_lose_less_than_5_percent_of_a_step_of_an4_to_the_dearest_of_them(ranks: int, an4: Inputs) -> None:
+    assert np.mean([1 - np.mean(step) / max(step) for step in costs(an4, ranks)]) < 0.05
 
 
 def test_little_is_padded_on_durations_like_those_of_an4() -> None:

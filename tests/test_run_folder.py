@@ -12,6 +12,7 @@ from asr.composition import compose
 from asr.config import Config
 from asr.errors import RunError
 from asr.recipe import RECIPES, Recipe
+from asr.training.checkpoint import save_checkpoint
 from asr.training.config import Precision
 from asr.training.run_folder import RunFolder, find_run_folder
 from tests.corpora import write_corpus
@@ -33,6 +34,8 @@ def test_what_trains_other_weights_is_another_run(config: Config, tmp_path: Path
     run = find(config).path
     assert find(replace(config, seed=2)).path != run
     assert find(config, Precision.bf16).path != run
+    tf32 = replace(config, hardware=replace(config.hardware, tf32=True))
+    assert find(tf32).path != run and find(tf32, Precision.bf16).path == find(config, Precision.bf16).path
     assert find(replace(config, training=replace(config.training, restart=True))).path == run
     assert find(replace(config, tracker=replace(config.tracker, tags=["x"]))).path == run
     write_corpus(tmp_path / "data" / "an4", {split: ["A B", "A"] for split in ("train", "dev", "test")})
@@ -78,3 +81,21 @@ def test_a_new_run_says_in_which_key_it_differs(config: Config, caplog: pytest.L
     with find(other).held(other):
         pass
     assert f"differs in model.hidden=7 (there {config.model.hidden})" in caplog.text
+
+
+@pytest.mark.parametrize("name", [".lock", ".config.yaml", "train.log"])
+def test_a_run_folder_that_cannot_be_written_is_one_sentence(name: str, config: Config) -> None:
+    folder = find(config)
+    # Where a file should be written lies a folder: root, who may write anything, cannot either.
+    (folder.path / name).mkdir(parents=True)
+    with pytest.raises(RunError, match=r"The run folder .* cannot be written \(Is a directory: .*\); set paths\.runs"):
+        folder.held(config).__enter__()
+
+
+def test_a_file_in_the_way_of_the_checkpoints_is_one_sentence(config: Config) -> None:
+    folder = find(config)
+    folder.path.mkdir(parents=True)
+    folder.checkpoints.write_text("a file")
+    with pytest.raises(RunError, match=r"The checkpoint of step 7 cannot be written to .*: make room there, or set"):
+        save_checkpoint(folder.checkpoints, 7, {}, keep=1)
+    assert folder.checkpoints.read_text() == "a file"

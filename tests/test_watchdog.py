@@ -3,10 +3,12 @@
 import logging
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from asr.training.watchdog import Watchdog
+from tests.trainings import prepare_yesno, run_folder, train
 
 
 class Heard(logging.Handler):
@@ -47,3 +49,11 @@ def test_it_is_silent_while_there_is_progress(heard: Heard) -> None:
     with Watchdog(minutes=60, rank=0) as watchdog:
         watchdog.step_ended()
     assert not heard.messages
+
+
+def test_a_training_whose_data_does_not_come_says_so(tmp_path: Path) -> None:
+    recipe = prepare_yesno(tmp_path / "data")
+    settings = ["debug=one_batch", "hardware.workers=0", "cluster.watchdog_minutes=0.002"]
+    assert train(recipe, tmp_path, settings, SLOW_READS="0.1") == 0
+    log = (run_folder(tmp_path, recipe) / "train.log").read_text()
+    assert "waiting for data. Its stacks:" in log and "in slow" in log, "the stage, and the function that is slow"

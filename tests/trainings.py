@@ -1,6 +1,7 @@
 """Small trainings in processes of their own, some of which die or tell what they see."""
 
 import errno
+import functools
 import json
 import os
 import signal
@@ -93,35 +94,38 @@ def main() -> None:
 
     The files VANISH (a search path) are deleted, and those of ROT overwritten, before the first step, or before the
     step VANISH_AT. On the last rank the loss of the steps POISON_AT (as in 3,4) is not a number. The disk is full after
-    DISK_FULL_AT writes that must be whole. To read an utterance takes SLOW_READS seconds more.
+    DISK_FULL_AT writes that must be whole. To read an utterance takes SLOW_READS seconds more. With LOSS_SCALE, the
+    first one, float16 runs on a CPU too, and the scale rises after three good steps.
     """
     from asr import cli
     from asr.data import loader
     from asr.features.inputs import Inputs
-    from asr.training import trainer
+    from asr.training import hardware, trainer, update
 
-    clip = trainer.clip_grad_norm_
+    agree, take = trainer.Trainer._agree, trainer.Update.take
     steps = 0
 
-    def watched(parameters: Any, longest: float) -> torch.Tensor:
+    def taken(self: trainer.Update, norm: torch.Tensor, step: int) -> None:
+        if step == 1 and "GRADIENTS" in os.environ and os.environ.get("RANK", "0") == "0":
+            torch.save([parameter.grad for parameter in self.model.parameters()], os.environ["GRADIENTS"])
+        take(self, norm, step)
+
+    def watched(self: trainer.Trainer, *arguments: Any) -> Any:
         nonlocal steps
-        parameters = list(parameters)
-        if steps == 0 and "GRADIENTS" in os.environ and os.environ.get("RANK", "0") == "0":
-            torch.save([parameter.grad for parameter in parameters], os.environ["GRADIENTS"])
         if steps == int(os.environ.get("DIE_AT", "-1")):
             os.kill(os.getpid(), signal.SIGKILL)
         if steps == int(os.environ.get("TERMINATE_AT", "-1")):
             os.kill(os.getpid(), signal.SIGTERM)
         steps += 1
-        return clip(parameters, longest)
+        return agree(self, *arguments)
 
     accumulate = trainer.Trainer._accumulate
     poisoned = os.environ.get("POISON_AT", "").split(",")
     last = os.environ.get("RANK", "0") == str(int(os.environ.get("WORLD_SIZE", "1")) - 1)
 
-    def poisonous(self: trainer.Trainer, *arguments: Any) -> float:
+    def poisonous(self: trainer.Trainer, *arguments: Any) -> torch.Tensor:
         loss = accumulate(self, *arguments)
-        return float("nan") if last and str(self.done.step) in poisoned else loss
+        return loss * float("nan") if last and str(self.done.step) in poisoned else loss
 
     sync, writes = os.fsync, 0
 
@@ -145,7 +149,7 @@ def main() -> None:
             vanish()
         return fit(self, *arguments)
 
-    def vanishing(self: trainer.Trainer, *arguments: Any) -> float:
+    def vanishing(self: trainer.Trainer, *arguments: Any) -> torch.Tensor:
         if str(self.done.step) == os.environ.get("VANISH_AT"):
             vanish()
         return poisonous(self, *arguments)
@@ -156,13 +160,18 @@ def main() -> None:
         time.sleep(float(os.environ["SLOW_READS"]))
         return read(self, number, epoch)
 
+    if "LOSS_SCALE" in os.environ:
+        hardware._refuse_on_cpu = lambda config: None
+        begin = {"init_scale": float(os.environ["LOSS_SCALE"]), "growth_interval": 3}
+        update.GradScaler = functools.partial(update.GradScaler, **begin)  # type: ignore[misc, assignment]
     if "SLOW_READS" in os.environ:
         Inputs.__call__ = slow  # type: ignore[method-assign]
     loader.RETRY_SECONDS = (0.0,)
     trainer.Trainer.fit = fit_without  # type: ignore[method-assign]
     os.fsync = full
     trainer.Trainer._accumulate = vanishing  # type: ignore[method-assign]
-    trainer.clip_grad_norm_ = watched
+    trainer.Trainer._agree = watched  # type: ignore[method-assign]
+    trainer.Update.take = taken  # type: ignore[method-assign]
     sys.exit(cli.main())
 
 

@@ -60,7 +60,7 @@ COLUMNS = (
 def run(recipe: Recipe, config: Config) -> None:
     """Evaluates the run of a configuration; under several ranks the first does it alone."""
     config = simplify(config)
-    device = resolve_hardware(config.hardware)
+    device = resolve_hardware(config.hardware, trains=False)
     folder = find_run_folder(recipe, config, device.precision)
     if not folder.model.is_dir():
         raise RunError(f"The run {folder.path} has no model yet: `asr train` with the same settings makes it.")

@@ -65,10 +65,17 @@ class Batch:
     """What the share has and the batch lacks."""
 
     def to(self, device: torch.device) -> Self:
-        """The batch with its inputs on a device."""
-        inputs = self.inputs.pin_memory() if device.type == "cuda" else self.inputs
-        moved = inputs.to(device, non_blocking=True)
-        return replace(self, inputs=moved, lengths=self.lengths.to(device))
+        """The batch with its inputs and labels on a device; lengths stay in main memory, where cuDNN and CTC need them.
+
+        From pinned memory nobody waits for it.
+        """
+        inputs, labels = (tensor.to(device, non_blocking=True) for tensor in (self.inputs, self.labels))
+        return replace(self, inputs=inputs, labels=labels)
+
+    def pin_memory(self) -> Self:
+        """The batch in memory that a GPU copies from by itself; the loader calls it."""
+        inputs, lengths, labels = (tensor.pin_memory() for tensor in (self.inputs, self.lengths, self.labels))
+        return replace(self, inputs=inputs, lengths=lengths, labels=labels)
 
 
 class Shares(Dataset[Batch | UserError]):
@@ -121,6 +128,7 @@ def load(
     labels: Sequence[Sequence[int]],
     workers: int,
     ids: Sequence[str] | None = None,
+    pin: bool = False,
 ) -> Iterator[Batch]:
     """Loads shares one after the other; with workers, ahead of their use.
 
@@ -130,6 +138,7 @@ def load(
         workers: Processes that read; 0 reads in this one.
         ids: Of every utterance: then a batch does without those that cannot be read, tried again and again, and names
             them in `lost`. Without ids, one is the end.
+        pin: Gives batches in pinned memory, for a GPU.
 
     Raises:
         DataError: An utterance cannot be read.
@@ -141,6 +150,7 @@ def load(
         batch_size=None,
         num_workers=workers,
         prefetch_factor=4 if workers else None,
+        pin_memory=pin,
         worker_init_fn=_start_worker,
     )
     batches = iter(loader)

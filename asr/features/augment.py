@@ -105,8 +105,9 @@ def _masks(
         what: np.stack([uniform(keys, stream, what, mask, seed, epoch) for mask in range(masks)], axis=1)
         for what in ("width", "start")
     }
-    widths = (torch.from_numpy(drawn["width"]).to(lengths.device) * (widest + 1)[:, None]).long()
-    starts = (torch.from_numpy(drawn["start"]).to(lengths.device) * (lengths[:, None] - widths + 1)).long()
+    width, start = (torch.from_numpy(draws).to(lengths.device, non_blocking=True) for draws in drawn.values())
+    widths = (width * (widest + 1)[:, None]).long()
+    starts = (start * (lengths[:, None] - widths + 1)).long()
     position = torch.arange(positions, device=lengths.device)
     inside = (position >= starts[:, :, None]) & (position < (starts + widths)[:, :, None])
     return inside.any(dim=1)

@@ -74,8 +74,7 @@ class FeatureExtractor(nn.Module):
             utterance shorter than a window.
         """
         batch, samples = waveforms.shape
-        spare = lengths - len(self.window)
-        frames = torch.where(spare >= 0, 1 + spare.clamp_min(0) // self.hop, 0)
+        frames = self.frames(lengths)
         if samples < len(self.window):
             return waveforms.new_zeros(batch, 0, self.dim), frames
         with torch.autocast(waveforms.device.type, enabled=False):
@@ -85,6 +84,11 @@ class FeatureExtractor(nn.Module):
                 features = torch.cat([features, first, _delta(first, frames)], dim=2)
         valid = torch.arange(features.shape[1], device=frames.device) < frames[:, None]
         return features.masked_fill(~valid[:, :, None], 0.0), frames
+
+    def frames(self, lengths: Tensor) -> Tensor:
+        """How many frames utterances of so many samples have, int64 (batch,), on the device of their lengths."""
+        spare = lengths - len(self.window)
+        return torch.where(spare >= 0, 1 + spare.clamp_min(0) // self.hop, 0)
 
     def _log_power(self, waveforms: Tensor) -> Tensor:
         # torch.stft centres a window shorter than n_fft among zeros: these samples make up for them at both ends.

@@ -94,8 +94,12 @@ class RecurrentLayer(nn.Module):
 
     def packed(self, inputs: Tensor, lengths: Tensor) -> Tensor:
         """All directions over a packed sequence."""
-        packed = pack_padded_sequence(inputs, lengths.cpu(), enforce_sorted=False)
-        return pad_packed_sequence(self.recurrent(packed)[0], total_length=len(inputs))[0]
+        # Sorted here: PyTorch would wait for the device to copy the order.
+        falling, order = lengths.cpu().sort(descending=True, stable=True)
+        order = order.to(inputs.device, non_blocking=True)
+        packed = pack_padded_sequence(inputs.index_select(1, order), falling)
+        outputs, _ = pad_packed_sequence(self.recurrent(packed)[0], total_length=len(inputs))
+        return outputs.index_select(1, order.argsort())
 
     def fused(self, inputs: Tensor, lengths: Tensor) -> Tensor:
         """All directions by the kernel for CPUs, over the frames that utterances have."""
@@ -180,7 +184,7 @@ class RecurrentLayer(nn.Module):
 def inside(lengths: Tensor, frames: Tensor) -> Tensor:
     """Which frames of a padded (frames, batch, ...) lie before the end of their utterance, bool (frames, batch, 1)."""
     time = torch.arange(len(frames), device=frames.device).unsqueeze(1)
-    return (time < lengths.to(frames.device)).unsqueeze(2)
+    return (time < lengths.to(frames.device, non_blocking=True)).unsqueeze(2)
 
 
 def reversal(lengths: Tensor, frames: int) -> Tensor:

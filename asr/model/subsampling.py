@@ -95,5 +95,7 @@ class ConvolutionalSubsampling(nn.Module):
 
 def mask_frames(hidden: Tensor, lengths: Tensor) -> Tensor:
     """Zeroes (batch, channels, frames, features) past each utterance's end."""
-    inside = torch.arange(hidden.shape[2], device=hidden.device) < lengths.to(hidden.device).unsqueeze(1)
+    inside = torch.arange(hidden.shape[2], device=hidden.device) < lengths.to(
+        hidden.device, non_blocking=True
+    ).unsqueeze(1)
     return hidden * inside[:, None, :, None]

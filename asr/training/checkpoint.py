@@ -3,6 +3,7 @@
 A checkpoint holds tensors and plain values only; loading one never runs code from it.
 """
 
+import contextlib
 import hashlib
 import io
 import logging
@@ -41,7 +42,8 @@ def save_checkpoint(folder: Path, step: int, state: dict[str, Any], keep: int) -
         temporary.replace(path)
         sync(folder)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         raise RunError(
             f"The checkpoint of step {step} cannot be written to {folder} ({error.strerror}); earlier ones are whole: "
             "make room there, or set paths.runs elsewhere, then give the same command again."

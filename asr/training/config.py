@@ -78,6 +78,7 @@ class Precision(Enum):
     auto = "auto"
     fp32 = "fp32"
     bf16 = "bf16"
+    fp16 = "fp16"
     fp64 = "fp64"
 
 
@@ -91,7 +92,14 @@ class HardwareConfig:
     device: Device
     """auto takes a GPU where there is one."""
     precision: Precision
-    """Arithmetic of the training; auto takes bf16 where the processor has it. Evaluation is always fp32."""
+    """Arithmetic of the training; auto takes bf16 where the processor has it, and fp16 is for GPUs that lack it.
+    Evaluation is always fp32."""
+    tf32: bool
+    """Let GPUs since Ampere round the factors of float32 products to TF32, in the training alone: faster where
+    precision=fp32, and three digits instead of seven. Such a training is another run."""
+    compile: bool
+    """Compile the convolutions of the model by torch.compile, which takes up to a minute at the start, or go without
+    where no compiler works. Equal but for the last digits."""
     threads: int | None
     """CPU threads of each rank; null shares the cores among the ranks of this machine."""
     kernel: Kernel

@@ -4,8 +4,10 @@ import atexit
 import functools
 import os
 import re
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar, cast
@@ -13,7 +15,7 @@ from typing import Any, TypeVar, cast
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed import TCPStore  # type: ignore[attr-defined]
+from torch.distributed import TCPStore  # type: ignore[attr-defined]  # it is there, but not in __all__
 from torch.nn.parallel import DistributedDataParallel
 
 from asr.errors import RunError, UserError
@@ -121,7 +123,8 @@ def share_gradients(model: Model, ranks: Ranks) -> Model | DistributedDataParall
     if ranks.size == 1:
         return model
     names = [name for name, _ in model.named_buffers()]
-    DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(model, names)  # type: ignore[no-untyped-call]
+    ignore = DistributedDataParallel._set_params_and_buffers_to_ignore_for_model
+    ignore(model, names)  # type: ignore[no-untyped-call]  # PyTorch gives it no types
     return DistributedDataParallel(model)
 
 
@@ -137,14 +140,42 @@ def _patient_group() -> "dist.ProcessGroup":
 
 def _meet(launch: Launch, patience: timedelta) -> TCPStore:
     place = f"{launch.address}:{launch.port}"
-    try:
-        return TCPStore(launch.address, launch.port, launch.size, launch.rank == 0, timeout=patience)
-    except dist.DistError as error:
-        if "EADDRINUSE" in str(error) or "address already in use" in str(error):
-            raise RunError(f"Port {launch.port} of {launch.address} is taken: set MASTER_PORT to another.") from None
-        joined = re.search(r"(\d+)/\d+ clients joined", str(error))
-        came = f"{joined[1]} of {launch.size} ranks" if joined else f"not all {launch.size} ranks"
-        raise RunError(
-            f"Rank {launch.rank} waited {patience.total_seconds() / 60:g} minutes at {place}, and {came} came: look "
-            "into the logs of the others; cluster.join_minutes lets them take longer."
-        ) from None
+    with _native_errors_held():
+        try:
+            return TCPStore(launch.address, launch.port, launch.size, launch.rank == 0, timeout=patience)
+        except dist.DistError as error:
+            if "EADDRINUSE" in str(error) or "address already in use" in str(error):
+                raise RunError(
+                    f"Port {launch.port} of {launch.address} is taken: set MASTER_PORT to another."
+                ) from None
+            joined = re.search(r"(\d+)/\d+ clients joined", str(error))
+            came = f"{joined[1]} of {launch.size} ranks" if joined else f"not all {launch.size} ranks"
+            raise RunError(
+                f"Rank {launch.rank} waited {patience.total_seconds() / 60:g} minutes at {place}, and {came} came: "
+                "look into the logs of the others; cluster.join_minutes lets them take longer."
+            ) from None
+
+
+@contextmanager
+def _native_errors_held() -> Iterator[None]:
+    """Holds back what native code writes to stderr, and drops it where a RunError says the same in one sentence.
+
+    A store that nobody serves is worth two stacks of C++ frames to PyTorch.
+    """
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        said = False
+        try:
+            yield
+        except RunError:
+            said = True
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            held.seek(0)
+            while not said and (part := held.read(1 << 16)):
+                os.write(2, part)

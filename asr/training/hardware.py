@@ -2,7 +2,8 @@
 
 import os
 import sys
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
@@ -14,6 +15,9 @@ from asr.model.kernel import library
 from asr.training.config import Device, HardwareConfig, Kernel, Precision
 from asr.training.launch import Launch, find_launch
 
+NARROW = {Precision.bf16: torch.bfloat16, Precision.fp16: torch.float16}
+"""The types of products that are narrower than the weights."""
+
 
 @dataclass(frozen=True)
 class Hardware:
@@ -21,12 +25,24 @@ class Hardware:
 
     device: torch.device
     precision: Precision
+    tf32: bool = False
+    """Whether float32 products of the training are rounded to TF32; never on CPUs."""
 
     def autocast(self) -> AbstractContextManager[object]:
-        """Runs matrix products in bfloat16 where the precision says so."""
-        if self.precision is Precision.bf16:
-            return torch.autocast(self.device.type, torch.bfloat16)
-        return nullcontext()
+        """Runs matrix products in bfloat16 or float16 where the precision says so."""
+        narrow = NARROW.get(self.precision)
+        return nullcontext() if narrow is None else torch.autocast(self.device.type, narrow)
+
+    @contextmanager
+    def in_float32(self) -> Iterator[None]:
+        """Inside, float32 is whole: features and evaluation are never computed in TF32."""
+        if self.tf32:
+            allow_tf32(False)
+        try:
+            yield
+        finally:
+            if self.tf32:
+                allow_tf32(True)
 
     def memory(self) -> dict[str, float]:
         """The most memory so far: of the GPU's tensors, on a CPU of this process (MB)."""
@@ -38,11 +54,14 @@ class Hardware:
         return torch.float64 if self.precision is Precision.fp64 else torch.float32
 
 
-def resolve_hardware(config: HardwareConfig) -> Hardware:
-    """Chooses the device and the precision, sets the number of CPU threads and switches the kernel on or off.
+def resolve_hardware(config: HardwareConfig, trains: bool = True) -> Hardware:
+    """Chooses the device and the precision, sets the number of CPU threads and switches the kernel and TF32 on or off.
+
+    Args:
+        trains: Whether a training follows, and not only evaluation, which is always in float32.
 
     Raises:
-        ConfigError: A GPU is asked for where there is none.
+        ConfigError: A GPU is asked for, or is needed for what is asked for, where there is none.
     """
     launch = find_launch()
     if config.device is Device.cuda and not torch.cuda.is_available():
@@ -60,7 +79,27 @@ def resolve_hardware(config: HardwareConfig) -> Hardware:
         torch.cuda.set_device(device)
     torch.set_num_threads(config.threads or _threads(launch))
     library.enable(config.kernel is Kernel.auto)
-    return Hardware(device, resolve_precision(config, device))
+    if trains and not cuda:
+        _refuse_on_cpu(config)
+    tf32 = cuda and trains and config.tf32
+    if cuda:
+        allow_tf32(tf32)
+    return Hardware(device, resolve_precision(config, device), tf32)
+
+
+def _refuse_on_cpu(config: HardwareConfig) -> None:
+    if config.precision is Precision.fp16:
+        raise ConfigError(
+            "hardware.precision=fp16 needs a GPU, and this training would run on a CPU: use bf16, fp32 or auto."
+        )
+    if config.tf32:
+        raise ConfigError("hardware.tf32=true needs a GPU, and this training would run on a CPU: set it to false.")
+
+
+def allow_tf32(allowed: bool) -> None:
+    """Lets GPUs round the factors of float32 products to TF32, or not. By itself PyTorch does so in cuDNN alone."""
+    torch.backends.cuda.matmul.allow_tf32 = allowed
+    torch.backends.cudnn.allow_tf32 = allowed
 
 
 def _threads(launch: Launch) -> int:

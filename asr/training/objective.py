@@ -26,20 +26,19 @@ class Objective(nn.Module):
 
         Args:
             features: Normalized, (batch, frames, dim).
-            lengths: Frames of each utterance, int64 (batch,).
+            lengths: Frames of each utterance, int64 (batch,), in main memory, where cuDNN and CTC need them.
             labels: Of all utterances one after the other, int64 (labels,).
-            label_lengths: Labels of each utterance, int64 (batch,).
+            label_lengths: Labels of each utterance, int64 (batch,), in main memory.
         """
         with self.hardware.autocast():
             heads, lengths = self.model.all_heads(features, lengths)
         losses = []
         for log_probs in heads:
             if self.config.deterministic:
-                log_probs, lengths = log_probs.cpu(), lengths.cpu()  # CUDA's CTC adds in any order
-            to = log_probs.device
+                log_probs = log_probs.cpu()  # CUDA's CTC adds in any order
             # In float64: the forward variables reach -1000 and beyond, where float32 has but four decimals.
-            doubles, ends = log_probs.double(), label_lengths.to(to)
-            losses.append(functional.ctc_loss(doubles, labels.to(to), lengths, ends, blank=BLANK, reduction="sum"))
+            doubles, there = log_probs.double(), labels.to(log_probs.device, non_blocking=True)
+            losses.append(functional.ctc_loss(doubles, there, lengths, label_lengths, blank=BLANK, reduction="sum"))
         if len(losses) == 1:
             return losses[0]
         last, intermediate = losses

@@ -54,7 +54,8 @@ class Progression:
 
 PARTS = ("data_wait", "compute", "update", "ranks_wait")
 """Of a step: waiting for its batches; forward and backward pass with the exchange of gradients; clipping and the
-optimizer; waiting for the other ranks. The rest is writing: metrics and checkpoints."""
+optimizer; waiting for the other ranks. The rest is writing: metrics and checkpoints. A GPU is read once in a
+step, after the exchange, so there waiting for the ranks is part of compute."""
 
 
 @dataclass

@@ -64,13 +64,9 @@ class RunFolder:
         Raises:
             RunError: Another process holds it, or it cannot be written.
         """
-        try:
+        with self._written():
             self.path.mkdir(parents=True, exist_ok=True)
             lock = (self.path / LOCK).open("w")
-        except OSError as error:
-            raise RunError(
-                f"The run folder {self.path} cannot be written ({error.strerror}); set paths.runs."
-            ) from None
         with lock:
             try:
                 # Not flock, whose locks live on in the loader's processes when this one is killed.
@@ -81,10 +77,11 @@ class RunFolder:
                 self._clear()
             if not (self.path / SETTINGS).exists():
                 self._say_what_differs(config)
-            beside = self.path / f".{SETTINGS}"
-            beside.write_text(OmegaConf.to_yaml(OmegaConf.create(plain(config))), encoding="utf-8")
-            beside.replace(self.path / SETTINGS)
-            handler = logging.FileHandler(self.path / "train.log", encoding="utf-8")
+            with self._written():
+                beside = self.path / f".{SETTINGS}"
+                beside.write_text(OmegaConf.to_yaml(OmegaConf.create(plain(config))), encoding="utf-8")
+                beside.replace(self.path / SETTINGS)
+                handler = logging.FileHandler(self.path / "train.log", encoding="utf-8")
             handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
             logging.getLogger("asr").addHandler(handler)
             try:
@@ -92,6 +89,15 @@ class RunFolder:
             finally:
                 logging.getLogger("asr").removeHandler(handler)
                 handler.close()
+
+    @contextmanager
+    def _written(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise RunError(
+                f"The run folder {self.path} cannot be written ({error.strerror}: {error.filename}); set paths.runs."
+            ) from None
 
     def _clear(self) -> None:
         for path in self.path.iterdir():
@@ -119,7 +125,7 @@ def find_run_folder(recipe: Recipe, config: Config, precision: Precision) -> Run
         ConfigError: There is no model to fine-tune where the configuration says.
     """
     identity = _identity(plain(config)) | {
-        "precision": precision.name,
+        "precision": "tf32" if precision is Precision.fp32 and config.hardware.tf32 else precision.name,
         "manifests": {
             "train": training_checksum(recipe, config),
             "dev": manifest_checksum(recipe.manifest(config, "dev")),

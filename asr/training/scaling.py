@@ -8,7 +8,6 @@ from itertools import islice
 from typing import TypeVar
 
 import torch
-from torch.nn.utils import clip_grad_norm_
 
 from asr.data.loader import Batch, load
 from asr.training.distributed import without_exchange
@@ -101,7 +100,8 @@ def _split(trainer: Trainer) -> list[float]:
 
 
 def _gradients(trainer: Trainer, batch: Batch, step: Step) -> None:
-    torch.autograd.backward(trainer._loss(batch.to(trainer.hardware.device)) / step.labels)
+    loss = trainer._loss(batch.to(trainer.hardware.device)) / step.labels
+    torch.autograd.backward(trainer.update.scale(loss))
 
 
 def _add_up(trainer: Trainer) -> None:
@@ -110,10 +110,9 @@ def _add_up(trainer: Trainer) -> None:
 
 
 def _update(trainer: Trainer) -> None:
-    clip_grad_norm_(trainer.model.parameters(), trainer.config.training.clip_norm)
-    trainer.optimizer.step()
-    trainer.averaged.update(1)
-    trainer.optimizer.zero_grad()
+    trainer.update.unscale()
+    trainer.update.take(trainer.update.norm(), 1)
+    trainer.update.end()
 
 
 def _timed(trainer: Trainer, action: Callable[[], T]) -> tuple[T, float]:

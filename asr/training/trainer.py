@@ -9,13 +9,11 @@ from dataclasses import asdict
 
 import torch
 from torch import Tensor
-from torch.nn.utils import clip_grad_norm_
 
 from asr.config import Config
 from asr.data.draws import mix
 from asr.data.loader import Batch, load
 from asr.errors import Interrupted, RunError
-from asr.features.augment import spec_augment
 from asr.features.extractor import FeatureExtractor
 from asr.features.front_end import FrontEnd
 from asr.features.inputs import Inputs
@@ -25,12 +23,14 @@ from asr.progress import Progress
 from asr.text.protocol import Tokenizer
 from asr.tracking.panel import panel_row
 from asr.tracking.tracker import Tracker
+from asr.training.agreement import Agreement, agree
 from asr.training.checkpoint import newest_checkpoint
 from asr.training.checkpoint_writer import CheckpointWriter
+from asr.training.compiling import compile_front
 from asr.training.debugging import STEPS_IN_EPOCH
 from asr.training.distributed import Ranks, share_gradients, without_exchange
 from asr.training.hardware import Hardware
-from asr.training.interruption import SIGNALS, Interruption
+from asr.training.interruption import Interruption
 from asr.training.layers import LayerWatch
 from asr.training.lost import LostUtterances, rescale
 from asr.training.memory import named_if_full, try_batches
@@ -38,7 +38,9 @@ from asr.training.objective import Objective
 from asr.training.optimization import AveragedModel, build_optimizer, set_learning_rate
 from asr.training.progression import Clock, Progression
 from asr.training.run_folder import RunFolder
+from asr.training.share_loss import ShareLoss
 from asr.training.steps import Step, Steps, shares_of
+from asr.training.update import Update
 from asr.training.validation import choose_panel, decode_dev, dev_metrics
 from asr.training.watchdog import Watchdog
 
@@ -68,10 +70,14 @@ class Trainer:
         self.hardware, self.ranks, self.folder = hardware, ranks, folder
         self.model = model.to(hardware.device, hardware.dtype)
         self.averaged = AveragedModel(self.model, config.training.ema_decay)
-        self.parallel = share_gradients(Objective(self.model, config.training, hardware), ranks)
-        self.optimizer = build_optimizer(self.model, config.optimizer)
         extractor = FeatureExtractor(config.features, config.data.sampling_rate).to(hardware.device)
         self.front = FrontEnd(extractor, self.model.normalizer, hardware.dtype)
+        if config.hardware.compile:
+            compile_front(self.model, extractor.dim, hardware)
+        self.parallel = share_gradients(Objective(self.model, config.training, hardware), ranks)
+        self.optimizer = build_optimizer(self.model, config.optimizer)
+        self.update = Update(self.model, self.optimizer, self.averaged, config.training.clip_norm, hardware)
+        self._loss = ShareLoss(config, train, self.front, self.parallel, hardware)
         self.labels = [tokenizer.encode(utterance.text) for utterance in train.utterances]
         limit = STEPS_IN_EPOCH[config.debug.mode]
         self.steps = Steps(train, self.labels, config.batching, config.seed, ranks.rank, ranks.size, limit)
@@ -88,6 +94,8 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         self.averaged.module.load_state_dict(state["averaged"])
         self.optimizer.load_state_dict(state["optimizer"])
+        if scaler := state.get("scaler"):
+            self.update.scaler.load_state_dict(scaler)
         self.done = Progression(**state["progression"])
         if state["ranks"] != self.ranks.size:
             log.warning("The run began on %d ranks and goes on with %d: same batches.", state["ranks"], self.ranks.size)
@@ -119,7 +127,8 @@ class Trainer:
         config, done, interruption = self.config, self.done, interruption or Interruption()
         start = (done.epoch, done.position, config.training.epochs)
         shares = shares_of(self.steps.start(*start))
-        batches = self.lost.watch(load(shares, self.train, self.labels, config.hardware.workers, self.train.ids))
+        pin, workers = self.hardware.device.type == "cuda", config.hardware.workers
+        batches = self.lost.watch(load(shares, self.train, self.labels, workers, self.train.ids, pin))
         seconds_before, began = done.seconds, time.monotonic()
         saved, clock, speed = began, Clock(), dict[str, float]()
         with self.watchdog, self.writer, self._progress() as progress:
@@ -128,26 +137,27 @@ class Trainer:
             for step in self.steps.start(*start):
                 clock.begin()
                 rate = self._set_learning_rate(step)
-                loss = self._accumulate(step, batches, clock)
+                part = self._accumulate(step, batches, clock)
+                self.update.unscale()
+                norm = self.update.norm()
                 clock.mark("compute")
                 due = (time.monotonic() - saved) / 60 > config.training.checkpoint_minutes
-                loss, lost_labels, due, signal = self._agree(loss, due, interruption.signal)
-                clock.mark("ranks_wait")
-                if lost_labels:
+                agreed = self._agree(part, norm, due, interruption.signal)
+                clock.mark("compute" if pin else "ranks_wait")
+                loss, due, signal = agreed.loss, agreed.due, agreed.signal
+                if agreed.lost_labels:
                     self.lost.settle(done, f"Step {done.step + 1}")
-                    loss *= rescale(self.model, step, lost_labels)
+                    loss *= rescale(self.model, step, agreed.lost_labels)
+                    norm = self.update.norm()
                 logged = step.ends_epoch or (done.step + 1) % config.training.log_every_steps == 0
                 layers = LayerWatch(self.model) if logged else None
-                norm = clip_grad_norm_(self.model.parameters(), config.training.clip_norm)
-                finite = math.isfinite(loss) and bool(torch.isfinite(norm))
                 done.step += 1
                 self.watchdog.step_ended()
-                if not finite:
-                    self._skip(step)
-                elif lost_labels < step.labels:
-                    self.optimizer.step()
-                    self.averaged.update(done.step)
-                self.optimizer.zero_grad()
+                if not agreed.finite:
+                    self._skip(step, agreed)
+                elif agreed.lost_labels < step.labels:
+                    self.update.take(norm, done.step)
+                self.update.end()
                 clock.mark("update")
                 done.epoch, done.position = (step.epoch + 1, 0) if step.ends_epoch else (step.epoch, step.position + 1)
                 done.seconds = seconds_before + time.monotonic() - began
@@ -155,7 +165,7 @@ class Trainer:
                 if layers is not None:
                     metrics = {"train/loss": loss, "train/learning_rate": rate, "train/gradient_norm": float(norm)}
                     speed, padding = clock.metrics(), {"data/padding_share": step.padding}
-                    self._log(tracker, step, metrics | layers.metrics() | padding | speed)
+                    self._log(tracker, step, metrics | layers.metrics() | self.update.metrics() | padding | speed)
                     clock = Clock()
                 progress.advance(note=done.note(loss, rate, speed))
                 if step.ends_epoch:
@@ -173,11 +183,11 @@ class Trainer:
                     break
         return done.best_wer
 
-    def _accumulate(self, step: Step, batches: Iterator[Batch], clock: Clock) -> float:
+    def _accumulate(self, step: Step, batches: Iterator[Batch], clock: Clock) -> Tensor:
         """Adds up the gradient of this rank's shares, the last one's backward pass over the ranks; gives its part of
-        the loss.
+        the loss, float64 (), on the device, for which nothing waits.
         """
-        loss = 0.0
+        loss = torch.zeros((), dtype=torch.float64, device=self.hardware.device)
         for number in range(len(step.shares)):
             self.watchdog.reach(f"step {self.done.step}, waiting for data")
             clock.mark("compute")
@@ -189,29 +199,9 @@ class Trainer:
             with nullcontext() if last else without_exchange(self.parallel), named_if_full(self.config):
                 share_loss = self._loss(batch.to(self.hardware.device)) / step.labels
                 # DistributedDataParallel divides the sum over the ranks by their number.
-                torch.autograd.backward(share_loss * self.ranks.size)
-            loss += float(share_loss.detach())
+                torch.autograd.backward(self.update.scale(share_loss * self.ranks.size))
+            loss += share_loss.detach()
         return loss
-
-    def _loss(self, batch: Batch) -> Tensor:
-        """The CTC loss of a share, summed over its utterances."""
-        config = self.config
-        if len(batch.utterances) == 0:
-            return self._no_loss()
-        with torch.no_grad():
-            features, lengths = self.front(batch.inputs, batch.lengths)
-            keys, masks = self.train.keys[batch.utterances], config.augment.spec_augment
-            features = spec_augment(features, lengths, keys, masks, config.features.hop_ms, config.seed, batch.epoch)
-        loss: Tensor = self.parallel(features, lengths, batch.labels, batch.label_lengths)
-        return loss
-
-    def _no_loss(self) -> Tensor:
-        """The loss of an empty share: every rank must take part in the exchange of gradients, with zeros if need be."""
-        device, dim = self.hardware.device, self.front.extractor.dim
-        silence = torch.zeros(1, 8, dim, device=device, dtype=self.hardware.dtype)
-        frames, one = torch.tensor([8], device=device), torch.ones(1, dtype=torch.int64)
-        loss: Tensor = self.parallel(silence, frames, one, one)
-        return torch.zeros_like(loss) * loss
 
     def _settle_exchange(self) -> None:
         """Exchanges gradients of zeros once before the first step.
@@ -220,7 +210,7 @@ class Trainer:
         the first step of a resumed training would differ in the last bits from that of one never interrupted.
         """
         if self.ranks.size > 1:
-            torch.autograd.backward(self._no_loss())
+            torch.autograd.backward(self._loss.zero())
             self.optimizer.zero_grad()
 
     def _try_memory(self) -> None:
@@ -235,30 +225,26 @@ class Trainer:
             reserved = 0 if self.optimizer.state else 2
             try_batches(largest, loss, self.model, self.train, self.labels, self.config, self.ranks, reserved)
 
-    def _agree(self, loss: float, due: bool, signal: int) -> tuple[float, int, bool, int]:
-        """The loss and the labels that were lost, summed over the ranks, and what any of them was told to do.
+    def _agree(self, loss: Tensor, norm: Tensor, due: bool, signal: int) -> Agreement:
+        """What all ranks know of a step.
 
         Raises:
             RunError: A checkpoint cannot be written.
         """
         self.watchdog.reach(f"step {self.done.step}, waiting for the other ranks")
-        told = [loss, self.lost.labels, due, self.writer.failed, *(signal == number for number in SIGNALS)]
-        device = self.hardware.device
-        total_loss, lost_labels, any_due, failed, *heard = self.ranks.sum(
-            torch.tensor(told, dtype=torch.float64, device=device)
-        ).tolist()
-        if failed:
+        agreed = agree(self.ranks, loss, norm, self.lost.labels, due, self.writer.failed, signal)
+        if agreed.failed:
             self.ranks.only_first(self.writer.wait)
-        # Of several the last, since a job that Slurm warned is to be requeued.
-        heard_signals = [int(number) for number, count in zip(SIGNALS, heard, strict=True) if count]
-        return float(total_loss), int(lost_labels), bool(any_due), heard_signals[-1] if heard_signals else 0
+        return agreed
 
     def _set_learning_rate(self, step: Step) -> float:
         progress = (step.epoch + step.position / step.epoch_steps) / self.config.training.epochs
         return set_learning_rate(self.optimizer, self.config.optimizer, self.config.schedule, progress)
 
-    def _skip(self, step: Step) -> None:
+    def _skip(self, step: Step, agreed: Agreement) -> None:
         """Passes over a step whose loss or gradient is not finite, on all ranks alike."""
+        if math.isfinite(agreed.loss) and self.update.overflowed():
+            return  # the price of float16, not a fault: the loss scale falls
         self.done.skipped_steps += 1
         ids = ", ".join(self.train.utterances[number].id for number in step.utterances)
         log.warning("Step %d is skipped: its loss or gradient is not finite. Utterances: %s", self.done.step, ids)
@@ -273,7 +259,8 @@ class Trainer:
         done, early = self.done, self.config.training.early_stopping_epochs
         self.watchdog.reach(f"step {done.step}, decoding dev")
         began, model = time.perf_counter(), self.averaged.module
-        decoded = decode_dev(self.config, self.dev, self.front, model, self.tokenizer, self.ranks, self.lost)
+        with self.hardware.in_float32():
+            decoded = decode_dev(self.config, self.dev, self.front, model, self.tokenizer, self.ranks, self.lost)
         self.lost.settle(done, "Decoding dev")
         metrics = dev_metrics(decoded)
         wer, seconds = metrics["dev/wer"], {"time/validation_seconds": time.perf_counter() - began}
@@ -293,6 +280,7 @@ class Trainer:
             "model": self.model.state_dict(),
             "averaged": self.averaged.module.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "scaler": self.update.scaler.state_dict(),
             "progression": asdict(self.done),
             "ranks": self.ranks.size,
         }

@@ -72,8 +72,8 @@ def build(folder: Path, target: tuple[str, ...] = NATIVE) -> Path:
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=".kernel.", dir=folder) as temporary:
                 built = Path(temporary) / library.name
-                options = {"check": True, "capture_output": True, "timeout": COMPILE_SECONDS}
-                subprocess.run([*command, "-o", str(built), str(SOURCE)], **options)  # type: ignore[call-overload]
+                compilation = [*command, "-o", str(built), str(SOURCE)]
+                subprocess.run(compilation, check=True, capture_output=True, timeout=COMPILE_SECONDS)
                 built.rename(library)
     except subprocess.CalledProcessError as error:
         said = error.stderr.decode(errors="replace").strip().splitlines() or [f"exit code {error.returncode}"]
