@@ -19,6 +19,8 @@ from asr.data.manifest import manifest_checksum
 from asr.data.mixture import training_checksum
 from asr.errors import ConfigError, RunError
 from asr.recipe import Recipe
+from asr.text.config import TokenizerKind
+from asr.text.lexicon import lexicon_checksum
 from asr.tracking.metrics import metrics_path
 from asr.training.config import Precision
 from asr.training.fine_tuning import weights_checksum
@@ -33,6 +35,8 @@ OF_THE_START = ("restart", "max_lost_utterances")
 """Keys of `training` that change no weights."""
 PREPARATION = ("source", "format", "columns", "held_out", "convert")
 """Keys of `data` that only make the manifests, whose checksums are in the hash."""
+OF_PHONES = ("lexicon", "g2p")
+"""Keys of `tokenizer` that other tokenizers do not read; they came later than runs that keep their names."""
 SETTINGS = "config.yaml"
 LOCK = ".lock"
 
@@ -127,6 +131,8 @@ def find_run_folder(recipe: Recipe, config: Config, precision: Precision) -> Run
     }
     if config.training.init_from is not None:
         identity["training"]["init_from"] = weights_checksum(config.training.init_from)
+    if config.tokenizer.kind is TokenizerKind.phone and config.tokenizer.lexicon is not None:
+        identity["tokenizer"]["lexicon"] = lexicon_checksum(config.tokenizer.lexicon)
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:8]
     return RunFolder(Path(config.paths.runs).absolute() / recipe.name / f"{config.name}-{digest}", digest)
 
@@ -152,6 +158,8 @@ def _identity(settings: Any) -> dict[str, Any]:
     kept = {key: value for key, value in settings.items() if key not in NOT_IN_HASH}
     kept["training"] = {key: value for key, value in kept["training"].items() if key not in OF_THE_START}
     kept["data"] = {key: value for key, value in kept["data"].items() if key not in PREPARATION}
+    if kept["tokenizer"]["kind"] != TokenizerKind.phone.name:
+        kept["tokenizer"] = {key: value for key, value in kept["tokenizer"].items() if key not in OF_PHONES}
     return kept
 
 
