@@ -69,8 +69,8 @@ class BpeTokenizer:
             most = re.search(r"<= (\d+)", str(error)[str(error).find("too high") :])
             range_ = f"at most {most[1]}" if most else f"at least {len(set(alphabet) - {' '}) + 2}"
             raise ConfigError(
-                f"tokenizer.pieces={config.pieces} cannot be learned from {len(texts)} training transcripts, which allow "
-                f"{range_}: change the number, or take tokenizer=char."
+                f"tokenizer.pieces={config.pieces} cannot be learned from {len(texts)} training transcripts, which "
+                f"allow {range_}: change the number, or take tokenizer=char."
             ) from None
         return cls(alphabet, model.getvalue())
 
