@@ -59,6 +59,10 @@ class Inputs:
         tempo = float(draw_tempo_factors(keys, self.augment, self.seed, epoch)[0])
         return self._perturb(change_tempo(waveform, tempo, rate), rate, int(keys[0]), epoch)
 
+    def drawn(self, number: int, epoch: int) -> list[str]:
+        """What is done to the waveform of an utterance in an epoch beside its speed and tempo, by name."""
+        return [] if self._perturb is None else self._perturb.drawn(int(self.keys[number]), epoch)
+
     def in_epoch(self, epoch: int) -> npt.NDArray[np.int64] | None:
         """The numbers of the utterances that an epoch reads, None for all.
 

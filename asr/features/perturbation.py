@@ -19,6 +19,8 @@ TELEPHONE_LEVELS = 256
 TELEPHONE_EDGE = 0.15
 """Width of the slopes beside the band, as a share of its edge."""
 
+STEPS = ("reverb", "background", "babble", "noise", "telephone", "gain")
+"""In the order in which sound meets them."""
 OF_FOLDERS = ("background", "babble")
 """Augmentation that needs recordings; rooms do without."""
 
@@ -53,23 +55,29 @@ class Perturbation:
             Shape (samples,); samples may leave [-1, 1], nothing is clipped.
         """
         config, draw = self.config, _Draws(key, self.seed, epoch)
-        if draw("reverb") < config.reverb.probability:
+        drawn = self.drawn(key, epoch)
+        if "reverb" in drawn:
             waveform = reverberate(waveform, self._room(draw, sampling_rate))
-        if draw("background") < config.background.probability:
+        if "background" in drawn:
             waveform = self._with_background(waveform, sampling_rate, draw)
-        if draw("babble") < config.babble.probability:
+        if "babble" in drawn:
             waveform = self._with_babble(waveform, sampling_rate, draw)
-        if draw("noise") < config.noise.probability:
+        if "noise" in drawn:
             generator = torch.Generator().manual_seed(mix("white noise", self.seed, epoch, key))
             white = torch.randn(waveform.shape, generator=generator)
             snr_db = draw.between(config.noise.snr_low_db, config.noise.snr_high_db, "snr")
             waveform = add_noise(waveform, white, snr_db)
-        if draw("telephone") < config.telephone.probability:
+        if "telephone" in drawn:
             waveform = telephone(waveform, sampling_rate)
-        if draw("gain") < config.gain.probability:
+        if "gain" in drawn:
             gain_db = draw.between(config.gain.low_db, config.gain.high_db, "level")
             waveform = waveform * 10 ** (gain_db / 20)
         return waveform
+
+    def drawn(self, key: int, epoch: int) -> list[str]:
+        """What is done to an utterance in an epoch, in its order."""
+        draw = _Draws(key, self.seed, epoch)
+        return [name for name in STEPS if draw(name) < getattr(self.config, name).probability]
 
     def _room(self, draw: "_Draws", sampling_rate: int) -> Tensor:
         reverb = self.config.reverb
@@ -126,8 +134,7 @@ def check_source(features: FeaturesConfig, augment: AugmentConfig) -> None:
         ConfigError: Names the key.
     """
     active_folders(augment)
-    names = ("reverb", "background", "babble", "noise", "telephone", "gain")
-    keys = {f"augment.{name}.probability": getattr(augment, name).probability for name in names}
+    keys = {f"augment.{name}.probability": getattr(augment, name).probability for name in STEPS}
     changing = {key: value for key, value in keys.items() if value > 0}
     if set(augment.tempo_factors) != {1.0}:
         changing["augment.tempo_factors"] = augment.tempo_factors
