@@ -70,7 +70,7 @@ def test_the_page_shows_each_file_and_needs_no_network(settings: list[str], tmp_
         assert path.read_bytes().startswith(b"\x89PNG")
 
 
-def test_masks_are_seen_and_drawings_named(settings: list[str], tmp_path: Path) -> None:
+def test_what_was_drawn_is_named(settings: list[str], tmp_path: Path) -> None:
     main(["listen", "an4", *settings, *ROOMS, "augment.speed_factors=[0.9]", "listen.utterances=1", "listen.epochs=1"])
     page = (tmp_path / "runs" / "an4" / "listen" / "index.html").read_text()
     assert re.search(r"epoch 0: speed 0\.9, reverb", page)
