@@ -24,6 +24,7 @@ PLACE = Bounds("the path of a folder", lambda path: path.strip() != "")
 SHARE = Bounds("from 0 to 1", lambda value: 0 <= value <= 1)
 BELOW_1 = Bounds("at least 0 and below 1", lambda value: 0 <= value < 1)
 MILLISECONDS = Bounds("from 1 to 1000", lambda value: 1 <= value <= 1000)
+ROOMS = Bounds("from 0.1 to 3", lambda seconds: 0.1 <= seconds <= 3)
 
 FILE_NAME = Bounds(
     "a file name without a slash that begins with no dot",
@@ -39,6 +40,9 @@ BOUNDS = {
         lambda weights: all(weight > 0 for weight in weights.values()) and any(w >= 1 for w in weights.values()),
     ),
     "check.lines": AT_LEAST_1,
+    "listen.utterances": AT_LEAST_1,
+    "listen.epochs": AT_LEAST_1,
+    "listen.folder": PLACE,
     "data.held_out": Bounds("above 0 and below 0.5", lambda share: 0 < share < 0.5),
     "data.sampling_rate": Bounds("at least 1000", lambda rate: rate >= 1000),
     "features.window_ms": MILLISECONDS,
@@ -47,11 +51,28 @@ BOUNDS = {
         "one number or more, each from 0.5 to 2",
         lambda factors: factors and all(0.5 <= factor <= 2 for factor in factors),
     ),
+    "augment.tempo_factors": Bounds(
+        "one number or more, each from 0.5 to 2",
+        lambda factors: factors and all(0.5 <= factor <= 2 for factor in factors),
+    ),
     "augment.spec_augment.frequency_masks": AT_LEAST_0,
     "augment.spec_augment.frequency_width": SHARE,
     "augment.spec_augment.time_masks": AT_LEAST_0,
+    "augment.spec_augment.time_masks_per_second": AT_LEAST_0,
     "augment.spec_augment.time_width_ms": AT_LEAST_0,
     "augment.spec_augment.time_share": SHARE,
+    "augment.reverb.probability": SHARE,
+    "augment.reverb.rt60_low_seconds": ROOMS,
+    "augment.reverb.rt60_high_seconds": ROOMS,
+    "augment.background.probability": SHARE,
+    "augment.background.snr_low_db": DECIBELS,
+    "augment.background.snr_high_db": DECIBELS,
+    "augment.babble.probability": SHARE,
+    "augment.babble.voices_low": AT_LEAST_1,
+    "augment.babble.voices_high": Bounds("from 1 to 100", lambda voices: 1 <= voices <= 100),
+    "augment.babble.snr_low_db": DECIBELS,
+    "augment.babble.snr_high_db": DECIBELS,
+    "augment.telephone.probability": SHARE,
     "augment.noise.probability": SHARE,
     "augment.noise.snr_low_db": DECIBELS,
     "augment.noise.snr_high_db": DECIBELS,
@@ -133,6 +154,16 @@ BOUNDS = {
 }
 """By full key. Where a key may be null, null passes."""
 
+RANGES = {
+    "augment.noise.snr_low_db": "augment.noise.snr_high_db",
+    "augment.background.snr_low_db": "augment.background.snr_high_db",
+    "augment.babble.snr_low_db": "augment.babble.snr_high_db",
+    "augment.babble.voices_low": "augment.babble.voices_high",
+    "augment.gain.low_db": "augment.gain.high_db",
+    "augment.reverb.rt60_low_seconds": "augment.reverb.rt60_high_seconds",
+}
+"""The lower and the upper end of what is drawn."""
+
 
 def check_bounds(values: Mapping[str, Any]) -> None:
     """Compares values with the bounds of their keys.
@@ -147,3 +178,6 @@ def check_bounds(values: Mapping[str, Any]) -> None:
         value = values[key]
         if value is not None and not bounds.hold(value):
             raise ConfigError(f"{key} is {value!r}; it must be {bounds.words}.")
+    for low, high in RANGES.items():
+        if values[low] > values[high]:
+            raise ConfigError(f"{low} is {values[low]!r}, above {high}, which is {values[high]!r}: change one of them.")

@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 COMMANDS = {
     "prepare": "Gets the corpus and writes the manifests of its splits.",
     "check": "Looks for mistakes in the prepared corpus before a training meets them.",
+    "listen": "Writes augmented training utterances as sound and pictures: what the model gets.",
     "extract": "Computes the features of every utterance into a store.",
     "train": "Trains the model; the same command resumes an interrupted training.",
     "evaluate": "Decodes dev and test with the best model and scores them.",
@@ -47,7 +48,7 @@ COMMANDS = {
 OWN_ARGUMENTS = ("plan", "compare", "report", "errors", "new", "export", "lm", "tune")
 """Commands whose module has `main(arguments)` instead: they read the command line, --help included, themselves."""
 
-BY_THE_FIRST = ("prepare", "check", "extract")
+BY_THE_FIRST = ("prepare", "check", "extract", "listen")
 """Of several ranks the first carries these out alone."""
 
 HYDRA_OPTIONS = ("overrides", "multirun", "cfg", "package", "resolve", "run")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from asr.comparison.config import CompareConfig
 from asr.data.config import BatchingConfig, CheckConfig, DataConfig
 from asr.decoding.config import DecoderConfig, EvaluationConfig
-from asr.features.config import AugmentConfig, FeaturesConfig
+from asr.features.config import AugmentConfig, FeaturesConfig, ListenConfig
 from asr.lm.config import LmConfig
 from asr.model.config import ModelConfig
 from asr.planning.config import PlanConfig
@@ -56,3 +56,4 @@ class Config:
     plan: PlanConfig
     compare: CompareConfig
     check: CheckConfig
+    listen: ListenConfig

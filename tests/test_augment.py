@@ -9,20 +9,31 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from asr.composition import compose
 from asr.data.draws import keys_of
 from asr.errors import ConfigError
-from asr.features.augment import change_speed, draw_speed_factors, perturb_waveform, perturbed_samples, spec_augment
+from asr.features.augment import (
+    change_speed,
+    change_tempo,
+    draw_speed_factors,
+    draw_tempo_factors,
+    perturbed_samples,
+    spec_augment,
+)
 from asr.features.config import AugmentConfig, GainConfig, NoiseConfig, SpecAugmentConfig
+from asr.features.perturbation import Perturbation
+from asr.recipe import find_recipe
 
 RATE = 16000
-MASKS = SpecAugmentConfig(frequency_masks=2, frequency_width=0.34, time_masks=2, time_width_ms=400, time_share=0.1)
-AUGMENT = AugmentConfig(
-    speed_factors=[0.9, 1.0, 1.1],
-    spec_augment=MASKS,
-    noise=NoiseConfig(probability=0.0, snr_low_db=10, snr_high_db=30),
-    gain=GainConfig(probability=0.0, low_db=-6, high_db=6),
+MASKS = SpecAugmentConfig(
+    frequency_masks=2, frequency_width=0.34, time_masks=2, time_masks_per_second=None, time_width_ms=400, time_share=0.1
 )
+AUGMENT = replace(compose(find_recipe("an4"), ["name=test"]).augment, spec_augment=MASKS)
 KEYS = keys_of([f"utterance-{number}" for number in range(3000)])
+
+
+def perturb_waveform(waveform: Tensor, key: int, config: AugmentConfig, seed: int, epoch: int) -> Tensor:
+    return Perturbation(config, seed)(waveform, RATE, key, epoch)
 
 
 def tone(frequency: float, samples: int = RATE) -> Tensor:
@@ -166,3 +177,60 @@ def test_without_masks_features_stay_as_they_are() -> None:
     features = torch.randn(2, 100, 80)
     config = replace(MASKS, frequency_masks=0, time_masks=0)
     assert torch.equal(spec_augment(features, torch.tensor([100, 60]), KEYS[:2], config, 10, 1, 0), features)
+
+
+@pytest.mark.parametrize("factor", [0.8, 0.9, 1.1, 1.25])
+def test_another_tempo_changes_the_length_and_leaves_the_pitch(factor: float) -> None:
+    changed = change_tempo(tone(440), factor, RATE)
+    assert len(changed) == perturbed_samples(RATE, factor)
+    inner = changed[2000:-2000]
+    peak = torch.fft.rfft(inner * torch.hann_window(len(inner)), 2 * RATE).abs().argmax() / 2
+    assert peak.item() == pytest.approx(440, abs=1)
+    assert 0.7 < (inner.square().mean() / tone(440).square().mean()).item() < 1.1
+    assert torch.equal(change_tempo(tone(440), 1.0, RATE), tone(440))
+
+
+def test_a_click_stays_where_the_tempo_puts_it() -> None:
+    clicks = torch.zeros(2 * RATE)
+    clicks[[4000, 24000]] = 1.0
+    changed = change_tempo(clicks, 0.8, RATE).abs()
+    for place in (5000, 30000):
+        assert abs(changed[place - 2000 : place + 2000].argmax().item() - 2000) < 200
+
+
+@settings(deadline=None, max_examples=30)
+@given(samples=st.integers(1, 5000), factor=st.sampled_from([0.5, 0.9, 1.0, 1.1, 2.0]))
+def test_a_changed_tempo_gives_exactly_the_foretold_samples(samples: int, factor: float) -> None:
+    changed = change_tempo(torch.randn(samples), factor, RATE)
+    assert len(changed) == perturbed_samples(samples, factor) and bool(changed.isfinite().all())
+
+
+def test_tempos_are_drawn_apart_from_speeds() -> None:
+    config = replace(AUGMENT, tempo_factors=[0.9, 1.0, 1.1])
+    tempos = draw_tempo_factors(KEYS, config, seed=1, epoch=0)
+    for factor in config.tempo_factors:
+        assert abs((tempos == factor).mean() - 1 / 3) < 0.04
+    assert 0.5 < (tempos != draw_speed_factors(KEYS, config, seed=1, epoch=0)).mean() < 0.8
+
+
+def test_adaptive_masks_grow_in_number_and_width_with_the_utterance() -> None:
+    adaptive = replace(
+        MASKS, frequency_masks=0, time_masks=20, time_masks_per_second=4, time_width_ms=60000, time_share=0.04
+    )
+    # 100 frames are a second: four masks of at most four frames; of 3000 frames, twenty of at most 120.
+    for frames, most, widest in ((100, 4, 4), (300, 12, 12), (3000, 20, 120)):
+        marks = masked(frames, 100, adaptive).all(dim=2)
+        assert most * widest / 4 < marks.sum(dim=1).double().mean() <= most * widest / 2
+        assert max(int(mark.sum()) for mark in marks) > most * widest / 2
+    assert not masked(24, 50, adaptive).any()
+
+
+def test_adaptive_masks_depend_neither_on_the_batch_nor_on_its_padding() -> None:
+    adaptive = replace(MASKS, time_masks=20, time_masks_per_second=4, time_width_ms=60000, time_share=0.04)
+    lengths = torch.tensor([120, 700, 20, 77])
+    features = torch.randn(4, 800, 80)
+    together = spec_augment(features, lengths, KEYS[:4], adaptive, hop_ms=10, seed=1, epoch=5)
+    for number, length in enumerate(lengths.tolist()):
+        chosen = slice(number, number + 1)
+        alone = spec_augment(features[chosen, :length], lengths[chosen], KEYS[chosen], adaptive, 10, seed=1, epoch=5)
+        assert torch.equal(together[chosen, :length], alone)

@@ -29,7 +29,7 @@ TEXTS = ["GO ON", "GO BACK", "GO ON ON", "O B", "B O B"] * 4
 
 
 def word_pieces() -> BpeTokenizer:
-    config = TokenizerConfig(kind=TokenizerKind.bpe, alphabet=" ABCGKNO", pieces=16)
+    config = TokenizerConfig(TokenizerKind.bpe, " ABCGKNO", pieces=16, lexicon=None, g2p=None)
     return BpeTokenizer.build(config, TEXTS)
 
 

@@ -70,11 +70,11 @@ SCRIPTS = {
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-@pytest.mark.parametrize("kind", TokenizerKind)
+@pytest.mark.parametrize("kind", [TokenizerKind.char, TokenizerKind.bpe])
 def test_any_script_comes_back_as_it_was(kind: TokenizerKind, script: str, tmp_path: Path) -> None:
     texts = [unicodedata.normalize("NFC", text) for text in SCRIPTS[script]]
     characters = set("".join(texts)) - {" "}
-    config = TokenizerConfig(kind, None, pieces=len(characters) + 5)
+    config = TokenizerConfig(kind, None, pieces=len(characters) + 5, lexicon=None, g2p=None)
     tokenizer = build_tokenizer(config, texts)
     tokenizer.save(tmp_path)
     for text in texts:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-import soundfile
 
 from asr.cli import main
 from asr.commands import check
@@ -15,27 +14,15 @@ from asr.composition import compose
 from asr.data.archives import unpack_deb
 from asr.data.audio import read_waveform
 from asr.data.corpus import SPLITS
-from asr.data.manifest import read_manifest
 from asr.data.utterance import Utterance
 from asr.errors import DataError
 from asr.recipe import find_recipe
-from tests.corpora import load_prepare, mirrored, write_corpus
-
-SMALL = ["model.hidden=16", "model.channels=4", "model.layers=1", "training.epochs=1", "tracker=disabled"]
+from tests.public_corpora import SMALL, add, encoded, prepared, some_speech
 
 
 @pytest.fixture(scope="module")
 def speech(tmp_path_factory: pytest.TempPathFactory) -> list[Utterance]:
-    """Sixty utterances of AN4 of many speakers, or tones in their place."""
-    folder = tmp_path_factory.mktemp("speech")
-    try:
-        mirrored("an4_sphere.tar.gz")
-    except pytest.skip.Exception:
-        words = [f"{first} {second}" for first in ("ONE", "SIX", "TEN") for second in "ABCDEFGHIJKLMNOPQRST"]
-        return write_corpus(folder, {"train": words, "dev": ["A"], "test": ["B"]})["train"]
-    load_prepare("an4").prepare(compose(find_recipe("an4")), folder / "archives", folder)
-    every = read_manifest(folder / "train.jsonl")
-    return [one for one in every if one.duration > 1.5][::8][:60]
+    return some_speech(tmp_path_factory.mktemp("speech"))
 
 
 @pytest.fixture
@@ -43,18 +30,6 @@ def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "mirror").mkdir()
     monkeypatch.setenv("ASR_MIRRORS", str(tmp_path / "mirror"))
     return tmp_path / "mirror"
-
-
-def add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
-    member = tarfile.TarInfo(name)
-    member.size = len(content)
-    tar.addfile(member, io.BytesIO(content))
-
-
-def encoded(utterance: Utterance, format: str) -> bytes:
-    file = io.BytesIO()
-    soundfile.write(file, read_waveform(utterance).numpy(), 16000, format=format, subtype="PCM_16")
-    return file.getvalue()
 
 
 def write_librispeech(archive: Path, part: str, utterances: Sequence[Utterance], first: int) -> None:
@@ -85,12 +60,6 @@ def write_parts(recipe: str, mirror: Path, speech: Sequence[Utterance]) -> None:
     parts = PARTS[recipe]
     for place, part in enumerate(parts):
         write_librispeech(mirror / f"{part}.tar.gz", part, speech[place :: len(parts)], first=19 + 100 * place)
-
-
-def prepared(recipe: str, data: Path) -> dict[str, list[Utterance]]:
-    main(["prepare", recipe, f"paths.data={data}"])
-    config = compose(find_recipe(recipe), [f"paths.data={data}", "name=test"])
-    return {split: read_manifest(find_recipe(recipe).manifest(config, split)) for split in SPLITS}
 
 
 @pytest.mark.parametrize("recipe", PARTS)

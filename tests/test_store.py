@@ -25,18 +25,16 @@ from asr.data.utterance import Utterance
 from asr.errors import ConfigError, DataError
 from asr.features.augment import change_speed, perturbed_samples
 from asr.features.config import (
-    AugmentConfig,
     FeatureKind,
     FeaturesConfig,
     FeatureSource,
-    GainConfig,
-    NoiseConfig,
     Normalization,
     SpecAugmentConfig,
 )
-from asr.features.extraction import check_source, extract, store_folder, stored_factors
+from asr.features.extraction import extract, store_folder, stored_factors
 from asr.features.extractor import FeatureExtractor, frame_count
-from asr.recipe import Recipe
+from asr.features.perturbation import check_source
+from asr.recipe import Recipe, find_recipe
 
 RATE = 8000
 SPEEDS = [0.9, 1.0, 1.1]
@@ -50,11 +48,10 @@ LOGMEL = FeaturesConfig(
     coefficients=None,
     deltas=True,
 )
-AUGMENT = AugmentConfig(
+AUGMENT = replace(
+    compose(find_recipe("an4"), ["name=test"]).augment,
     speed_factors=[0.9, 1.1],
-    spec_augment=SpecAugmentConfig(0, 0.0, 0, 0.0, 0.0),
-    noise=NoiseConfig(probability=0.0, snr_low_db=10, snr_high_db=30),
-    gain=GainConfig(probability=0.0, low_db=-6, high_db=6),
+    spec_augment=SpecAugmentConfig(0, 0.0, 0, None, 0.0, 0.0),
 )
 
 

@@ -28,7 +28,7 @@ def test_decoding_gives_the_encoded_text_back(data: st.DataObject) -> None:
 
 
 def test_tokens_follow_the_alphabet_behind_the_blank() -> None:
-    tokenizer = build_tokenizer(TokenizerConfig(kind=TokenizerKind.char, alphabet=" AB", pieces=0), [])
+    tokenizer = build_tokenizer(TokenizerConfig(TokenizerKind.char, " AB", pieces=0, lexicon=None, g2p=None), [])
     assert tokenizer.size == 4
     assert tokenizer.encode("BA B") == [3, 2, 1, 3]
     assert tokenizer.encode("") == []
@@ -100,7 +100,7 @@ ALPHABET = " 'ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def bpe(pieces: int, texts: list[str] = TEXTS, alphabet: str = ALPHABET) -> BpeTokenizer:
-    return BpeTokenizer.build(TokenizerConfig(kind=TokenizerKind.bpe, alphabet=alphabet, pieces=pieces), texts)
+    return BpeTokenizer.build(TokenizerConfig(TokenizerKind.bpe, alphabet, pieces, lexicon=None, g2p=None), texts)
 
 
 WORDS = st.lists(st.text(alphabet=ALPHABET[1:], min_size=1), min_size=1).map(" ".join)
@@ -143,10 +143,15 @@ def test_a_word_piece_model_is_saved_and_loaded_alike(tmp_path: Path) -> None:
     assert loaded.encode(TEXTS[0]) == tokenizer.encode(TEXTS[0])
 
 
-@pytest.mark.parametrize("pieces", [0, 5, 100_000])
-def test_a_number_of_pieces_that_cannot_be_learned_is_refused(pieces: int) -> None:
-    with pytest.raises(ConfigError, match=rf"tokenizer\.pieces={pieces} .*20 training transcripts"):
+@pytest.mark.parametrize(("pieces", "allowed"), [(0, "at least 29"), (28, "at least 29"), (100_000, "at most 101")])
+def test_a_number_of_pieces_that_cannot_be_learned_is_refused_with_what_can(pieces: int, allowed: str) -> None:
+    with pytest.raises(ConfigError) as refusal:
         bpe(pieces)
+    assert str(refusal.value) == (
+        f"tokenizer.pieces={pieces} cannot be learned from 20 training transcripts, which allow {allowed}: change the "
+        "number, or take tokenizer=char."
+    )
+    assert bpe(int(allowed.split()[-1])).size == int(allowed.split()[-1])
 
 
 def test_word_pieces_refuse_a_character_outside_the_alphabet() -> None:

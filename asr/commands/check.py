@@ -73,11 +73,13 @@ def requirements(config: Config, train: Sequence[Utterance]) -> Requirements:
     Args:
         train: The training utterances, whose transcripts the tokenizer may learn from.
     """
-    fastest = max(config.augment.speed_factors)
+    speed, tempo = max(config.augment.speed_factors), max(config.augment.tempo_factors)
 
     def output_frames(split: str, utterance: Utterance) -> int:
         # Only training utterances are played faster.
-        samples = perturbed_samples(utterance.samples, fastest) if split == "train" else utterance.samples
+        samples = utterance.samples
+        if split == "train":
+            samples = perturbed_samples(perturbed_samples(samples, speed), tempo)
         return output_length(frame_count(config.features, config.data.sampling_rate, samples), config.model.subsampling)
 
     tokenizer = build_tokenizer(config.tokenizer, [utterance.text for utterance in train])

@@ -25,6 +25,7 @@ from asr.decoding.decoder import Decoder, open_decoder
 from asr.decoding.evaluation import labels_of, with_measures
 from asr.decoding.measures import Measures, measure
 from asr.decoding.naming import decoder_name
+from asr.decoding.phones import phone_error_rate
 from asr.decoding.recognizer import load as load_recognizer
 from asr.decoding.tuned import Weights, read_tuned
 from asr.errors import ConfigError, RunError
@@ -80,6 +81,9 @@ def run(recipe: Recipe, config: Config) -> None:
         where = _track(recipe, config, folder, evaluations)
         _track_evaluation(recipe, config, folder, evaluations)
     print(results_table([results for results, _ in evaluations]))
+    for results, _ in evaluations:
+        if results.per is not None:
+            print(f"Phone error rate of {results.split}: {100 * results.per:.2f} %")
     print(f"Run: {folder.path}")
     print(f"Errors: {evaluation_folder(folder.path, splits[-1], decoder_name(config)) / 'errors.txt'}")
     print(where)
@@ -160,6 +164,7 @@ def _evaluate(
         command=command(),
         commit=commit(),
         config_hash=folder.config_hash,
+        per=phone_error_rate(tokenizer, scores),
     )
     place = write_results(folder.path, results, scores)
     if isinstance(decoder, BeamDecoder):

@@ -9,7 +9,8 @@ from asr.data.parallel import cores
 from asr.data.store import is_complete
 from asr.errors import ConfigError
 from asr.features.config import FeatureSource
-from asr.features.extraction import check_source, extract, store_folder, stored_factors
+from asr.features.extraction import extract, store_folder, stored_factors
+from asr.features.perturbation import check_source
 from asr.recipe import Recipe
 
 

@@ -65,7 +65,7 @@ def _parse(arguments: Sequence[str]) -> tuple[Recipe, list[str]]:
 def _plan(recipe: Recipe, overrides: Sequence[str]) -> None:
     from asr.commands.check import refuse_mistakes
     from asr.composition import compose, sweep
-    from asr.features.extraction import check_source
+    from asr.features.perturbation import check_source
     from asr.planning.advice import Budget, Plan, advise
     from asr.planning.calibration import calibrate
     from asr.planning.table import plan_table

@@ -15,7 +15,7 @@ from asr.data.corpus import SPLITS
 from asr.data.mixture import training_manifests
 from asr.data.utterance import Utterance
 from asr.errors import ConfigError, Interrupted, RunError
-from asr.features.extraction import check_source
+from asr.features.perturbation import check_source
 from asr.model.acoustic import count_parameters
 from asr.recipe import Recipe
 from asr.scoring.provenance import hardware as hardware_name

@@ -102,7 +102,8 @@ def _mistakes(split: str, utterance: Utterance, listening: Listening, requiremen
         yield mistake(
             "too short for CTC",
             f"{place}: at its fastest the model writes {frames} frames, but CTC needs {needed} for the transcript; "
-            "leave the utterance out, lower model.subsampling or drop the highest of augment.speed_factors.",
+            "leave the utterance out, lower model.subsampling or drop the highest of augment.speed_factors "
+            "and augment.tempo_factors.",
         )
 
 

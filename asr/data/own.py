@@ -1,7 +1,7 @@
 """Preparing a corpus of the user's own: what a recipe without any code has as its `prepare`."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,7 +25,16 @@ def prepare(config: Config, archives: Path, output: Path) -> None:
         ConfigError: There is no such source, or its format is not known.
         DataError: It is incomplete or damaged.
     """
-    splits = complete_splits(read_source(config.data, output / "audio"), config.data.held_out)
+    finish(config, complete_splits(read_source(config.data, output / "audio"), config.data.held_out), output)
+
+
+def finish(config: Config, splits: Mapping[str, Sequence[Utterance]], output: Path) -> None:
+    """Normalizes transcripts and converts audio, as far as the configuration asks for it, and writes the manifests.
+
+    Raises:
+        ConfigError: A library or a language for numbers in words is missing.
+        DataError: A transcript or an audio file cannot be read so, or a split is empty.
+    """
     if config.text.normalize:
         splits = {split: normalized(utterances, config.text) for split, utterances in splits.items()}
     if config.data.convert:
@@ -33,8 +42,9 @@ def prepare(config: Config, archives: Path, output: Path) -> None:
 
         splits = convert(splits, output / "converted", config.data.sampling_rate)
     output.mkdir(parents=True, exist_ok=True)
-    assert config.data.source is not None
-    (output / RECORD).write_text(json.dumps({"source": _absolute(config.data.source)}) + "\n", encoding="utf-8")
+    if config.data.source is not None:
+        record = json.dumps({"source": _absolute(config.data.source)})
+        (output / RECORD).write_text(f"{record}\n", encoding="utf-8")
     write_splits(output, splits)
 
 

@@ -26,7 +26,7 @@ def lexicon_of(words: Iterable[str], tokenizer: Tokenizer) -> Lexicon:
     Raises:
         ConfigError: It can write none.
     """
-    symbols, separator = tokenizer.symbols, _separator(tokenizer)
+    symbols, separator = tokenizer.symbols, tokenizer.separator
     end = () if separator is None else (symbols[separator],)
     spellings, left_out = [], []
     for word in words:
@@ -41,11 +41,3 @@ def lexicon_of(words: Iterable[str], tokenizer: Tokenizer) -> Lexicon:
     if not spellings:
         raise ConfigError("The tokenizer can write no word of the language model: give one of the same alphabet.")
     return Lexicon(tuple(spellings), end[0] if end else None)
-
-
-def _separator(tokenizer: Tokenizer) -> int | None:
-    """The token that stands between words, if there is one."""
-    letter = next(token for token in range(1, tokenizer.size) if tokenizer.decode([token]).strip())
-    text = tokenizer.decode([letter]).strip()
-    word, words = tokenizer.encode(text), tokenizer.encode(f"{text} {text}")
-    return words[len(word)] if len(words) == 2 * len(word) + 1 else None

@@ -1,17 +1,22 @@
 """Augmentation of training utterances: each draw is a pure function of (seed, epoch, utterance id)."""
 
 import functools
+import math
 from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+from torchaudio.functional import phase_vocoder
 from torchaudio.transforms import Resample
 
-from asr.data.draws import Keys, mix, uniform
+from asr.data.draws import Keys, uniform
 from asr.errors import ConfigError
 from asr.features.config import AugmentConfig, SpecAugmentConfig
+
+VOCODER_SECONDS = 0.032
+"""Window of the phase vocoder: two or three periods of a low voice."""
 
 
 def draw_speed_factors(keys: Keys, config: AugmentConfig, seed: int, epoch: int) -> npt.NDArray[np.float64]:
@@ -52,26 +57,32 @@ def change_speed(waveform: Tensor, factor: float) -> Tensor:
     return resampled[: perturbed_samples(len(waveform), factor)]
 
 
-def perturb_waveform(waveform: Tensor, key: int, config: AugmentConfig, seed: int, epoch: int) -> Tensor:
-    """Adds white noise at a drawn signal-to-noise ratio, and changes the level.
+def draw_tempo_factors(keys: Keys, config: AugmentConfig, seed: int, epoch: int) -> npt.NDArray[np.float64]:
+    """Draws the tempo of each utterance in an epoch, as `draw_speed_factors` its speed."""
+    factors = np.array(config.tempo_factors, dtype=np.float64)
+    return factors[(uniform(keys, "tempo", seed, epoch) * len(factors)).astype(np.int64)]
+
+
+def change_tempo(waveform: Tensor, factor: float, sampling_rate: int) -> Tensor:
+    """Says a waveform faster (above 1) or slower at its own pitch: a phase vocoder (Flanagan and Golden, 1966).
 
     Args:
-        waveform: Shape (samples,), on the CPU.
-        key: Of the utterance, as made by `asr.data.draws.key_of`.
+        waveform: Shape (samples,).
+        sampling_rate: In Hz.
 
     Returns:
-        Shape (samples,); samples may leave [-1, 1], nothing is clipped.
+        Shape (`perturbed_samples(samples, factor)`,).
     """
-    noise, gain = config.noise, config.gain
-    if _draw(key, "noise", seed, epoch) < noise.probability:
-        snr_db = noise.snr_low_db + (noise.snr_high_db - noise.snr_low_db) * _draw(key, "snr", seed, epoch)
-        generator = torch.Generator().manual_seed(mix("white noise", seed, epoch, key))
-        white = torch.randn(waveform.shape, generator=generator)
-        waveform = waveform + white * waveform.square().mean().sqrt() * 10 ** (-snr_db / 20)
-    if _draw(key, "gain", seed, epoch) < gain.probability:
-        gain_db = gain.low_db + (gain.high_db - gain.low_db) * _draw(key, "level", seed, epoch)
-        waveform = waveform * 10 ** (gain_db / 20)
-    return waveform
+    if factor == 1.0:
+        return waveform
+    size = 1 << round(math.log2(VOCODER_SECONDS * sampling_rate))
+    window, hop = torch.hann_window(size), size // 4
+    # Room for the windows of the last samples.
+    padded = nn.functional.pad(waveform, (0, 2 * size))
+    spectrum = torch.stft(padded, size, hop, window=window, pad_mode="constant", return_complex=True)
+    advance = torch.linspace(0, torch.pi * hop, size // 2 + 1)[:, None]
+    stretched = phase_vocoder(spectrum, factor, advance)
+    return torch.istft(stretched, size, hop, window=window, length=perturbed_samples(len(waveform), factor))
 
 
 def spec_augment(
@@ -79,7 +90,8 @@ def spec_augment(
 ) -> Tensor:
     """Masks bands of features and stretches of time with 0, the mean of normalized features (Park et al., 2019).
 
-    Widths are drawn from 0 to the widest, a mask over time being no wider than its share of the utterance.
+    Widths are drawn from 0 to the widest, a mask over time being no wider than its share of the utterance. Their number
+    may grow with the utterance (Park et al., "SpecAugment on large scale datasets", 2020).
 
     Args:
         features: Normalized, shape (batch, frames, dim).
@@ -89,16 +101,22 @@ def spec_augment(
     """
     frames, dim = features.shape[1:]
     widest = torch.full_like(lengths, int(config.frequency_width * dim))
-    bands = _masks(keys, "frequency", config.frequency_masks, widest, torch.full_like(lengths, dim), dim, seed, epoch)
+    counts = torch.full_like(lengths, config.frequency_masks)
+    bands = _masks(keys, "frequency", counts, widest, torch.full_like(lengths, dim), dim, seed, epoch)
+    counts = torch.full_like(lengths, config.time_masks)
+    if config.time_masks_per_second is not None:
+        seconds = lengths.double() * (hop_ms / 1000)
+        counts = (config.time_masks_per_second * seconds).long().clamp_max(config.time_masks)
     widest = (config.time_share * lengths).long().clamp_max(int(config.time_width_ms / hop_ms))
-    times = _masks(keys, "time", config.time_masks, widest, lengths, frames, seed, epoch)
+    times = _masks(keys, "time", counts, widest, lengths, frames, seed, epoch)
     return features.masked_fill(bands[:, None, :] | times[:, :, None], 0.0)
 
 
 def _masks(
-    keys: Keys, stream: str, masks: int, widest: Tensor, lengths: Tensor, positions: int, seed: int, epoch: int
+    keys: Keys, stream: str, counts: Tensor, widest: Tensor, lengths: Tensor, positions: int, seed: int, epoch: int
 ) -> Tensor:
     """Marks the positions under any of an utterance's masks, shape (batch, positions)."""
+    masks = int(counts.max()) if len(counts) else 0
     if masks == 0:
         return torch.zeros(len(lengths), positions, dtype=torch.bool, device=lengths.device)
     drawn = {
@@ -110,11 +128,8 @@ def _masks(
     starts = (start * (lengths[:, None] - widths + 1)).long()
     position = torch.arange(positions, device=lengths.device)
     inside = (position >= starts[:, :, None]) & (position < (starts + widths)[:, :, None])
-    return inside.any(dim=1)
-
-
-def _draw(key: int, *parts: int | str) -> float:
-    return float(uniform(np.array([key], dtype=np.uint64), *parts)[0])
+    counted = torch.arange(masks, device=lengths.device) < counts[:, None]
+    return (inside & counted[:, :, None]).any(dim=1)
 
 
 @functools.cache
@@ -123,7 +138,8 @@ def _ratio(factor: float) -> Fraction:
     speed = Fraction(str(float(factor))) if 0.5 <= factor <= 2 else None
     if speed is None or speed.denominator > 100:
         raise ConfigError(
-            f"augment.speed_factors: {factor} must lie between 0.5 and 2 and have at most two decimals, such as 0.9."
+            f"augment.speed_factors and augment.tempo_factors: {factor} must lie between 0.5 and 2 "
+            "and have at most two decimals, such as 0.9."
         )
     return speed
 

@@ -26,7 +26,7 @@ class FeaturesConfig:
     kind: FeatureKind
     """What a frame holds."""
     source: FeatureSource
-    """store reads what `asr extract` wrote; online computes on the device, needed for noise and gain."""
+    """store reads what `asr extract` wrote; online computes on the device, needed where waveforms are changed."""
     normalization: Normalization
     """Mean 0 and variance 1 of each feature, over the utterance or over the training corpus. What is short, as a single
     spelled letter, says more of its words than of its speaker's level: over the utterance that is lost. utterance helps
@@ -51,6 +51,8 @@ class SpecAugmentConfig:
     """Widest mask, as a share of the features."""
     time_masks: int
     """Most masks over time in each utterance."""
+    time_masks_per_second: float | None
+    """Masks over time for each second, up to time_masks; null gives every utterance that many, long or short."""
     time_width_ms: float
     """Widest mask over time (ms)."""
     time_share: float
@@ -78,11 +80,75 @@ class GainConfig:
 
 
 @dataclass
+class ReverbConfig:
+    probability: float
+    """Share of the utterances that are heard in a room; 0 turns it off."""
+    folders: list[str]
+    """Folders of recorded impulse responses; without any, rooms are simulated."""
+    rt60_low_seconds: float
+    """Shortest reverberation time of simulated rooms (s)."""
+    rt60_high_seconds: float
+    """Longest reverberation time of simulated rooms (s)."""
+
+
+@dataclass
+class BackgroundConfig:
+    probability: float
+    """Share of the utterances that get a stretch of a recording as noise; 0 turns it off."""
+    folders: list[str]
+    """Folders of noise or music, such as MUSAN's noise and music, searched with all that lies below."""
+    snr_low_db: float
+    """Lowest drawn signal-to-noise ratio (dB)."""
+    snr_high_db: float
+    """Highest drawn signal-to-noise ratio (dB)."""
+
+
+@dataclass
+class BabbleConfig:
+    probability: float
+    """Share of the utterances behind which others speak; 0 turns it off."""
+    folders: list[str]
+    """Folders of recorded speech, such as MUSAN's speech."""
+    voices_low: int
+    """Fewest voices together."""
+    voices_high: int
+    """Most voices together."""
+    snr_low_db: float
+    """Lowest drawn signal-to-noise ratio, all voices together (dB)."""
+    snr_high_db: float
+    """Highest drawn signal-to-noise ratio (dB)."""
+
+
+@dataclass
+class TelephoneConfig:
+    probability: float
+    """Share of the utterances that lose what telephones do not carry: their band is 300 to 3400 Hz, in mu-law."""
+
+
+@dataclass
 class AugmentConfig:
     """Only ever applied to training utterances; each draw is a function of (seed, epoch, utterance id)."""
 
     speed_factors: list[float]
     """Speeds to draw from (pitch changes too, as with a tape); [1.0] turns it off."""
+    tempo_factors: list[float]
+    """Tempos to draw from, which leave the pitch as it is; [1.0] turns it off."""
     spec_augment: SpecAugmentConfig
+    reverb: ReverbConfig
+    background: BackgroundConfig
+    babble: BabbleConfig
     noise: NoiseConfig
+    telephone: TelephoneConfig
     gain: GainConfig
+
+
+@dataclass
+class ListenConfig:
+    """What `asr listen` writes."""
+
+    utterances: int
+    """Utterances of train, the same ones each time."""
+    epochs: int
+    """Epochs in which each is read: the first ones of a training with the same seed."""
+    folder: str | None
+    """Where the page is written; null is paths.runs/RECIPE/listen."""

@@ -17,9 +17,9 @@ from torch.utils.data import DataLoader, Dataset
 from asr.data.audio import read_waveform
 from asr.data.store import FeatureStore, Part, plan_store
 from asr.data.utterance import Utterance
-from asr.errors import ConfigError, DataError, UserError
+from asr.errors import DataError, UserError
 from asr.features.augment import change_speed, perturbed_samples
-from asr.features.config import AugmentConfig, FeaturesConfig, FeatureSource
+from asr.features.config import AugmentConfig, FeaturesConfig
 from asr.features.extractor import FeatureExtractor, frame_count
 from asr.progress import Progress
 
@@ -27,20 +27,6 @@ log = logging.getLogger(__name__)
 
 VERSION = 1
 """Raised when the code computes other values from the same settings, so that older stores are not read."""
-
-
-def check_source(features: FeaturesConfig, augment: AugmentConfig) -> None:
-    """Finds augmentation that stored features cannot have.
-
-    Raises:
-        ConfigError: Noise or gain is on while features come from the store.
-    """
-    for name, probability in (("noise", augment.noise.probability), ("gain", augment.gain.probability)):
-        if features.source is FeatureSource.store and probability > 0:
-            raise ConfigError(
-                f"augment.{name}.probability={probability} changes the waveform, which stored features no longer hold: "
-                f"set features.source=online or augment.{name}.probability=0."
-            )
 
 
 def stored_factors(split: str, augment: AugmentConfig) -> list[float]:

@@ -10,12 +10,13 @@ from asr.data.audio import read_waveform
 from asr.data.draws import keys_of, uniform
 from asr.data.store import FeatureStore
 from asr.data.utterance import Utterance
-from asr.features.augment import change_speed, draw_speed_factors, perturb_waveform
+from asr.features.augment import change_speed, change_tempo, draw_speed_factors, draw_tempo_factors
 from asr.features.config import AugmentConfig
+from asr.features.perturbation import Perturbation
 
 
 class Inputs:
-    """Reads utterances, as they are or, for training, at a drawn speed, noise and level.
+    """Reads utterances, as they are or, for training, at a drawn speed and tempo, in a drawn room, noise and level.
 
     Args:
         utterances: What can be read, by number.
@@ -38,6 +39,7 @@ class Inputs:
         self.ids = [utterance.id for utterance in utterances]
         self.keys = keys_of(self.ids if shares is None else _numbered(self.ids))
         self._shares = shares
+        self._perturb = None if augment is None or store is not None else Perturbation(augment, seed)
         self._durations = np.array([utterance.duration for utterance in utterances])
 
     def __call__(self, number: int, epoch: int) -> Tensor:
@@ -51,11 +53,15 @@ class Inputs:
         if self.store is not None:
             return self.store.features(utterance.id, factor)
         waveform = change_speed(read_waveform(utterance), factor)
-        return (
-            waveform
-            if self.augment is None
-            else perturb_waveform(waveform, int(keys[0]), self.augment, self.seed, epoch)
-        )
+        if self.augment is None or self._perturb is None:
+            return waveform
+        rate = utterance.sampling_rate
+        tempo = float(draw_tempo_factors(keys, self.augment, self.seed, epoch)[0])
+        return self._perturb(change_tempo(waveform, tempo, rate), rate, int(keys[0]), epoch)
+
+    def drawn(self, number: int, epoch: int) -> list[str]:
+        """What is done to the waveform of an utterance in an epoch beside its speed and tempo, by name."""
+        return [] if self._perturb is None else self._perturb.drawn(int(self.keys[number]), epoch)
 
     def in_epoch(self, epoch: int) -> npt.NDArray[np.int64] | None:
         """The numbers of the utterances that an epoch reads, None for all.
@@ -71,7 +77,8 @@ class Inputs:
         """Durations as they are fed in an epoch (s), shape (utterances,)."""
         if self.augment is None:
             return self._durations
-        return self._durations / draw_speed_factors(self.keys, self.augment, self.seed, epoch)
+        seconds = self._durations / draw_speed_factors(self.keys, self.augment, self.seed, epoch)
+        return seconds / draw_tempo_factors(self.keys, self.augment, self.seed, epoch)
 
 
 def _numbered(ids: Sequence[str]) -> list[str]:

@@ -1,14 +1,15 @@
 """What CTC writes when: the spikes of an utterance and the times of its words, from the model's best path."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import torch
 from torch import Tensor
 
 from asr.decoding.recognizer import Recognizer
 from asr.features.extractor import hop_samples
-from asr.text.protocol import BLANK, Tokenizer
+from asr.text.protocol import BLANK, SPACE_SYMBOL, Tokenizer
 
 SEEN = 0.05
 """A token is shown in a frame from this probability on."""
@@ -59,8 +60,9 @@ def read(recognizer: Recognizer, waveform: Tensor) -> Reading:
     config = recognizer.config
     hop = hop_samples(config.features, config.data.sampling_rate) / config.data.sampling_rate
     frame_seconds = hop * config.model.subsampling
+    letters = [symbol.replace(SPACE_SYMBOL, " ").strip() or " " for symbol in recognizer.tokenizer.symbols]
     spikes = [
-        Spike(int(frame), recognizer.tokenizer.decode([int(token)]), round(float(path[frame, token]), 3))
+        Spike(int(frame), letters[int(token)], round(float(path[frame, token]), 3))
         for frame, token in (path > SEEN).nonzero().tolist()
         if token != BLANK
     ]
@@ -83,22 +85,33 @@ def timed_words(path: Tensor, tokenizer: Tokenizer, frame_seconds: float) -> lis
     best = path.argmax(dim=1).tolist()
     written = [frame for frame, token in enumerate(best) if token != BLANK and (not frame or token != best[frame - 1])]
     tokens = [best[frame] for frame in written]
+    words = []
+    for word, inside in _words(tokens, written, tokenizer):
+        last = _last_frame(best, inside[-1])
+        words.append(TimedWord(word, round(inside[0] * frame_seconds, 3), round((last + 1) * frame_seconds, 3)))
+    return words
+
+
+def _words(tokens: Sequence[int], written: Sequence[int], tokenizer: Tokenizer) -> Iterator[tuple[str, list[int]]]:
+    """The words of tokens, each with the frames in which its tokens are written."""
+    if tokenizer.separator is not None:
+        for separates, group in groupby(zip(tokens, written, strict=True), lambda one: one[0] == tokenizer.separator):
+            members = [*group]
+            if not separates:
+                yield tokenizer.decode([token for token, _ in members]), [frame for _, frame in members]
+        return
     # A token's text may depend on those before it, as with pieces of words.
     ends = [len(tokenizer.decode(tokens[: count + 1])) for count in range(len(tokens))]
-    text = tokenizer.decode(tokens)
-    words: list[TimedWord] = []
     place = 0
-    for word in text.split(" "):
+    for word in tokenizer.decode(tokens).split(" "):
         inside = [
             frame
             for frame, end, start in zip(written, ends, [0, *ends], strict=False)
             if start < place + len(word) and end > place
         ]
         if word and inside:
-            last = _last_frame(best, inside[-1])
-            words.append(TimedWord(word, round(inside[0] * frame_seconds, 3), round((last + 1) * frame_seconds, 3)))
+            yield word, inside
         place += len(word) + 1
-    return words
 
 
 def _last_frame(best: Sequence[int], frame: int) -> int:

@@ -5,6 +5,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from asr.errors import RunError
 from asr.scoring.alignment import aligned_errors
@@ -47,6 +48,8 @@ class Results:
     commit: str | None
     """Null where the package is not run from its git checkout."""
     config_hash: str
+    per: float | None = None
+    """Phone error rate; left out of the file where tokens are no phones."""
 
 
 def evaluation_folder(run: Path, split: str, decoder: str) -> Path:
@@ -70,7 +73,7 @@ def write_results(run: Path, results: Results, scores: Sequence[UtteranceScore])
     contents = {
         "hypotheses.jsonl": "".join(json.dumps(_row(score), ensure_ascii=False) + "\n" for score in scores),
         "errors.txt": aligned_errors(scores),
-        "results.json": json.dumps(asdict(results), indent=2, ensure_ascii=False) + "\n",
+        "results.json": json.dumps(_figures(results), indent=2, ensure_ascii=False) + "\n",
     }
     beside = {name: folder / f".{name}.{os.getpid()}" for name in contents}
     for name, content in contents.items():
@@ -89,13 +92,18 @@ def read_results(folder: Path) -> Results:
     path = folder / "results.json"
     try:
         read = json.loads(path.read_text(encoding="utf-8"))
-        return Results(**{field.name: read[field.name] for field in fields(Results)})
+        return Results(**{field.name: read[field.name] for field in fields(Results)[:-1]}, per=read.get("per"))
     except OSError as error:
         raise RunError(f"No results at {path} ({error.strerror}): run `asr evaluate` first.") from None
     except KeyError as error:
         raise RunError(f"{path} lacks the key {error.args[0]!r}: run `asr evaluate` again.") from None
     except (ValueError, TypeError) as error:
         raise RunError(f"{path} is no results file ({error}): run `asr evaluate` again.") from None
+
+
+def _figures(results: Results) -> dict[str, Any]:
+    figures = asdict(results)
+    return figures if results.per is not None else {name: value for name, value in figures.items() if name != "per"}
 
 
 def _row(score: UtteranceScore) -> dict[str, str | float | None]:

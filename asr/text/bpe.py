@@ -7,6 +7,7 @@ A piece that begins a word is another token than the same letters within a word,
 import base64
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -64,9 +65,12 @@ class BpeTokenizer:
                 minloglevel=2,
             )
         except RuntimeError as error:
+            # Its own sentence names its source files and options of its own.
+            most = re.search(r"<= (\d+)", str(error)[str(error).find("too high") :])
+            range_ = f"at most {most[1]}" if most else f"at least {len(set(alphabet) - {' '}) + 2}"
             raise ConfigError(
-                f"tokenizer.pieces={config.pieces} cannot be learned from {len(texts)} training transcripts "
-                f"({str(error).strip()}): change the number, or take tokenizer=char."
+                f"tokenizer.pieces={config.pieces} cannot be learned from {len(texts)} training transcripts, which "
+                f"allow {range_}: change the number, or take tokenizer=char."
             ) from None
         return cls(alphabet, model.getvalue())
 
@@ -82,6 +86,10 @@ class BpeTokenizer:
     @property
     def symbols(self) -> Sequence[str]:
         return [BLANK_SYMBOL, *(self._processor.id_to_piece(token) for token in range(1, self.size))]
+
+    @property
+    def separator(self) -> int | None:
+        return None
 
     def encode(self, text: str) -> list[int]:
         check_text(text, self.alphabet)

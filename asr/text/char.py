@@ -49,6 +49,10 @@ class CharTokenizer:
     def symbols(self) -> Sequence[str]:
         return [BLANK_SYMBOL, *(SPACE_SYMBOL if text == " " else text for text in self._texts[1:])]
 
+    @property
+    def separator(self) -> int | None:
+        return self._tokens.get(" ")
+
     def encode(self, text: str) -> list[int]:
         check_text(text, self._tokens)
         return [self._tokens[character] for character in text]

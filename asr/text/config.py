@@ -7,6 +7,7 @@ from enum import Enum
 class TokenizerKind(Enum):
     char = "char"
     bpe = "bpe"
+    phone = "phone"
 
 
 @dataclass
@@ -18,6 +19,11 @@ class TokenizerConfig:
     transcripts."""
     pieces: int
     """Word pieces that bpe learns from the training transcripts, single characters included."""
+    lexicon: str | None
+    """For phone: a file with a word and its phones on each line, as the CMU dictionary; of several pronunciations the
+    first counts. Null takes all from eSpeak NG."""
+    g2p: str | None
+    """For phone: eSpeak NG's language, as en-us, de or tr, for words that the lexicon lacks; null refuses them."""
 
 
 class Case(Enum):

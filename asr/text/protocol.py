@@ -22,6 +22,10 @@ class Tokenizer(Protocol):
     def symbols(self) -> Sequence[str]:
         """How each token is written where white space separates tokens, all different; ▁ stands for a space."""
 
+    @property
+    def separator(self) -> int | None:
+        """The token that stands between words and for nothing else, if there is one."""
+
     def encode(self, text: str) -> list[int]:
         """The tokens of a text, never the blank.
 

@@ -8,11 +8,13 @@ from asr.errors import ConfigError, RunError
 from asr.text.bpe import BpeTokenizer
 from asr.text.char import CharTokenizer
 from asr.text.config import TokenizerConfig, TokenizerKind
+from asr.text.phone import PhoneTokenizer
 from asr.text.protocol import FILE, Tokenizer
 
-TOKENIZERS: dict[TokenizerKind, type[CharTokenizer | BpeTokenizer]] = {
+TOKENIZERS: dict[TokenizerKind, type[CharTokenizer | BpeTokenizer | PhoneTokenizer]] = {
     TokenizerKind.char: CharTokenizer,
     TokenizerKind.bpe: BpeTokenizer,
+    TokenizerKind.phone: PhoneTokenizer,
 }
 
 
@@ -23,7 +25,9 @@ def build_tokenizer(config: TokenizerConfig, texts: Sequence[str]) -> Tokenizer:
         texts: The training transcripts, from which word pieces are learned.
 
     Raises:
-        ConfigError: The alphabet is empty or holds a character twice, or the pieces cannot be learned.
+        ConfigError: The alphabet is empty or holds a character twice, the pieces cannot be learned, or there is no such
+            lexicon.
+        DataError: The lexicon is damaged.
     """
     return TOKENIZERS[config.kind].build(config, texts)
 
@@ -40,5 +44,5 @@ def load_tokenizer(folder: Path) -> Tokenizer:
         return TOKENIZERS[TokenizerKind(saved["kind"])].load(saved)
     except OSError as error:
         raise RunError(f"No tokenizer can be read at {path} ({error.strerror}): give a whole model folder.") from None
-    except (ValueError, KeyError, TypeError, RuntimeError, ConfigError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, ConfigError) as error:
         raise RunError(f"{path} is not a tokenizer ({error}): copy the model folder again.") from None

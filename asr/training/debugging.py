@@ -27,8 +27,13 @@ def simplify(config: Config) -> Config:
             augment = replace(
                 config.augment,
                 speed_factors=[1.0],
+                tempo_factors=[1.0],
                 spec_augment=replace(config.augment.spec_augment, frequency_masks=0, time_masks=0),
+                reverb=replace(config.augment.reverb, probability=0.0),
+                background=replace(config.augment.background, probability=0.0),
+                babble=replace(config.augment.babble, probability=0.0),
                 noise=replace(config.augment.noise, probability=0.0),
+                telephone=replace(config.augment.telephone, probability=0.0),
                 gain=replace(config.augment.gain, probability=0.0),
             )
             return replace(config, augment=augment, model=replace(config.model, dropout=0.0))

@@ -18,7 +18,11 @@ from asr.config import Config
 from asr.data.manifest import manifest_checksum
 from asr.data.mixture import training_checksum
 from asr.errors import ConfigError, RunError
+from asr.features.perturbation import active_folders
+from asr.features.recordings import recordings_checksum
 from asr.recipe import Recipe
+from asr.text.config import TokenizerKind
+from asr.text.lexicon import lexicon_checksum
 from asr.tracking.metrics import metrics_path
 from asr.training.config import Precision
 from asr.training.fine_tuning import weights_checksum
@@ -27,12 +31,15 @@ log = logging.getLogger(__name__)
 
 NOT_IN_HASH = (
     "name", "paths", "tracker", "hardware", "cluster", "decoder", "lm", "evaluation", "plan", "compare",
-    "check", "text",
+    "check", "text", "listen",
 )  # fmt: skip
 OF_THE_START = ("restart", "max_lost_utterances")
 """Keys of `training` that change no weights."""
 PREPARATION = ("source", "format", "columns", "held_out", "convert")
 """Keys of `data` that only make the manifests, whose checksums are in the hash."""
+OF_PHONES = ("lexicon", "g2p")
+"""Keys of `tokenizer` that other tokenizers do not read; they came later than runs that keep their names."""
+LATER_AUGMENTATION = ("reverb", "background", "babble", "telephone")
 SETTINGS = "config.yaml"
 LOCK = ".lock"
 
@@ -133,6 +140,10 @@ def find_run_folder(recipe: Recipe, config: Config, precision: Precision) -> Run
     }
     if config.training.init_from is not None:
         identity["training"]["init_from"] = weights_checksum(config.training.init_from)
+    if config.tokenizer.kind is TokenizerKind.phone and config.tokenizer.lexicon is not None:
+        identity["tokenizer"]["lexicon"] = lexicon_checksum(config.tokenizer.lexicon)
+    for name, folders in active_folders(config.augment).items():
+        identity["augment"][name]["folders"] = recordings_checksum(folders, f"augment.{name}.folders")
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:8]
     return RunFolder(Path(config.paths.runs).absolute() / recipe.name / f"{config.name}-{digest}", digest)
 
@@ -158,6 +169,23 @@ def _identity(settings: Any) -> dict[str, Any]:
     kept = {key: value for key, value in settings.items() if key not in NOT_IN_HASH}
     kept["training"] = {key: value for key, value in kept["training"].items() if key not in OF_THE_START}
     kept["data"] = {key: value for key, value in kept["data"].items() if key not in PREPARATION}
+    if kept["tokenizer"]["kind"] != TokenizerKind.phone.name:
+        kept["tokenizer"] = {key: value for key, value in kept["tokenizer"].items() if key not in OF_PHONES}
+    kept["augment"] = _without_what_is_off(kept["augment"])
+    return kept
+
+
+def _without_what_is_off(augment: dict[str, Any]) -> dict[str, Any]:
+    """Augmentation that came later than runs that keep their names counts only where it does something."""
+    kept = {
+        name: value for name, value in augment.items() if name not in LATER_AUGMENTATION or value["probability"] > 0
+    }
+    if set(kept["tempo_factors"]) == {1.0}:
+        del kept["tempo_factors"]
+    if kept["spec_augment"]["time_masks_per_second"] is None:
+        kept["spec_augment"] = {
+            key: value for key, value in kept["spec_augment"].items() if key != "time_masks_per_second"
+        }
     return kept
 
 

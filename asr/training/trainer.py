@@ -262,7 +262,7 @@ class Trainer:
         with self.hardware.in_float32():
             decoded = decode_dev(self.config, self.dev, self.front, model, self.tokenizer, self.ranks, self.lost)
         self.lost.settle(done, "Decoding dev")
-        metrics = dev_metrics(decoded)
+        metrics = dev_metrics(decoded, self.tokenizer)
         wer, seconds = metrics["dev/wer"], {"time/validation_seconds": time.perf_counter() - began}
         progress.say(f"Epoch {done.epoch}: dev WER {100 * wer:.2f} %, CER {100 * metrics['dev/cer']:.2f} %")
         tracker.panel(panel_row(done.step, done.epoch, choose_panel(decoded, self.config.tracker.panel_utterances)))

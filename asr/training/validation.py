@@ -7,6 +7,7 @@ from asr.data.draws import key_of
 from asr.data.loader import evaluation_shares, load
 from asr.decoding.decoder import greedy_decoder
 from asr.decoding.evaluation import Decoded, decode_batches
+from asr.decoding.phones import phone_error_rate
 from asr.features.front_end import FrontEnd
 from asr.features.inputs import Inputs
 from asr.model.acoustic import AcousticModel
@@ -43,10 +44,10 @@ def decode_dev(
     return sorted(decoded, key=lambda one: places[one.score.id])
 
 
-def dev_metrics(decoded: Sequence[Decoded]) -> dict[str, float]:
+def dev_metrics(decoded: Sequence[Decoded], tokenizer: Tokenizer) -> dict[str, float]:
     """What is logged of the dev split after an epoch; rates and shares are fractions.
 
-    The loss is that of the transcripts that fit, in nats for each token.
+    The loss is that of the transcripts that fit, in nats for each token; dev/per stands there where tokens are phones.
     """
     scores = [one.score for one in decoded]
     score = total(scores)
@@ -54,18 +55,23 @@ def dev_metrics(decoded: Sequence[Decoded]) -> dict[str, float]:
     fitting = [one for one in decoded if one.score.ctc_loss_per_token is not None]
     tokens = sum(one.measures.labels for one in fitting)
     loss = {"dev/loss": sum(one.measures.ctc_loss or 0.0 for one in fitting) / tokens} if tokens else {}
+    phones = phone_error_rate(tokenizer, scores)
     frames = sum(one.measures.frames for one in decoded)
-    return {
-        "dev/wer": score.wer,
-        "dev/wer_low": low,
-        "dev/wer_high": high,
-        "dev/cer": score.cer,
-        "dev/substitutions": score.substitutions,
-        "dev/deletions": score.deletions,
-        "dev/insertions": score.insertions,
-        "dev/blank_share": sum(one.measures.blank_frames for one in decoded) / frames,
-        "dev/empty_share": sum(not one.score.hypothesis for one in decoded) / len(decoded),
-    } | loss
+    return (
+        {
+            "dev/wer": score.wer,
+            "dev/wer_low": low,
+            "dev/wer_high": high,
+            "dev/cer": score.cer,
+            "dev/substitutions": score.substitutions,
+            "dev/deletions": score.deletions,
+            "dev/insertions": score.insertions,
+            "dev/blank_share": sum(one.measures.blank_frames for one in decoded) / frames,
+            "dev/empty_share": sum(not one.score.hypothesis for one in decoded) / len(decoded),
+        }
+        | loss
+        | ({} if phones is None else {"dev/per": phones})
+    )
 
 
 def choose_panel(decoded: Sequence[Decoded], count: int) -> list[UtteranceScore]:

@@ -1,0 +1,23 @@
+"""`asr listen`: what the model gets to hear and see of training utterances, as sound, pictures and a page."""
+
+from pathlib import Path
+
+from asr.config import Config
+from asr.data.draws import key_of
+from asr.data.mixture import read_split
+from asr.recipe import Recipe
+from asr.report.listening import write_examples
+
+
+def run(recipe: Recipe, config: Config) -> None:
+    """Writes some utterances of train, the same ones each time, as several epochs read them.
+
+    Raises:
+        ConfigError: The folder holds something else, or recordings for the augmentation are missing.
+        DataError: Audio cannot be read.
+    """
+    train = sorted(read_split(recipe, config, "train"), key=lambda utterance: key_of(utterance.id))
+    chosen = sorted(train[: config.listen.utterances], key=lambda utterance: utterance.id)
+    folder = Path(config.listen.folder or Path(config.paths.runs) / recipe.name / "listen").expanduser().absolute()
+    write_examples(recipe.name, config, chosen, folder)
+    print(f"{len(chosen)} utterances in {config.listen.epochs} epochs: open {folder / 'index.html'}")

@@ -1,0 +1,189 @@
+"""What is done to the waveforms of training utterances: each a pure function of (seed, epoch, utterance id)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchaudio.functional import mu_law_decoding, mu_law_encoding
+
+from asr.data.draws import mix, uniform
+from asr.errors import ConfigError
+from asr.features.config import AugmentConfig, FeaturesConfig, FeatureSource
+from asr.features.recordings import Recordings
+from asr.features.rooms import reverberate, simulate_room
+
+TELEPHONE_HZ = (300.0, 3400.0)
+"""Edges of the band that telephones carry (ITU-T G.712), and the levels of their samples (G.711)."""
+TELEPHONE_LEVELS = 256
+TELEPHONE_EDGE = 0.15
+"""Width of the slopes beside the band, as a share of its edge."""
+
+STEPS = ("reverb", "background", "babble", "noise", "telephone", "gain")
+"""In the order in which sound meets them."""
+OF_FOLDERS = ("background", "babble")
+"""Augmentation that needs recordings; rooms do without."""
+
+
+class Perturbation:
+    """Changes waveforms: a room, noise from recordings, voices of others, white noise, a telephone, another level.
+
+    Args:
+        config: What is done, and how often.
+        seed: Of the draws.
+
+    Raises:
+        ConfigError: A folder of recordings is missing or holds none.
+        DataError: A recording cannot be read.
+    """
+
+    def __init__(self, config: AugmentConfig, seed: int) -> None:
+        self.config, self.seed = config, seed
+        self.recordings = {
+            name: Recordings(folders, f"augment.{name}.folders") for name, folders in active_folders(config).items()
+        }
+
+    def __call__(self, waveform: Tensor, sampling_rate: int, key: int, epoch: int) -> Tensor:
+        """Changes an utterance.
+
+        Args:
+            waveform: Shape (samples,), on the CPU.
+            sampling_rate: In Hz.
+            key: Of the utterance, as made by `asr.data.draws.key_of`.
+
+        Returns:
+            Shape (samples,); samples may leave [-1, 1], nothing is clipped.
+        """
+        config, draw = self.config, _Draws(key, self.seed, epoch)
+        drawn = self.drawn(key, epoch)
+        if "reverb" in drawn:
+            waveform = reverberate(waveform, self._room(draw, sampling_rate))
+        if "background" in drawn:
+            waveform = self._with_background(waveform, sampling_rate, draw)
+        if "babble" in drawn:
+            waveform = self._with_babble(waveform, sampling_rate, draw)
+        if "noise" in drawn:
+            generator = torch.Generator().manual_seed(mix("white noise", self.seed, epoch, key))
+            white = torch.randn(waveform.shape, generator=generator)
+            snr_db = draw.between(config.noise.snr_low_db, config.noise.snr_high_db, "snr")
+            waveform = add_noise(waveform, white, snr_db)
+        if "telephone" in drawn:
+            waveform = telephone(waveform, sampling_rate)
+        if "gain" in drawn:
+            gain_db = draw.between(config.gain.low_db, config.gain.high_db, "level")
+            waveform = waveform * 10 ** (gain_db / 20)
+        return waveform
+
+    def drawn(self, key: int, epoch: int) -> list[str]:
+        """What is done to an utterance in an epoch, in its order."""
+        draw = _Draws(key, self.seed, epoch)
+        return [name for name in STEPS if draw(name) < getattr(self.config, name).probability]
+
+    def _room(self, draw: "_Draws", sampling_rate: int) -> Tensor:
+        reverb = self.config.reverb
+        if "reverb" in self.recordings:
+            return self.recordings["reverb"].whole(draw("room"), sampling_rate)
+        rt60 = draw.between(reverb.rt60_low_seconds, reverb.rt60_high_seconds, "rt60")
+        return simulate_room(lambda name: draw(f"room {name}"), rt60, sampling_rate)
+
+    def _with_background(self, waveform: Tensor, sampling_rate: int, draw: "_Draws") -> Tensor:
+        background = self.config.background
+        sound = self.recordings["background"].stretch(
+            draw("background file"), draw("background start"), len(waveform), sampling_rate
+        )
+        return add_noise(
+            waveform, unit_power(sound), draw.between(background.snr_low_db, background.snr_high_db, "background snr")
+        )
+
+    def _with_babble(self, waveform: Tensor, sampling_rate: int, draw: "_Draws") -> Tensor:
+        babble = self.config.babble
+        voices = int(draw.between(babble.voices_low, babble.voices_high + 1, "voices"))
+        sound = torch.zeros_like(waveform)
+        for voice in range(voices):
+            sound += unit_power(
+                self.recordings["babble"].stretch(
+                    draw(f"voice {voice}"), draw(f"voice start {voice}"), len(waveform), sampling_rate
+                )
+            )
+        return add_noise(waveform, unit_power(sound), draw.between(babble.snr_low_db, babble.snr_high_db, "babble snr"))
+
+
+def active_folders(config: AugmentConfig) -> dict[str, Sequence[str]]:
+    """The folders of recordings that an augmentation reads, by its name.
+
+    Raises:
+        ConfigError: It needs some and has none.
+    """
+    folders: dict[str, Sequence[str]] = {}
+    for name in (*OF_FOLDERS, "reverb"):
+        part = getattr(config, name)
+        if part.probability > 0 and part.folders:
+            folders[name] = part.folders
+        elif part.probability > 0 and name in OF_FOLDERS:
+            raise ConfigError(
+                f"augment.{name}.probability={part.probability} needs recordings: give augment.{name}.folders, as in "
+                f"augment.{name}.folders=[/data/musan/{'speech' if name == 'babble' else 'noise'}]."
+            )
+    return folders
+
+
+def check_source(features: FeaturesConfig, augment: AugmentConfig) -> None:
+    """Finds augmentation that cannot be: of waveforms where features are stored, or of recordings where there are none.
+
+    Raises:
+        ConfigError: Names the key.
+    """
+    active_folders(augment)
+    keys = {f"augment.{name}.probability": getattr(augment, name).probability for name in STEPS}
+    changing = {key: value for key, value in keys.items() if value > 0}
+    if set(augment.tempo_factors) != {1.0}:
+        changing["augment.tempo_factors"] = augment.tempo_factors
+    if features.source is FeatureSource.store and changing:
+        key, value = next(iter(changing.items()))
+        raise ConfigError(
+            f"{key}={value} changes the waveform, which stored features no longer hold: set features.source=online or "
+            f"{key}={'[1.0]' if key.endswith('factors') else 0}."
+        )
+
+
+def add_noise(waveform: Tensor, noise: Tensor, snr_db: float) -> Tensor:
+    """Adds noise of power 1 so that the waveform is louder by a signal-to-noise ratio (dB), both (samples,)."""
+    mixed: Tensor = waveform + noise * waveform.square().mean().sqrt() * 10 ** (-snr_db / 20)
+    return mixed
+
+
+def unit_power(sound: Tensor) -> Tensor:
+    """A sound with a mean square of 1; silence stays silence."""
+    power = sound.square().mean()
+    return sound / power.sqrt() if power > 0 else sound
+
+
+def telephone(waveform: Tensor, sampling_rate: int) -> Tensor:
+    """What a telephone leaves of a waveform: its band, in logarithmic steps (mu-law), at the same rate and level.
+
+    Args:
+        waveform: Shape (samples,).
+    """
+    spectrum = torch.fft.rfft(waveform)
+    frequency = torch.fft.rfftfreq(len(waveform), 1 / sampling_rate)
+    low, high = TELEPHONE_HZ
+    rise = (frequency / low - 1) / TELEPHONE_EDGE + 1
+    fall = (1 - frequency / high) / TELEPHONE_EDGE + 1
+    band = torch.fft.irfft(spectrum * rise.clamp(0, 1) * fall.clamp(0, 1), len(waveform))
+    peak = band.abs().max().clamp_min(1.0)
+    decoded: Tensor = mu_law_decoding(mu_law_encoding(band / peak, TELEPHONE_LEVELS), TELEPHONE_LEVELS)
+    levels: Tensor = decoded * peak
+    return levels
+
+
+class _Draws:
+    """The draws of one utterance in one epoch, by their names."""
+
+    def __init__(self, key: int, seed: int, epoch: int) -> None:
+        self.key, self.seed, self.epoch = np.array([key], dtype=np.uint64), seed, epoch
+
+    def __call__(self, name: str) -> float:
+        return float(uniform(self.key, name, self.seed, self.epoch)[0])
+
+    def between(self, low: float, high: float, name: str) -> float:
+        return low + (high - low) * self(name)

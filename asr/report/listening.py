@@ -1,0 +1,122 @@
+"""A page of augmented examples: audio before and after, and the features that the model is given."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import soundfile
+import torch
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from torch import Tensor
+
+from asr.config import Config
+from asr.data.folders import appearing
+from asr.data.utterance import Utterance
+from asr.errors import ConfigError
+from asr.features.augment import draw_speed_factors, draw_tempo_factors, spec_augment
+from asr.features.config import Normalization
+from asr.features.extractor import FeatureExtractor
+from asr.features.inputs import Inputs
+from asr.features.normalizer import Normalizer
+from asr.progress import Progress
+
+MARK = ".asr-listen"
+RANGE = 2.5
+"""Features are drawn from so many standard deviations below their mean to as many above."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """An utterance as an epoch reads it; files are relative to the page."""
+
+    title: str
+    drawn: str
+    sound: str
+    picture: str
+
+
+def write_examples(recipe: str, config: Config, utterances: Sequence[Utterance], folder: Path) -> None:
+    """Writes index.html with its WAV and PNG files; the folder is replaced whole.
+
+    Sound louder than full scale, which trainings read as it is, is written at full scale.
+
+    Raises:
+        ConfigError: The folder holds something else.
+        DataError: Audio cannot be read.
+    """
+    if folder.exists() and not (folder / MARK).is_file():
+        raise ConfigError(f"{folder} is there and was not written by `asr listen`: give another listen.folder.")
+    plain, train = Inputs(utterances, None, None, config.seed), Inputs(utterances, None, config.augment, config.seed)
+    pages = []
+    with appearing(folder) as place, Progress("listening", len(utterances), "utterances") as progress:
+        for number, utterance in enumerate(utterances):
+            name = f"{number:03d}-{re.sub('[^A-Za-z0-9_-]', '_', utterance.id)[:60]}"
+            before = plain(number, 0)
+            original = _features(before, config)
+            examples = [
+                Example("as it is", "", *_write(place, f"{name}-original", before, utterance, original, config))
+            ]
+            for epoch in range(config.listen.epochs):
+                heard = train(number, epoch)
+                seen = _features(heard, config)
+                masked = spec_augment(
+                    seen, torch.tensor([seen.shape[1]]), train.keys[number : number + 1], config.augment.spec_augment,
+                    config.features.hop_ms, config.seed, epoch,
+                )  # fmt: skip
+                files = _write(place, f"{name}-epoch{epoch}", heard, utterance, masked, config)
+                examples.append(Example(f"epoch {epoch}", _drawn(train, number, epoch), *files))
+            pages.append((utterance, examples))
+            progress.advance()
+        page = Environment(loader=PackageLoader("asr.report"), autoescape=True, undefined=StrictUndefined).get_template(
+            "listen.html"
+        )
+        (place / "index.html").write_text(
+            page.render(recipe=recipe, kind=config.features.kind.name, utterances=pages), encoding="utf-8"
+        )
+        (place / MARK).write_text("Written by `asr listen`, which replaces the whole folder.\n", encoding="utf-8")
+
+
+def _drawn(inputs: Inputs, number: int, epoch: int) -> str:
+    """What was drawn for an utterance in an epoch, in words."""
+    assert inputs.augment is not None
+    key = inputs.keys[number : number + 1]
+    factors = {
+        "speed": draw_speed_factors(key, inputs.augment, inputs.seed, epoch)[0],
+        "tempo": draw_tempo_factors(key, inputs.augment, inputs.seed, epoch)[0],
+    }
+    drawn = [f"{name} {factor:g}" for name, factor in factors.items() if factor != 1.0]
+    return ", ".join([*drawn, *inputs.drawn(number, epoch)]) or "waveform unchanged"
+
+
+def _features(waveform: Tensor, config: Config) -> Tensor:
+    """Features with mean 0 and variance 1 over the utterance, (1, frames, dim)."""
+    extractor = FeatureExtractor(config.features, config.data.sampling_rate)
+    features, lengths = extractor(waveform[None], torch.tensor([len(waveform)]))
+    normalized: Tensor = Normalizer(Normalization.utterance, extractor.dim)(features, lengths)
+    return normalized
+
+
+def _write(
+    folder: Path, name: str, waveform: Tensor, utterance: Utterance, features: Tensor, config: Config
+) -> tuple[str, str]:
+    peak = float(waveform.abs().max().clamp_min(1.0))
+    soundfile.write(folder / f"{name}.wav", (waveform / peak).numpy(), utterance.sampling_rate, subtype="PCM_16")
+    _draw(folder / f"{name}.png", features[0], config.features.hop_ms)
+    return f"{name}.wav", f"{name}.png"
+
+
+def _draw(path: Path, features: Tensor, hop_ms: float) -> None:
+    """Draws features (frames, dim) over time, at a scale that is the same for all of them."""
+    from matplotlib.figure import Figure
+
+    seconds = len(features) * hop_ms / 1000
+    figure = Figure(figsize=(max(2.0, 1.0 + 2.0 * seconds), 2.2), dpi=100, layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(
+        features.T.numpy(), origin="lower", aspect="auto", interpolation="nearest", cmap="magma",
+        extent=(0, seconds, 0, features.shape[1]), vmin=-RANGE, vmax=RANGE,
+    )  # fmt: skip
+    axes.set_xlabel("seconds")
+    axes.set_ylabel("feature")
+    figure.savefig(path)

@@ -1,0 +1,92 @@
+"""Pronunciations of words that no lexicon has: eSpeak NG's rules, for some hundred languages, called through ctypes.
+
+The package espeakng_loader carries the library and its voices, so nothing is downloaded. It is under the GPL and no
+part of this package: `pip install 'asr[phones]'` brings it.
+"""
+
+import ctypes
+import functools
+import os
+import re
+from typing import Any
+
+from asr.data.sources.extras import optional
+from asr.errors import ConfigError, DataError
+from asr.text.lexicon import Phones
+
+# speak_lib.h of eSpeak NG
+_SYNCHRONOUS = 2
+_DONT_EXIT = 0x8000
+_UTF8 = 1
+_IPA_BETWEEN_UNDERSCORES = 0x02 | ord("_") << 8
+
+STRESS = str.maketrans("", "", "\u02c8\u02cc")
+ANOTHER_LANGUAGE = re.compile(r"\([^)]*\)")
+"""eSpeak NG says so where it takes a word for a foreign one."""
+
+TO_ARPABET = {
+    "\u0251\u02d0": "AA", "\u0251": "AA", "\u00e6": "AE", "\u028c": "AH", "\u0259": "AH", "\u0250": "AH",
+    "\u0254\u02d0": "AO", "\u0254": "AO", "o\u02d0": "AO", "a\u028a": "AW", "a\u026a": "AY", "b": "B", "t\u0283": "CH",
+    "d": "D", "\u00f0": "DH", "\u025b": "EH", "\u025c\u02d0": "ER", "\u025a": "ER", "\u025d": "ER", "e\u026a": "EY",
+    "f": "F", "\u0261": "G", "h": "HH", "\u026a": "IH", "\u1d7b": "IH", "i\u02d0": "IY", "i": "IY", "d\u0292": "JH",
+    "k": "K", "l": "L", "m": "M", "n": "N", "\u014b": "NG", "o\u028a": "OW", "\u0259\u028a": "OW", "\u0254\u026a": "OY",
+    "p": "P", "\u0279": "R", "r": "R", "s": "S", "\u0283": "SH", "t": "T", "\u027e": "T", "\u0294": "T",
+    "\u03b8": "TH", "\u028a": "UH", "u\u02d0": "UW", "u": "UW", "v": "V", "w": "W", "\u028d": "W", "j": "Y", "z": "Z",
+    "\u0292": "ZH", "x": "K", "\u026c": "L", "e": "EH", "a": "AE", "\u0252": "AA", "\u02d0": "", "\u0329": "AH",
+}  # fmt: skip
+"""The sounds of English in eSpeak NG's IPA, the longest first where one begins another."""
+
+_SOUNDS = re.compile("|".join(sorted(map(re.escape, TO_ARPABET), key=len, reverse=True)))
+
+
+def pronounce(word: str, language: str) -> Phones:
+    """The phones of a word in the International Phonetic Alphabet, without stress.
+
+    Args:
+        language: As eSpeak NG names it: en-us, de, tr, ru.
+
+    Raises:
+        ConfigError: eSpeak NG is not installed, or has no such language.
+        DataError: It has no sound for the word.
+    """
+    library = _library()
+    # Each time: whatever else speaks in this process may have chosen another.
+    if library.espeak_SetVoiceByName(language.encode()) != 0:
+        raise ConfigError(f"tokenizer.g2p={language} is no language of eSpeak NG: give one, as en-us, de, tr or ru.")
+    # Capitals would be spelled.
+    text = ctypes.create_string_buffer(word.lower().encode())
+    rest = ctypes.c_void_p(ctypes.addressof(text))
+    said = []
+    while rest.value:
+        said.append(library.espeak_TextToPhonemes(ctypes.byref(rest), _UTF8, _IPA_BETWEEN_UNDERSCORES).decode())
+    sounds = ANOTHER_LANGUAGE.sub("", " ".join(said).translate(STRESS)).replace(" ", "_").split("_")
+    phones = tuple(sound for sound in sounds if any(letter.isalnum() for letter in sound))
+    if not phones:
+        raise DataError(f"eSpeak NG knows no sound for the word {word!r} in the language {language}.")
+    return phones
+
+
+def as_arpabet(phones: Phones, word: str) -> Phones:
+    """English phones of the International Phonetic Alphabet in ARPAbet, without stress.
+
+    Raises:
+        DataError: One of them is not English.
+    """
+    written = []
+    for phone in phones:
+        sounds = _SOUNDS.findall(phone)
+        if "".join(sounds) != phone:
+            raise DataError(f"The word {word!r} has the sound {phone!r} to eSpeak NG, which ARPAbet does not write.")
+        letters = [TO_ARPABET[sound] for sound in sounds]
+        # A syllabic consonant carries a mark behind it, where ARPAbet writes a vowel before.
+        written += ["AH", *letters[:-1]] if sounds[-1] == "\u0329" else letters
+    return tuple(letter for letter in written if letter)
+
+
+@functools.cache
+def _library() -> Any:
+    loader = optional("espeakng_loader", "phones")
+    library: Any = ctypes.CDLL(loader.get_library_path())
+    library.espeak_TextToPhonemes.restype = ctypes.c_char_p
+    library.espeak_Initialize(_SYNCHRONOUS, 0, os.fsencode(loader.get_data_path()), _DONT_EXIT)
+    return library
