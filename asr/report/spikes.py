@@ -1,14 +1,14 @@
 """What CTC writes when: the spikes of an utterance and the times of its words, from the model's best path."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from asr.decoding.alignment import TimedWord, align, frame_times, word_spans
+from asr.decoding.greedy import greedy
 from asr.decoding.recognizer import Recognizer
-from asr.features.extractor import hop_samples
-from asr.text.protocol import BLANK, Tokenizer
+from asr.text.protocol import BLANK
 
 SEEN = 0.05
 """A token is shown in a frame from this probability on."""
@@ -24,21 +24,13 @@ class Spike:
 
 
 @dataclass(frozen=True)
-class TimedWord:
-    """A word of the best path, from its first spike to the end of its last."""
-
-    text: str
-    start: float
-    """Seconds from the beginning of the utterance."""
-    end: float
-
-
-@dataclass(frozen=True)
 class Reading:
     """How a model reads an utterance."""
 
     frame_seconds: float
     """Time between frames of the model's output (s)."""
+    offset: float
+    """When frame 0 begins (s)."""
     frames: int
     spikes: list[Spike]
     words: list[TimedWord]
@@ -56,53 +48,19 @@ def read(recognizer: Recognizer, waveform: Tensor) -> Reading:
     log_probs, lengths = recognizer.log_probs(waveform[None], torch.tensor([len(waveform)]))
     frames = int(lengths[0])
     path = log_probs[:frames, 0].float().exp().cpu()
-    config = recognizer.config
-    hop = hop_samples(config.features, config.data.sampling_rate) / config.data.sampling_rate
-    frame_seconds = hop * config.model.subsampling
+    times = frame_times(recognizer.config)
+    (alignment,) = align(log_probs, lengths, greedy(log_probs, lengths))
+    assert alignment is not None  # what was written has fitted
     spikes = [
         Spike(int(frame), recognizer.tokenizer.decode([int(token)]), round(float(path[frame, token]), 3))
         for frame, token in (path > SEEN).nonzero().tolist()
         if token != BLANK
     ]
     return Reading(
-        frame_seconds=frame_seconds,
+        frame_seconds=times.frame_seconds,
+        offset=times.offset,
         frames=frames,
         spikes=spikes,
-        words=timed_words(path, recognizer.tokenizer, frame_seconds),
+        words=times.words(word_spans(alignment, recognizer.tokenizer)),
         blank_share=float((path.argmax(dim=1) == BLANK).float().mean()) if frames else 0.0,
     )
-
-
-def timed_words(path: Tensor, tokenizer: Tokenizer, frame_seconds: float) -> list[TimedWord]:
-    """The words of the best path. CTC writes a token somewhere within its sound, so times are good to some frames.
-
-    Args:
-        path: Scores of the tokens, (frames, tokens).
-        frame_seconds: Time between frames (s).
-    """
-    best = path.argmax(dim=1).tolist()
-    written = [frame for frame, token in enumerate(best) if token != BLANK and (not frame or token != best[frame - 1])]
-    tokens = [best[frame] for frame in written]
-    # A token's text may depend on those before it, as with pieces of words.
-    ends = [len(tokenizer.decode(tokens[: count + 1])) for count in range(len(tokens))]
-    text = tokenizer.decode(tokens)
-    words: list[TimedWord] = []
-    place = 0
-    for word in text.split(" "):
-        inside = [
-            frame
-            for frame, end, start in zip(written, ends, [0, *ends], strict=False)
-            if start < place + len(word) and end > place
-        ]
-        if word and inside:
-            last = _last_frame(best, inside[-1])
-            words.append(TimedWord(word, round(inside[0] * frame_seconds, 3), round((last + 1) * frame_seconds, 3)))
-        place += len(word) + 1
-    return words
-
-
-def _last_frame(best: Sequence[int], frame: int) -> int:
-    """The last frame of the repeated token that begins in a frame."""
-    while frame + 1 < len(best) and best[frame + 1] == best[frame]:
-        frame += 1
-    return frame
