@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import torch
 from torchaudio.functional import resample
 
 from asr.cli import main
+from asr.commands import transcribe
 from asr.data.recording import open_recording
 from asr.decoding import pieces, recognizer
 from asr.decoding.pieces import cut, stitch
@@ -116,19 +118,22 @@ def test_standard_input_and_lists_are_heard(
     assert capfd.readouterr().out == f"-\t{TEXT}\n{tmp_path / 'a.wav'}\t{TEXT}\n"
 
 
-def test_several_processes_write_what_one_writes(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_several_processes_write_what_one_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(transcribe, "GROUP_SECONDS", 20.0)  # each file is a group of its own
     waveforms = [torch.from_numpy(tones(words(30, seed), seed=seed)) for seed in range(3)]
     heard = random_recognizer([], waveforms)
     save_model(tmp_path / "model", heard.model, heard.config, heard.tokenizer)
     files = []
     for number, waveform in enumerate(waveforms):
         files.append(str(tmp_path / f"{number}.wav"))
-        soundfile.write(files[-1], np.tile(waveform.numpy(), 20), 16000)  # so long that each is a group of its own
+        soundfile.write(files[-1], waveform.numpy(), 16000)
     outputs = []
     for jobs in ("1", "2"):
         assert main(["transcribe", str(tmp_path / "model"), *files, "--jobs", jobs]) == 0
         outputs.append(capfd.readouterr().out)
-    assert outputs[0] == outputs[1] and outputs[0].count("\n") == 3 and len(outputs[0]) > 500
+    assert outputs[0] == outputs[1] and outputs[0].count("\n") == 3 and len(outputs[0]) > 250
 
 
 def test_two_files_that_would_become_one_are_refused(
@@ -157,7 +162,7 @@ def test_resampling_block_by_block_gives_what_the_whole_gives(old: int, tmp_path
         found = np.concatenate(list(recording.blocks))
     expected = resample(torch.from_numpy(samples), old, 16000).numpy()
     assert found.shape == expected.shape
-    assert np.abs(found - expected).max() < 1e-5
+    assert np.abs(found - expected).max() < 1e-4
 
 
 def test_pieces_begin_and_end_in_pauses_and_hold_every_sample_once() -> None:
@@ -181,7 +186,7 @@ def test_no_word_is_lost_or_doubled_at_the_seams(gap: str, tmp_path: Path) -> No
     if gap == "none":
         # Letters without a pause, each beginning while the one before it is still heard: nowhere is it quiet.
         text = words(300, 1).replace(" ", "")
-        text = "".join(one for one, other in zip(text, text[1:], strict=False) if one != other)
+        text = "".join(one for one, other in pairwise(text) if one != other)
         sentences, sound = [text], [tones(text)]
     soundfile.write(tmp_path / "long.wav", np.concatenate(sound), 16000)
     found = list(Transcriber(heard)([tmp_path / "long.wav"]))

@@ -82,7 +82,7 @@ def draw(found: "Calibration", split: str, path: Path) -> None:
     sure = [one.confidence for one in found.bins]
     reliability.plot((0, 1), (0, 1), color="grey", linewidth=1, label="as sure as right")
     reliability.plot(sure, [one.right for one in found.bins], marker="o", label=f"{split}, {found.words} words")
-    reliability.set(ylabel="share of words that are right", xlim=(0, 1), ylim=(0, 1.02), aspect="equal")
+    reliability.set(ylabel="share of words that are right", xlim=(0, 1), ylim=(0, 1.02))
     reliability.set_title(f"ECE {100 * found.ece:.1f} %, NCE {found.nce:.2f}")
     reliability.legend(loc="upper left")
     amounts.bar(sure, [one.words for one in found.bins], width=0.06)

@@ -17,6 +17,8 @@ FILE = "confidence.json"
 EVIDENCE = ("mean_probability", "least_log_probability", "utterance_score")
 SHRINKAGE = 1.0
 """Weight of the squared coefficients (of evidence in units of its deviation): dev has few words that are wrong."""
+LEAST_DEVIATION = 1e-3
+"""Evidence that differs less tells nothing."""
 LEAST = 1e-4
 """No word is surer or less sure than this."""
 
@@ -68,7 +70,7 @@ def fit_confidence(evidence: Floats, right: Floats) -> ConfidenceMap:
             f"{int(right.sum())} of {len(right)} words of dev are right: a confidence is learnt where some are and "
             "some are not, from a larger dev split."
         )
-    mean, deviation = evidence.mean(axis=0), evidence.std(axis=0) + 1e-9
+    mean, deviation = evidence.mean(axis=0), np.maximum(evidence.std(axis=0), LEAST_DEVIATION)
     inputs = np.column_stack([(evidence - mean) / deviation, np.ones(len(evidence))])
     shrinkage = np.diag([*[SHRINKAGE] * evidence.shape[1], 0.0])
     found = np.zeros(inputs.shape[1])
