@@ -19,7 +19,7 @@ from asr.commands import transcribe
 from asr.data.recording import open_recording
 from asr.decoding import pieces, recognizer
 from asr.decoding.pieces import cut, stitch
-from asr.decoding.transcript_formats import written
+from asr.decoding.transcript_formats import ENDINGS, written
 from asr.decoding.transcription import Transcriber, Transcript, Word
 from asr.errors import DataError
 from asr.model.folder import save_model
@@ -239,6 +239,11 @@ WORDS = [Word("A<B", 0.5, 1.25, 0.75), Word('SAY"', 1.3, 2.0, None), Word("LATE"
 )
 def test_formats_are_as_their_readers_expect(name: str, expected: str) -> None:
     assert written(Transcript(Path("my talk.wav"), 4000.0, WORDS), name) == expected
+
+
+def test_every_format_of_the_command_line_can_be_written() -> None:
+    assert set(transcribe.FORMATS) == set(ENDINGS)
+    assert all(written(Transcript(Path("a.wav"), 1.0, []), name) is not None for name in transcribe.FORMATS)
 
 
 def test_a_textgrid_covers_the_whole_time() -> None:

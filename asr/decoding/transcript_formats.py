@@ -7,9 +7,8 @@ from dataclasses import asdict
 
 from asr.decoding.transcription import Transcript, Word
 
-FORMATS = ("txt", "json", "srt", "vtt", "ctm", "textgrid")
-ENDINGS = {name: "TextGrid" if name == "textgrid" else name for name in FORMATS}
-"""Of the files."""
+ENDINGS = {"txt": "txt", "json": "json", "srt": "srt", "vtt": "vtt", "ctm": "ctm", "textgrid": "TextGrid"}
+"""Of the files, by format."""
 
 CUE_GAP = 0.6
 """A pause that ends a line of subtitles (s)."""
@@ -18,7 +17,7 @@ CUE_CHARACTERS = 80
 
 
 def written(transcript: Transcript, name: str) -> str:
-    """A transcript in one of FORMATS, the last line ended."""
+    """A transcript in one of the formats of ENDINGS."""
     return _WRITERS[name](transcript)
 
 
