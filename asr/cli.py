@@ -41,11 +41,26 @@ COMMANDS = {
     "export": "Writes the manifests of a recipe for NeMo, Kaldi or lhotse.",
     "tune": "Finds the weights of a run's beam search on dev and keeps them for its evaluation.",
     "lm": "Estimates language models, scores text with them, predicts what comes next: asr lm train RECIPE.",
+    "calibrate": "Learns on dev how sure each word of a run's hypotheses is, and how far that can be trusted.",
+    "transcribe": "Writes what is said in audio files of any format and length: text, subtitles, word times.",
+    "align": "Finds when each word of a given text is said in a recording of any length.",
     "benchmark": "Measures how well several ranks are used: asr benchmark scaling RECIPE.",
 }
 """The module asr.commands.NAME has `run(recipe, config)`; train gives the best dev WER to Hydra's sweepers."""
 
-OWN_ARGUMENTS = ("plan", "compare", "report", "errors", "new", "export", "lm", "tune")
+OWN_ARGUMENTS = (
+    "plan",
+    "compare",
+    "report",
+    "errors",
+    "new",
+    "export",
+    "lm",
+    "tune",
+    "calibrate",
+    "transcribe",
+    "align",
+)
 """Commands whose module has `main(arguments)` instead: they read the command line, --help included, themselves."""
 
 BY_THE_FIRST = ("prepare", "check", "extract", "listen")

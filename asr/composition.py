@@ -28,8 +28,8 @@ from asr.sweeps import expand_sweep
 HYDRA_VERSION = "1.3"
 
 LATER_GROUPS = {
-    "decoder": "greedy", "lm": "ngram", "evaluation": "default", "augment": "specaugment", "tokenizer": "char", "hardware": "auto",
-    "listen": "default",
+    "decoder": "greedy", "lm": "ngram", "evaluation": "default", "augment": "specaugment", "tokenizer": "char",
+    "hardware": "auto", "listen": "default",
 }  # fmt: skip
 """Groups that grew after models were trained, by keys that did not determine their weights, with their default
 choices."""

@@ -67,7 +67,7 @@ def test_every_voice_speaks_the_same_words_differently() -> None:
         for number, variant in enumerate(variants)
         for accent in (digits.ACCENTS if number == 0 else digits.ACCENTS[:1])
     ]
-    spoken = {synthesizer.speak(dataclasses.replace(PROMPT, voice=voice)).tobytes() for voice in voices}
+    spoken = {synthesizer.speak(dataclasses.replace(PROMPT, voice=voice)).samples.tobytes() for voice in voices}
     assert len(spoken) == len(voices)
     assert all(np.abs(np.frombuffer(samples, dtype=np.float32)).max() > 0.1 for samples in spoken)
 
@@ -124,6 +124,19 @@ def test_any_number_of_cores_makes_the_same_corpus(tmp_path: Path, monkeypatch: 
             "audio", "dev.jsonl", "test.jsonl", "train.jsonl",
         ]  # fmt: skip
     assert heard[0] == heard[1]
+
+
+def test_the_synthesizer_tells_when_each_word_begins(tmp_path: Path) -> None:
+    pytest.importorskip("espeakng_loader")
+    prompt = dataclasses.replace(PROMPT, text="two, three, four", snr_db=80.0)
+    ((first, second, third),) = synthesize([prompt], tmp_path, 16000)
+    assert first == PROMPT.silence[0]
+    recording, _ = soundfile.read(tmp_path / "a.wav")
+    loud = np.abs(recording[: len(recording) // 160 * 160]).reshape(-1, 160).max(axis=1) > 0.02  # each 10 ms
+    for start in (second, third):
+        frame = round(100 * start)
+        # A pause lies before the word, and it begins within 50 ms.
+        assert not loud[frame - 10 : frame].any() and loud[frame : frame + 5].any()
 
 
 def test_a_failure_leaves_no_audio_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,9 +12,7 @@ from asr.cli import main
 from asr.data.utterance import Utterance
 from asr.report.alignment import align, most_frequent
 from asr.report.groups import grouped
-from asr.report.spikes import timed_words
 from asr.scoring.error_rates import UtteranceScore, score_utterance
-from asr.text.char import CharTokenizer
 from tests.reports import evaluate, metrics_rows, write_run, write_test_corpus
 
 WORDS = st.lists(st.sampled_from(["A", "BB", "C", "DC"]), max_size=6).map(" ".join)
@@ -72,14 +69,6 @@ def test_groups_hold_every_utterance_once() -> None:
 
 def test_groups_of_one_value_are_one_group() -> None:
     assert [group.utterances for group in grouped([scored("1", "A", "A")] * 4, {})["speaking rate"]] == [4]
-
-
-def test_words_are_timed_from_their_first_spike_to_the_end_of_their_last() -> None:
-    tokenizer = CharTokenizer(" ANO")
-    path = [0, 3, 3, 0, 4, 1, 0, 2, 0, 0, 3, 3, 3, 0]  # NO AN
-    words = timed_words(torch.eye(5)[path], tokenizer, 0.04)
-    assert [(word.text, word.start, word.end) for word in words] == [("NO", 0.04, 0.2), ("AN", 0.28, 0.52)]
-    assert timed_words(torch.eye(5)[[0, 0, 1, 0]], tokenizer, 0.04) == []
 
 
 @pytest.fixture

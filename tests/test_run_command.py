@@ -9,7 +9,7 @@ import asr as library
 from asr.data.manifest import read_manifest
 from asr.errors import DataError
 from asr.scoring.results import read_results
-from tests.corpora import write_corpus, write_utterance
+from tests.corpora import write_corpus
 from tests.trainings import asr, run_folder
 
 TEXTS = ["ONE TWO", "TWO THREE", "THREE ONE", "TWO TWO ONE", "ONE", "THREE", "TWO ONE", "THREE THREE"]
@@ -42,15 +42,17 @@ def test_the_library_hears_what_the_command_heard(folder: Path) -> None:
     utterances = read_manifest(folder / "data/an4/test.jsonl")
     assert [row["id"] for row in rows] == [utterance.id for utterance in utterances]
     recognizer = library.load(run / "model")
-    heard = recognizer.transcribe([utterance.audio_filepath for utterance in utterances], batch_size=2)
+    heard = recognizer.transcribe([utterance.audio_filepath for utterance in utterances], batch_seconds=2)
     assert heard == [row["hypothesis"] for row in rows]
 
 
 def test_what_the_library_cannot_hear_is_named(folder: Path, tmp_path: Path) -> None:
     recognizer = library.load(run_folder(folder, "an4") / "model")
-    slow = write_utterance(tmp_path / "slow.wav", "ONE", sampling_rate=8000).audio_filepath
     (tmp_path / "text.wav").write_text("not audio")
-    for path, sentence in ((slow, "8000 Hz"), (tmp_path / "text.wav", "cannot be decoded")):
+    for path, sentence in (
+        (tmp_path / "text.wav", "libsndfile cannot read it|can decode it"),
+        (tmp_path, "no such file"),
+    ):
         with pytest.raises(DataError, match=sentence):
             recognizer.transcribe([path])
 

@@ -29,7 +29,25 @@ _DONT_EXIT = 0x8000
 _UTF8 = 1
 _BY_CHARACTER = 1
 _RATE, _PITCH, _RANGE = 1, 3, 4
-_CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
+_NO_MORE_EVENTS, _WORD_BEGINS = 0, 1
+
+
+class _Event(ctypes.Structure):
+    """espeak_EVENT."""
+
+    _fields_ = (
+        ("type", ctypes.c_int),
+        ("unique_identifier", ctypes.c_uint),
+        ("text_position", ctypes.c_int),
+        ("length", ctypes.c_int),
+        ("audio_position", ctypes.c_int),  # ms
+        ("sample", ctypes.c_int),
+        ("user_data", ctypes.c_void_p),
+        ("id", ctypes.c_char * 8),
+    )
+
+
+_CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event))
 
 _BLOCK = 100
 
@@ -71,8 +89,21 @@ class Prompt:
     """Highest sample, 1 being full scale."""
 
 
-def synthesize(prompts: Sequence[Prompt], folder: Path, sampling_rate: int) -> None:
+@dataclass(frozen=True)
+class Speech:
+    """What the synthesizer said."""
+
+    samples: Samples
+    """In [-1, 1], at the synthesizer's own rate, (samples,)."""
+    word_starts: tuple[int, ...]
+    """The sample with which each word begins, as the synthesizer tells it."""
+
+
+def synthesize(prompts: Sequence[Prompt], folder: Path, sampling_rate: int) -> list[tuple[float, ...]]:
     """Writes FOLDER/ID.wav (16 bits) for each prompt, on all cores; the same prompts give the same samples.
+
+    Returns:
+        When each word of each recording begins (s).
 
     Raises:
         DataError: eSpeak NG is not installed or lacks a voice, or a file cannot be written.
@@ -80,7 +111,7 @@ def synthesize(prompts: Sequence[Prompt], folder: Path, sampling_rate: int) -> N
     _load()
     jobs = [(prompt, folder / f"{prompt.id}.wav", sampling_rate) for prompt in prompts]
     # eSpeak NG carries state from one text to the next (the flutter of its voices), so each block begins anew.
-    map_blocks(_write_block, jobs, _BLOCK, "Synthesizing", "utterances", fresh=True)
+    return map_blocks(_write_block, jobs, _BLOCK, "Synthesizing", "utterances", fresh=True)
 
 
 def record(prompt: Prompt, speech: Samples, sampling_rate: int) -> Samples:
@@ -102,18 +133,21 @@ def coloured_noise(samples: int, slope: float, seed: int) -> Samples:
     return np.asarray(noise / np.sqrt(np.mean(np.square(noise))), dtype=np.float32)
 
 
-def _write_block(jobs: Sequence[tuple[Prompt, Path, int]]) -> Sequence[None]:
+def _write_block(jobs: Sequence[tuple[Prompt, Path, int]]) -> Sequence[tuple[float, ...]]:
     torch.set_num_threads(1)
     synthesizer = Synthesizer()
+    starts = []
     for prompt, path, sampling_rate in jobs:
-        speech = torch.from_numpy(synthesizer.speak(prompt))
-        speech = _resampler(synthesizer.sampling_rate, sampling_rate)(speech)
-        recording = record(prompt, speech.numpy(), sampling_rate)
+        speech = synthesizer.speak(prompt)
+        resampled = _resampler(synthesizer.sampling_rate, sampling_rate)(torch.from_numpy(speech.samples))
+        recording = record(prompt, resampled.numpy(), sampling_rate)
+        silence = round(prompt.silence[0] * sampling_rate) / sampling_rate
+        starts.append(tuple(round(silence + start / synthesizer.sampling_rate, 4) for start in speech.word_starts))
         try:
             soundfile.write(path, recording, sampling_rate, subtype="PCM_16")
         except soundfile.LibsndfileError as error:
             raise DataError(f"The speech cannot be written ({error}): make room or set paths.data elsewhere.") from None
-    return [None] * len(jobs)
+    return starts
 
 
 @functools.cache
@@ -133,6 +167,7 @@ class Synthesizer:
         self._variants = Path(loader.get_data_path()) / "voices" / "!v"
         self._library: Any = ctypes.CDLL(loader.get_library_path())
         self._spoken: list[bytes] = []
+        self._word_starts: list[int] = []
         self._callback = _CALLBACK(self._take)  # must live as long as the library may call it
         self.sampling_rate: int = self._library.espeak_Initialize(
             _SYNCHRONOUS, 0, os.fsencode(loader.get_data_path()), _DONT_EXIT
@@ -142,8 +177,8 @@ class Synthesizer:
         self._library.espeak_SetSynthCallback(self._callback)
         self._library.espeak_ng_SetRandSeed(ctypes.c_long(1))
 
-    def speak(self, prompt: Prompt) -> Samples:
-        """Clean speech at the synthesizer's own rate, in [-1, 1], shape (samples,).
+    def speak(self, prompt: Prompt) -> Speech:
+        """Clean speech.
 
         Raises:
             DataError: eSpeak NG lacks the voice.
@@ -163,14 +198,21 @@ class Synthesizer:
             self._library.espeak_SetParameter(parameter, value, 0)
         text = prompt.text.encode()
         self._spoken.clear()
+        self._word_starts.clear()
         status = self._library.espeak_Synth(text, len(text) + 1, 0, _BY_CHARACTER, 0, _UTF8, None, None)
         if status != 0 or not self._spoken:
             raise DataError(f"Prompt {prompt.id}: eSpeak NG cannot say {prompt.text!r} (status {status}).")
-        return np.frombuffer(b"".join(self._spoken), dtype=np.int16).astype(np.float32) / np.float32(32768)
+        samples = np.frombuffer(b"".join(self._spoken), dtype=np.int16).astype(np.float32) / np.float32(32768)
+        return Speech(samples, tuple(self._word_starts))
 
-    def _take(self, samples: Any, count: int, events: int | None) -> int:
+    def _take(self, samples: Any, count: int, events: Any) -> int:
         if count > 0:
             self._spoken.append(ctypes.string_at(samples, 2 * count))
+        number = 0
+        while events and events[number].type != _NO_MORE_EVENTS:
+            if events[number].type == _WORD_BEGINS:
+                self._word_starts.append(events[number].sample)
+            number += 1
         return 0
 
 

@@ -1,22 +1,24 @@
 """A trained model that hears: waveforms in, log-probabilities or hypotheses out."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-import soundfile
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from asr.config import Config
 from asr.decoding.decoder import greedy_decoder
 from asr.decoding.stream import Stream
+from asr.decoding.transcription import BATCH_SECONDS, Transcriber
 from asr.errors import DataError
-from asr.features.extractor import FeatureExtractor, frame_count
+from asr.features.extractor import FeatureExtractor
 from asr.features.front_end import FrontEnd
 from asr.model.acoustic import AcousticModel
 from asr.model.folder import load_model
 from asr.text.protocol import Tokenizer
+
+log = logging.getLogger(__name__)
 
 
 class Recognizer:
@@ -48,18 +50,27 @@ class Recognizer:
         log_probs, frames = self.model(*self.front(waveforms.to(self.device), lengths.to(self.device)))
         return log_probs, frames
 
-    def transcribe(self, files: Sequence[str | Path], batch_size: int = 16) -> list[str]:
-        """Hypotheses of audio files, in their order.
+    def transcribe(self, files: Sequence[str | Path], batch_seconds: float = BATCH_SECONDS) -> list[str]:
+        """Hypotheses of recordings of any format, rate and length, in their order.
+
+        Other rates and channels than the model's are converted, and the log says so; what is longer than 22 s is cut
+        at pauses.
+
+        Args:
+            files: Paths.
+            batch_seconds: Of audio that is heard at once.
 
         Raises:
-            DataError: A file cannot be read, has another sampling rate than the model or more than one channel.
+            DataError: A file cannot be read.
         """
-        hypotheses: list[str] = []
-        for start in range(0, len(files), batch_size):
-            waveforms = [self._read(Path(file)) for file in files[start : start + batch_size]]
-            lengths = torch.tensor([len(waveform) for waveform in waveforms])
-            hypotheses += self.decode(*self.log_probs(pad_sequence(waveforms, batch_first=True), lengths))
-        return hypotheses
+        texts = []
+        for transcript in Transcriber(self, batch_seconds=batch_seconds)(map(Path, files)):
+            if isinstance(transcript, DataError):
+                raise transcript
+            if transcript.note is not None:
+                log.info("%s.", transcript.note)
+            texts.append(transcript.text)
+        return texts
 
     def stream(self) -> Stream:
         """Begins an utterance that is heard piece by piece.
@@ -68,21 +79,6 @@ class Recognizer:
             ConfigError: The model needs the whole utterance: it is bidirectional, or normalizes over the utterance.
         """
         return Stream(self.model, self.config, self.front, self.decode)
-
-    def _read(self, path: Path) -> Tensor:
-        try:
-            samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-        except (soundfile.LibsndfileError, OSError) as error:
-            raise DataError(f"{path}: the audio cannot be decoded ({error}).") from None
-        wanted = self.config.data.sampling_rate
-        if rate != wanted or samples.shape[1] != 1:
-            raise DataError(
-                f"{path} has {rate} Hz and {samples.shape[1]} channels; the model hears {wanted} Hz and one channel: "
-                "convert the file."
-            )
-        if frame_count(self.config.features, rate, len(samples)) == 0:
-            raise DataError(f"{path}: it is shorter than one window of features.window_ms; leave it out.")
-        return torch.from_numpy(samples[:, 0].copy())
 
 
 def load(folder: str | Path, device: str = "cpu") -> Recognizer:

@@ -1,6 +1,6 @@
 """Word and character error rates, counted by jiwer."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, fields
 
 import jiwer
@@ -125,3 +125,13 @@ def total(scores: Iterable[UtteranceScore]) -> Score:
     scores = list(scores)
     counts = {field.name: sum(getattr(score, field.name) for score in scores) for field in fields(ErrorCounts)}
     return Score(utterances=len(scores), **counts)
+
+
+def right_words(reference: str, hypothesis: Sequence[str]) -> list[bool]:
+    """Which words of a hypothesis are right, by the alignment that counts its errors."""
+    if not reference.split() or not hypothesis:
+        return [False] * len(hypothesis)
+    output = jiwer.process_words(reference, " ".join(hypothesis))
+    return [
+        chunk.type == "equal" for chunk in output.alignments[0] for _ in range(chunk.hyp_start_idx, chunk.hyp_end_idx)
+    ]

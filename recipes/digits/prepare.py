@@ -1,5 +1,6 @@
 """Spoken digit strings: made by eSpeak NG in many voices, with noise, all drawn from a seed."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from asr.data.corpus import whole_file, write_splits
 from asr.data.draws import keys_of, mix, uniform
 from asr.data.folders import appearing
 from asr.data.synthesis import Prompt, Voice, synthesize
+from asr.errors import DataError
 
 Option = TypeVar("Option")
 
@@ -53,10 +55,11 @@ def prepare(config: Config, archives: Path, output: Path) -> None:
 
 
 def write_corpus(corpus: Corpus, config: Config, output: Path) -> None:
-    """Makes a corpus of spoken digits."""
+    """Makes a corpus of spoken digits; audio/words.jsonl tells when the words of each utterance begin."""
     prompts = {split: draw_prompts(corpus, split) for split in corpus.utterances}
     with appearing(output / "audio") as folder:
-        synthesize([prompt for split in prompts.values() for prompt in split], folder, config.data.sampling_rate)
+        spoken = [prompt for split in prompts.values() for prompt in split]
+        write_word_starts(folder / "words.jsonl", spoken, synthesize(spoken, folder, config.data.sampling_rate))
     write_splits(
         output,
         {
@@ -67,6 +70,19 @@ def write_corpus(corpus: Corpus, config: Config, output: Path) -> None:
             for split in prompts
         },
     )
+
+
+def write_word_starts(path: Path, prompts: Sequence[Prompt], starts: Sequence[Sequence[float]]) -> None:
+    """Writes a line with the id, the words and their starts (s) for each prompt."""
+    with path.open("w", encoding="utf-8") as lines:
+        for prompt, its_starts in zip(prompts, starts, strict=True):
+            words = transcript(prompt).split()
+            if len(words) != len(its_starts):
+                raise DataError(
+                    f"Prompt {prompt.id}: eSpeak NG tells the starts of {len(its_starts)} words of {len(words)}: "
+                    "install a version of espeakng_loader that tells all."
+                )
+            lines.write(json.dumps({"id": prompt.id, "words": words, "starts": its_starts}) + "\n")
 
 
 def draw_prompts(corpus: Corpus, split: str) -> list[Prompt]:

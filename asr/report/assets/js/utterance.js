@@ -110,7 +110,7 @@
     pen.font = `13px ${colour("--font")}`;
     pen.textAlign = "center";
     for (const spike of reading.spikes) {
-      const place = x((spike.frame + 0.5) * reading.frame_seconds);
+      const place = x((spike.frame + 0.5) * reading.frame_seconds + reading.offset);
       pen.strokeStyle = pen.fillStyle = colour("--spike");
       pen.lineWidth = 2;
       pen.beginPath();

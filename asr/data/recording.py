@@ -1,0 +1,178 @@
+"""Recordings of any format, rate, number of channels and length, block by block at the rate that a model hears."""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import gcd
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+import torch
+from torchaudio.transforms import Resample
+
+from asr.errors import DataError
+
+Samples = npt.NDArray[np.float32]
+
+STANDARD_INPUT = Path("-")
+BLOCK_SECONDS = 5.0
+LARGEST_KERNEL = 1 << 24
+"""Numbers of a resampling filter: rates that have no common divisor would need a huge one."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A recording that is open."""
+
+    blocks: Iterator[Samples]
+    """float32, one channel, at the rate that was asked for, (samples,) each."""
+    note: str | None
+    """How it was converted; None where it was not."""
+
+
+@contextmanager
+def open_recording(path: Path, sampling_rate: int) -> Iterator[Recording]:
+    """Opens what libsndfile or, where it is installed, FFmpeg reads; `-` is standard input.
+
+    Channels are averaged, other rates resampled; the note says so.
+
+    Raises:
+        DataError: There is no such file, or it is empty, or no recording; reading the blocks may raise it too.
+    """
+    if path == STANDARD_INPUT:
+        with tempfile.NamedTemporaryFile(prefix="asr-input-") as copy:
+            shutil.copyfileobj(sys.stdin.buffer, copy)
+            copy.flush()
+            with _open(Path(copy.name), "standard input", sampling_rate) as recording:
+                yield recording
+    else:
+        with _open(path, str(path), sampling_rate) as recording:
+            yield recording
+
+
+def recording_seconds(path: Path) -> float:
+    """What the header says of a recording's length (s); 0 where it is not known."""
+    try:
+        info = soundfile.info(path)
+        return float(info.frames / info.samplerate)
+    except (soundfile.LibsndfileError, OSError, TypeError):
+        return 0.0
+
+
+@contextmanager
+def _open(path: Path, name: str, sampling_rate: int) -> Iterator[Recording]:
+    try:
+        if not path.is_file():
+            raise DataError(f"{name}: there is no such file; correct the path.")
+        if path.stat().st_size == 0:
+            raise DataError(f"{name}: the file is empty; record it again.")
+        try:
+            file = soundfile.SoundFile(path)
+        except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: raw samples without a header
+            with _by_ffmpeg(path, name, sampling_rate, str(error)) as recording:
+                yield recording
+            return
+        with file:
+            changes = []
+            if file.channels > 1:
+                changes.append(f"the mean of {file.channels} channels")
+            if file.samplerate != sampling_rate:
+                changes.append(f"{file.samplerate} Hz resampled to {sampling_rate} Hz")
+            blocks = _mono_blocks(file, name)
+            if file.samplerate != sampling_rate:
+                blocks = resample(blocks, file.samplerate, sampling_rate, name)
+            yield Recording(blocks, f"{name}: {', '.join(changes)}" if changes else None)
+    except OSError as error:
+        raise DataError(f"{name} cannot be read ({error.strerror}): allow it, or leave it out.") from None
+
+
+def _mono_blocks(file: soundfile.SoundFile, name: str) -> Iterator[Samples]:
+    while True:
+        try:
+            samples = file.read(round(BLOCK_SECONDS * file.samplerate), dtype="float32", always_2d=True)
+        except soundfile.LibsndfileError as error:
+            raise DataError(f"{name}: the audio cannot be decoded ({error}); replace the file.") from None
+        if not len(samples):
+            return
+        yield _finite(samples.mean(axis=1), name)
+
+
+def _finite(samples: Samples, name: str) -> Samples:
+    if not np.isfinite(samples).all():
+        raise DataError(f"{name}: the audio holds values that are not finite; replace the file.")
+    return samples
+
+
+def resample(blocks: Iterator[Samples], old: int, new: int, name: str) -> Iterator[Samples]:
+    """Resamples block by block what torchaudio's Resample gives for the whole.
+
+    Args:
+        blocks: (samples,) each, of any size.
+        name: Of the recording, for the error.
+
+    Raises:
+        DataError: The rates have so small a common divisor that the filter would fill the memory.
+    """
+    resampler = Resample(old, new)
+    step_in, step_out = old // gcd(old, new), new // gcd(old, new)
+    if resampler.kernel.numel() > LARGEST_KERNEL:
+        raise DataError(f"{name}: {old} Hz cannot be resampled to {new} Hz here; convert the file.")
+    # An output reads so many samples around its own, whole steps of them.
+    reach = (-(-resampler.width // step_in) + 1) * step_in
+    waiting = np.zeros(reach, dtype=np.float32)  # as the whole is padded with zeros
+    heard = given = 0
+
+    def ready(samples: Samples, steps: int) -> Samples:
+        piece: Samples = resampler(torch.from_numpy(samples[: 2 * reach + steps * step_in])).numpy()
+        begin = reach // step_in * step_out
+        return piece[begin : begin + steps * step_out]
+
+    for block in blocks:
+        heard += len(block)
+        waiting = np.concatenate([waiting, block])
+        steps = (len(waiting) - 2 * reach) // step_in
+        if steps > 0:
+            yield ready(waiting, steps)
+            waiting, given = waiting[steps * step_in :], given + steps * step_out
+    left = -(-heard * step_out // step_in) - given
+    steps = -(-left // step_out)
+    if left > 0:
+        waiting = np.pad(waiting, (0, max(0, 2 * reach + steps * step_in - len(waiting))))
+        yield ready(waiting, steps)[:left]
+
+
+@contextmanager
+def _by_ffmpeg(path: Path, name: str, sampling_rate: int, why: str) -> Iterator[Recording]:
+    """What FFmpeg decodes, where libsndfile cannot."""
+    program = shutil.which("ffmpeg")
+    if program is None:
+        raise DataError(
+            f"{name}: libsndfile cannot read it ({why.rstrip('.')}), and FFmpeg, which reads more formats, is not "
+            "installed: install it, or convert the file, or leave it out."
+        )
+    command = [
+        program, "-nostdin", "-v", "error", "-protocol_whitelist", "file,pipe", "-i", f"file:{path}",
+        "-map", "0:a:0", "-f", "f32le", "-ac", "1", "-ar", str(sampling_rate), "-",
+    ]  # fmt: skip
+    with tempfile.TemporaryFile() as said, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said) as process:
+        assert process.stdout is not None
+        read: Callable[[int], bytes] = process.stdout.read
+
+        def blocks() -> Iterator[Samples]:
+            while content := read(4 * round(BLOCK_SECONDS * sampling_rate)):
+                yield _finite(np.frombuffer(content[: len(content) // 4 * 4], dtype=np.float32), name)
+            if process.wait():
+                said.seek(0)
+                words = " ".join(said.read().decode(errors="replace").split())
+                raise DataError(f"{name}: neither libsndfile nor FFmpeg can decode it ({words}); replace the file.")
+
+        try:
+            yield Recording(blocks(), f"{name}: decoded by FFmpeg to one channel of {sampling_rate} Hz")
+        finally:
+            process.kill()

@@ -1,0 +1,109 @@
+"""Long recordings in pieces that a model can hear: cut at pauses, or with an overlap where there is none."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from asr.text.protocol import BLANK
+
+Samples = npt.NDArray[np.float32]
+Emission = npt.NDArray[np.float32]
+
+LONGEST = 20.0
+"""No piece is longer without its margins (s)."""
+SHORTEST = 1.0
+"""Nor is one shorter where more follows (s)."""
+PAUSE = 0.4
+"""A recording is cut where it is quiet so long (s): models hear utterances in training, not lectures."""
+SHORT_PAUSE = 0.2
+"""Where LONGEST has no such pause, the longest of these is taken (s)."""
+MARGIN = 2.0
+"""Heard on both sides of a cut where there is no pause (s)."""
+LEVEL_SECONDS = 0.01
+CONTRAST = 10.0
+"""By so much must speech be louder than pauses (dB); else there are none, or nobody speaks."""
+QUIET = 0.5
+"""Share of the way from the pauses' level to that of speech, in dB, below which it is quiet."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A stretch of a recording."""
+
+    start: int
+    """Where it begins (samples)."""
+    samples: Samples
+    joined: bool
+    """Whether it begins within the piece before it, because no pause lies between them."""
+
+
+def cut(blocks: Iterable[Samples], sampling_rate: int, step: int) -> Iterator[Piece]:
+    """Cuts a recording. Every sample is in a piece, and in one only but for the margins of cuts without a pause.
+
+    Args:
+        blocks: The recording, (samples,) each.
+        step: Samples from one frame of the model's output to the next; pieces begin at multiples of it, so that the
+            frames of two that overlap are the same.
+    """
+    longest, margin = (round(seconds * sampling_rate / step) * step for seconds in (LONGEST, MARGIN))
+    waiting = np.zeros(0, dtype=np.float32)
+    start, core = 0, 0
+    for block in blocks:
+        waiting = np.concatenate([waiting, block])
+        while len(waiting) - core > longest + margin:
+            place, is_pause = find_cut(waiting[core : core + longest], sampling_rate)
+            place = core + place // step * step
+            yield Piece(start, waiting[: place if is_pause else place + margin], core > 0)
+            dropped = place if is_pause else place - margin
+            waiting, start, core = waiting[dropped:], start + dropped, place - dropped
+    if len(waiting):
+        yield Piece(start, waiting, core > 0)
+
+
+def find_cut(samples: Samples, sampling_rate: int) -> tuple[int, bool]:
+    """Where to cut, and whether it is in a pause: the middle of the first one of PAUSE, else of the longest of
+    SHORT_PAUSE, else the quietest place in the second half."""
+    size = round(LEVEL_SECONDS * sampling_rate)
+    frames = samples[: len(samples) // size * size].reshape(-1, size).astype(np.float64)
+    levels = 10 * np.log10(np.convolve(np.square(frames).mean(axis=1), np.full(5, 0.2), mode="same") + 1e-10)
+    low, high = np.quantile(levels, (0.05, 0.95))
+    first = round(SHORTEST / LEVEL_SECONDS)
+    pauses: list[tuple[int, int]] = []
+    if high - low >= CONTRAST:
+        runs = _runs(levels < low + QUIET * (high - low))
+        pauses = [
+            (max(begin, first), end) for begin, end in runs if (end - max(begin, first)) >= SHORT_PAUSE / LEVEL_SECONDS
+        ]
+    # What reaches the end may go on.
+    long = [(begin, end) for begin, end in pauses if end - begin >= PAUSE / LEVEL_SECONDS and end < len(levels)]
+    if pauses:
+        begin, end = long[0] if long else max(pauses, key=lambda pause: pause[1] - pause[0])
+        return (begin + end) // 2 * size, True
+    half = len(levels) // 2
+    return (half + int(levels[half:].argmin())) * size, False
+
+
+def _runs(flags: npt.NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
+    """Begin and end of each run of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
+    yield from zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
+
+
+def stitch(left: Emission, left_start: int, right: Emission, right_start: int) -> Emission:
+    """Joins the log-probabilities of two pieces that overlap into those of both, each frame once.
+
+    They are joined where both are surest that nothing is written around, so that each token stands on one side.
+
+    Args:
+        left: (frames, tokens).
+        left_start: Number of its first frame in the recording.
+    """
+    end = left_start + len(left)
+    overlap = end - right_start
+    blanks = left[right_start - left_start :, BLANK] + right[:overlap, BLANK]
+    quarter = overlap // 4  # near its own edges a piece hears one side only
+    around = np.lib.stride_tricks.sliding_window_view(blanks, 5).min(axis=1)
+    seam = right_start + quarter + 2 + int(around[quarter : overlap - 4 - quarter].argmax())
+    return np.concatenate([left[: seam - left_start], right[seam - right_start :]])

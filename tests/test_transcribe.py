@@ -1,0 +1,291 @@
+"""`asr transcribe` and `asr align`: any format, any length, and what cannot be heard."""
+
+import io
+import json
+import shutil
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from torchaudio.functional import resample
+
+from asr.cli import main
+from asr.commands import transcribe
+from asr.data.recording import open_recording
+from asr.decoding import pieces, recognizer
+from asr.decoding.pieces import cut, stitch
+from asr.decoding.transcript_formats import ENDINGS, written
+from asr.decoding.transcription import Transcriber, Transcript, Word
+from asr.errors import DataError
+from asr.model.folder import save_model
+from tests.corpora import tones
+from tests.models import random_recognizer
+from tests.tone_recognizer import tone_recognizer, words
+
+TEXT = "ONE TWO FOUR"
+
+
+@pytest.fixture
+def tone_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    heard = tone_recognizer()
+    save_model(tmp_path / "model", heard.model, heard.config, heard.tokenizer)
+    monkeypatch.setattr(recognizer, "load", lambda folder, device: heard)
+    return str(tmp_path / "model")
+
+
+def ffmpeg(monkeypatch: pytest.MonkeyPatch, folder: Path) -> str:
+    """FFmpeg's program, on PATH under its name."""
+    if shutil.which("ffmpeg") is None:
+        folder.mkdir()
+        (folder / "ffmpeg").symlink_to(pytest.importorskip("imageio_ffmpeg").get_ffmpeg_exe())
+        monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    return str(shutil.which("ffmpeg"))
+
+
+def write_formats(folder: Path) -> dict[str, Path]:
+    """The same words in formats that libsndfile reads."""
+    folder.mkdir(parents=True, exist_ok=True)
+    at = {rate: resample(torch.from_numpy(tones(TEXT)), 16000, rate).numpy() for rate in (8000, 44100, 48000)}
+    stereo = np.stack([at[44100], at[44100]], axis=1)
+    soundfile.write(folder / "a.mp3", at[44100], 44100)
+    soundfile.write(folder / "b.flac", stereo, 44100)
+    soundfile.write(folder / "c.opus", at[48000], 48000, format="OGG", subtype="OPUS")
+    soundfile.write(folder / "d.wav", at[8000], 8000, subtype="ULAW")
+    return {path.name: path for path in sorted(folder.iterdir())}
+
+
+def test_every_format_is_heard_and_what_cannot_be_does_not_stop_the_others(
+    tone_model: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    files = write_formats(tmp_path / "in")
+    (tmp_path / "in/e.wav").touch()
+    (tmp_path / "in/f.wav").write_text("not audio")
+    soundfile.write(tmp_path / "in/g.wav", np.zeros(160), 16000)
+    soundfile.write(tmp_path / "in/h.wav", np.zeros(32000), 16000)
+    with pytest.raises(SystemExit) as stop:
+        main(["transcribe", tone_model, str(tmp_path / "in"), "--format", "txt", "json", "-o", str(tmp_path / "out")])
+    assert stop.value.code == 2
+    said = capfd.readouterr().err
+    for name in files:
+        assert (tmp_path / "out" / name).with_suffix(".txt").read_text() == TEXT + "\n", name
+    assert (tmp_path / "out/h.txt").read_text() == "\n"
+    assert json.loads((tmp_path / "out/h.json").read_text())["words"] == []
+    assert "44100 Hz resampled to 16000 Hz" in said and "the mean of 2 channels" in said
+    assert "e.wav: the file is empty" in said
+    assert "f.wav" in said and "Traceback" not in said
+    assert "g.wav: its 10 ms of sound are shorter than one window of 25 ms" in said
+    assert "3 of 8 files could not be transcribed" in said
+    assert sorted(path.stem for path in (tmp_path / "out").glob("*.txt")) == ["a", "b", "c", "d", "h"]
+
+
+def test_ffmpeg_reads_what_libsndfile_cannot(
+    tone_model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    program = ffmpeg(monkeypatch, tmp_path / "bin")
+    soundfile.write(tmp_path / "a.wav", tones(TEXT), 16000)
+    command = [program, "-v", "error", "-i", tmp_path / "a.wav", "-c:a", "aac", "-ar", "44100", tmp_path / "-a.m4a"]
+    subprocess.run(command, check=True)
+    monkeypatch.chdir(tmp_path)
+    assert main(["transcribe", tone_model, "./-a.m4a"]) == 0
+    printed = capfd.readouterr()
+    assert printed.out == TEXT + "\n" and "decoded by FFmpeg" in printed.err
+    (tmp_path / "text.wav").write_text("not audio")
+    with pytest.raises(SystemExit):
+        main(["transcribe", tone_model, "text.wav"])
+    assert "neither libsndfile nor FFmpeg can decode it" in capfd.readouterr().err
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(SystemExit):
+        main(["transcribe", tone_model, "./-a.m4a"])
+    assert "FFmpeg, which reads more formats, is not installed" in capfd.readouterr().err
+
+
+def test_standard_input_and_lists_are_heard(
+    tone_model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    class Input:
+        buffer = io.BytesIO()
+
+    soundfile.write(tmp_path / "a.wav", tones(TEXT), 16000)
+    Input.buffer = io.BytesIO((tmp_path / "a.wav").read_bytes())
+    monkeypatch.setattr(sys, "stdin", Input)
+    (tmp_path / "list.txt").write_text(f"{tmp_path / 'a.wav'}\n\n")
+    assert main(["transcribe", tone_model, "-", f"@{tmp_path / 'list.txt'}", f"--list={tmp_path / 'list.txt'}"]) == 0
+    assert capfd.readouterr().out == f"-\t{TEXT}\n{tmp_path / 'a.wav'}\t{TEXT}\n"
+
+
+def test_several_processes_write_what_one_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(transcribe, "GROUP_SECONDS", 20.0)  # each file is a group of its own
+    waveforms = [torch.from_numpy(tones(words(30, seed), seed=seed)) for seed in range(3)]
+    heard = random_recognizer([], waveforms)
+    save_model(tmp_path / "model", heard.model, heard.config, heard.tokenizer)
+    files = []
+    for number, waveform in enumerate(waveforms):
+        files.append(str(tmp_path / f"{number}.wav"))
+        soundfile.write(files[-1], waveform.numpy(), 16000)
+    outputs = []
+    for jobs in ("1", "2"):
+        assert main(["transcribe", str(tmp_path / "model"), *files, "--jobs", jobs]) == 0
+        outputs.append(capfd.readouterr().out)
+    assert outputs[0] == outputs[1] and outputs[0].count("\n") == 3 and len(outputs[0]) > 250
+
+
+def test_two_files_that_would_become_one_are_refused(
+    tone_model: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write_formats(tmp_path / "in")
+    shutil.copy(tmp_path / "in/a.mp3", tmp_path / "in/a.wav")
+    for arguments, sentence in (
+        ([str(tmp_path / "in"), "-o", str(tmp_path / "out")], "would both become"),
+        ([str(tmp_path / "model")], "holds no audio file"),
+        ([], "nothing to transcribe"),
+        ([str(tmp_path / "in"), "--format", "srt", "vtt"], "name a folder with -o"),
+        ([str(tmp_path / "in"), "--beam", "5"], "--lm asks for"),
+    ):
+        with pytest.raises(SystemExit) as stop:
+            main(["transcribe", tone_model, *arguments])
+        assert stop.value.code == 2 and sentence in capfd.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("old", [8000, 11025, 44100, 48000])
+def test_resampling_block_by_block_gives_what_the_whole_gives(old: int, tmp_path: Path) -> None:
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, 12 * old + 123).astype(np.float32)
+    soundfile.write(tmp_path / "a.wav", samples, old, subtype="FLOAT")
+    with open_recording(tmp_path / "a.wav", 16000) as recording:
+        found = np.concatenate(list(recording.blocks))
+    expected = resample(torch.from_numpy(samples), old, 16000).numpy()
+    assert found.shape == expected.shape
+    assert np.abs(found - expected).max() < 1e-4
+
+
+def test_pieces_begin_and_end_in_pauses_and_hold_every_sample_once() -> None:
+    random = np.random.default_rng(0)
+    parts = [tones(words(6, seed)) for seed in range(20)]
+    samples = np.concatenate([np.concatenate([part, 0.001 * random.standard_normal(16000)]) for part in parts])
+    samples = samples.astype(np.float32)
+    found = list(cut(iter(np.array_split(samples, 17)), 16000, 640))
+    assert len(found) > 10 and not any(piece.joined for piece in found)
+    assert np.array_equal(np.concatenate([piece.samples for piece in found]), samples)
+    for piece in found[1:]:
+        assert piece.start % 640 == 0
+        assert np.abs(samples[piece.start - 1600 : piece.start + 1600]).max() < 0.05
+
+
+@pytest.mark.parametrize("gap", ["pauses", "none"])
+def test_no_word_is_lost_or_doubled_at_the_seams(gap: str, tmp_path: Path) -> None:
+    heard = tone_recognizer()
+    sentences = [words(25, seed) for seed in range(12)]
+    sound = [tones(sentence, seed=seed) for seed, sentence in enumerate(sentences)]
+    if gap == "none":
+        # Letters without a pause, each beginning while the one before it is still heard: nowhere is it quiet.
+        text = words(300, 1).replace(" ", "")
+        text = "".join(one for one, other in pairwise(text) if one != other)
+        sentences, sound = [text], [tones(text)]
+    soundfile.write(tmp_path / "long.wav", np.concatenate(sound), 16000)
+    found = list(Transcriber(heard)([tmp_path / "long.wav"]))
+    assert [one.text for one in found if isinstance(one, Transcript)] == [" ".join(sentences)]
+    with open_recording(tmp_path / "long.wav", 16000) as recording:
+        parts = list(cut(recording.blocks, 16000, 640))
+    assert len(parts) >= 4 and any(part.joined for part in parts) == (gap == "none")
+
+
+def test_words_of_long_recordings_are_where_they_are_said(tmp_path: Path) -> None:
+    sentences = [words(25, seed) for seed in range(6)]
+    sound = np.concatenate([tones(sentence, seed=seed) for seed, sentence in enumerate(sentences)])
+    soundfile.write(tmp_path / "long.wav", sound, 16000)
+    (found,) = Transcriber(tone_recognizer())([tmp_path / "long.wav"])
+    assert isinstance(found, Transcript) and found.seconds == pytest.approx(len(sound) / 16000)
+    place, expected = 0.0, []
+    for sentence in sentences:
+        place += 0.1
+        for word in sentence.split():
+            expected.append((place, place + 0.1 * len(word)))
+            place += 0.1 * (len(word) + 1)
+    for word, (start, end) in zip(found.words, expected, strict=True):
+        assert word.start == pytest.approx(start, abs=0.07) and word.end == pytest.approx(end, abs=0.07)
+
+
+def test_overlapping_pieces_are_joined_where_both_write_nothing() -> None:
+    frames, tokens = 40, 3
+    left, right = np.full((frames, tokens), -5.0), np.full((frames, tokens), -5.0)
+    # The same token in both, a frame later on the right, and blanks around the middle of the overlap.
+    left[25, 1] = right[6, 1] = left[32, 2] = right[12, 2] = 0.0
+    for emission in (left, right):
+        written_in = emission[:, 1:].max(axis=1) > -1
+        emission[~written_in, 0] = -0.1
+    joined = stitch(left.astype(np.float32), 0, right.astype(np.float32), 20)
+    assert len(joined) == 60
+    assert [int(token) for token in joined.argmax(axis=1) if token] == [1, 2]
+
+
+WORDS = [Word("A<B", 0.5, 1.25, 0.75), Word('SAY"', 1.3, 2.0, None), Word("LATE", 3661.5, 3662.0, 1.0)]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("txt", 'A<B SAY" LATE\n'),
+        ("ctm", 'my_talk 1 0.500 0.750 A<B 0.7500\nmy_talk 1 1.300 0.700 SAY"\nmy_talk 1 3661.500 0.500 LATE 1.0000\n'),
+        ("srt", '1\n00:00:00,500 --> 00:00:02,000\nA<B SAY"\n\n2\n01:01:01,500 --> 01:01:02,000\nLATE\n'),
+        ("vtt", 'WEBVTT\n\n00:00:00.500 --> 00:00:02.000\nA&lt;B SAY"\n\n01:01:01.500 --> 01:01:02.000\nLATE\n'),
+    ],
+)
+def test_formats_are_as_their_readers_expect(name: str, expected: str) -> None:
+    assert written(Transcript(Path("my talk.wav"), 4000.0, WORDS), name) == expected
+
+
+def test_every_format_of_the_command_line_can_be_written() -> None:
+    assert set(transcribe.FORMATS) == set(ENDINGS)
+    assert all(written(Transcript(Path("a.wav"), 1.0, []), name) is not None for name in transcribe.FORMATS)
+
+
+def test_a_textgrid_covers_the_whole_time() -> None:
+    lines = [line.strip() for line in written(Transcript(Path("a.wav"), 4000.0, WORDS), "textgrid").splitlines()]
+    assert lines[:2] == ['File type = "ooTextFile"', 'Object class = "TextGrid"']
+    edges = [float(line.split(" = ")[1]) for line in lines if line.startswith(("xmin", "xmax"))][4:]
+    assert edges[0] == 0 and edges[-1] == 4000 and edges[1:-1:2] == edges[2::2]
+    assert 'text = "SAY"""' in lines and f"intervals: size = {len(edges) // 2}" in lines
+    assert 'text = ""' in written(Transcript(Path("a.wav"), 1.0, []), "textgrid")
+
+
+def test_a_given_text_is_aligned_with_a_long_recording(
+    tone_model: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    sentences = [words(25, seed) for seed in range(6)]
+    sound = np.concatenate([tones(sentence, seed=seed) for seed, sentence in enumerate(sentences)])
+    soundfile.write(tmp_path / "long.wav", sound, 16000)
+    (tmp_path / "text.txt").write_text(", ".join(sentences).lower())
+    with pytest.raises(SystemExit) as stop:
+        main(["align", tone_model, str(tmp_path / "long.wav"), str(tmp_path / "text.txt")])
+    assert stop.value.code == 2 and "--normalize" in capfd.readouterr().err
+    assert main(["align", tone_model, str(tmp_path / "long.wav"), str(tmp_path / "text.txt"), "--normalize"]) == 0
+    rows = [line.split() for line in capfd.readouterr().out.splitlines()]
+    assert [row[4] for row in rows] == " ".join(sentences).split()
+    place = 0.1
+    for row, word in zip(rows, sentences[0].split(), strict=False):
+        assert float(row[2]) == pytest.approx(place, abs=0.07)
+        place += 0.1 * (len(word) + 1)
+    (tmp_path / "text.txt").write_text(" ".join(sentences * 9))
+    with pytest.raises(SystemExit):
+        main(["align", tone_model, str(tmp_path / "long.wav"), str(tmp_path / "text.txt")])
+    assert "goes beyond it" in capfd.readouterr().err
+
+
+def test_a_file_that_ends_within_its_header_is_named(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.flac", tones(TEXT), 16000)
+    (tmp_path / "half.flac").write_bytes((tmp_path / "a.flac").read_bytes()[:40])
+    (found,) = Transcriber(tone_recognizer())([tmp_path / "half.flac"])
+    assert isinstance(found, DataError) and "half.flac" in str(found)
+
+
+def test_pieces_are_never_longer_than_they_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    noise = np.random.default_rng(0).standard_normal(16000 * 70).astype(np.float32)
+    longest = max(len(piece.samples) for piece in cut(iter(np.array_split(noise, 9)), 16000, 640))
+    assert longest <= (pieces.LONGEST + 2 * pieces.MARGIN) * 16000

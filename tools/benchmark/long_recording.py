@@ -1,0 +1,114 @@
+"""Transcribes and aligns a long recording, made of the utterances of a split with pauses and noise.
+
+    python tools/benchmark/long_recording.py runs/an4/RUN --minutes 60
+
+Prints the WER of the utterances one by one and of the recording, how many words of its true text were aligned with
+another utterance, and the time and the memory that `asr transcribe` and `asr align` took at most.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import jiwer
+import numpy as np
+import soundfile
+
+from asr.data.audio import read_waveform
+from asr.data.manifest import read_manifest
+from asr.data.synthesis import coloured_noise
+from asr.data.utterance import Utterance
+from asr.decoding.recognizer import load
+from asr.recipe import Recipe
+
+PAUSES = (0.3, 3.0)
+NOISE_DB = -70.0
+"""Of the pink noise below full scale; the background of AN4 lies between -74 and -62 dB."""
+
+
+def write_recording(
+    path: Path, utterances: Sequence[Utterance], seconds: float, seed: int = 1
+) -> list[tuple[Utterance, float]]:
+    """Writes utterances in a drawn order, again and again, until the recording is long enough; gives them in order,
+    with the time when each begins (s)."""
+    random = np.random.default_rng(seed)
+    rate, said, samples = utterances[0].sampling_rate, list[tuple[Utterance, float]](), 0
+    with soundfile.SoundFile(path, "w", rate, 1, subtype="PCM_16") as file:
+        while samples < seconds * rate:
+            for number in random.permutation(len(utterances)):
+                pause = np.zeros(round(random.uniform(*PAUSES) * rate), dtype=np.float32)
+                waveform = np.concatenate([pause, read_waveform(utterances[number]).numpy()])
+                noise = coloured_noise(len(waveform), 1.0, int(random.integers(1 << 30)))
+                file.write(np.clip(waveform + noise * np.float32(10 ** (NOISE_DB / 20)), -1, 1))
+                said.append((utterances[number], (samples + len(pause)) / rate))
+                samples += len(waveform)
+                if samples >= seconds * rate:
+                    break
+    return said
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", metavar="RUN", type=Path)
+    parser.add_argument("--split", default="test")
+    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--data", help="the corpus, where it has moved: as paths.data")
+    options = parser.parse_args()
+    recognizer = load(options.run / "model")
+    config = recognizer.config
+    config.paths.data = options.data or config.paths.data
+    utterances = read_manifest(Recipe(Path(options.run.absolute().parent.name)).manifest(config, options.split))
+    alone = dict(
+        zip(
+            (utterance.id for utterance in utterances),
+            recognizer.transcribe([utterance.audio_filepath for utterance in utterances]),
+            strict=True,
+        )
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "long.wav"
+        said = write_recording(path, utterances, 60 * options.minutes)
+        seconds = soundfile.info(path).duration
+        output, took, memory = run("transcribe", str(options.run), str(path), "--format", "json")
+        references = [utterance.text for utterance, _ in said]
+        text = Path(folder) / "text.txt"
+        text.write_text("\n".join(references), encoding="utf-8")
+        aligned, align_took, align_memory = run("align", str(options.run), str(path), str(text), "--format", "json")
+    one_by_one = jiwer.process_words(references, [alone[utterance.id] for utterance, _ in said])
+    whole = jiwer.process_words(" ".join(references), json.loads(output)["text"])
+    print(f"{len(said)} utterances of {options.split} in {seconds / 60:.1f} min, noise at {NOISE_DB:g} dB")
+    for name, found in (("one by one", one_by_one), ("whole", whole)):
+        print(
+            f"{name:<10} WER {100 * found.wer:.2f} %: {found.substitutions} substitutions, {found.deletions} "
+            f"deletions, {found.insertions} insertions"
+        )
+    print(f"asr transcribe: {took:.0f} s, {seconds / took:.0f} times real time; at most {memory:.2f} GB of memory")
+    words = iter(json.loads(aligned)["words"])
+    astray = [
+        word["text"]
+        for utterance, start in said
+        for _, word in zip(utterance.text.split(), words, strict=False)
+        if not start - 0.1 <= word["start"] <= word["end"] <= start + utterance.duration + 0.1
+    ]
+    print(f"asr align: {len(astray)} words astray; {align_took:.0f} s; at most {align_memory:.2f} GB of memory")
+
+
+def run(*arguments: str) -> tuple[str, float, float]:
+    """What a command of asr prints, the time that it takes (s) and its memory at most (GB)."""
+    began = time.perf_counter()
+    child = subprocess.Popen([sys.executable, "-m", "asr", *arguments], stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    output = child.stdout.read()
+    _, status, usage = os.wait4(child.pid, 0)
+    assert status == 0
+    return output, time.perf_counter() - began, usage.ru_maxrss / 1e6
+
+
+if __name__ == "__main__":
+    main()
