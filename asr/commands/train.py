@@ -20,14 +20,13 @@ from asr.model.acoustic import count_parameters
 from asr.recipe import Recipe
 from asr.scoring.provenance import hardware as hardware_name
 from asr.tracking.tracker import Tracker
-from asr.training.building import build_trainer, read_splits
+from asr.training.building import AcousticTrainer, build_trainer, read_splits
 from asr.training.debugging import profiled, simplify
 from asr.training.distributed import Ranks, join_ranks
 from asr.training.hardware import Hardware, resolve_hardware
 from asr.training.interruption import watch_signals
 from asr.training.launch import rejoins, started_again
 from asr.training.run_folder import RunFolder, find_run_folder
-from asr.training.trainer import Trainer
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +82,9 @@ def run(recipe: Recipe, config: Config) -> float:
                 tracker.uses_manifests(manifests(recipe, config))
                 if not trainer.done.finished:
                     trainer.fit(tracker, interruption)
-                tracker.model(model_name(folder), folder.model, {"dev_wer": trainer.done.best_wer, "seed": config.seed})
+                tracker.model(
+                    model_name(folder), folder.model, {"dev_wer": trainer.done.best_score, "seed": config.seed}
+                )
                 tracker.alert("finished", "finished", _outcome(trainer, config))
                 log.info("%s", tracker.where())
             if ranks.first:
@@ -91,7 +92,7 @@ def run(recipe: Recipe, config: Config) -> float:
             if interruption.signal:
                 raise Interrupted("The training is finished; the same command goes on from there.", interruption.signal)
         log.info("%s: %s", _outcome(trainer, config), folder.model)
-        return trainer.done.best_wer
+        return trainer.done.best_score
 
 
 def model_name(folder: RunFolder) -> str:
@@ -148,14 +149,18 @@ def open_tracker(recipe: Recipe, config: Config, folder: RunFolder, step: int) -
     )
 
 
-def _outcome(trainer: Trainer, config: Config) -> str:
+def _outcome(trainer: AcousticTrainer, config: Config) -> str:
     best = trainer.done
     kept = "The last model, trained on dev too:" if config.training.with_dev else "Best"
-    return f"{kept} dev WER {100 * best.best_wer:.2f} % after epoch {best.best_epoch}"
+    return f"{kept} dev WER {100 * best.best_score:.2f} % after epoch {best.best_epoch}"
 
 
 def _describe(
-    trainer: Trainer, train: Sequence[Utterance], dev: Sequence[Utterance], hardware: Hardware, folder: RunFolder
+    trainer: AcousticTrainer,
+    train: Sequence[Utterance],
+    dev: Sequence[Utterance],
+    hardware: Hardware,
+    folder: RunFolder,
 ) -> None:
     done, minutes = trainer.done, sum(utterance.duration for utterance in train) / 60
     log.info("Run %s", folder.path)

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from asr.config import Config
+from asr.data.examples import Examples
 from asr.data.loader import Batch, Share, load
 from asr.errors import RunError
-from asr.features.inputs import Inputs
 from asr.training.distributed import Ranks
 
 FAILURES = ("out of memory", "can't allocate memory", "CUDNN_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_ALLOC_FAILED")
@@ -19,7 +19,7 @@ def try_batches(
     shares: Mapping[str, Share],
     loss: Callable[[Batch], Tensor],
     model: nn.Module,
-    inputs: Inputs,
+    inputs: Examples,
     labels: Sequence[Sequence[int]],
     config: Config,
     ranks: Ranks,
@@ -45,7 +45,7 @@ def try_batches(
         seconds = float(inputs.seconds(share.epoch)[share.utterances].max())
         if len(share.utterances) == 1:
             raise RunError(
-                f"{what}, {inputs.utterances[share.utterances[0]].id} of {seconds:.1f} s, does not fit into the "
+                f"{what}, {inputs.ids[share.utterances[0]]} of {seconds:.1f} s, does not fit into the "
                 f"memory of {device}: lower model.hidden or model.layers, or leave the utterance out."
             )
         raise RunError(
@@ -82,7 +82,7 @@ def _fits(
     share: Share,
     loss: Callable[[Batch], Tensor],
     model: nn.Module,
-    inputs: Inputs,
+    inputs: Examples,
     labels: Sequence[Sequence[int]],
     reserved: int,
 ) -> bool:

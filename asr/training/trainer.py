@@ -3,9 +3,10 @@
 import logging
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import asdict
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
@@ -15,14 +16,7 @@ from asr.config import Config
 from asr.data.draws import mix
 from asr.data.loader import Batch, load
 from asr.errors import Interrupted, RunError
-from asr.features.augment import spec_augment
-from asr.features.extractor import FeatureExtractor
-from asr.features.front_end import FrontEnd
-from asr.features.inputs import Inputs
-from asr.model.acoustic import AcousticModel
-from asr.model.folder import save_model
 from asr.progress import Progress
-from asr.text.protocol import Tokenizer
 from asr.tracking.panel import panel_row
 from asr.tracking.tracker import Tracker
 from asr.training.checkpoint import newest_checkpoint
@@ -34,47 +28,30 @@ from asr.training.interruption import SIGNALS, Interruption
 from asr.training.layers import LayerWatch
 from asr.training.lost import LostUtterances, rescale
 from asr.training.memory import named_if_full, try_batches
-from asr.training.objective import Objective
 from asr.training.optimization import AveragedModel, build_optimizer, set_learning_rate
 from asr.training.progression import Clock, Progression
 from asr.training.run_folder import RunFolder
 from asr.training.steps import Step, Steps, shares_of
-from asr.training.validation import choose_panel, decode_dev, dev_metrics
+from asr.training.task import Task
 from asr.training.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 
+AnyTask = TypeVar("AnyTask", bound=Task)
 
-class Trainer:
-    """Trains one model on one rank, together with the trainers of the other ranks.
 
-    Args:
-        train: Training utterances and how to read them.
-        dev: Dev utterances and how to read them.
-    """
+class Trainer(Generic[AnyTask]):
+    """Trains one model on one rank, together with the trainers of the other ranks."""
 
-    def __init__(
-        self,
-        config: Config,
-        train: Inputs,
-        dev: Inputs,
-        tokenizer: Tokenizer,
-        model: AcousticModel,
-        hardware: Hardware,
-        ranks: Ranks,
-        folder: RunFolder,
-    ) -> None:
-        self.config, self.train, self.dev, self.tokenizer = config, train, dev, tokenizer
+    def __init__(self, config: Config, task: AnyTask, hardware: Hardware, ranks: Ranks, folder: RunFolder) -> None:
+        self.config, self.task = config, task
         self.hardware, self.ranks, self.folder = hardware, ranks, folder
-        self.model = model.to(hardware.device, hardware.dtype)
+        self.model, self.train, self.labels = task.model, task.train, task.labels
         self.averaged = AveragedModel(self.model, config.training.ema_decay)
-        self.parallel = share_gradients(Objective(self.model, config.training, hardware), ranks)
+        self.parallel = share_gradients(task.objective, ranks)
         self.optimizer = build_optimizer(self.model, config.optimizer)
-        extractor = FeatureExtractor(config.features, config.data.sampling_rate).to(hardware.device)
-        self.front = FrontEnd(extractor, self.model.normalizer, hardware.dtype)
-        self.labels = [tokenizer.encode(utterance.text) for utterance in train.utterances]
         limit = STEPS_IN_EPOCH[config.debug.mode]
-        self.steps = Steps(train, self.labels, config.batching, config.seed, ranks.rank, ranks.size, limit)
+        self.steps = Steps(self.train, self.labels, config.batching, config.seed, ranks.rank, ranks.size, limit)
         self.done = Progression()
         self.lost = LostUtterances(config.training.max_lost_utterances, ranks)
         self.watchdog = Watchdog(config.cluster.watchdog_minutes, ranks.rank)
@@ -88,19 +65,10 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         self.averaged.module.load_state_dict(state["averaged"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.done = Progression(**state["progression"])
+        self.done = Progression.of(state["progression"])
         if state["ranks"] != self.ranks.size:
             log.warning("The run began on %d ranks and goes on with %d: same batches.", state["ranks"], self.ranks.size)
         return True
-
-    def fit_normalizer(self, features: Iterable[Tensor]) -> None:
-        """Takes the statistics of the training corpus.
-
-        Args:
-            features: Of each utterance at its own speed, (frames, dim).
-        """
-        self.model.normalizer.fit(features)
-        self.averaged.module.normalizer.load_state_dict(self.model.normalizer.state_dict())
 
     def fit(self, tracker: Tracker, interruption: Interruption | None = None) -> float:
         """Trains from where the run stands to the end of its last epoch.
@@ -109,7 +77,7 @@ class Trainer:
             interruption: Told when a signal asks the training to end; None knows of no signals.
 
         Returns:
-            The best WER on the dev split.
+            The best score on the dev split, as of `asr.training.task.Validation`.
 
         Raises:
             Interrupted: A signal asked the training to end; its state is saved.
@@ -121,7 +89,7 @@ class Trainer:
         shares = shares_of(self.steps.start(*start))
         batches = self.lost.watch(load(shares, self.train, self.labels, config.hardware.workers, self.train.ids))
         seconds_before, began = done.seconds, time.monotonic()
-        saved, clock, speed = began, Clock(), dict[str, float]()
+        saved, clock, speed = began, Clock(self.task.unit), dict[str, float]()
         with self.watchdog, self.writer, self._progress() as progress:
             self._try_memory()
             self._settle_exchange()
@@ -156,12 +124,12 @@ class Trainer:
                     metrics = {"train/loss": loss, "train/learning_rate": rate, "train/gradient_norm": float(norm)}
                     speed, padding = clock.metrics(), {"data/padding_share": step.padding}
                     self._log(tracker, step, metrics | layers.metrics() | padding | speed)
-                    clock = Clock()
-                progress.advance(note=done.note(loss, rate, speed))
+                    clock = Clock(self.task.unit)
+                progress.advance(note=done.note(loss, rate, speed, self.task.unit))
                 if step.ends_epoch:
                     self._validate(tracker, step, progress)
                     done.seconds = seconds_before + time.monotonic() - began
-                    clock = Clock()
+                    clock = Clock(self.task.unit)
                 if step.ends_epoch or due or signal:
                     self._save()
                     saved = time.monotonic()
@@ -171,7 +139,7 @@ class Trainer:
                     raise Interrupted(f"Saved at step {done.step}; the same command goes on from there.", signal)
                 if done.finished:
                     break
-        return done.best_wer
+        return done.best_score
 
     def _accumulate(self, step: Step, batches: Iterator[Batch], clock: Clock) -> float:
         """Adds up the gradient of this rank's shares, the last one's backward pass over the ranks; gives its part of
@@ -194,24 +162,10 @@ class Trainer:
         return loss
 
     def _loss(self, batch: Batch) -> Tensor:
-        """The CTC loss of a share, summed over its utterances."""
-        config = self.config
+        """The loss of a share, summed over its examples."""
         if len(batch.utterances) == 0:
-            return self._no_loss()
-        with torch.no_grad():
-            features, lengths = self.front(batch.inputs, batch.lengths)
-            keys, masks = self.train.keys[batch.utterances], config.augment.spec_augment
-            features = spec_augment(features, lengths, keys, masks, config.features.hop_ms, config.seed, batch.epoch)
-        loss: Tensor = self.parallel(features, lengths, batch.labels, batch.label_lengths)
-        return loss
-
-    def _no_loss(self) -> Tensor:
-        """The loss of an empty share: every rank must take part in the exchange of gradients, with zeros if need be."""
-        device, dim = self.hardware.device, self.front.extractor.dim
-        silence = torch.zeros(1, 8, dim, device=device, dtype=self.hardware.dtype)
-        frames, one = torch.tensor([8], device=device), torch.ones(1, dtype=torch.int64)
-        loss: Tensor = self.parallel(silence, frames, one, one)
-        return torch.zeros_like(loss) * loss
+            return self.task.no_loss(self.parallel)
+        return self.task.loss(self.parallel, batch)
 
     def _settle_exchange(self) -> None:
         """Exchanges gradients of zeros once before the first step.
@@ -220,7 +174,7 @@ class Trainer:
         the first step of a resumed training would differ in the last bits from that of one never interrupted.
         """
         if self.ranks.size > 1:
-            torch.autograd.backward(self._no_loss())
+            torch.autograd.backward(self.task.no_loss(self.parallel))
             self.optimizer.zero_grad()
 
     def _try_memory(self) -> None:
@@ -260,7 +214,7 @@ class Trainer:
     def _skip(self, step: Step) -> None:
         """Passes over a step whose loss or gradient is not finite, on all ranks alike."""
         self.done.skipped_steps += 1
-        ids = ", ".join(self.train.utterances[number].id for number in step.utterances)
+        ids = ", ".join(self.train.ids[number] for number in step.utterances)
         log.warning("Step %d is skipped: its loss or gradient is not finite. Utterances: %s", self.done.step, ids)
         if self.done.skipped_steps > self.config.training.max_skipped_steps:
             raise RunError(
@@ -269,22 +223,22 @@ class Trainer:
             )
 
     def _validate(self, tracker: Tracker, step: Step, progress: Progress) -> None:
-        """Decodes the dev split with the averaged weights and keeps the model if it is the best."""
+        """Tries the averaged weights on the dev split and keeps the model if it is the best."""
         done, early = self.done, self.config.training.early_stopping_epochs
         self.watchdog.reach(f"step {done.step}, decoding dev")
         began, model = time.perf_counter(), self.averaged.module
-        decoded = decode_dev(self.config, self.dev, self.front, model, self.tokenizer, self.ranks, self.lost)
+        found = self.task.validate(model, self.ranks, self.lost)
         self.lost.settle(done, "Decoding dev")
-        metrics = dev_metrics(decoded)
-        wer, seconds = metrics["dev/wer"], {"time/validation_seconds": time.perf_counter() - began}
-        progress.say(f"Epoch {done.epoch}: dev WER {100 * wer:.2f} %, CER {100 * metrics['dev/cer']:.2f} %")
-        tracker.panel(panel_row(done.step, done.epoch, choose_panel(decoded, self.config.tracker.panel_utterances)))
-        self._log(tracker, step, metrics | seconds | self.hardware.memory())
-        if done.validated(wer, self.config.training.with_dev):
-            self.ranks.only_first(lambda: save_model(self.folder.model, model, self.config, self.tokenizer))
+        seconds = {"time/validation_seconds": time.perf_counter() - began}
+        progress.say(f"Epoch {done.epoch}: {found.sentence}")
+        if found.panel:
+            tracker.panel(panel_row(done.step, done.epoch, found.panel))
+        self._log(tracker, step, {**found.metrics, **seconds, **self.hardware.memory()})
+        if done.validated(found.score, self.config.training.with_dev):
+            self.ranks.only_first(lambda: self.task.save(self.folder.model, model))
         stopped = early is not None and done.epoch - done.improved_epoch >= early
         if stopped:
-            progress.say(f"No better dev WER for {early} epochs: the training stops early.")
+            progress.say(f"No better {self.task.unit.judged_by} for {early} epochs: the training stops early.")
         done.finished = stopped or done.epoch == self.config.training.epochs
 
     def _save(self) -> None:
