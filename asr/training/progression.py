@@ -19,16 +19,38 @@ class Unit:
     """Its unit."""
     judged_by: str
     """What the score is."""
+    figure: str
+    """Its name among the figures of a model."""
     shown: str
     """Format of a score."""
+    size: str
+    """Of an example, with its unit."""
+    device_limit: str
+    """The key that bounds what a device takes at once."""
 
     def score(self, value: float) -> str:
         """A score with what it is, as "dev WER 8.3 %"."""
         return f"{self.judged_by} {self.shown.format(value)}"
 
 
-AUDIO = Unit("time/audio_hours_per_hour", "h of audio/h", "dev WER", "{:.2%}")
-TEXT = Unit("time/units_per_second", "units/s", "held-out perplexity", "{:.2f}")
+AUDIO = Unit(
+    speed="time/audio_hours_per_hour",
+    speed_words="h of audio/h",
+    judged_by="dev WER",
+    figure="dev_wer",
+    shown="{:.2%}",
+    size="{:.1f} s",
+    device_limit="batching.max_device_seconds",
+)
+TEXT = Unit(
+    speed="time/units_per_second",
+    speed_words="units/s",
+    judged_by="held-out perplexity",
+    figure="dev_perplexity",
+    shown="{:.2f}",
+    size="{:.0f} units",
+    device_limit="lm.max_device_units",
+)
 
 
 @dataclass

@@ -154,7 +154,7 @@ class Trainer(Generic[AnyTask]):
             self.watchdog.reach(f"step {self.done.step}, gradients and their exchange")
             torch.manual_seed(mix("dropout", self.config.seed, self.done.step, self.ranks.rank, number))
             last = number + 1 == len(step.shares)
-            with nullcontext() if last else without_exchange(self.parallel), named_if_full(self.config):
+            with nullcontext() if last else without_exchange(self.parallel), named_if_full(self.config, self.task.unit):
                 share_loss = self._loss(batch.to(self.hardware.device)) / step.labels
                 # DistributedDataParallel divides the sum over the ranks by their number.
                 torch.autograd.backward(share_loss * self.ranks.size)
@@ -185,9 +185,9 @@ class Trainer(Generic[AnyTask]):
             return self._loss(batch.to(self.hardware.device))
 
         with without_exchange(self.parallel):
-            largest = self.steps.largest(self.done.epoch)
+            largest, unit = self.steps.largest(self.done.epoch), self.task.unit
             reserved = 0 if self.optimizer.state else 2
-            try_batches(largest, loss, self.model, self.train, self.labels, self.config, self.ranks, reserved)
+            try_batches(largest, loss, self.model, self.train, self.labels, self.config, self.ranks, reserved, unit)
 
     def _agree(self, loss: float, due: bool, signal: int) -> tuple[float, int, bool, int]:
         """The loss and the labels that were lost, summed over the ranks, and what any of them was told to do.
