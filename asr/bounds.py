@@ -98,6 +98,11 @@ BOUNDS = {
     "decoder.beam_tokens": AT_LEAST_1,
     "decoder.beam_threshold": ABOVE_0,
     "decoder.nbest": AT_LEAST_1,
+    "decoder.recurrent_nbest": AT_LEAST_1,
+    "decoder.recurrent_weight": AT_LEAST_0,
+    "decoder.recurrent_word_score": Bounds("from -100 to 100", lambda score: -100 <= score <= 100),
+    "decoder.hot_words": Bounds("words, none of them empty", lambda words: all(word.strip() for word in words)),
+    "decoder.hot_word_boost": Bounds("from -100 to 100", lambda boost: -100 <= boost <= 100),
     "evaluation.splits": Bounds(
         "one name or more, none with a slash or a dot before it",
         lambda splits: splits and all(FILE_NAME.hold(split) for split in splits),
