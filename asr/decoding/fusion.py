@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torchaudio.models.decoder import CTCDecoderLM, CTCDecoderLMState
 
+from asr.lm.counts import UNKNOWN
 from asr.lm.recurrent import BOUNDARY, LAYER_STATES, RecurrentLanguageModel
 from asr.text.protocol import Tokenizer
 
@@ -72,6 +73,8 @@ class Speller:
         return self.spelled[unit, first]
 
     def _spell(self, unit: str, first: bool) -> list[int]:
+        if unit == UNKNOWN:
+            return []  # torchaudio asks about it while it builds the search, which never writes it
         if not self.by_words:
             return [self.numbers[unit]] if unit in self.numbers else []
         alone = self.tokenizer.encode(unit)
