@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from asr.composition import compose, plain
+from asr.composition import compose
 from asr.data.utterance import Utterance
 from asr.decoding.beam import BeamDecoder, Search
 from asr.decoding.fusion import HotWords
@@ -20,23 +20,26 @@ from asr.lm.recurrent import RecurrentLanguageModel
 from asr.lm.recurrent_folder import TrainedLanguageModel, load_language_model
 from asr.model.folder import save_model
 from asr.recipe import find_recipe
-from asr.text.protocol import Tokenizer
 from tests.test_beam_search import CHARACTERS, decode, heard, language_model, search_of
 
 UNSURE = heard(CHARACTERS, {"A": 0.9}, {"▁": 0.9}, {"B": 0.51, "C": 0.49}, {"▁": 0.9}, {"A": 0.9})
 LEXICON = lexicon_of(["A", "B", "C"], CHARACTERS)
 
 
-def favouring(letter: str, folder: Path, tokenizer: Tokenizer = CHARACTERS) -> TrainedLanguageModel:
-    """A recurrent model for which one letter is more probable than the others."""
+def favouring(letter: str, folder: Path, context: float = 0.01) -> TrainedLanguageModel:
+    """A recurrent model of random weights to which one letter is more probable than the others.
+
+    Args:
+        context: How much it minds what was before.
+    """
     overrides = ["lm=lstm", "lm.units=tokens", "lm.hidden=8", "tokenizer=char"]
     config = compose(find_recipe("an4"), overrides)
     torch.manual_seed(0)
-    model = RecurrentLanguageModel(config.lm, tokenizer.size)
+    model = RecurrentLanguageModel(config.lm, CHARACTERS.size)
     with torch.no_grad():
-        model.head.bias[tokenizer.encode(letter)[0]] += 3
-    assert plain(config)["lm"]["kind"] == "lstm"
-    save_model(folder, model, config, tokenizer)
+        model.embedding.weight *= context
+        model.head.bias[CHARACTERS.encode(letter)[0]] += 3
+    save_model(folder, model, config, CHARACTERS)
     return load_language_model(folder)
 
 
@@ -82,7 +85,7 @@ def test_a_recurrent_model_is_asked_within_the_search(by_words: bool, tmp_path: 
 
 
 def test_within_the_search_a_text_scores_what_it_scores_afterwards(tmp_path: Path) -> None:
-    trained = favouring("C", tmp_path)
+    trained = favouring("C", tmp_path, context=1.0)
     several = replace(search_of(CHARACTERS, LEXICON), nbest=20, beam=200)
     plain_scores = scores(several)
     fused = scores(replace(several, recurrent=str(trained.folder), recurrent_weight=0.7))
