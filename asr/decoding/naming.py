@@ -17,6 +17,7 @@ def decoder_name(config: Config) -> str:
     if config.decoder.recurrent is not None:
         name += f"+{_recurrent_name(Path(config.decoder.recurrent))}"
         name += "-fused" if config.decoder.recurrent_use is RecurrentUse.fuse else ""
+    name += "-hot" if config.decoder.hot_words else ""
     return f"{name}-combined{1 + len(config.evaluation.models)}" if config.evaluation.models else name
 
 
