@@ -15,6 +15,7 @@ from asr.features.inputs import Inputs
 from asr.recipe import RECIPES, Recipe
 from asr.training.distributed import Ranks
 from asr.training.memory import named_if_full, try_batches
+from asr.training.progression import AUDIO
 from asr.training.steps import Steps
 from tests.corpora import write_corpus
 
@@ -41,7 +42,7 @@ def test_the_dearest_batch_and_the_longest_utterance_are_tried(inputs: Inputs) -
         return model(torch.ones(1)).sum()
 
     largest = steps(inputs).largest(epoch=0)
-    try_batches(largest, loss, model, inputs, [[1]] * len(TEXTS), CONFIG, Ranks(0, 1), 2)
+    try_batches(largest, loss, model, inputs, [[1]] * len(TEXTS), CONFIG, Ranks(0, 1), 2, AUDIO)
     assert max(length for _, length in tried) == round(inputs.seconds(0).max() * 16000)
     padded = [count * length for count, length in tried]
     plan = [step.shares[0].utterances for step in steps(inputs).start(0, 0, 1)]
@@ -62,9 +63,9 @@ def test_what_is_tried_is_a_share_of_the_plan(inputs: Inputs, ranks: int, limit:
 
 def test_a_step_that_runs_out_of_memory_says_what_to_do() -> None:
     words = r"give the same command again.*batching\.max_device_seconds=600"
-    with pytest.raises(RunError, match=words), named_if_full(CONFIG):
+    with pytest.raises(RunError, match=words), named_if_full(CONFIG, AUDIO):
         raise torch.OutOfMemoryError("CUDA out of memory.")
-    with pytest.raises(RuntimeError, match="shapes"), named_if_full(CONFIG):
+    with pytest.raises(RuntimeError, match="shapes"), named_if_full(CONFIG, AUDIO):
         raise RuntimeError("shapes cannot be multiplied")
 
 
@@ -80,7 +81,7 @@ def test_too_large_a_batch_names_the_setting_to_lower(
 
     shares = {"The largest batch": Share(0, np.array(numbers))}
     with pytest.raises(RunError, match=words):
-        try_batches(shares, loss, nn.Linear(1, 1), inputs, [[1]] * len(TEXTS), CONFIG, Ranks(0, 1), 2)
+        try_batches(shares, loss, nn.Linear(1, 1), inputs, [[1]] * len(TEXTS), CONFIG, Ranks(0, 1), 2, AUDIO)
 
 
 def test_other_faults_are_no_lack_of_memory(inputs: Inputs) -> None:
@@ -88,4 +89,6 @@ def test_other_faults_are_no_lack_of_memory(inputs: Inputs) -> None:
         raise RuntimeError("shapes cannot be multiplied")
 
     with pytest.raises(RuntimeError, match="shapes"):
-        try_batches(steps(inputs).largest(0), loss, nn.Linear(1, 1), inputs, [[1]] * len(TEXTS), CONFIG, Ranks(0, 1), 2)
+        try_batches(
+            steps(inputs).largest(0), loss, nn.Linear(1, 1), inputs, [[1]] * len(TEXTS), CONFIG, Ranks(0, 1), 2, AUDIO
+        )

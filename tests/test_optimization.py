@@ -39,4 +39,4 @@ def test_of_equal_models_the_last_is_kept_and_patience_counts_from_the_first() -
         done.epoch = epoch
         kept.append(done.validated(wer))
     assert kept == [True, True, False, True, True]
-    assert (done.best_wer, done.best_epoch, done.improved_epoch) == (0.2, 5, 2)
+    assert (done.best_score, done.best_epoch, done.improved_epoch) == (0.2, 5, 2)

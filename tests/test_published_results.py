@@ -41,6 +41,27 @@ def test_seeds_stand_together_and_what_stands_first_does_not_depend_on_the_test_
     assert "| 25.00 | 20.00, 30.00 |" in overview()
 
 
+def test_further_decoders_of_all_seeds_stand_in_a_table_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = next((RECIPES / "yesno/results").glob("*/test/results.json"))
+    monkeypatch.setattr(publish_results, "RECIPES", tmp_path)
+    for name, seed, wers in (
+        ("a", 1, {"greedy": 0.1, "beam": 0.05, "other": 0.2}),
+        ("b", 2, {"greedy": 0.3, "beam": 0.15}),
+    ):
+        for decoder, wer in wers.items():
+            folder = tmp_path / "runs" / name / "evaluation/test" / decoder
+            folder.mkdir(parents=True)
+            told = {"run": name, "seed": seed, "decoder": decoder, "wer": wer, "command": f"asr {decoder} seed={seed}"}
+            (folder / "results.json").write_text(json.dumps(json.loads(source.read_text()) | told))
+        publish_results.publish(tmp_path / "runs" / name)
+    section = results_section("yesno")
+    assert "| beam | 5.00 | 15.00 | **10.00** |" in section and "| greedy | 10.00 | 30.00 | **20.00** |" in section
+    assert "| other |" not in section, "only what all seeds have"
+    assert section.endswith("    asr beam seed=1\n    asr beam seed=2\n")
+
+
 def test_the_readmes_hold_the_stored_comparisons() -> None:
     for recipe in COMPARED:
         assert comparison_section(recipe) in (RECIPES / recipe / "README.md").read_text(encoding="utf-8")

@@ -28,12 +28,17 @@ COLUMNS = (
 
 
 def publish(run: Path) -> None:
-    """Copies the greedy results of a run."""
+    """Copies the results of a run: the greedy ones, and on test those of every other decoder."""
     recipe = read_results(evaluation_folder(run, "test", "greedy")).recipe
     for split in SPLITS:
         source = evaluation_folder(run, split, "greedy") / "results.json"
         if source.is_file():  # who trains on dev too has none of it
             folder = RECIPES / recipe / "results" / run.name / split
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, folder)
+    for source in sorted(evaluation_folder(run, "test", "greedy").parent.glob("*/results.json")):
+        if source.parent.name != "greedy":
+            folder = RECIPES / recipe / "results" / run.name / "test" / source.parent.name
             folder.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, folder)
 
@@ -111,8 +116,35 @@ def results_section(recipe: str) -> str:
     origins = sorted({f"{test.hardware}, PyTorch {test.torch}" for test in tests})
     return (
         f"{HEADING}\nGreedy decoding, no language model. Made on {'; '.join(origins)}.\n\n"
-        f"{COLUMNS}{rows}\nTheir commands, in the same order:\n\n{commands}"
+        f"{COLUMNS}{rows}\nTheir commands, in the same order:\n\n{commands}{decoders(recipe, groups)}"
     )
+
+
+def decoders(recipe: str, groups: list[list[dict[str, Results]]]) -> str:
+    """A table for the runs that were decoded in further ways too: their WER on test by decoder."""
+    text = ""
+    for runs in groups:
+        found = [_by_decoder(recipe, run["test"]) for run in runs]
+        shared = [name for name in found[0] if all(name in others for others in found)]
+        if len(shared) < 2:
+            continue
+        names = " | ".join(run["test"].run for run in runs)
+        text += f"\nTest WER % by decoder:\n\n| decoder | {names} | **mean** |\n|{'---|' * (len(runs) + 2)}\n"
+        for name in shared:
+            wers = [results[name].wer for results in found]
+            cells = " | ".join(f"{100 * wer:.2f}" for wer in wers)
+            text += f"| {name} | {cells} | **{_percent(wers)}** |\n"
+        commands = (results[name].command for name in shared[1:] for results in found)
+        text += "\nTheir commands, decoder by decoder:\n\n" + "".join(f"    {command}\n" for command in commands)
+    return text
+
+
+def _by_decoder(recipe: str, test: Results) -> dict[str, Results]:
+    """The stored test results of a run by decoder, greedy first."""
+    stored = RECIPES / recipe / "results" / test.run / "test"
+    return {test.decoder: test} | {
+        path.parent.name: read_results(path.parent) for path in sorted(stored.glob("*/*.json"))
+    }
 
 
 def overview() -> str:

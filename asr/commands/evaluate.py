@@ -18,19 +18,21 @@ from asr.data.audio import read_waveform
 from asr.data.loader import evaluation_shares, load
 from asr.data.manifest import read_manifest
 from asr.data.utterance import Utterance
-from asr.decoding.beam import BeamDecoder, Hypothesis
+from asr.decoding.beam import BeamDecoder
 from asr.decoding.combination import Combination
 from asr.decoding.config import DecoderKind
 from asr.decoding.decoder import Decoder, open_decoder
 from asr.decoding.evaluation import labels_of, with_measures
+from asr.decoding.hypothesis import Hypothesis
 from asr.decoding.measures import Measures, measure
 from asr.decoding.naming import decoder_name
 from asr.decoding.phones import phone_error_rate
 from asr.decoding.recognizer import load as load_recognizer
-from asr.decoding.tuned import Weights, read_tuned
+from asr.decoding.tuned import Weights, read_tuned, tuning_key
 from asr.errors import ConfigError, RunError
 from asr.features.inputs import Inputs
 from asr.lm.folder import language_model
+from asr.lm.recurrent_folder import load_language_model
 from asr.model.acoustic import count_parameters
 from asr.model.folder import WEIGHTS
 from asr.progress import Progress
@@ -71,11 +73,14 @@ def run(recipe: Recipe, config: Config) -> None:
     if not splits:
         raise ConfigError("The run was trained on dev, the only one of evaluation.splits: give another.")
     lm = language_model(recipe, config) if config.decoder.kind is DecoderKind.beam else None
-    tuned = None if lm is None else read_tuned(folder.path, lm.key)
+    recurrent = None
+    if config.decoder.recurrent is not None:
+        recurrent = load_language_model(Path(config.decoder.recurrent), str(device.device))
+    tuned = _tuned(config, folder, tuning_key(lm, recurrent))
     with folder.held(config):
         models = [folder.model, *map(model_folder, config.evaluation.models)]
         heard = Combination([load_recognizer(model, str(device.device)) for model in models])
-        with open_decoder(recipe, config, heard.recognizers[0].tokenizer, lm, tuned) as decoder:
+        with open_decoder(recipe, config, heard.recognizers[0].tokenizer, lm, recurrent, tuned) as decoder:
             _say_weights(config, decoder, tuned)
             evaluations = [_evaluate(recipe, config, split, heard, decoder, folder) for split in splits]
         where = _track(recipe, config, folder, evaluations)
@@ -101,6 +106,19 @@ def model_folder(path: str) -> Path:
     return found
 
 
+def _tuned(config: Config, folder: RunFolder, key: str | None) -> Weights | None:
+    """What `asr tune` found for the run, or for that of decoder.weights_from.
+
+    Raises:
+        ConfigError: It did not look there.
+    """
+    other = config.decoder.weights_from
+    found = None if key is None else read_tuned(folder.path if other is None else Path(other), key)
+    if other is not None and found is None:
+        raise ConfigError(f"decoder.weights_from={other} was not tuned with {key or 'lm=none'}: `asr tune` does it.")
+    return found
+
+
 def _say_weights(config: Config, decoder: Decoder, tuned: Weights | None) -> None:
     if isinstance(decoder, BeamDecoder):
         search = decoder.search
@@ -112,6 +130,9 @@ def _say_weights(config: Config, decoder: Decoder, tuned: Weights | None) -> Non
             search.word_score,
             "" if tuned or search.lm is None else "; `asr tune` finds better weights on dev",
         )
+    if isinstance(decoder, BeamDecoder) and decoder.rescorer is not None:
+        rescorer = decoder.rescorer
+        log.info("Rescored by %s at %g, word score %g.", rescorer.trained.folder, rescorer.weight, rescorer.word_score)
 
 
 def _evaluate(
@@ -184,10 +205,15 @@ def _write_search(
 ) -> None:
     """Writes search.json, with the weights, and nbest.jsonl where there are several hypotheses."""
     search = decoder.search
-    names = ("lm", "beam", "lm_weight", "word_score", "beam_tokens", "beam_threshold", "log_add")
-    replace_text(place / "search.json", json.dumps({name: getattr(search, name) for name in names}, indent=1) + "\n")
+    names = ("lm", "beam", "lm_weight", "word_score", "beam_tokens", "beam_threshold", "log_add", "hot", "hot_boost")
+    said = {name: getattr(search, name) for name in names}
+    said |= {"recurrent": search.recurrent, "recurrent_weight": search.recurrent_weight}
+    if (rescorer := decoder.rescorer) is not None:
+        said |= {"recurrent": str(rescorer.trained.folder), "recurrent_weight": rescorer.weight}
+        said |= {"recurrent_word_score": rescorer.word_score}
+    replace_text(place / "search.json", json.dumps(said, indent=1) + "\n")
     (place / "nbest.jsonl").unlink(missing_ok=True)
-    if search.nbest > 1:
+    if (decoder.keep or search.nbest) > 1:
         rows = (
             {"id": utterance.id, "hypotheses": [asdict(item) for item in found[number]]}
             for number, utterance in enumerate(utterances)

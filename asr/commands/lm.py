@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 def run(recipe: "Recipe", config: "Config") -> float:
-    """`asr lm train RECIPE`: estimates the model of a configuration, or finds it, and prints its report.
+    """`asr lm train RECIPE`: makes the model of a configuration, or finds it, and prints its report.
 
     Returns:
         The perplexity of held-out text.
@@ -33,7 +33,11 @@ def run(recipe: "Recipe", config: "Config") -> float:
     from asr.lm.text import held_out_sentences
 
     if config.lm.kind is LmKind.none or config.lm.path is not None:
-        raise ConfigError("asr lm train estimates lm=ngram; lm=none and lm.path name no model to be made.")
+        raise ConfigError("asr lm train makes lm=ngram, lstm or gru; lm=none and lm.path name no model to be made.")
+    if config.lm.kind.recurrent:
+        from asr.commands.lm_training import train_language_model
+
+        return train_language_model(recipe, config)
     folder = lm_folder(recipe, config)
     if config.training.restart or not (folder / REPORT).is_file():
         build_ngram(recipe, config, folder)
@@ -41,27 +45,36 @@ def run(recipe: "Recipe", config: "Config") -> float:
     if "held_out" not in report:  # made by lmplz
         scores = score_sentences(open_model(folder), held_out_sentences(recipe, config))
         report["held_out"] = vars(total_perplexity(scores))
-    for line in report_lines(report):
+    words = sum(len(sentence.split()) for sentence in held_out_sentences(recipe, config))
+    for line in report_lines(report, words):
         print(line)
     print(f"Language model: {folder}")
     return float(report["held_out"]["including"])
 
 
-def report_lines(report: dict[str, Any]) -> list[str]:
+def report_lines(report: dict[str, Any], words: int) -> list[str]:
     """The report of a model for the console."""
     lines = [f"{report['training_units']} {report['settings']['units']} of text, estimated by {report['estimated_by']}"]
     for order, number in enumerate(report.get("ngrams", []), start=1):
         amounts = ", ".join(f"{amount:.4f}" for amount in report["discounts"][order - 1])
         given = " (given, not estimated)" if order in report["fallback_orders"] else ""
         lines.append(f"{number} {order}-grams, discounts {amounts}{given}")
-    return [*lines, perplexity_line("Held-out text", report["held_out"])]
+    return [*lines, perplexity_line("Held-out text", report["held_out"], words)]
 
 
-def perplexity_line(what: str, figures: dict[str, Any]) -> str:
-    """A perplexity for the console."""
+def perplexity_line(what: str, figures: dict[str, Any], words: int) -> str:
+    """A perplexity for the console.
+
+    Args:
+        words: White-space separated words of the text.
+    """
+    from asr.lm.kneser_ney import Perplexity
+    from asr.lm.scores import word_perplexity
+
     share = figures["unknown"] / figures["units"]
     return (
-        f"{what}: perplexity {figures['including']:.2f}, {figures['excluding']:.2f} without unknown units; "
+        f"{what}: perplexity {figures['including']:.2f}, {figures['excluding']:.2f} without unknown units, "
+        f"{word_perplexity(Perplexity(**figures), words):.2f} for each word; "
         f"{figures['sentences']} sentences, {figures['units']} units with their ends, {figures['unknown']} unknown "
         f"({share:.2%})"
     )
@@ -76,17 +89,18 @@ def main(arguments: Sequence[str]) -> None:
     """
     parser = FlagParser(
         prog="asr lm",
-        description="Language models: `asr lm train RECIPE [key=value ...]` estimates one from the training "
-        "transcripts and lm.texts (lm.order=4, lm.units=tokens, ...: docs/language-models.md) and says where it lies.",
+        description="Language models: `asr lm train RECIPE [key=value ...]` makes one from the training "
+        "transcripts and lm.texts (lm.order=4, lm=lstm, lm.units=tokens, ...: docs/language-models.md) and says where "
+        "it lies.",
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="train | score | complete")
-    verbs.add_parser("train", help="estimate a model: asr lm train RECIPE [key=value ...]")
+    verbs.add_parser("train", help="make a model: asr lm train RECIPE [key=value ...]")
     score = verbs.add_parser("score", help="the perplexity of text")
-    score.add_argument("model", metavar="MODEL", type=Path, help="a folder of asr lm train, an ARPA file or a binary")
+    score.add_argument("model", metavar="MODEL", type=Path, help="what asr lm train made, an ARPA file or a binary")
     score.add_argument("texts", metavar="FILE", nargs="*", type=Path, help="sentences, one a line (standard input)")
     score.add_argument("--each", action="store_true", help="also print log10 of the probability of each sentence")
     complete = verbs.add_parser("complete", help="the most probable next words")
-    complete.add_argument("model", metavar="MODEL", type=Path, help="a folder of asr lm train, or an ARPA file")
+    complete.add_argument("model", metavar="MODEL", type=Path, help="what asr lm train made, or an ARPA file")
     complete.add_argument("beginning", metavar="TEXT", help='the beginning of a sentence, as in "RUBOUT G M"')
     complete.add_argument("--number", type=whole_number, default=5, metavar="N", help="how many (5)")
     options = parser.parse_args(arguments)
@@ -97,24 +111,37 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _score(path: Path, texts: Sequence[Path], each: bool) -> None:
+    from asr.lm.recurrent_folder import is_recurrent, load_language_model
+    from asr.lm.recurrent_scores import score_text
     from asr.lm.scores import open_model, score_sentences, total_perplexity
     from asr.lm.text import read_sentences
 
-    model = open_model(path)
     lines = [line for text in texts for line in read_sentences(text)] if texts else [*map(str.strip, sys.stdin)]
-    scores = score_sentences(model, [line for line in lines if line])
-    if not scores:
+    lines = [line for line in lines if line]
+    if not lines:
         raise DataError("There is no sentence to score: give a file with one a line.")
+    if is_recurrent(path):
+        trained = load_language_model(path)
+        scores = score_text(trained.model, trained.tokenizer, trained.config.lm.units, lines)
+    else:
+        scores = score_sentences(open_model(path), lines)
     if each:
         for sentence in scores:
             print(f"{sentence.log10_prob:.4f}\t{sentence.text}")
-    print(perplexity_line("All text", vars(total_perplexity(scores))))
+    words = sum(len(line.split()) for line in lines)
+    print(perplexity_line("All text", vars(total_perplexity(scores)), words))
 
 
 def _complete(path: Path, beginning: str, number: int) -> None:
+    from asr.lm.recurrent_folder import is_recurrent, load_language_model
+    from asr.lm.recurrent_scores import next_words
     from asr.lm.scores import next_units
 
     if number < 1:
         raise ConfigError(f"--number is {number}; it must be at least 1.")
-    for unit, probability in next_units(path, beginning, number):
+    if is_recurrent(path):
+        found = next_words(load_language_model(path), beginning, number)
+    else:
+        found = next_units(path, beginning, number)
+    for unit, probability in found:
         print(f"{probability:.4f}\t{unit}")

@@ -2,8 +2,9 @@
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -20,14 +21,14 @@ from asr.model.acoustic import count_parameters
 from asr.recipe import Recipe
 from asr.scoring.provenance import hardware as hardware_name
 from asr.tracking.tracker import Tracker
-from asr.training.building import build_trainer, read_splits
+from asr.training.building import AcousticTrainer, build_trainer, read_splits
 from asr.training.debugging import profiled, simplify
 from asr.training.distributed import Ranks, join_ranks
 from asr.training.hardware import Hardware, resolve_hardware
 from asr.training.interruption import watch_signals
 from asr.training.launch import rejoins, started_again
 from asr.training.run_folder import RunFolder, find_run_folder
-from asr.training.trainer import Trainer
+from asr.training.trainer import AnyTask, Trainer
 
 log = logging.getLogger(__name__)
 
@@ -54,44 +55,70 @@ def run(recipe: Recipe, config: Config) -> float:
     with ExitStack() as stack:
 
         def begin() -> None:
-            stack.enter_context(folder.held(config, _restarts(config)))
+            stack.enter_context(folder.held(config, restarts(config)))
             # A training under way goes on without files that vanished meanwhile; a new one begins with all of them.
             under_way = any(folder.checkpoints.glob("*.pt"))
             refuse_mistakes(recipe, config, config.training.max_lost_utterances if under_way else 0)
 
         ranks.only_first(begin)
-        _check_precision(ranks, hardware)
+        check_precision(ranks, hardware)
         trainer = build_trainer(recipe, config, train, dev, hardware, ranks, folder)
-        reported = folder.path / REPORTED
-        if trainer.done.finished and ranks.from_first(reported.exists()):
-            if not ranks.from_first(folder.model.is_dir()):
-                raise RunError(f"{folder.model} of the finished run is gone: begin anew with training.restart=true.")
-            log.info("The run %s is finished.", folder.path)
-        else:
-            _describe(trainer, train, dev, hardware, folder)
-            step = trainer.done.step
-            tracker = Tracker.silent()
+        describe = partial(_describe, trainer, train, dev, hardware, folder)
+        outcome = partial(_outcome, trainer, config)
+        carry_out(trainer, recipe, config, describe, outcome, manifests(recipe, config))
+        return trainer.done.best_score
 
-            def open_it() -> None:
-                nonlocal tracker
-                tracker = open_tracker(recipe, config, folder, step)
 
-            ranks.only_first(open_it)
-            if sentence := tracker.follow():
-                log.info("%s", sentence)
-            with watch_signals() as interruption, tracker, profiled(config, folder.path, ranks):
-                tracker.uses_manifests(manifests(recipe, config))
-                if not trainer.done.finished:
-                    trainer.fit(tracker, interruption)
-                tracker.model(model_name(folder), folder.model, {"dev_wer": trainer.done.best_wer, "seed": config.seed})
-                tracker.alert("finished", "finished", _outcome(trainer, config))
-                log.info("%s", tracker.where())
-            if ranks.first:
-                reported.touch()
-            if interruption.signal:
-                raise Interrupted("The training is finished; the same command goes on from there.", interruption.signal)
-        log.info("%s: %s", _outcome(trainer, config), folder.model)
-        return trainer.done.best_wer
+def carry_out(
+    trainer: Trainer[AnyTask],
+    recipe: Recipe,
+    config: Config,
+    describe: Callable[[], None],
+    outcome: Callable[[], str],
+    read: Sequence[Path],
+) -> None:
+    """Trains to the end what is not yet trained, and reports it, the folder of the run being held.
+
+    Args:
+        describe: Logs what is trained.
+        outcome: What came of it, in words.
+        read: The manifests that are read.
+
+    Raises:
+        Interrupted: A signal asked the training to end.
+        RunError: It cannot go on.
+    """
+    folder, ranks = trainer.folder, trainer.ranks
+    reported = folder.path / REPORTED
+    if trainer.done.finished and ranks.from_first(reported.exists()):
+        if not ranks.from_first(folder.model.is_dir()):
+            raise RunError(f"{folder.model} of the finished run is gone: begin anew with training.restart=true.")
+        log.info("The run %s is finished.", folder.path)
+    else:
+        describe()
+        step = trainer.done.step
+        tracker = Tracker.silent()
+
+        def open_it() -> None:
+            nonlocal tracker
+            tracker = open_tracker(recipe, config, folder, step)
+
+        ranks.only_first(open_it)
+        if sentence := tracker.follow():
+            log.info("%s", sentence)
+        with watch_signals() as interruption, tracker, profiled(config, folder.path, ranks):
+            tracker.uses_manifests(read)
+            if not trainer.done.finished:
+                trainer.fit(tracker, interruption)
+            figures = {trainer.task.unit.figure: trainer.done.best_score, "seed": config.seed}
+            tracker.model(model_name(folder), folder.model, figures)
+            tracker.alert("finished", "finished", outcome())
+            log.info("%s", tracker.where())
+        if ranks.first:
+            reported.touch()
+        if interruption.signal:
+            raise Interrupted("The training is finished; the same command goes on from there.", interruption.signal)
+    log.info("%s: %s", outcome(), folder.model)
 
 
 def model_name(folder: RunFolder) -> str:
@@ -105,7 +132,7 @@ def manifests(recipe: Recipe, config: Config) -> list[Path]:
     return [path for path in dict.fromkeys(paths) if path.is_file()]
 
 
-def _restarts(config: Config) -> bool:
+def restarts(config: Config) -> bool:
     """Whether to begin anew: not where the launcher gives the same command again to go on with what it began.
 
     Raises:
@@ -124,7 +151,7 @@ def _restarts(config: Config) -> bool:
     return True
 
 
-def _check_precision(ranks: Ranks, hardware: Hardware) -> None:
+def check_precision(ranks: Ranks, hardware: Hardware) -> None:
     """Finds nodes of different kinds under hardware.precision=auto.
 
     Raises:
@@ -148,14 +175,18 @@ def open_tracker(recipe: Recipe, config: Config, folder: RunFolder, step: int) -
     )
 
 
-def _outcome(trainer: Trainer, config: Config) -> str:
+def _outcome(trainer: AcousticTrainer, config: Config) -> str:
     best = trainer.done
     kept = "The last model, trained on dev too:" if config.training.with_dev else "Best"
-    return f"{kept} dev WER {100 * best.best_wer:.2f} % after epoch {best.best_epoch}"
+    return f"{kept} dev WER {100 * best.best_score:.2f} % after epoch {best.best_epoch}"
 
 
 def _describe(
-    trainer: Trainer, train: Sequence[Utterance], dev: Sequence[Utterance], hardware: Hardware, folder: RunFolder
+    trainer: AcousticTrainer,
+    train: Sequence[Utterance],
+    dev: Sequence[Utterance],
+    hardware: Hardware,
+    folder: RunFolder,
 ) -> None:
     done, minutes = trainer.done, sum(utterance.duration for utterance in train) / 60
     log.info("Run %s", folder.path)

@@ -12,9 +12,11 @@ from asr.errors import ConfigError
 
 if TYPE_CHECKING:
     from asr.config import Config
+    from asr.decoding.beam import Search
     from asr.decoding.combination import Combination
     from asr.decoding.log_probs import HeardSplit
     from asr.decoding.tuning import Trial
+    from asr.lm.folder import LanguageModel
     from asr.recipe import Recipe
 
 log = logging.getLogger(__name__)
@@ -40,6 +42,12 @@ def main(arguments: Sequence[str]) -> None:
     lm.add_argument("--units", choices=("words", "tokens"), help="lm.units")
     lm.add_argument("--texts", nargs="+", metavar="FILE", help="lm.texts")
     lm.add_argument("--lm", metavar="FILE", help="lm.path")
+    parser.add_argument(
+        "--recurrent",
+        metavar="FOLDER",
+        help="a recurrent language model, whose decoder.recurrent_weight and decoder.recurrent_word_score are found "
+        "too, for rescoring",
+    )
     parser.add_argument("--data", metavar="FOLDER", help="the corpus, where it has moved: as paths.data")
     options = parser.parse_args(arguments)
 
@@ -56,7 +64,7 @@ def main(arguments: Sequence[str]) -> None:
     changed = {"order": options.order, "texts": options.texts, "path": options.lm}
     changed |= {"units": options.units and LmUnits[options.units], "kind": LmKind.ngram}
     config.lm = replace(config.lm, **{key: value for key, value in changed.items() if value is not None})
-    config.decoder = replace(config.decoder, kind=DecoderKind.beam, nbest=1)
+    config.decoder = replace(config.decoder, kind=DecoderKind.beam, nbest=1, hot_words=[], recurrent=options.recurrent)
     if options.data is not None:
         config.paths.data = options.data
     check_bounds(flattened(plain(config)))
@@ -67,15 +75,20 @@ def main(arguments: Sequence[str]) -> None:
     _tune(recipe, config, options.run, Combination([recognizer]))
 
 
-def draw(trials: "Sequence[Trial]", beams: "Sequence[Trial]", taken: "Trial", path: Path) -> None:
-    """Draws the WER over language model weight and word score, and over beams, as .svg and .png."""
+def draw(
+    trials: "Sequence[Trial]", beams: "Sequence[Trial]", taken: "Trial", path: Path, keys: tuple[str, str]
+) -> None:
+    """Draws the WER over two weights, and over beams where there are any, as .svg and .png.
+
+    Args:
+        keys: Of the weights.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 4), layout="constrained")
-    surface, sizes = figure.subplots(1, 2, width_ratios=(2, 1))
-    weights = sorted({trial.weights.lm_weight for trial in trials})
-    scores = sorted({trial.weights.word_score for trial in trials})
-    wer = {(trial.weights.lm_weight, trial.weights.word_score): 100 * trial.score.wer for trial in trials}
+    surface, *others = figure.subplots(1, 2, width_ratios=(2, 1)) if beams else [figure.subplots()]
+    wer = {trial.place(keys): 100 * trial.score.wer for trial in trials}
+    weights, scores = (sorted({place[axis] for place in wer}) for axis in (0, 1))
     values = [[wer[weight, score] for weight in weights] for score in scores]
     # What is far worse than the best shall not hide what is near it.
     image = surface.imshow(values, origin="lower", aspect="auto", cmap="viridis_r", vmax=2 * min(wer.values()) + 0.1)
@@ -84,17 +97,18 @@ def draw(trials: "Sequence[Trial]", beams: "Sequence[Trial]", taken: "Trial", pa
             value = wer[weight, score]
             color = "black" if value < 1.5 * min(wer.values()) else "white"
             surface.text(column, line, f"{value:.1f}", ha="center", va="center", fontsize=8, color=color)
-    place = (weights.index(taken.weights.lm_weight), scores.index(taken.weights.word_score))
+    place = (weights.index(taken.place(keys)[0]), scores.index(taken.place(keys)[1]))
     surface.scatter(*place, s=900, marker="s", facecolors="none", edgecolors="red", linewidths=2)
     surface.set_xticks(range(len(weights)), [f"{weight:g}" for weight in weights])
     surface.set_yticks(range(len(scores)), [f"{score:g}" for score in scores])
-    surface.set(xlabel="decoder.lm_weight", ylabel="decoder.word_score", title="WER on dev (%)")
+    surface.set(xlabel=f"decoder.{keys[0]}", ylabel=f"decoder.{keys[1]}", title="WER on dev (%)")
     figure.colorbar(image, ax=surface, extend="max")
-    sizes.plot([trial.weights.beam for trial in beams], [100 * trial.score.wer for trial in beams], marker="o")
-    sizes.axvline(taken.weights.beam, color="red", linewidth=1)
-    sizes.set(xscale="log", xlabel="decoder.beam", title="WER on dev (%)", ylim=(0, None))
-    sizes.set_xticks([trial.weights.beam for trial in beams], [str(trial.weights.beam) for trial in beams])
-    sizes.minorticks_off()
+    for sizes in others:
+        sizes.plot([trial.weights.beam for trial in beams], [100 * trial.score.wer for trial in beams], marker="o")
+        sizes.axvline(taken.weights.beam, color="red", linewidth=1)
+        sizes.set(xscale="log", xlabel="decoder.beam", title="WER on dev (%)", ylim=(0, None))
+        sizes.set_xticks([trial.weights.beam for trial in beams], [str(trial.weights.beam) for trial in beams])
+        sizes.minorticks_off()
     for ending in (".svg", ".png"):
         figure.savefig(path.with_suffix(ending), dpi=110)
 
@@ -103,11 +117,10 @@ def _tune(recipe: "Recipe", config: "Config", run: Path, heard: "Combination") -
     from asr.data.parallel import cores
     from asr.decoding.decoder import beam_search
     from asr.decoding.tuned import UNTUNED, tuning_folder
-    from asr.decoding.tuning import BEAMS, LM_WEIGHTS, WORD_SCORES, Trial, search_weights
+    from asr.decoding.tuning import BEAMS, LM_WEIGHTS, SEARCH_KEYS, WORD_SCORES, Trial, search_weights
     from asr.lm.config import LmUnits
     from asr.lm.folder import language_model
     from asr.progress import Progress
-    from asr.tracking.metrics import replace_text
 
     lm = language_model(recipe, config)
     if lm is None:
@@ -125,18 +138,58 @@ def _tune(recipe: "Recipe", config: "Config", run: Path, heard: "Combination") -
         processes = config.hardware.threads or cores()
         grid, beams, taken = search_weights(search, tokenizer, split, processes, word_scores=word_scores, each=each)
     folder = tuning_folder(run, lm.key)
-    folder.mkdir(parents=True, exist_ok=True)
-    rows = [asdict(trial.weights) | {"wer": trial.score.wer, "errors": trial.score.errors} for trial in (*grid, *beams)]
-    replace_text(folder / "trials.json", json.dumps(rows, indent=1) + "\n")
-    draw(grid, beams, taken, folder / "surface")
-    replace_text(folder / "weights.json", json.dumps(asdict(taken.weights) | {"dev_wer": taken.score.wer}) + "\n")
+    _keep(folder, [*grid, *beams], taken)
+    draw(grid, beams, taken, folder / "surface", SEARCH_KEYS)
     weights = taken.weights
     print(f"Language model: {lm.file}")
     print(
         f"decoder.lm_weight={weights.lm_weight:g} decoder.word_score={weights.word_score:g} "
         f"decoder.beam={weights.beam}: WER {100 * taken.score.wer:.2f} % on dev"
     )
+    if config.decoder.recurrent is not None:
+        folder = _tune_recurrent(config, run, lm, replace(search, nbest=config.decoder.recurrent_nbest), split, taken)
     print(f"Kept for the run's evaluation with decoder=beam; the surface is in {folder / 'surface.png'}")
+
+
+def _tune_recurrent(
+    config: "Config", run: Path, lm: "LanguageModel", search: "Search", split: "HeardSplit", first: "Trial"
+) -> Path:
+    """Weighs the recurrent language model on the best hypotheses of the first search; gives the folder of it all."""
+    from asr.data.parallel import cores
+    from asr.decoding.beam import BeamDecoder
+    from asr.decoding.rescoring import language_model_scores
+    from asr.decoding.tuned import tuning_folder, tuning_key
+    from asr.decoding.tuning import RECURRENT_KEYS, search_recurrent_weights
+    from asr.lm.recurrent_folder import load_language_model
+    from asr.text.tokenizer import load_tokenizer
+
+    weights, tokenizer = first.weights, load_tokenizer(run / "model")
+    recurrent = load_language_model(Path(str(config.decoder.recurrent)))
+    weighted = replace(search, beam=weights.beam, lm_weight=weights.lm_weight, word_score=weights.word_score)
+    with BeamDecoder(weighted, tokenizer, config.hardware.threads or cores()) as decoder:
+        found = decoder.search_emissions(split.emissions)
+    log_probs = language_model_scores(recurrent, [item.text for items in found for item in items])
+    grid, taken = search_recurrent_weights(split.utterances, found, log_probs, weights)
+    folder = tuning_folder(run, str(tuning_key(lm, recurrent)))
+    _keep(folder, grid, taken)
+    draw(grid, [], taken, folder / "surface", RECURRENT_KEYS)
+    print(f"Recurrent language model: {recurrent.folder}")
+    print(
+        f"decoder.recurrent_weight={taken.weights.recurrent_weight:g} "
+        f"decoder.recurrent_word_score={taken.weights.recurrent_word_score:g}: "
+        f"WER {100 * taken.score.wer:.2f} % on dev"
+    )
+    return folder
+
+
+def _keep(folder: Path, trials: "Sequence[Trial]", taken: "Trial") -> None:
+    """Writes trials.json and weights.json."""
+    from asr.tracking.metrics import replace_text
+
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = [asdict(trial.weights) | {"wer": trial.score.wer, "errors": trial.score.errors} for trial in trials]
+    replace_text(folder / "trials.json", json.dumps(rows, indent=1) + "\n")
+    replace_text(folder / "weights.json", json.dumps(asdict(taken.weights) | {"dev_wer": taken.score.wer}) + "\n")
 
 
 def _dev(recipe: "Recipe", config: "Config", run: Path, heard: "Combination") -> "HeardSplit":

@@ -17,7 +17,9 @@ import torch
 from torch import Tensor
 
 from asr.data.parallel import worker_pool
+from asr.decoding.hypothesis import Hypothesis
 from asr.decoding.lexicon import Lexicon
+from asr.decoding.rescoring import Rescorer
 from asr.errors import ConfigError, RunError
 from asr.lm.counts import UNKNOWN
 from asr.text.protocol import BLANK, BLANK_SYMBOL, SPACE_SYMBOL, Tokenizer
@@ -29,15 +31,6 @@ ALONE = 4
 """Fewer utterances are searched in this process."""
 
 Emission = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Hypothesis:
-    """What an utterance may say."""
-
-    text: str
-    score: float
-    """Log-probability of the sound (natural), with the weighted one of the language model and the word scores."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +50,17 @@ class Search:
     beam_threshold: float
     log_add: bool
     nbest: int
+    recurrent: str | None = None
+    """Folder of a recurrent language model that is asked within the search."""
+    recurrent_weight: float = 0.0
+    hot: tuple[tuple[str, ...], ...] = ()
+    """Phrases that are favoured: their words with a lexicon, their symbols without."""
+    hot_boost: float = 0.0
+
+    @property
+    def composite(self) -> bool:
+        """Whether more than KenLM is asked."""
+        return self.recurrent is not None or bool(self.hot)
 
 
 class BeamDecoder:
@@ -68,13 +72,22 @@ class BeamDecoder:
 
     Args:
         processes: How many utterances are searched at once.
+        rescorer: Weighs the hypotheses anew, of which `keep` are given.
 
     Raises:
         ConfigError: A package is not installed.
     """
 
-    def __init__(self, search: Search, tokenizer: Tokenizer, processes: int) -> None:
+    def __init__(
+        self,
+        search: Search,
+        tokenizer: Tokenizer,
+        processes: int,
+        rescorer: Rescorer | None = None,
+        keep: int | None = None,
+    ) -> None:
         self.search, self.tokenizer, self.processes = search, tokenizer, processes
+        self.rescorer, self.keep = rescorer, keep
         self._pool: ProcessPoolExecutor | None = None
         self._own: _Searcher | None = None
         require_packages()
@@ -105,7 +118,8 @@ class BeamDecoder:
 
     def search_emissions(self, emissions: Sequence[Emission]) -> list[list[Hypothesis]]:
         """As `nbest`, from the log-probabilities (frames, tokens) of each utterance."""
-        return [self._as_texts(found) for found in self._search(emissions)]
+        found = [self._as_texts(items) for items in self._search(emissions)]
+        return found if self.rescorer is None else [items[: self.keep] for items in self.rescorer(found)]
 
     def _search(self, emissions: Sequence[Emission]) -> Iterator["list[_Found]"]:
         if self.processes == 1 or len(emissions) < ALONE:
@@ -229,17 +243,18 @@ def _flashlight(search: Search, boundary: int) -> Any:
             lines = (f"{word} {' '.join(spelled)}\n" for word, spelled in search.lexicon.spellings)
             path.write_text("".join(lines), encoding="utf-8")
         try:
+            language_model = _language_model(search, symbols, path)
             return ctc_decoder(
                 lexicon=str(path) if search.lexicon is not None else None,
                 tokens=symbols,
-                lm=_language_model(search, symbols),
+                lm=language_model,
                 # Several hypotheses may have the same text.
                 nbest=1 if search.nbest == 1 else search.beam,
                 beam_size=search.beam,
                 beam_size_token=search.beam_tokens,
                 beam_threshold=search.beam_threshold,
                 # KenLM's logarithms are to the base 10.
-                lm_weight=search.lm_weight * math.log(10),
+                lm_weight=1.0 if search.composite else search.lm_weight * math.log(10),
                 word_score=search.word_score,
                 log_add=search.log_add,
                 blank_token=BLANK_SYMBOL,
@@ -251,15 +266,35 @@ def _flashlight(search: Search, boundary: int) -> Any:
             ) from None
 
 
-def _language_model(search: Search, symbols: Sequence[str]) -> Any:
-    """What torchaudio's decoder asks about words or symbols."""
-    from flashlight.lib.text.decoder.kenlm import KenLM
-    from flashlight.lib.text.dictionary import Dictionary
+def _language_model(search: Search, symbols: Sequence[str], lexicon: Path) -> Any:
+    """What torchaudio's decoder asks about words or symbols.
 
-    if search.lm is None or search.lexicon is not None:
+    Args:
+        lexicon: The file of the search's lexicon, where it has one.
+    """
+    from flashlight.lib.text.decoder.kenlm import KenLM
+    from flashlight.lib.text.dictionary import Dictionary, create_word_dict, load_words
+
+    if search.lexicon is not None and not search.composite:
         return search.lm
     # Given a path, torchaudio would number the symbols in the order of a hash table and ask about others than it means.
-    return KenLM(search.lm, Dictionary([*symbols, UNKNOWN]))
+    by_words = search.lexicon is not None
+    units = create_word_dict(load_words(str(lexicon))) if by_words else Dictionary([*symbols, UNKNOWN])
+    ngram = None if search.lm is None else KenLM(search.lm, units)
+    return _composite(search, ngram, units) if search.composite else ngram
+
+
+def _composite(search: Search, ngram: Any, units: Any) -> Any:
+    from asr.decoding.fusion import FusedLanguageModel, HotWords, Speller
+    from asr.lm.recurrent_folder import load_language_model
+
+    hot = HotWords([[units.get_index(unit) for unit in phrase] for phrase in search.hot], search.hot_boost)
+    weight = search.lm_weight * math.log(10)
+    if search.recurrent is None:
+        return FusedLanguageModel(ngram, weight, None, 0.0, lambda unit, first: (), hot)
+    trained = load_language_model(Path(search.recurrent))
+    spell = Speller(trained.tokenizer, units, by_words=search.lexicon is not None)
+    return FusedLanguageModel(ngram, weight, trained.model, search.recurrent_weight, spell, hot)
 
 
 @contextmanager

@@ -9,6 +9,11 @@ class DecoderKind(Enum):
     beam = "beam"
 
 
+class RecurrentUse(Enum):
+    rescore = "rescore"
+    fuse = "fuse"
+
+
 @dataclass
 class DecoderConfig:
     """How evaluation makes text of log-probabilities. Trainings decode dev greedily whatever stands here."""
@@ -29,6 +34,24 @@ class DecoderConfig:
     """Adds up the ways of writing a hypothesis; false takes the best of them."""
     nbest: int
     """Hypotheses of each utterance that are written to nbest.jsonl, with their scores, where it is above 1."""
+    weights_from: str | None
+    """Folder of another run, tuned with the same language models, whose tuned weights stand in for those left open;
+    null is the run itself. For runs that were trained on dev."""
+    recurrent: str | None
+    """Folder of a recurrent language model, or of its run, that is heard too; null is none."""
+    recurrent_use: RecurrentUse
+    """rescore weighs the best hypotheses of the search anew; fuse asks it within the search, which takes longer."""
+    recurrent_nbest: int
+    """How many hypotheses are weighed anew, of those that the beam keeps."""
+    recurrent_weight: float | None
+    """Factor of the recurrent model's log-probability (natural); null is the tuned one, else 0.5."""
+    recurrent_word_score: float | None
+    """Added for each word when hypotheses are weighed anew; null is the tuned one, else 0."""
+    hot_words: list[str]
+    """Words and phrases that are favoured, as [RUBOUT,G M]. With lm.units=words they are heard even if the language
+    model does not know them. The search takes longer with them."""
+    hot_word_boost: float
+    """How much (natural logarithm), for each word of a phrase; for each token with lm.units=tokens."""
 
 
 @dataclass

@@ -3,19 +3,22 @@
 import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 
 from torch import Tensor
 
 from asr.config import Config
 from asr.data.parallel import cores
 from asr.decoding.beam import BeamDecoder, Search
-from asr.decoding.config import DecoderKind
+from asr.decoding.config import DecoderKind, RecurrentUse
 from asr.decoding.greedy import greedy
 from asr.decoding.lexicon import lexicon_of
+from asr.decoding.rescoring import Rescorer
 from asr.decoding.tuned import Weights, resolve
 from asr.errors import ConfigError
 from asr.lm.config import LmUnits
 from asr.lm.folder import LanguageModel, training_words
+from asr.lm.recurrent_folder import TrainedLanguageModel
 from asr.recipe import Recipe
 from asr.text.protocol import Tokenizer
 
@@ -34,21 +37,40 @@ def greedy_decoder(tokenizer: Tokenizer) -> Decoder:
 
 
 def open_decoder(
-    recipe: Recipe, config: Config, tokenizer: Tokenizer, lm: LanguageModel | None, tuned: Weights | None
+    recipe: Recipe,
+    config: Config,
+    tokenizer: Tokenizer,
+    lm: LanguageModel | None,
+    recurrent: TrainedLanguageModel | None,
+    tuned: Weights | None,
 ) -> AbstractContextManager[Decoder]:
     """The decoder of a configuration, which may hold processes until the context ends.
 
     Args:
         lm: For decoder=beam.
+        recurrent: That of decoder.recurrent.
         tuned: What stands in for the weights that the configuration leaves open.
 
     Raises:
         ConfigError: A package of the extra `beam` is not installed, or a setting does not fit.
     """
-    if config.decoder.kind is DecoderKind.greedy:
+    decoder = config.decoder
+    if decoder.kind is DecoderKind.greedy:
+        given = {"recurrent": decoder.recurrent, "hot_words": decoder.hot_words, "weights_from": decoder.weights_from}
+        if keys := [f"decoder.{key}" for key, value in given.items() if value]:
+            raise ConfigError(f"{' and '.join(keys)} change a beam search: add decoder=beam.")
         return nullcontext(greedy_decoder(tokenizer))
-    search = beam_search(recipe, config, tokenizer, lm, resolve(config.decoder, tuned))
-    return BeamDecoder(search, tokenizer, config.hardware.threads or cores())
+    weights, processes = resolve(decoder, tuned), config.hardware.threads or cores()
+    search = beam_search(recipe, config, tokenizer, lm, weights)
+    if recurrent is None:
+        return BeamDecoder(search, tokenizer, processes)
+    if decoder.recurrent_use is RecurrentUse.fuse:
+        _check_fusion(recurrent, tokenizer, search)
+        fused = replace(search, recurrent=str(recurrent.folder), recurrent_weight=weights.recurrent_weight)
+        return BeamDecoder(fused, tokenizer, processes)
+    rescorer = Rescorer(recurrent, weights.recurrent_weight, weights.recurrent_word_score)
+    several = replace(search, nbest=max(search.nbest, decoder.recurrent_nbest))
+    return BeamDecoder(several, tokenizer, processes, rescorer, search.nbest)
 
 
 def beam_search(
@@ -71,7 +93,8 @@ def beam_search(
     lexicon = None
     if by_words:
         words = training_words(recipe, config) if lm is None or lm.vocabulary is None else lm.vocabulary
-        lexicon = lexicon_of(words, tokenizer)
+        hot = [word for phrase in decoder.hot_words for word in phrase.split()]
+        lexicon = lexicon_of(dict.fromkeys([*words, *hot]), tokenizer)
     return Search(
         symbols=tuple(tokenizer.symbols),
         lexicon=lexicon,
@@ -83,7 +106,32 @@ def beam_search(
         beam_threshold=decoder.beam_threshold,
         log_add=decoder.log_add,
         nbest=decoder.nbest,
+        hot=tuple(_hot_units(phrase, tokenizer, by_words) for phrase in decoder.hot_words),
+        hot_boost=decoder.hot_word_boost,
     )
+
+
+def _hot_units(phrase: str, tokenizer: Tokenizer, by_words: bool) -> tuple[str, ...]:
+    """The units of a search that write a phrase.
+
+    Raises:
+        DataError: The model cannot write it.
+    """
+    tokens, symbols = tokenizer.encode(" ".join(phrase.split())), tokenizer.symbols
+    return tuple(phrase.split()) if by_words else tuple(symbols[token] for token in tokens)
+
+
+def _check_fusion(recurrent: TrainedLanguageModel, tokenizer: Tokenizer, search: Search) -> None:
+    """Finds a recurrent model that cannot be asked within a search.
+
+    Raises:
+        ConfigError: Its tokens are others than those that the search writes.
+    """
+    if search.lexicon is None and list(recurrent.tokenizer.symbols) != list(tokenizer.symbols):
+        raise ConfigError(
+            "With lm.units=tokens, decoder.recurrent_use=fuse asks the recurrent model about the tokens of the "
+            f"acoustic model, and those of {recurrent.folder} are others: rescore with it, or give lm.units=words."
+        )
 
 
 def single_spaces(text: str) -> str:

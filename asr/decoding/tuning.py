@@ -1,12 +1,15 @@
 """Finds the weights of a beam search on the log-probabilities of a split."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 from asr.data.parallel import worker_pool
+from asr.data.utterance import Utterance
 from asr.decoding.beam import BeamDecoder, Search
+from asr.decoding.hypothesis import Hypothesis
 from asr.decoding.log_probs import HeardSplit
+from asr.decoding.rescoring import rescored
 from asr.decoding.tuned import Weights
 from asr.scoring.error_rates import Score, score_utterance, total
 from asr.text.protocol import Tokenizer
@@ -14,6 +17,10 @@ from asr.text.protocol import Tokenizer
 LM_WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
 WORD_SCORES = (-1.0, 0.0, 1.0, 2.0, 3.0, 4.0)
 BEAMS = (5, 10, 20, 50, 100, 200)
+RECURRENT_WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.25, 1.5)
+RECURRENT_WORD_SCORES = (-2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
+SEARCH_KEYS = ("lm_weight", "word_score")
+RECURRENT_KEYS = ("recurrent_weight", "recurrent_word_score")
 GRID_BEAM = 50
 """Of the search over weights; which beam does as well is looked for afterwards."""
 
@@ -24,6 +31,10 @@ class Trial:
 
     weights: Weights
     score: Score
+
+    def place(self, keys: tuple[str, str]) -> tuple[float, float]:
+        """Where it lies on a grid of two of the weights."""
+        return getattr(self.weights, keys[0]), getattr(self.weights, keys[1])
 
 
 def search_weights(
@@ -67,14 +78,58 @@ def search_weights(
     return grid, beam_trials, taken
 
 
-def robust_best(grid: Sequence[Trial], lm_weights: Sequence[float], word_scores: Sequence[float]) -> Trial:
+def search_recurrent_weights(
+    utterances: Sequence[Utterance],
+    found: Sequence[Sequence[Hypothesis]],
+    log_probs: Mapping[str, float],
+    weights: Weights,
+) -> tuple[list[Trial], Trial]:
+    """Tries pairs of `recurrent_weight` and `recurrent_word_score` on the best hypotheses of a search.
+
+    Args:
+        found: Of each utterance, by the search with `weights`.
+        log_probs: Of the recurrent language model (natural), by text.
+
+    Returns:
+        All trials, and the one that is taken, as in `search_weights`.
+    """
+    scores = [
+        {item.text: score_utterance(utterance, item.text) for item in items}
+        for utterance, items in zip(utterances, found, strict=True)
+    ]
+
+    def attempt(weight: float, word_score: float) -> Trial:
+        def score_of(item: Hypothesis) -> float:
+            return rescored(item, log_probs[item.text], weight, word_score)
+
+        chosen = [by_text[max(items, key=score_of).text] for by_text, items in zip(scores, found, strict=True)]
+        tried = replace(weights, recurrent_weight=weight, recurrent_word_score=word_score)
+        return Trial(tried, total(chosen))
+
+    grid = [attempt(weight, score) for weight in RECURRENT_WEIGHTS for score in RECURRENT_WORD_SCORES]
+    return grid, robust_best(grid, RECURRENT_WEIGHTS, RECURRENT_WORD_SCORES, RECURRENT_KEYS)
+
+
+def robust_best(
+    grid: Sequence[Trial],
+    lm_weights: Sequence[float],
+    word_scores: Sequence[float],
+    keys: tuple[str, str] = SEARCH_KEYS,
+) -> Trial:
     """Of the trials with the fewest errors the one whose neighbours on the grid have the fewest on average; of those
-    the first."""
-    errors = {(trial.weights.lm_weight, trial.weights.word_score): trial.score.errors for trial in grid}
+    the first.
+
+    Args:
+        lm_weights: Values of the first of the keys.
+        word_scores: Of the second.
+        keys: Of the weights that make the grid.
+    """
+    errors = {trial.place(keys): trial.score.errors for trial in grid}
 
     def around(trial: Trial) -> float:
-        near = list(_neighbours(lm_weights, trial.weights.lm_weight))
-        pairs = [(one, other) for one in near for other in _neighbours(word_scores, trial.weights.word_score)]
+        weight, word_score = trial.place(keys)
+        near = list(_neighbours(lm_weights, weight))
+        pairs = [(one, other) for one in near for other in _neighbours(word_scores, word_score)]
         return sum(errors[pair] for pair in pairs) / len(pairs)
 
     fewest = min(errors.values())

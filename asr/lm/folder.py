@@ -53,6 +53,11 @@ def language_model(recipe: Recipe, config: Config) -> LanguageModel | None:
     lm = config.lm
     if lm.kind is LmKind.none:
         return None
+    if lm.kind.recurrent:
+        raise ConfigError(
+            f"decoder=beam searches with lm=ngram, or lm=none; a model of lm={lm.kind.name} rescores what it finds: "
+            "decoder.rescore=FOLDER."
+        )
     if lm.path is not None:
         return _given(Path(lm.path), lm)
     folder = lm_folder(recipe, config)
@@ -67,13 +72,22 @@ def lm_folder(recipe: Recipe, config: Config) -> Path:
     lm = config.lm
     identity: dict[str, Any] = {
         "settings": [lm.units.name, lm.order, lm.prune, lm.fallback_discounts],
-        "train": manifest_checksum(recipe.manifest(config, "train")),
-        "texts": [_checksum(Path(path)) for path in lm.texts],
+        **texts_identity(recipe, config),
     }
     if lm.units is LmUnits.tokens:
         identity["tokenizer"] = [config.tokenizer.kind.name, config.tokenizer.alphabet, config.tokenizer.pieces]
     digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:8]
     return recipe.data(config) / "lm" / f"{lm_name(lm)}-{digest}"
+
+
+def texts_identity(recipe: Recipe, config: Config) -> dict[str, Any]:
+    """The checksums of the text that a language model is made of.
+
+    Raises:
+        DataError: A file cannot be read.
+    """
+    train = manifest_checksum(recipe.manifest(config, "train")) if config.lm.transcripts else None
+    return {"train": train, "texts": [_checksum(Path(path)) for path in config.lm.texts]}
 
 
 def build_ngram(recipe: Recipe, config: Config, folder: Path) -> None:
@@ -138,8 +152,15 @@ def _given(path: Path, lm: LmConfig) -> LanguageModel:
 def _tokenizer(recipe: Recipe, config: Config) -> Tokenizer | None:
     if config.lm.units is LmUnits.words:
         return None
-    texts = [utterance.text for utterance in read_manifest(recipe.manifest(config, "train"))]
-    return build_tokenizer(config.tokenizer, texts)
+    return build_tokenizer(config.tokenizer, tokenizer_texts(recipe, config))
+
+
+def tokenizer_texts(recipe: Recipe, config: Config) -> list[str]:
+    """What the tokenizer of a language model is learned from: as that of the acoustic model from the transcripts, where
+    these belong to its text."""
+    if not config.lm.transcripts:
+        return list(training_sentences(recipe, config))
+    return [utterance.text for utterance in read_manifest(recipe.manifest(config, "train"))]
 
 
 def _checksum(path: Path) -> str:

@@ -76,6 +76,15 @@ def total_perplexity(scores: Sequence[SentenceScore]) -> Perplexity:
     )
 
 
+def word_perplexity(found: Perplexity, words: int) -> float:
+    """The perplexity for each word and each end of a sentence, which models of any units can be compared by.
+
+    Args:
+        words: White-space separated words of the text.
+    """
+    return float(found.including ** (found.units / (words + found.sentences)))
+
+
 def next_units(path: Path, beginning: str, number: int) -> list[tuple[str, float]]:
     """The most probable next units after the beginning of a sentence; </s> ends it.
 

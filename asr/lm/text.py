@@ -28,13 +28,14 @@ def split_into(units: LmUnits, tokenizer: Tokenizer | None) -> Split:
 
 
 def training_sentences(recipe: Recipe, config: Config) -> Iterator[str]:
-    """The sentences that a language model is estimated from: the training transcripts and the files of lm.texts.
+    """The sentences that a language model is made of: the training transcripts and the files of lm.texts.
 
     Raises:
         DataError: A file cannot be read.
     """
-    for utterance in read_manifest(recipe.manifest(config, "train")):
-        yield utterance.text
+    if config.lm.transcripts:
+        for utterance in read_manifest(recipe.manifest(config, "train")):
+            yield utterance.text
     for path in config.lm.texts:
         yield from read_sentences(Path(path))
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from omegaconf import OmegaConf
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from asr.composition import load_config, plain
 from asr.config import Config
@@ -33,7 +34,7 @@ def build_model(config: Config, tokens: int) -> AcousticModel:
     return AcousticModel(config.model, dim, tokens, config.features.normalization)
 
 
-def save_model(folder: Path, model: AcousticModel, config: Config, tokenizer: Tokenizer) -> None:
+def save_model(folder: Path, model: nn.Module, config: Config, tokenizer: Tokenizer) -> None:
     """Writes a model folder, each file whole or not at all, the weights in float32.
 
     Raises:
@@ -68,10 +69,19 @@ def load_model(folder: Path) -> tuple[AcousticModel, Config, Tokenizer]:
         raise RunError(f"No trained model at {folder}: it has no {WEIGHTS}.")
     config, tokenizer = load_config(folder / SETTINGS), load_tokenizer(folder)
     model = build_model(config, tokenizer.size)
+    read_weights(model, folder)
+    return model.eval().requires_grad_(requires_grad=False), config, tokenizer
+
+
+def read_weights(model: nn.Module, folder: Path) -> None:
+    """Gives a model the weights of a model folder.
+
+    Raises:
+        RunError: They cannot be read, or are not those of the model.
+    """
     try:
         model.load_state_dict(load_file(folder / WEIGHTS))
     except (SafetensorError, OSError) as error:
         raise RunError(f"The weights {folder / WEIGHTS} cannot be read ({error}): copy the folder again.") from None
     except RuntimeError:
         raise RunError(f"The weights {folder / WEIGHTS} are not of the model that its {SETTINGS} describes.") from None
-    return model.eval().requires_grad_(requires_grad=False), config, tokenizer

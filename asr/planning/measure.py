@@ -27,12 +27,11 @@ from asr.planning.prediction import Prediction
 from asr.planning.rehearsal import rehearse
 from asr.recipe import Recipe
 from asr.scoring.provenance import hardware as hardware_name
-from asr.training.building import build_trainer, read_splits
+from asr.training.building import AcousticTrainer, build_trainer, read_splits
 from asr.training.distributed import Ranks
 from asr.training.hardware import Hardware, resolve_hardware
 from asr.training.run_folder import RunFolder
 from asr.training.steps import Step
-from asr.training.trainer import Trainer
 
 EPOCHS_PLANNED = 3
 """The plans of so many epochs are looked at: they differ a little where speeds are drawn."""
@@ -88,7 +87,9 @@ def measure(recipe: Recipe, config: Config, scratch: Path) -> Prediction:
     batch_seconds = float(largest_in.widest.max())
     slope = max(trials[2].peak_bytes - trials[0].peak_bytes, 1) / max(batch_seconds - small_seconds, 1e-3)
     model = config.model
-    costs = multiply_adds_per_second(model, trainer.front.extractor.dim, trainer.tokenizer.size, config.features.hop_ms)
+    costs = multiply_adds_per_second(
+        model, trainer.task.front.extractor.dim, trainer.task.tokenizer.size, config.features.hop_ms
+    )
     return Prediction(
         name=config.name,
         parameters=count_parameters(trainer.model),
@@ -111,7 +112,7 @@ def measure(recipe: Recipe, config: Config, scratch: Path) -> Prediction:
     )
 
 
-def _trainer(recipe: Recipe, config: Config, hardware: Hardware, scratch: Path) -> Trainer:
+def _trainer(recipe: Recipe, config: Config, hardware: Hardware, scratch: Path) -> AcousticTrainer:
     """The trainer of a configuration that reports every step and neither ends nor saves between epochs."""
     train, dev = read_splits(recipe, config)
     training = replace(
@@ -139,18 +140,18 @@ def _small(epoch: PlannedEpoch) -> Step:
     return replace(step, shares=[Share(step.epoch, numbers[: max(1, len(numbers) // 4)])])
 
 
-def _share_seconds(trainer: Trainer, step: Step) -> float:
+def _share_seconds(trainer: AcousticTrainer, step: Step) -> float:
     """Padded audio of the first share of a step (s)."""
     durations = trainer.train.seconds(step.epoch)[step.shares[0].utterances]
     return float(len(durations) * durations.max())
 
 
-def _shorten_dev(trainer: Trainer) -> float:
+def _shorten_dev(trainer: AcousticTrainer) -> float:
     """Leaves of dev what is decoded in little time but fills a batch; gives the share of its audio that is left."""
-    seconds, inputs = trainer.dev.seconds(0), trainer.dev
+    seconds, inputs = trainer.task.dev.seconds(0), trainer.task.dev
     every = math.ceil(seconds.sum() / (DEV_SHARES * trainer.config.batching.max_device_seconds))
     kept = np.argsort(seconds)[::-1][::every]
-    trainer.dev = Inputs([inputs.utterances[number] for number in kept], inputs.store, None, inputs.seed)
+    trainer.task.dev = Inputs([inputs.utterances[number] for number in kept], inputs.store, None, inputs.seed)
     return float(seconds[kept].sum() / seconds.sum())
 
 

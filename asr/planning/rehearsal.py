@@ -7,9 +7,9 @@ import torch
 
 from asr.data.loader import Share
 from asr.tracking.tracker import NullTracker
+from asr.training.building import AcousticTrainer
 from asr.training.hardware import peak_bytes
 from asr.training.steps import Step, Steps
-from asr.training.trainer import Trainer
 
 FEWEST_FURTHER = 4
 
@@ -25,7 +25,7 @@ class Trial:
     """The most memory taken since the process began."""
 
 
-def rehearse(trainer: Trainer, steps: Sequence[Step], further: Sequence[Step], seconds: float) -> list[Trial]:
+def rehearse(trainer: AcousticTrainer, steps: Sequence[Step], further: Sequence[Step], seconds: float) -> list[Trial]:
     """Lets a trainer take steps one after the other, as in a training: with its loader, optimizer and reports.
 
     The trainer must log every step. A step that ends an epoch is followed by what follows an epoch, and the time of the

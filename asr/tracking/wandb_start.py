@@ -17,7 +17,7 @@ Mode = Literal["online", "offline"]
 INIT_SECONDS = 60.0
 FINISH_SECONDS = 600.0
 """After that what isn't uploaded stays on disk, for `wandb sync`."""
-LOWEST = ("dev/wer", "dev/cer", "dev/loss")
+LOWEST = ("dev/wer", "dev/cer", "dev/loss", "dev/perplexity")
 """Metrics whose lowest value a run is judged by: its summary in W&B holds it as dev/wer.min."""
 
 

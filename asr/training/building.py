@@ -18,12 +18,15 @@ from asr.features.inputs import Inputs
 from asr.model.folder import build_model
 from asr.recipe import Recipe
 from asr.text.tokenizer import build_tokenizer
+from asr.training.acoustic_task import AcousticTask
 from asr.training.debugging import choose_utterances
 from asr.training.distributed import Ranks
 from asr.training.fine_tuning import begin_with
 from asr.training.hardware import Hardware
 from asr.training.run_folder import RunFolder
 from asr.training.trainer import Trainer
+
+AcousticTrainer = Trainer[AcousticTask]
 
 
 def read_splits(recipe: Recipe, config: Config) -> tuple[Sequence[Utterance], Sequence[Utterance]]:
@@ -44,7 +47,7 @@ def build_trainer(
     hardware: Hardware,
     ranks: Ranks,
     folder: RunFolder,
-) -> Trainer:
+) -> AcousticTrainer:
     """Builds the trainer of a run, at the state of its newest checkpoint."""
     texts = [utterance.text for utterance in read_split(recipe, config, "train")]
     tokenizer = build_tokenizer(config.tokenizer, texts)
@@ -60,10 +63,12 @@ def build_trainer(
     mixed, shares = spread(train, weights_by_id(recipe, config))
     train_inputs = Inputs(mixed, stores[0], config.augment, config.seed, shares)
     dev_inputs = Inputs(dev, stores[1], None, config.seed)
-    trainer = Trainer(config, train_inputs, dev_inputs, tokenizer, model, hardware, ranks, folder)
+    task = AcousticTask(config, train_inputs, dev_inputs, tokenizer, model, hardware)
+    trainer = Trainer(config, task, hardware, ranks, folder)
     fits = config.features.normalization is Normalization.corpus and not fine_tuned
     if not trainer.restore() and fits:
-        trainer.fit_normalizer(_frames(Inputs(train, stores[0], None, config.seed), config))
+        model.normalizer.fit(_frames(Inputs(train, stores[0], None, config.seed), config))
+        trainer.averaged.module.load_state_dict(model.state_dict())
     return trainer
 
 

@@ -7,10 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from asr.config import Config
+from asr.data.examples import Examples
 from asr.data.loader import Batch, Share, load
 from asr.errors import RunError
-from asr.features.inputs import Inputs
 from asr.training.distributed import Ranks
+from asr.training.progression import Unit
 
 FAILURES = ("out of memory", "can't allocate memory", "CUDNN_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_ALLOC_FAILED")
 
@@ -19,11 +20,12 @@ def try_batches(
     shares: Mapping[str, Share],
     loss: Callable[[Batch], Tensor],
     model: nn.Module,
-    inputs: Inputs,
+    inputs: Examples,
     labels: Sequence[Sequence[int]],
     config: Config,
     ranks: Ranks,
     reserved: int,
+    unit: Unit,
 ) -> None:
     """Runs shares forward and backward and throws their gradients away.
 
@@ -42,15 +44,15 @@ def try_batches(
         fits = _fits(share, loss, model, inputs, labels, reserved)
         if ranks.sum(torch.tensor([float(not fits)], device=device)).item() == 0:
             continue
-        seconds = float(inputs.seconds(share.epoch)[share.utterances].max())
+        size = unit.size.format(inputs.seconds(share.epoch)[share.utterances].max())
         if len(share.utterances) == 1:
             raise RunError(
-                f"{what}, {inputs.utterances[share.utterances[0]].id} of {seconds:.1f} s, does not fit into the "
-                f"memory of {device}: lower model.hidden or model.layers, or leave the utterance out."
+                f"{what}, {inputs.ids[share.utterances[0]]} of {size}, does not fit into the "
+                f"memory of {device}: lower model.hidden or model.layers, or leave it out."
             )
         raise RunError(
-            f"{what}, {len(share.utterances)} utterances of up to {seconds:.1f} s, does not fit into the memory of "
-            f"{device}: lower batching.max_device_seconds, now {config.batching.max_device_seconds:g}; the gradients "
+            f"{what}, {len(share.utterances)} of up to {size}, does not fit into the memory of "
+            f"{device}: lower {unit.device_limit}, now {config.batching.max_device_seconds:g}; the gradients "
             "stay the same."
         )
 
@@ -61,7 +63,7 @@ def is_full(error: Exception) -> bool:
 
 
 @contextmanager
-def named_if_full(config: Config) -> Iterator[None]:
+def named_if_full(config: Config, unit: Unit) -> Iterator[None]:
     """Says which setting to lower where a step lacks memory that the trial before the first step still had.
 
     Raises:
@@ -74,7 +76,7 @@ def named_if_full(config: Config) -> Iterator[None]:
             raise
         raise RunError(
             "Memory ran out in the middle of the training: make room on the device and give the same command again, or "
-            f"begin another run with less than batching.max_device_seconds={config.batching.max_device_seconds:g}."
+            f"begin another run with less than {unit.device_limit}={config.batching.max_device_seconds:g}."
         ) from None
 
 
@@ -82,7 +84,7 @@ def _fits(
     share: Share,
     loss: Callable[[Batch], Tensor],
     model: nn.Module,
-    inputs: Inputs,
+    inputs: Examples,
     labels: Sequence[Sequence[int]],
     reserved: int,
 ) -> bool:

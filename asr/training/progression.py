@@ -4,8 +4,53 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, Self
 
 from asr.training.steps import Step
+
+
+@dataclass(frozen=True)
+class Unit:
+    """How the sizes of what is learned from, and the score on dev, are called."""
+
+    speed: str
+    """Metric of the size fed in each second."""
+    speed_words: str
+    """Its unit."""
+    judged_by: str
+    """What the score is."""
+    figure: str
+    """Its name among the figures of a model."""
+    shown: str
+    """Format of a score."""
+    size: str
+    """Of an example, with its unit."""
+    device_limit: str
+    """The key that bounds what a device takes at once."""
+
+    def score(self, value: float) -> str:
+        """A score with what it is, as "dev WER 8.3 %"."""
+        return f"{self.judged_by} {self.shown.format(value)}"
+
+
+AUDIO = Unit(
+    speed="time/audio_hours_per_hour",
+    speed_words="h of audio/h",
+    judged_by="dev WER",
+    figure="dev_wer",
+    shown="{:.2%}",
+    size="{:.1f} s",
+    device_limit="batching.max_device_seconds",
+)
+TEXT = Unit(
+    speed="time/units_per_second",
+    speed_words="units/s",
+    judged_by="held-out perplexity",
+    figure="dev_perplexity",
+    shown="{:.2f}",
+    size="{:.0f} units",
+    device_limit="lm.max_device_units",
+)
 
 
 @dataclass
@@ -24,32 +69,38 @@ class Progression:
     """Steps whose loss or gradient was not finite."""
     lost: list[str] = field(default_factory=list)
     """Ids of utterances whose audio could not be read any more."""
-    best_wer: float = float("inf")
-    """Best WER on the dev split."""
+    best_score: float = float("inf")
+    """Best score on the dev split: what the task is judged by, such as the WER; less is better."""
     best_epoch: int = 0
     """After how many epochs the kept model had it: of equals the last, since small dev splits have many."""
     improved_epoch: int = 0
     """After how many epochs it was first reached."""
     finished: bool = False
 
-    def validated(self, wer: float, keep_last: bool = False) -> bool:
-        """Takes in the WER on dev after an epoch; says whether the model shall be kept.
+    @classmethod
+    def of(cls, saved: Mapping[str, Any]) -> Self:
+        """What a checkpoint holds; one of an earlier version calls the score a WER."""
+        score = {"best_score": saved["best_wer"]} if "best_wer" in saved else {}
+        return cls(**{key: value for key, value in saved.items() if key != "best_wer"} | score)
+
+    def validated(self, score: float, keep_last: bool = False) -> bool:
+        """Takes in the score on dev after an epoch; says whether the model shall be kept.
 
         Args:
-            keep_last: Whether the last model counts as the best, whatever its WER.
+            keep_last: Whether the last model counts as the best, whatever its score.
         """
-        if wer < self.best_wer:
+        if score < self.best_score:
             self.improved_epoch = self.epoch
-        if wer > self.best_wer and not keep_last:
+        if score > self.best_score and not keep_last:
             return False
-        self.best_wer, self.best_epoch = wer, self.epoch
+        self.best_score, self.best_epoch = score, self.epoch
         return True
 
-    def note(self, loss: float, rate: float, speed: Mapping[str, float]) -> str:
+    def note(self, loss: float, rate: float, speed: Mapping[str, float], unit: Unit) -> str:
         """What stands behind the progress bar."""
-        wer = f", dev WER {100 * self.best_wer:.1f} %" if math.isfinite(self.best_wer) else ""
-        hours = f", {speed['time/audio_hours_per_hour']:.0f} h of audio/h" if speed else ""
-        return f"loss {loss:.3f}{wer}, rate {rate:.1e}{hours}"
+        score = f", {unit.score(self.best_score)}" if math.isfinite(self.best_score) else ""
+        per_second = f", {speed[unit.speed]:.0f} {unit.speed_words}" if speed else ""
+        return f"loss {loss:.3f}{score}, rate {rate:.1e}{per_second}"
 
 
 PARTS = ("data_wait", "compute", "update", "ranks_wait")
@@ -65,10 +116,12 @@ class Clock:
     It waits for no device: a part of a step ends where the step reads the device anyway.
     """
 
+    unit: Unit
+    """Of what it was spent on."""
     parts: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PARTS, 0.0))
     """Time spent (s)."""
-    audio: float = 0.0
-    """Audio fed over all ranks, after speed perturbation (s)."""
+    fed: float = 0.0
+    """Audio fed over all ranks, after speed perturbation (s); tokens of text."""
     steps: int = 0
     started: float = field(default_factory=time.perf_counter)
     marked: float = field(default_factory=time.perf_counter)
@@ -85,7 +138,7 @@ class Clock:
 
     def count(self, step: Step) -> None:
         """Counts a step as done."""
-        self.audio += step.seconds
+        self.fed += step.seconds
         self.steps += 1
 
     def metrics(self) -> dict[str, float]:
@@ -94,5 +147,5 @@ class Clock:
         return {
             "time/step_seconds": elapsed / self.steps,
             **{f"time/{part}_share": seconds / elapsed for part, seconds in self.parts.items()},
-            "time/audio_hours_per_hour": self.audio / elapsed,
+            self.unit.speed: self.fed / elapsed,
         }

@@ -50,6 +50,8 @@ class RunFolder:
 
     path: Path
     config_hash: str
+    acoustic: bool = True
+    """Whether it is the run of an acoustic model, whose settings are compared with those of its neighbours."""
 
     @property
     def checkpoints(self) -> Path:
@@ -82,7 +84,7 @@ class RunFolder:
                 raise RunError(f"Another process is at work in {self.path}; wait for it, or change the name.") from None
             if restart:
                 self._clear()
-            if not (self.path / SETTINGS).exists():
+            if self.acoustic and not (self.path / SETTINGS).exists():
                 self._say_what_differs(config)
             with self._written():
                 beside = self.path / f".{SETTINGS}"

@@ -10,10 +10,10 @@ from typing import TypeVar
 import torch
 
 from asr.data.loader import Batch, load
+from asr.training.building import AcousticTrainer
 from asr.training.distributed import without_exchange
 from asr.training.progression import Clock
 from asr.training.steps import Step, shares_of
-from asr.training.trainer import Trainer
 
 WARM_UP, STEPS = 3, 20
 
@@ -40,7 +40,7 @@ class Scaling:
     """Padded audio that holds nothing, as a share of what is computed."""
 
 
-def measure(trainer: Trainer) -> Scaling:
+def measure(trainer: AcousticTrainer) -> Scaling:
     """Takes some steps as a training does, and the same once more with each part of a step on its own.
 
     All ranks call it together.
@@ -60,27 +60,27 @@ def measure(trainer: Trainer) -> Scaling:
     )
 
 
-def _steps(trainer: Trainer) -> tuple[list[Step], Iterator[Batch]]:
+def _steps(trainer: AcousticTrainer) -> tuple[list[Step], Iterator[Batch]]:
     # From the second epoch on: the first may be ordered by length.
     steps = list(islice(trainer.steps.start(1, 0, 1 + WARM_UP + STEPS), WARM_UP + STEPS))
     return steps, load(shares_of(steps), trainer.train, trainer.labels, trainer.config.hardware.workers)
 
 
-def _speed(trainer: Trainer) -> tuple[float, float, float]:
+def _speed(trainer: AcousticTrainer) -> tuple[float, float, float]:
     """Time of the measured steps (s), their audio (s) and their padding."""
     steps, batches = _steps(trainer)
     began, padded = 0.0, 0.0
     for number, step in enumerate(steps):
         if number == WARM_UP:
             began = _now(trainer)
-        trainer._accumulate(step, batches, Clock())
+        trainer._accumulate(step, batches, Clock(trainer.task.unit))
         _update(trainer)
         padded += step.seconds / (1 - step.padding) if number >= WARM_UP else 0.0
     audio = sum(step.seconds for step in steps[WARM_UP:])
     return _now(trainer) - began, audio, 1 - audio / padded
 
 
-def _split(trainer: Trainer) -> list[float]:
+def _split(trainer: AcousticTrainer) -> list[float]:
     """Mean times of a step on this rank (s): data wait, compute, straggler wait, all-reduce."""
     steps, batches = _steps(trainer)
     totals = [0.0, 0.0, 0.0, 0.0]
@@ -99,29 +99,29 @@ def _split(trainer: Trainer) -> list[float]:
     return [total / STEPS for total in totals]
 
 
-def _gradients(trainer: Trainer, batch: Batch, step: Step) -> None:
+def _gradients(trainer: AcousticTrainer, batch: Batch, step: Step) -> None:
     loss = trainer._loss(batch.to(trainer.hardware.device)) / step.labels
     torch.autograd.backward(trainer.update.scale(loss))
 
 
-def _add_up(trainer: Trainer) -> None:
+def _add_up(trainer: AcousticTrainer) -> None:
     gradients = [weight.grad.flatten() for weight in trainer.model.parameters() if weight.grad is not None]
     trainer.ranks.sum(torch.cat(gradients))
 
 
-def _update(trainer: Trainer) -> None:
+def _update(trainer: AcousticTrainer) -> None:
     trainer.update.unscale()
     trainer.update.take(trainer.update.norm(), 1)
     trainer.update.end()
 
 
-def _timed(trainer: Trainer, action: Callable[[], T]) -> tuple[T, float]:
+def _timed(trainer: AcousticTrainer, action: Callable[[], T]) -> tuple[T, float]:
     began = _now(trainer)
     outcome = action()
     return outcome, _now(trainer) - began
 
 
-def _now(trainer: Trainer) -> float:
+def _now(trainer: AcousticTrainer) -> float:
     if trainer.hardware.device.type == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter()

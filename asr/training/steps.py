@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from asr.data.config import BatchingConfig
+from asr.data.examples import Examples
 from asr.data.loader import Share
 from asr.data.plan import Indices, padding_share, plan_epoch, split_batch
-from asr.features.inputs import Inputs
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Steps:
 
     def __init__(
         self,
-        inputs: Inputs,
+        inputs: Examples,
         labels: Sequence[Sequence[int]],
         config: BatchingConfig,
         seed: int,

@@ -3,9 +3,10 @@
 import logging
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import asdict
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
@@ -14,19 +15,12 @@ from asr.config import Config
 from asr.data.draws import mix
 from asr.data.loader import Batch, load
 from asr.errors import Interrupted, RunError
-from asr.features.extractor import FeatureExtractor
-from asr.features.front_end import FrontEnd
-from asr.features.inputs import Inputs
-from asr.model.acoustic import AcousticModel
-from asr.model.folder import save_model
 from asr.progress import Progress
-from asr.text.protocol import Tokenizer
 from asr.tracking.panel import panel_row
 from asr.tracking.tracker import Tracker
 from asr.training.agreement import Agreement, agree
 from asr.training.checkpoint import newest_checkpoint
 from asr.training.checkpoint_writer import CheckpointWriter
-from asr.training.compiling import compile_front
 from asr.training.debugging import STEPS_IN_EPOCH
 from asr.training.distributed import Ranks, share_gradients, without_exchange
 from asr.training.hardware import Hardware
@@ -34,53 +28,32 @@ from asr.training.interruption import Interruption
 from asr.training.layers import LayerWatch
 from asr.training.lost import LostUtterances, rescale
 from asr.training.memory import named_if_full, try_batches
-from asr.training.objective import Objective
 from asr.training.optimization import AveragedModel, build_optimizer, set_learning_rate
 from asr.training.progression import Clock, Progression
 from asr.training.run_folder import RunFolder
-from asr.training.share_loss import ShareLoss
 from asr.training.steps import Step, Steps, shares_of
+from asr.training.task import Task
 from asr.training.update import Update
-from asr.training.validation import choose_panel, decode_dev, dev_metrics
 from asr.training.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 
+AnyTask = TypeVar("AnyTask", bound=Task)
 
-class Trainer:
-    """Trains one model on one rank, together with the trainers of the other ranks.
 
-    Args:
-        train: Training utterances and how to read them.
-        dev: Dev utterances and how to read them.
-    """
+class Trainer(Generic[AnyTask]):
+    """Trains one model on one rank, together with the trainers of the other ranks."""
 
-    def __init__(
-        self,
-        config: Config,
-        train: Inputs,
-        dev: Inputs,
-        tokenizer: Tokenizer,
-        model: AcousticModel,
-        hardware: Hardware,
-        ranks: Ranks,
-        folder: RunFolder,
-    ) -> None:
-        self.config, self.train, self.dev, self.tokenizer = config, train, dev, tokenizer
+    def __init__(self, config: Config, task: AnyTask, hardware: Hardware, ranks: Ranks, folder: RunFolder) -> None:
+        self.config, self.task = config, task
         self.hardware, self.ranks, self.folder = hardware, ranks, folder
-        self.model = model.to(hardware.device, hardware.dtype)
+        self.model, self.train, self.labels = task.model, task.train, task.labels
         self.averaged = AveragedModel(self.model, config.training.ema_decay)
-        extractor = FeatureExtractor(config.features, config.data.sampling_rate).to(hardware.device)
-        self.front = FrontEnd(extractor, self.model.normalizer, hardware.dtype)
-        if config.hardware.compile:
-            compile_front(self.model, extractor.dim, hardware)
-        self.parallel = share_gradients(Objective(self.model, config.training, hardware), ranks)
+        self.parallel = share_gradients(task.objective, ranks)
         self.optimizer = build_optimizer(self.model, config.optimizer)
         self.update = Update(self.model, self.optimizer, self.averaged, config.training.clip_norm, hardware)
-        self._loss = ShareLoss(config, train, self.front, self.parallel, hardware)
-        self.labels = [tokenizer.encode(utterance.text) for utterance in train.utterances]
         limit = STEPS_IN_EPOCH[config.debug.mode]
-        self.steps = Steps(train, self.labels, config.batching, config.seed, ranks.rank, ranks.size, limit)
+        self.steps = Steps(self.train, self.labels, config.batching, config.seed, ranks.rank, ranks.size, limit)
         self.done = Progression()
         self.lost = LostUtterances(config.training.max_lost_utterances, ranks)
         self.watchdog = Watchdog(config.cluster.watchdog_minutes, ranks.rank)
@@ -96,19 +69,10 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         if scaler := state.get("scaler"):
             self.update.scaler.load_state_dict(scaler)
-        self.done = Progression(**state["progression"])
+        self.done = Progression.of(state["progression"])
         if state["ranks"] != self.ranks.size:
             log.warning("The run began on %d ranks and goes on with %d: same batches.", state["ranks"], self.ranks.size)
         return True
-
-    def fit_normalizer(self, features: Iterable[Tensor]) -> None:
-        """Takes the statistics of the training corpus.
-
-        Args:
-            features: Of each utterance at its own speed, (frames, dim).
-        """
-        self.model.normalizer.fit(features)
-        self.averaged.module.normalizer.load_state_dict(self.model.normalizer.state_dict())
 
     def fit(self, tracker: Tracker, interruption: Interruption | None = None) -> float:
         """Trains from where the run stands to the end of its last epoch.
@@ -117,7 +81,7 @@ class Trainer:
             interruption: Told when a signal asks the training to end; None knows of no signals.
 
         Returns:
-            The best WER on the dev split.
+            The best score on the dev split, as of `asr.training.task.Validation`.
 
         Raises:
             Interrupted: A signal asked the training to end; its state is saved.
@@ -130,7 +94,7 @@ class Trainer:
         pin, workers = self.hardware.device.type == "cuda", config.hardware.workers
         batches = self.lost.watch(load(shares, self.train, self.labels, workers, self.train.ids, pin))
         seconds_before, began = done.seconds, time.monotonic()
-        saved, clock, speed = began, Clock(), dict[str, float]()
+        saved, clock, speed = began, Clock(self.task.unit), dict[str, float]()
         with self.watchdog, self.writer, self._progress() as progress:
             self._try_memory()
             self._settle_exchange()
@@ -166,12 +130,12 @@ class Trainer:
                     metrics = {"train/loss": loss, "train/learning_rate": rate, "train/gradient_norm": float(norm)}
                     speed, padding = clock.metrics(), {"data/padding_share": step.padding}
                     self._log(tracker, step, metrics | layers.metrics() | self.update.metrics() | padding | speed)
-                    clock = Clock()
-                progress.advance(note=done.note(loss, rate, speed))
+                    clock = Clock(self.task.unit)
+                progress.advance(note=done.note(loss, rate, speed, self.task.unit))
                 if step.ends_epoch:
                     self._validate(tracker, step, progress)
                     done.seconds = seconds_before + time.monotonic() - began
-                    clock = Clock()
+                    clock = Clock(self.task.unit)
                 if step.ends_epoch or due or signal:
                     self._save()
                     saved = time.monotonic()
@@ -181,7 +145,7 @@ class Trainer:
                     raise Interrupted(f"Saved at step {done.step}; the same command goes on from there.", signal)
                 if done.finished:
                     break
-        return done.best_wer
+        return done.best_score
 
     def _accumulate(self, step: Step, batches: Iterator[Batch], clock: Clock) -> Tensor:
         """Adds up the gradient of this rank's shares, the last one's backward pass over the ranks; gives its part of
@@ -196,12 +160,18 @@ class Trainer:
             self.watchdog.reach(f"step {self.done.step}, gradients and their exchange")
             torch.manual_seed(mix("dropout", self.config.seed, self.done.step, self.ranks.rank, number))
             last = number + 1 == len(step.shares)
-            with nullcontext() if last else without_exchange(self.parallel), named_if_full(self.config):
+            with nullcontext() if last else without_exchange(self.parallel), named_if_full(self.config, self.task.unit):
                 share_loss = self._loss(batch.to(self.hardware.device)) / step.labels
                 # DistributedDataParallel divides the sum over the ranks by their number.
                 torch.autograd.backward(self.update.scale(share_loss * self.ranks.size))
             loss += share_loss.detach()
         return loss
+
+    def _loss(self, batch: Batch) -> Tensor:
+        """The loss of a share, summed over its examples."""
+        if len(batch.utterances) == 0:
+            return self.task.no_loss(self.parallel)
+        return self.task.loss(self.parallel, batch)
 
     def _settle_exchange(self) -> None:
         """Exchanges gradients of zeros once before the first step.
@@ -210,7 +180,7 @@ class Trainer:
         the first step of a resumed training would differ in the last bits from that of one never interrupted.
         """
         if self.ranks.size > 1:
-            torch.autograd.backward(self._loss.zero())
+            torch.autograd.backward(self.task.no_loss(self.parallel))
             self.optimizer.zero_grad()
 
     def _try_memory(self) -> None:
@@ -221,9 +191,9 @@ class Trainer:
             return self._loss(batch.to(self.hardware.device))
 
         with without_exchange(self.parallel):
-            largest = self.steps.largest(self.done.epoch)
+            largest, unit = self.steps.largest(self.done.epoch), self.task.unit
             reserved = 0 if self.optimizer.state else 2
-            try_batches(largest, loss, self.model, self.train, self.labels, self.config, self.ranks, reserved)
+            try_batches(largest, loss, self.model, self.train, self.labels, self.config, self.ranks, reserved, unit)
 
     def _agree(self, loss: Tensor, norm: Tensor, due: bool, signal: int) -> Agreement:
         """What all ranks know of a step.
@@ -246,7 +216,7 @@ class Trainer:
         if math.isfinite(agreed.loss) and self.update.overflowed():
             return  # the price of float16, not a fault: the loss scale falls
         self.done.skipped_steps += 1
-        ids = ", ".join(self.train.utterances[number].id for number in step.utterances)
+        ids = ", ".join(self.train.ids[number] for number in step.utterances)
         log.warning("Step %d is skipped: its loss or gradient is not finite. Utterances: %s", self.done.step, ids)
         if self.done.skipped_steps > self.config.training.max_skipped_steps:
             raise RunError(
@@ -255,23 +225,22 @@ class Trainer:
             )
 
     def _validate(self, tracker: Tracker, step: Step, progress: Progress) -> None:
-        """Decodes the dev split with the averaged weights and keeps the model if it is the best."""
+        """Tries the averaged weights on the dev split and keeps the model if it is the best."""
         done, early = self.done, self.config.training.early_stopping_epochs
         self.watchdog.reach(f"step {done.step}, decoding dev")
         began, model = time.perf_counter(), self.averaged.module
-        with self.hardware.in_float32():
-            decoded = decode_dev(self.config, self.dev, self.front, model, self.tokenizer, self.ranks, self.lost)
+        found = self.task.validate(model, self.ranks, self.lost)
         self.lost.settle(done, "Decoding dev")
-        metrics = dev_metrics(decoded, self.tokenizer)
-        wer, seconds = metrics["dev/wer"], {"time/validation_seconds": time.perf_counter() - began}
-        progress.say(f"Epoch {done.epoch}: dev WER {100 * wer:.2f} %, CER {100 * metrics['dev/cer']:.2f} %")
-        tracker.panel(panel_row(done.step, done.epoch, choose_panel(decoded, self.config.tracker.panel_utterances)))
-        self._log(tracker, step, metrics | seconds | self.hardware.memory())
-        if done.validated(wer, self.config.training.with_dev):
-            self.ranks.only_first(lambda: save_model(self.folder.model, model, self.config, self.tokenizer))
+        seconds = {"time/validation_seconds": time.perf_counter() - began}
+        progress.say(f"Epoch {done.epoch}: {found.sentence}")
+        if found.panel:
+            tracker.panel(panel_row(done.step, done.epoch, found.panel))
+        self._log(tracker, step, {**found.metrics, **seconds, **self.hardware.memory()})
+        if done.validated(found.score, self.config.training.with_dev):
+            self.ranks.only_first(lambda: self.task.save(self.folder.model, model))
         stopped = early is not None and done.epoch - done.improved_epoch >= early
         if stopped:
-            progress.say(f"No better dev WER for {early} epochs: the training stops early.")
+            progress.say(f"No better {self.task.unit.judged_by} for {early} epochs: the training stops early.")
         done.finished = stopped or done.epoch == self.config.training.epochs
 
     def _save(self) -> None:

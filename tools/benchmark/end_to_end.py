@@ -25,6 +25,7 @@ from asr.model.kernel import library
 from asr.model.recurrent import RecurrentLayer
 from asr.recipe import Recipe
 from asr.tracking.tracker import NullTracker
+from asr.training.building import AcousticTrainer
 from asr.training.config import Precision
 from asr.training.distributed import join_ranks
 from asr.training.hardware import resolve_hardware
@@ -47,7 +48,9 @@ class LastRow(NullTracker):
             self.row = metrics
 
 
-def make_trainer(recipe: Recipe, config: Config, precision: Precision, steps: int | None, folder: Path) -> Trainer:
+def make_trainer(
+    recipe: Recipe, config: Config, precision: Precision, steps: int | None, folder: Path
+) -> AcousticTrainer:
     """A trainer of one epoch, cut to so many steps."""
     training = replace(config.training, epochs=1, log_every_steps=10**9)
     config = replace(config, hardware=replace(config.hardware, precision=precision), training=training)
@@ -112,18 +115,18 @@ def measure_rest(recipe: Recipe, config: Config) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         config = replace(config, hardware=replace(config.hardware, workers=0))
         trainer = make_trainer(recipe, config, Precision.fp32, None, Path(folder))
-    train, dev = trainer.train, trainer.dev
+    train, dev = trainer.task.train, trainer.task.dev
     waveforms = [read_waveform(utterance) for utterance in train.utterances[:UTTERANCES]]
     lengths = torch.tensor([len(waveform) for waveform in waveforms])
     padded = pad_sequence(waveforms, batch_first=True)
     shares = list(itertools.chain.from_iterable(step.shares for step in trainer.steps.start(0, 0, 1)))
     everything = [Share(0, share) for share in torch.arange(len(dev.utterances)).split(16)]
-    decoder = greedy_decoder(trainer.tokenizer)
+    decoder = greedy_decoder(trainer.task.tokenizer)
     model = trainer.averaged.module
 
     def decode() -> None:
         batches = load(iter(everything), dev, [[]] * len(dev.utterances), 0)
-        for _ in decode_batches(batches, dev.utterances, trainer.front, model, decoder, trainer.tokenizer):
+        for _ in decode_batches(batches, dev.utterances, trainer.task.front, model, decoder, trainer.task.tokenizer):
             pass
 
     def read() -> None:
@@ -131,7 +134,7 @@ def measure_rest(recipe: Recipe, config: Config) -> dict[str, float]:
             pass
 
     def extract() -> None:
-        trainer.front.extractor(padded, lengths)
+        trainer.task.front.extractor(padded, lengths)
 
     measured = {
         "features": (float(lengths.sum()) / config.data.sampling_rate, extract),

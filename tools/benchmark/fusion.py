@@ -1,0 +1,64 @@
+"""What a recurrent language model and hot words cost a beam search, on the log-probabilities of a trained model.
+
+    python tools/benchmark/fusion.py RUN LM [key=value ...]
+
+RUN is the folder of a trained run, LM that of a recurrent language model. It counts the time of the processor, so other
+work on the machine changes it little.
+"""
+
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from asr.composition import compose
+from asr.decoding.beam import BeamDecoder, Search
+from asr.decoding.combination import Combination
+from asr.decoding.decoder import beam_search
+from asr.decoding.log_probs import split_log_probs
+from asr.decoding.recognizer import load
+from asr.decoding.rescoring import Rescorer
+from asr.decoding.tuned import resolve
+from asr.lm.folder import language_model
+from asr.lm.recurrent_folder import load_language_model
+from asr.recipe import find_recipe
+
+UTTERANCES = 10
+"""Spread over the split."""
+
+
+def main() -> None:
+    run, lm_folder = Path(sys.argv[1]), Path(sys.argv[2])
+    recipe = find_recipe(run.absolute().parent.name)
+    config = compose(recipe, ["decoder=beam", *sys.argv[3:]])
+    recognizer, recurrent = load(run / "model"), load_language_model(lm_folder)
+    heard = split_log_probs(recipe, config, "dev", Combination([recognizer]))
+    chosen = range(0, len(heard.utterances), max(1, len(heard.utterances) // UTTERANCES))
+    emissions = [heard.emissions[number] for number in chosen]
+    audio = sum(heard.utterances[number].duration for number in chosen)
+    search = beam_search(
+        recipe, config, recognizer.tokenizer, language_model(recipe, config), resolve(config.decoder, None)
+    )
+    words = [word for number in chosen for word in heard.utterances[number].text.split()]
+    hot = tuple((word,) for word in dict.fromkeys(words))[:10]
+    several = replace(search, nbest=config.decoder.recurrent_nbest)
+    searches: dict[str, tuple[Search, Rescorer | None]] = {
+        "n-grams": (search, None),
+        "rescored": (several, Rescorer(recurrent, 0.5, 0.0)),
+        "hot words": (
+            replace(search, hot=hot if search.lexicon else (tuple(search.symbols[1:3]),), hot_boost=1.0),
+            None,
+        ),
+        "fused": (replace(search, recurrent=str(recurrent.folder), recurrent_weight=0.5), None),
+    }
+    print(f"{len(emissions)} dev utterances, {audio:.0f} s; beam {search.beam}, {search.lm}")
+    for name, (wanted, rescorer) in searches.items():
+        with BeamDecoder(wanted, recognizer.tokenizer, 1, rescorer, 1) as decoder:
+            decoder.search_emissions(emissions[:1])  # loads the language models
+            began = time.process_time()
+            decoder.search_emissions(emissions)
+            print(f"{name:<10} {audio / (time.process_time() - began):.1f} times real time", flush=True)
+
+
+if __name__ == "__main__":
+    main()
