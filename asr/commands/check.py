@@ -12,6 +12,7 @@ from asr.data.corpus import SPLITS
 from asr.data.doctor import UNREADABLE, Finding, Requirements, Severity, examine
 from asr.data.manifest import manifest_checksum, read_manifest
 from asr.data.mixture import read_split
+from asr.data.sequences import Field
 from asr.data.utterance import Utterance
 from asr.errors import DataError
 from asr.features.augment import perturbed_samples
@@ -80,7 +81,7 @@ def requirements(config: Config, train: Sequence[Utterance]) -> Requirements:
         samples = perturbed_samples(utterance.samples, fastest) if split == "train" else utterance.samples
         return output_length(frame_count(config.features, config.data.sampling_rate, samples), config.model.subsampling)
 
-    tokenizer = build_tokenizer(config.tokenizer, [utterance.text for utterance in train])
+    tokenizer = build_tokenizer(config.tokenizer, Field(train, "text"))
     return Requirements(config.data.sampling_rate, tokenizer.encode, output_frames)
 
 

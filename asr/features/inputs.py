@@ -7,7 +7,8 @@ import numpy.typing as npt
 from torch import Tensor
 
 from asr.data.audio import read_waveform
-from asr.data.draws import keys_of, uniform
+from asr.data.draws import Keys, key_of, uniform
+from asr.data.sequences import Field, id_keys, seconds_of
 from asr.data.store import FeatureStore
 from asr.data.utterance import Utterance
 from asr.features.augment import change_speed, draw_speed_factors, perturb_waveform
@@ -35,10 +36,10 @@ class Inputs:
         shares: npt.NDArray[np.float64] | None = None,
     ) -> None:
         self.utterances, self.store, self.augment, self.seed = utterances, store, augment, seed
-        self.ids = [utterance.id for utterance in utterances]
-        self.keys = keys_of(self.ids if shares is None else _numbered(self.ids))
+        self.ids = Field(utterances, "id")
+        self.keys = id_keys(utterances) if shares is None else _numbered(id_keys(utterances), self.ids)
         self._shares = shares
-        self._durations = np.array([utterance.duration for utterance in utterances])
+        self._durations = seconds_of(utterances)
 
     def __call__(self, number: int, epoch: int) -> Tensor:
         """Features (frames, dim) or a waveform (samples,), a pure function of the seed, the epoch and the utterance.
@@ -74,12 +75,13 @@ class Inputs:
         return self._durations / draw_speed_factors(self.keys, self.augment, self.seed, epoch)
 
 
-def _numbered(ids: Sequence[str]) -> list[str]:
-    """Makes ids that stand there several times differ."""
-    seen: dict[str, int] = {}
-    numbered = []
-    for name in ids:
-        copy = seen.get(name, 0)
-        seen[name] = copy + 1
-        numbered.append(f"{name}\n{copy}" if copy else name)
+def _numbered(keys: Keys, ids: Sequence[str]) -> Keys:
+    """Makes the keys of ids that stand there several times differ."""
+    order = np.argsort(keys, kind="stable")
+    ordered = keys[order]
+    fresh = np.concatenate([[True], ordered[1:] != ordered[:-1]])
+    copies = np.arange(len(keys)) - np.maximum.accumulate(np.where(fresh, np.arange(len(keys)), 0))
+    numbered = keys.copy()
+    for number, copy in zip(order[copies > 0].tolist(), copies[copies > 0].tolist(), strict=True):
+        numbered[number] = key_of(f"{ids[number]}\n{copy}")
     return numbered

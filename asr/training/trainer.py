@@ -22,6 +22,7 @@ from asr.features.inputs import Inputs
 from asr.model.acoustic import AcousticModel
 from asr.model.folder import save_model
 from asr.progress import Progress
+from asr.text.labels import labels_of_all
 from asr.text.protocol import Tokenizer
 from asr.tracking.panel import panel_row
 from asr.tracking.tracker import Tracker
@@ -72,7 +73,7 @@ class Trainer:
         self.optimizer = build_optimizer(self.model, config.optimizer)
         extractor = FeatureExtractor(config.features, config.data.sampling_rate).to(hardware.device)
         self.front = FrontEnd(extractor, self.model.normalizer, hardware.dtype)
-        self.labels = [tokenizer.encode(utterance.text) for utterance in train.utterances]
+        self.labels = labels_of_all(tokenizer, train.utterances)
         limit = STEPS_IN_EPOCH[config.debug.mode]
         self.steps = Steps(train, self.labels, config.batching, config.seed, ranks.rank, ranks.size, limit)
         self.done = Progression()
