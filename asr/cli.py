@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 COMMANDS = {
     "prepare": "Gets the corpus and writes the manifests of its splits.",
     "check": "Looks for mistakes in the prepared corpus before a training meets them.",
+    "pack": "Packs the audio of the corpus into shards that are read from a disk or a server.",
     "extract": "Computes the features of every utterance into a store.",
     "train": "Trains the model; the same command resumes an interrupted training.",
     "evaluate": "Decodes dev and test with the best model and scores them.",
@@ -47,7 +48,7 @@ COMMANDS = {
 OWN_ARGUMENTS = ("plan", "compare", "report", "errors", "new", "export", "lm", "tune")
 """Commands whose module has `main(arguments)` instead: they read the command line, --help included, themselves."""
 
-BY_THE_FIRST = ("prepare", "check", "extract")
+BY_THE_FIRST = ("prepare", "check", "pack", "extract")
 """Of several ranks the first carries these out alone."""
 
 # What a file system may answer without any defect of the program.

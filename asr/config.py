@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from asr.comparison.config import CompareConfig
-from asr.data.config import BatchingConfig, CheckConfig, DataConfig
+from asr.data.config import BatchingConfig, CheckConfig, DataConfig, PackConfig, ShardsConfig
 from asr.decoding.config import DecoderConfig, EvaluationConfig
 from asr.features.config import AugmentConfig, FeaturesConfig
 from asr.lm.config import LmConfig
@@ -56,3 +56,5 @@ class Config:
     plan: PlanConfig
     compare: CompareConfig
     check: CheckConfig
+    pack: PackConfig
+    shards: ShardsConfig

@@ -1,12 +1,13 @@
 """What the model is fed of an utterance: features from the store, or a waveform whose features the device computes."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from asr.data.audio import read_waveform
+from asr.data.audio import FILES, Audio
 from asr.data.draws import Keys, key_of, uniform
 from asr.data.sequences import Field, id_keys, seconds_of
 from asr.data.store import FeatureStore
@@ -25,6 +26,7 @@ class Inputs:
         seed: Seed of the draws.
         shares: Of the epochs in which each utterance is read, shape (utterances,); None reads all in each. Then an
             utterance may stand there several times, and each time is changed in its own way.
+        audio: Where waveforms are read from.
     """
 
     def __init__(
@@ -34,8 +36,10 @@ class Inputs:
         augment: AugmentConfig | None,
         seed: int,
         shares: npt.NDArray[np.float64] | None = None,
+        audio: Audio = FILES,
     ) -> None:
         self.utterances, self.store, self.augment, self.seed = utterances, store, augment, seed
+        self.audio = audio
         self.ids = Field(utterances, "id")
         self.keys = id_keys(utterances) if shares is None else _numbered(id_keys(utterances), self.ids)
         self._shares = shares
@@ -51,12 +55,21 @@ class Inputs:
         factor = 1.0 if self.augment is None else float(draw_speed_factors(keys, self.augment, self.seed, epoch)[0])
         if self.store is not None:
             return self.store.features(utterance.id, factor)
-        waveform = change_speed(read_waveform(utterance), factor)
+        waveform = change_speed(self.audio.read(utterance), factor)
         return (
             waveform
             if self.augment is None
             else perturb_waveform(waveform, int(keys[0]), self.augment, self.seed, epoch)
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Not the arrays, which the utterances may have in memory that processes share.
+        return type(self), (self.utterances, self.store, self.augment, self.seed, self._shares, self.audio)
+
+    def ahead(self, numbers: npt.NDArray[np.int64]) -> None:
+        """Says which utterances are read next, for audio that comes from afar."""
+        if self.store is None:
+            self.audio.ahead([self.utterances[number] for number in numbers.tolist()])
 
     def in_epoch(self, epoch: int) -> npt.NDArray[np.int64] | None:
         """The numbers of the utterances that an epoch reads, None for all.

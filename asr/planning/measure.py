@@ -150,7 +150,9 @@ def _shorten_dev(trainer: Trainer) -> float:
     seconds, inputs = trainer.dev.seconds(0), trainer.dev
     every = math.ceil(seconds.sum() / (DEV_SHARES * trainer.config.batching.max_device_seconds))
     kept = np.argsort(seconds)[::-1][::every]
-    trainer.dev = Inputs([inputs.utterances[number] for number in kept], inputs.store, None, inputs.seed)
+    trainer.dev = Inputs(
+        [inputs.utterances[number] for number in kept], inputs.store, None, inputs.seed, audio=inputs.audio
+    )
     return float(seconds[kept].sum() / seconds.sum())
 
 

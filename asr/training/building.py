@@ -7,10 +7,12 @@ import torch
 from torch import Tensor
 
 from asr.config import Config
+from asr.data.audio import Audio
 from asr.data.draws import mix
 from asr.data.mixture import read_split, spread, weights_by_key
 from asr.data.parallel import cores
 from asr.data.sequences import Field, joined
+from asr.data.shards.audio import open_audio
 from asr.data.store import FeatureStore
 from asr.data.utterance import Utterance
 from asr.features.config import FeatureSource, Normalization
@@ -60,25 +62,28 @@ def build_trainer(
     fine_tuned = config.training.init_from is not None
     if fine_tuned:
         begin_with(model, config, tokenizer)
-    stores = [feature_store(recipe, config, split, part) for split, part in (("train", train), ("dev", dev))]
+    audio = open_audio(config.shards, recipe.data(config))
+    stores = [feature_store(recipe, config, split, part, audio) for split, part in (("train", train), ("dev", dev))]
     mixed, shares = spread(train, weights_by_key(recipe, config))
-    train_inputs = Inputs(mixed, stores[0], config.augment, config.seed, shares)
-    dev_inputs = Inputs(dev, stores[1], None, config.seed)
+    train_inputs = Inputs(mixed, stores[0], config.augment, config.seed, shares, audio)
+    dev_inputs = Inputs(dev, stores[1], None, config.seed, audio=audio)
     trainer = Trainer(config, train_inputs, dev_inputs, tokenizer, model, hardware, ranks, folder)
     fits = config.features.normalization is Normalization.corpus and not fine_tuned
     if not trainer.restore() and fits:
-        trainer.fit_normalizer(_frames(Inputs(train, stores[0], None, config.seed), config))
+        trainer.fit_normalizer(_frames(Inputs(train, stores[0], None, config.seed, audio=audio), config))
     return trainer
 
 
-def feature_store(recipe: Recipe, config: Config, split: str, utterances: Sequence[Utterance]) -> FeatureStore | None:
+def feature_store(
+    recipe: Recipe, config: Config, split: str, utterances: Sequence[Utterance], audio: Audio
+) -> FeatureStore | None:
     """The feature store of a split, extracted now if it was not before; None where features are computed online."""
     if config.features.source is FeatureSource.online:
         return None
     factors = stored_factors(split, config.augment)
     rate = config.data.sampling_rate
-    place = store_folder(recipe.data(config), utterances, config.features, rate, factors)
-    return extract(utterances, config.features, rate, factors, place, config.hardware.threads or cores())
+    place = store_folder(recipe.data(config), utterances, config.features, rate, factors, audio)
+    return extract(utterances, config.features, rate, factors, place, config.hardware.threads or cores(), audio)
 
 
 def _frames(inputs: Inputs, config: Config) -> Iterator[Tensor]:
