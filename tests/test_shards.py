@@ -257,6 +257,7 @@ def test_a_training_ends_with_the_same_weights_from_files_shards_and_s3(
     assert [path.stat().st_size > 0 for path in (tmp_path / "cache").iterdir()] == [True]
 
 
+@pytest.mark.slow
 def test_the_other_commands_read_shards(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     data = tmp_path / "data" / "yesno"
     write_corpus(data, {"train": TEXTS, "dev": TEXTS[:2], "test": TEXTS[2:4]}, sampling_rate=8000)
