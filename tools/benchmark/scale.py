@@ -18,6 +18,7 @@ import numpy as np
 import soundfile
 import torch
 
+from asr.composition import compose
 from asr.data.config import BatchingConfig, BatchOrder, ShardsConfig
 from asr.data.indexing import index_path
 from asr.data.loader import load
@@ -25,8 +26,8 @@ from asr.data.manifest import make_index, read_manifest
 from asr.data.shards.audio import open_audio
 from asr.data.shards.packing import pack
 from asr.data.utterance import Utterance
-from asr.features.config import AugmentConfig, GainConfig, NoiseConfig, SpecAugmentConfig
 from asr.features.inputs import Inputs
+from asr.recipe import RECIPES, Recipe
 from asr.text.char import CharTokenizer
 from asr.text.labels import labels_of_all
 from asr.training.steps import Steps, shares_of
@@ -120,9 +121,7 @@ def measure_manifest(path: Path, workers: int, batches: int) -> None:
     opened = time.perf_counter()
     print(f"opened: {len(utterances):,} utterances in {opened - began:.3f} s; index {_size(index_path(path))}")
     batching = BatchingConfig(600.0, 600.0, 0.1, BatchOrder.random)
-    augment = AugmentConfig(
-        [0.9, 1.0, 1.1], SpecAugmentConfig(0, 0, 0, 0, 0), NoiseConfig(0, 0, 0), GainConfig(0, 0, 0)
-    )
+    augment = compose(Recipe(RECIPES / "yesno"), ["augment=speed"]).augment
     inputs = Inputs(utterances, None, augment, 1, audio=Silence())
     labels = labels_of_all(CharTokenizer(ALPHABET), utterances)
     steps = Steps(inputs, labels, batching, 1, 0, 1)
