@@ -53,6 +53,9 @@ def check_header(utterance: Utterance) -> None:
 class Audio(Protocol):
     """Where the samples of utterances come from."""
 
+    remote: bool
+    """Whether it is worth while to say what is read next."""
+
     def read(self, utterance: Utterance) -> Tensor:
         """The samples, float32 in [-1, 1], shape (samples,).
 
@@ -83,6 +86,8 @@ class Audio(Protocol):
 
 class AudioFiles:
     """The files that manifests name."""
+
+    remote = False
 
     def read(self, utterance: Utterance) -> Tensor:
         """As `read_waveform`."""

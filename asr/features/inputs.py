@@ -68,7 +68,7 @@ class Inputs:
 
     def ahead(self, numbers: npt.NDArray[np.int64]) -> None:
         """Says which utterances are read next, for audio that comes from afar."""
-        if self.store is None:
+        if self.store is None and self.audio.remote:
             self.audio.ahead([self.utterances[number] for number in numbers.tolist()])
 
     def in_epoch(self, epoch: int) -> npt.NDArray[np.int64] | None:

@@ -38,6 +38,7 @@ class ShardedAudio:
 
     def __init__(self, source: str, ranges: Ranges, index: ShardIndex, cache: Cache | None) -> None:
         self.source, self.ranges, self.index, self.cache = source, ranges, index, cache
+        self.remote = ranges.remote
         self.unfit: dict[str, str] = {}
         self._ahead: dict[int, bytes | DataError] = {}
         self._threads: tuple[int, ThreadPoolExecutor] | None = None
