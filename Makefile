@@ -32,5 +32,5 @@ docs: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml
 	test -x $(BIN)/python || python3 -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[beam,cluster,dashboard,digits,huggingface,lhotse,phones,text,dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[beam,cluster,dashboard,digits,huggingface,lhotse,phones,remote,text,dev]'
 	touch $@

@@ -28,6 +28,7 @@ COMMANDS = {
     "prepare": "Gets the corpus and writes the manifests of its splits.",
     "check": "Looks for mistakes in the prepared corpus before a training meets them.",
     "listen": "Writes augmented training utterances as sound and pictures: what the model gets.",
+    "pack": "Packs the audio of the corpus into shards that are read from a disk or a server.",
     "extract": "Computes the features of every utterance into a store.",
     "train": "Trains the model; the same command resumes an interrupted training.",
     "evaluate": "Decodes dev and test with the best model and scores them.",
@@ -63,7 +64,7 @@ OWN_ARGUMENTS = (
 )
 """Commands whose module has `main(arguments)` instead: they read the command line, --help included, themselves."""
 
-BY_THE_FIRST = ("prepare", "check", "extract", "listen")
+BY_THE_FIRST = ("prepare", "check", "listen", "pack", "extract")
 """Of several ranks the first carries these out alone."""
 
 HYDRA_OPTIONS = ("overrides", "multirun", "cfg", "package", "resolve", "run")

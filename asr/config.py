@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from asr.comparison.config import CompareConfig
-from asr.data.config import BatchingConfig, CheckConfig, DataConfig
+from asr.data.config import BatchingConfig, CheckConfig, DataConfig, PackConfig, ShardsConfig
 from asr.decoding.config import DecoderConfig, EvaluationConfig
 from asr.features.config import AugmentConfig, FeaturesConfig, ListenConfig
 from asr.lm.config import LmConfig
@@ -57,3 +57,5 @@ class Config:
     compare: CompareConfig
     check: CheckConfig
     listen: ListenConfig
+    pack: PackConfig
+    shards: ShardsConfig

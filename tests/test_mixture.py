@@ -10,7 +10,7 @@ from asr.composition import compose
 from asr.config import Config
 from asr.data.config import BatchingConfig, BatchOrder
 from asr.data.manifest import read_manifest, write_manifest
-from asr.data.mixture import read_split, spread, weights_by_id
+from asr.data.mixture import read_split, spread, weights_by_key
 from asr.errors import ConfigError, DataError
 from asr.features.inputs import Inputs
 from asr.recipe import RECIPES, Recipe
@@ -31,7 +31,7 @@ def config(tmp_path: Path) -> Config:
 
 
 def inputs(config: Config) -> Inputs:
-    utterances, shares = spread(read_split(RECIPE, config, "train"), weights_by_id(RECIPE, config))
+    utterances, shares = spread(read_split(RECIPE, config, "train"), weights_by_key(RECIPE, config))
     return Inputs(utterances, None, None, seed=1, shares=shares)
 
 

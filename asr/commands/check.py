@@ -3,15 +3,18 @@
 import logging
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from asr.config import Config
 from asr.data.checks.findings import FINDINGS, write_findings
 from asr.data.checks.repair import LEFT_OUT, leave_out
 from asr.data.corpus import SPLITS
-from asr.data.doctor import UNREADABLE, Finding, Requirements, Severity, examine
+from asr.data.doctor import UNREADABLE, Finding, Requirements, Severity, examine, mistakes
 from asr.data.manifest import manifest_checksum, read_manifest
 from asr.data.mixture import read_split
+from asr.data.sequences import Field
+from asr.data.shards.audio import open_audio
 from asr.data.utterance import Utterance
 from asr.errors import DataError
 from asr.features.augment import perturbed_samples
@@ -30,7 +33,9 @@ def run(recipe: Recipe, config: Config) -> None:
         DataError: There are errors that are not left out.
     """
     splits = {split: read_split(recipe, config, split) for split in SPLITS}
-    findings = examine(splits, requirements(config, splits["train"]))
+    audio = open_audio(config.shards, recipe.data(config))
+    audio.verify()
+    findings = examine(splits, requirements(config, splits["train"]), audio=audio)
     _print(findings, config.check.lines)
     print(f"{recipe.name}: {sum(map(len, splits.values()))} utterances examined, {_counts(findings)}.")
     checksums = {split: manifest_checksum(recipe.manifest(config, split)) for split in SPLITS}
@@ -58,8 +63,15 @@ def refuse_mistakes(recipe: Recipe, config: Config, unreadable: int = 0) -> None
         DataError: There are errors.
     """
     splits = {split: read_split(recipe, config, split) for split in ("train", "dev")}
-    findings = examine(splits, requirements(config, splits["train"]), decode=False)
-    for finding in _errors(findings):
+    audio = open_audio(config.shards, recipe.data(config))
+    unfit = audio.verify()
+    if unfit and not unreadable:
+        raise DataError(
+            f"{next(iter(unfit.values()))}; {len(unfit)} shards in all are not as they were packed: put them back, or "
+            "pack the corpus again."
+        )
+    findings = mistakes(splits, requirements(config, splits["train"]), audio)
+    for finding in findings:
         log.info("%s", finding)
     lost = [finding for finding in findings if finding.kind == UNREADABLE]
     if len(lost) <= unreadable:
@@ -73,17 +85,20 @@ def requirements(config: Config, train: Sequence[Utterance]) -> Requirements:
     Args:
         train: The training utterances, whose transcripts the tokenizer may learn from.
     """
-    speed, tempo = max(config.augment.speed_factors), max(config.augment.tempo_factors)
+    tokenizer = build_tokenizer(config.tokenizer, Field(train, "text"))
+    return Requirements(config.data.sampling_rate, tokenizer.encode, _OutputFrames(config))
 
-    def output_frames(split: str, utterance: Utterance) -> int:
-        # Only training utterances are played faster.
-        samples = utterance.samples
-        if split == "train":
-            samples = perturbed_samples(perturbed_samples(samples, speed), tempo)
+
+@dataclass(frozen=True)
+class _OutputFrames:
+    config: Config
+
+    def __call__(self, split: str, utterance: Utterance) -> int:
+        config, samples = self.config, utterance.samples
+        if split == "train":  # only training utterances are played faster
+            samples = perturbed_samples(samples, max(config.augment.speed_factors))
+            samples = perturbed_samples(samples, max(config.augment.tempo_factors))
         return output_length(frame_count(config.features, config.data.sampling_rate, samples), config.model.subsampling)
-
-    tokenizer = build_tokenizer(config.tokenizer, [utterance.text for utterance in train])
-    return Requirements(config.data.sampling_rate, tokenizer.encode, output_frames)
 
 
 def _print(findings: list[Finding], lines: int) -> None:

@@ -14,9 +14,10 @@ from torch import Tensor
 from asr.commands.train import manifests, model_name, open_tracker
 from asr.composition import plain
 from asr.config import Config
-from asr.data.audio import read_waveform
+from asr.data.audio import Audio
 from asr.data.loader import evaluation_shares, load
 from asr.data.manifest import read_manifest
+from asr.data.shards.audio import open_audio
 from asr.data.utterance import Utterance
 from asr.decoding.beam import BeamDecoder
 from asr.decoding.combination import Combination
@@ -139,7 +140,8 @@ def _evaluate(
     recipe: Recipe, config: Config, split: str, heard: Combination, decoder: Decoder, folder: RunFolder
 ) -> tuple[Results, list[UtteranceScore]]:
     utterances = read_manifest(recipe.manifest(config, split))
-    inputs = Inputs(utterances, None, None, config.seed)
+    audio = open_audio(config.shards, recipe.data(config))
+    inputs = Inputs(utterances, None, None, config.seed, audio=audio)
     shares = evaluation_shares(inputs.seconds(0), 0, 1, config.batching.max_device_seconds)
     began = time.perf_counter()
     batches = load(shares, inputs, [[]] * len(utterances), config.hardware.workers)
@@ -231,7 +233,8 @@ def _track(
         last = recipe.manifest(config, evaluations[-1][0].split)
         utterances = {utterance.id: utterance for utterance in read_manifest(last)}
         scores = worst(evaluations[-1][1], config.tracker.worst_utterances)
-        tracker.worst_utterances([_with_audio(score, utterances[score.id]) for score in scores])
+        audio = open_audio(config.shards, recipe.data(config))
+        tracker.worst_utterances([_with_audio(score, utterances[score.id], audio) for score in scores])
         return tracker.where()
 
 
@@ -260,5 +263,5 @@ def _figures(results: Results) -> dict[str, float | str]:
     return {f"{results.split}/{figure}": getattr(results, figure) for figure in FIGURES}
 
 
-def _with_audio(score: UtteranceScore, utterance: Utterance) -> WorstUtterance:
-    return WorstUtterance(score, read_waveform(utterance).numpy(), utterance.sampling_rate)
+def _with_audio(score: UtteranceScore, utterance: Utterance, audio: Audio) -> WorstUtterance:
+    return WorstUtterance(score, audio.read(utterance).numpy(), utterance.sampling_rate)

@@ -6,6 +6,7 @@ from asr.config import Config
 from asr.data.corpus import SPLITS
 from asr.data.mixture import read_split
 from asr.data.parallel import cores
+from asr.data.shards.audio import open_audio
 from asr.data.store import is_complete
 from asr.errors import ConfigError
 from asr.features.config import FeatureSource
@@ -27,14 +28,15 @@ def run(recipe: Recipe, config: Config) -> None:
 def _extract_split(recipe: Recipe, config: Config, split: str) -> str:
     utterances = read_split(recipe, config, split)
     rate, factors = config.data.sampling_rate, stored_factors(split, config.augment)
-    folder = store_folder(recipe.data(config), utterances, config.features, rate, factors)
+    audio = open_audio(config.shards, recipe.data(config))
+    folder = store_folder(recipe.data(config), utterances, config.features, rate, factors, audio)
     begun, complete = folder.exists(), is_complete(folder)
     start = time.perf_counter()
-    store = extract(utterances, config.features, rate, factors, folder, config.hardware.threads or cores())
+    store = extract(utterances, config.features, rate, factors, folder, config.hardware.threads or cores(), audio)
     seconds = time.perf_counter() - start
-    audio = sum(utterance.duration / factor for utterance in utterances for factor in factors)
-    speed = f"{seconds:>8.1f} {'taken up' if begun else format(audio / seconds, ',.0f'):>11}"
+    fed = sum(utterance.duration / factor for utterance in utterances for factor in factors)
+    speed = f"{seconds:>8.1f} {'taken up' if begun else format(fed / seconds, ',.0f'):>11}"
     return (
-        f"{split:<6} {len(store):>10} {len(factors):>6} {audio / 3600:>7.2f} {store.bytes / 1e6:>9.1f} "
+        f"{split:<6} {len(store):>10} {len(factors):>6} {fed / 3600:>7.2f} {store.bytes / 1e6:>9.1f} "
         f"{'there already' if complete else speed}"
     )

@@ -110,13 +110,15 @@ def _short(override: str) -> str:
 
 
 def _corpus(recipe: Recipe, config: "Config") -> "Corpus":
-    from statistics import median
+    import numpy as np
 
     from asr.data.manifest import read_manifest
+    from asr.data.sequences import seconds_of
     from asr.planning.advice import Corpus
 
-    seconds = [utterance.duration for utterance in read_manifest(recipe.manifest(config, "train"))]
-    return Corpus(recipe.name, len(seconds), sum(seconds) / 3600, median(seconds), max(seconds))
+    seconds = seconds_of(read_manifest(recipe.manifest(config, "train")))
+    hours = float(seconds.sum()) / 3600
+    return Corpus(recipe.name, len(seconds), hours, float(np.median(seconds)), float(seconds.max()))
 
 
 def _stored(recipe: Recipe, prediction: "Prediction") -> "Results | None":

@@ -1,12 +1,15 @@
 """`asr prepare`: from the corpus archive to manifests."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 from asr.config import Config
 from asr.data.corpus import SPLITS
+from asr.data.indexing import Indexed
 from asr.data.manifest import read_manifest
 from asr.data.own import check_record
+from asr.data.sequences import seconds_of
 from asr.data.utterance import Utterance
 from asr.errors import DataError
 from asr.recipe import Recipe
@@ -33,7 +36,10 @@ def run(recipe: Recipe, config: Config) -> None:
         print(_row(split, read_manifest(recipe.manifest(config, split))))
 
 
-def _row(split: str, utterances: list[Utterance]) -> str:
-    minutes = sum(utterance.duration for utterance in utterances) / 60
-    speakers = len({utterance.speaker for utterance in utterances if utterance.speaker})
+def _row(split: str, utterances: Sequence[Utterance]) -> str:
+    minutes = float(seconds_of(utterances).sum()) / 60
+    if isinstance(utterances, Indexed):
+        speakers = utterances.lines.speakers
+    else:
+        speakers = len({utterance.speaker for utterance in utterances if utterance.speaker})
     return f"{split:<6} {len(utterances):>10} {minutes:>8.1f} {speakers or '?':>8}"

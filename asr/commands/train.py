@@ -14,6 +14,7 @@ from asr.composition import plain
 from asr.config import Config
 from asr.data.corpus import SPLITS
 from asr.data.mixture import training_manifests
+from asr.data.sequences import seconds_of
 from asr.data.utterance import Utterance
 from asr.errors import ConfigError, Interrupted, RunError
 from asr.features.perturbation import check_source
@@ -188,7 +189,7 @@ def _describe(
     hardware: Hardware,
     folder: RunFolder,
 ) -> None:
-    done, minutes = trainer.done, sum(utterance.duration for utterance in train) / 60
+    done, minutes = trainer.done, float(seconds_of(train).sum()) / 60
     log.info("Run %s", folder.path)
     log.info(
         "%.2f M parameters; %d training utterances, %.1f min; %d dev utterances; %s on %s, %d ranks of %d threads",

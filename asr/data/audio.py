@@ -1,7 +1,11 @@
 """Reading audio: exactly the samples that the manifest promises, or a sentence that says what is wrong."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import soundfile
@@ -23,12 +27,17 @@ def read_waveform(utterance: Utterance) -> Tensor:
             channel, or another sampling rate.
     """
     with _opened(utterance) as file:
-        samples = file.read(utterance.samples, dtype="float32", always_2d=True)
-    _check_length(utterance, len(samples))
-    waveform = np.ascontiguousarray(samples[:, 0])
-    if not np.isfinite(waveform).all():
-        raise DataError(f"{_place(utterance)}: the audio holds values that are not finite; replace the file.")
-    return torch.from_numpy(waveform)
+        return _samples(utterance, file, _place(utterance))
+
+
+def decode_waveform(utterance: Utterance, audio: bytes, place: str) -> Tensor:
+    """As `read_waveform`, from the bytes of a file that begins with the utterance.
+
+    Args:
+        place: Names the utterance and its audio in sentences.
+    """
+    with _readable(utterance, BytesIO(audio), place, start=0) as file:
+        return _samples(utterance, file, place)
 
 
 def check_header(utterance: Utterance) -> None:
@@ -41,14 +50,98 @@ def check_header(utterance: Utterance) -> None:
         pass
 
 
+class Audio(Protocol):
+    """Where the samples of utterances come from."""
+
+    remote: bool
+    """Whether it is worth while to say what is read next."""
+
+    def read(self, utterance: Utterance) -> Tensor:
+        """The samples, float32 in [-1, 1], shape (samples,).
+
+        Raises:
+            DataError: They cannot be read.
+        """
+
+    def check(self, utterance: Utterance) -> None:
+        """Looks whether they can be read, without decoding.
+
+        Raises:
+            DataError: They cannot.
+        """
+
+    def verify(self) -> dict[str, str]:
+        """What is wrong with places that hold many utterances, by their names."""
+
+    def ahead(self, utterances: Sequence[Utterance]) -> None:
+        """Says which are read next."""
+
+    def stamps(self, utterances: Sequence[Utterance], data: Path) -> Iterator[list[Any]]:
+        """What tells the audio of each utterance from other audio.
+
+        Raises:
+            DataError: An utterance has none.
+        """
+
+
+class AudioFiles:
+    """The files that manifests name."""
+
+    remote = False
+
+    def read(self, utterance: Utterance) -> Tensor:
+        """As `read_waveform`."""
+        return read_waveform(utterance)
+
+    def check(self, utterance: Utterance) -> None:
+        """As `check_header`."""
+        check_header(utterance)
+
+    def verify(self) -> dict[str, str]:
+        """Nothing: each file is looked at."""
+        return {}
+
+    def ahead(self, utterances: Sequence[Utterance]) -> None:
+        """Nothing: the operating system reads ahead."""
+
+    def stamps(self, utterances: Sequence[Utterance], data: Path) -> Iterator[list[Any]]:
+        """Path below the data folder, size and time of each file."""
+        files: dict[Path, list[Any]] = {}
+        for utterance in utterances:
+            path = utterance.audio_filepath
+            if path not in files:
+                try:
+                    status = path.stat()
+                except OSError:
+                    raise DataError(
+                        f"{_place(utterance)}: the audio file is missing; put it back or leave the utterance out."
+                    ) from None
+                files[path] = [os.path.relpath(path, data), status.st_size, status.st_mtime_ns]
+            yield files[path]
+
+
+FILES = AudioFiles()
+
+
 @contextmanager
 def _opened(utterance: Utterance) -> Iterator[soundfile.SoundFile]:
     """The file of an utterance at its first sample."""
     path, place = utterance.audio_filepath, _place(utterance)
     try:
-        if not path.is_file():
-            raise DataError(f"{place}: the audio file is missing; put it back or leave the utterance out.")
-        with soundfile.SoundFile(path) as file:
+        there = path.is_file()
+    except OSError as error:
+        raise DataError(f"{place}: the audio cannot be decoded ({error}); replace the file or drop it.") from None
+    if not there:
+        raise DataError(f"{place}: the audio file is missing; put it back or leave the utterance out.")
+    with _readable(utterance, path, place, round(utterance.offset * utterance.sampling_rate)) as file:
+        yield file
+
+
+@contextmanager
+def _readable(utterance: Utterance, source: Path | BytesIO, place: str, start: int) -> Iterator[soundfile.SoundFile]:
+    """A file, as the manifest promises it, at a sample."""
+    try:
+        with soundfile.SoundFile(source) as file:
             if file.samplerate != utterance.sampling_rate:
                 raise DataError(
                     f"{place}: the file has {file.samplerate} Hz, the manifest says {utterance.sampling_rate} Hz; "
@@ -56,19 +149,27 @@ def _opened(utterance: Utterance) -> Iterator[soundfile.SoundFile]:
                 )
             if file.channels != 1:
                 raise DataError(f"{place}: the file has {file.channels} channels; convert it to one.")
-            start = min(round(utterance.offset * file.samplerate), file.frames)
-            _check_length(utterance, file.frames - start)
+            start = min(start, file.frames)
+            _check_length(utterance, file.frames - start, place)
             file.seek(start)
             yield file
     except (soundfile.LibsndfileError, OSError) as error:
         raise DataError(f"{place}: the audio cannot be decoded ({error}); replace the file or drop it.") from None
 
 
-def _check_length(utterance: Utterance, samples: int) -> None:
+def _samples(utterance: Utterance, file: soundfile.SoundFile, place: str) -> Tensor:
+    samples = file.read(utterance.samples, dtype="float32", always_2d=True)
+    _check_length(utterance, len(samples), place)
+    waveform = np.ascontiguousarray(samples[:, 0])
+    if not np.isfinite(waveform).all():
+        raise DataError(f"{place}: the audio holds values that are not finite; replace the file.")
+    return torch.from_numpy(waveform)
+
+
+def _check_length(utterance: Utterance, samples: int, place: str) -> None:
     if samples < utterance.samples:
         raise DataError(
-            f"{_place(utterance)}: the file ends after {samples} of {utterance.samples} samples; "
-            "it is cut short, replace it."
+            f"{place}: the file ends after {samples} of {utterance.samples} samples; it is cut short, replace it."
         )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from asr.data.audio import check_header
+from asr.data.audio import FILES, Audio
 from asr.data.checks.across import overlapping, shared_audio, shared_sentences, shared_speakers
 from asr.data.checks.findings import Complaint, Finding, Severity, place_of
 from asr.data.checks.listening import Listening, listen
@@ -14,10 +14,13 @@ from asr.data.parallel import map_blocks
 from asr.data.utterance import Utterance
 from asr.errors import DataError
 
-__all__ = ["UNREADABLE", "Finding", "Requirements", "Severity", "Splits", "ctc_frames", "examine"]
+__all__ = ["UNREADABLE", "Finding", "Requirements", "Severity", "Splits", "ctc_frames", "examine", "mistakes"]
 
 UNREADABLE = "unreadable"
 """The kind of what may have been sound once: a missing or damaged file."""
+
+HEADERS = 8192
+"""Utterances whose headers a process reads at once."""
 
 Splits = Mapping[str, Sequence[Utterance]]
 
@@ -34,7 +37,40 @@ class Requirements:
     """Frames that the model writes for an utterance of a split, at the fastest speed at which it is played."""
 
 
-def examine(splits: Splits, requirements: Requirements, decode: bool = True) -> list[Finding]:
+def mistakes(splits: Splits, requirements: Requirements, audio: Audio = FILES) -> list[Finding]:
+    """The errors that show without decoding; of millions of utterances none is kept in memory.
+
+    Returns:
+        Errors in the order of the manifests.
+    """
+    found: list[Finding] = []
+    for split, utterances in splits.items():
+        # Of a list each process is sent its stretch, else it reads that itself.
+        stretches = [
+            (utterances[first : first + HEADERS] if isinstance(utterances, list) else utterances, first)
+            for first in range(0, len(utterances), HEADERS)
+        ]
+        work = _Mistakes(split, requirements, audio)
+        found += [finding for part in map_blocks(work, stretches, 1, f"Checking {split}", "parts") for finding in part]
+    return found
+
+
+@dataclass(frozen=True)
+class _Mistakes:
+    split: str
+    requirements: Requirements
+    audio: Audio
+
+    def __call__(self, stretches: Sequence[tuple[Sequence[Utterance], int]]) -> list[list[Finding]]:
+        return [[*self._of(utterances, first)] for utterances, first in stretches]
+
+    def _of(self, utterances: Sequence[Utterance], first: int) -> Iterator[Finding]:
+        stretch = utterances if isinstance(utterances, list) else utterances[first : first + HEADERS]
+        for utterance in stretch:
+            yield from _errors_of(self.split, utterance, _read_header(utterance, self.audio), self.requirements)
+
+
+def examine(splits: Splits, requirements: Requirements, decode: bool = True, audio: Audio = FILES) -> list[Finding]:
     """Examines all utterances.
 
     Args:
@@ -42,23 +78,22 @@ def examine(splits: Splits, requirements: Requirements, decode: bool = True) -> 
         requirements: What they must fulfil.
         decode: Decode all audio, on all cores; else only the headers are read, which is quick, and neither damage
             within a file, nor what is wrong with sound, nor audio shared between splits is found.
+        audio: Where it is read from.
 
     Returns:
         Errors of utterances in the order of the manifests; warnings about those that have no error, likewise; then what
         concerns several splits.
     """
     named = [(split, utterance) for split, utterances in splits.items() for utterance in utterances]
-    listenings = _listen([utterance for _, utterance in named], decode)
+    listenings = _listen([utterance for _, utterance in named], decode, audio)
     errors: list[Finding] = []
     warnings: list[Finding] = []
     sound: list[tuple[str, Utterance]] = []
     for (split, utterance), listening in zip(named, listenings, strict=True):
-        mistakes = [*_mistakes(split, utterance, listening, requirements)]
-        complaints = [complaint.about(split, utterance) for complaint in _complaints(utterance, listening)]
-        mistakes += [finding for finding in complaints if finding.severity is Severity.error]
-        errors += mistakes
-        if not mistakes:
-            warnings += complaints
+        wrong = _errors_of(split, utterance, listening, requirements)
+        errors += wrong
+        if not wrong:
+            warnings += [complaint.about(split, utterance) for complaint in _complaints(utterance, listening)]
             sound.append((split, utterance))
     return [
         *errors,
@@ -68,6 +103,14 @@ def examine(splits: Splits, requirements: Requirements, decode: bool = True) -> 
         *shared_audio(named, listenings),
         *shared_sentences(splits),
         *shared_speakers(splits),
+    ]
+
+
+def _errors_of(split: str, utterance: Utterance, listening: Listening, requirements: Requirements) -> list[Finding]:
+    complaints = (complaint.about(split, utterance) for complaint in _complaints(utterance, listening))
+    return [
+        *_mistakes(split, utterance, listening, requirements),
+        *(finding for finding in complaints if finding.severity is Severity.error),
     ]
 
 
@@ -112,23 +155,28 @@ def ctc_frames(labels: Sequence[int]) -> int:
     return len(labels) + sum(left == right for left, right in pairwise(labels))
 
 
-def _listen(utterances: Sequence[Utterance], decode: bool) -> list[Listening]:
+def _listen(utterances: Sequence[Utterance], decode: bool, audio: Audio) -> list[Listening]:
     if decode:
-        return map_blocks(_decode, utterances, 64, "Listening", "utterances")
-    return map_blocks(_read_headers, utterances, 8192, "Reading headers", "utterances")
+        return map_blocks(_Hearing(listen, audio), utterances, 64, "Listening", "utterances")
+    return map_blocks(_Hearing(_read_header, audio), utterances, HEADERS, "Reading headers", "utterances")
 
 
-def _decode(utterances: Sequence[Utterance]) -> list[Listening]:
-    return [listen(utterance) for utterance in utterances]
+@dataclass(frozen=True)
+class _Hearing:
+    """What is done with each utterance of a block, in another process."""
+
+    work: Callable[[Utterance, Audio], Listening]
+    audio: Audio
+
+    def __call__(self, utterances: Sequence[Utterance]) -> list[Listening]:
+        if self.work is listen:
+            self.audio.ahead(utterances)
+        return [self.work(utterance, self.audio) for utterance in utterances]
 
 
-def _read_headers(utterances: Sequence[Utterance]) -> list[Listening]:
-    return [_read_header(utterance) for utterance in utterances]
-
-
-def _read_header(utterance: Utterance) -> Listening:
+def _read_header(utterance: Utterance, audio: Audio) -> Listening:
     try:
-        check_header(utterance)
+        audio.check(utterance)
     except DataError as fault:
         return Listening(str(fault), None)
     return Listening(None, None)

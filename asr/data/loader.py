@@ -4,7 +4,7 @@ import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Self, cast
+from typing import Protocol, Self, cast, runtime_checkable
 
 import numpy as np
 import torch
@@ -15,6 +15,15 @@ from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from asr.data.plan import Indices
 from asr.errors import DataError, RunError, UserError
+
+
+@runtime_checkable
+class ReadsAhead(Protocol):
+    """A reader that is faster when it knows what comes next."""
+
+    def ahead(self, numbers: Indices) -> None:
+        """Says which utterances are read next."""
+
 
 Read = Callable[[int, int], Tensor]
 """Reads what the model is fed of an utterance, given its number and the epoch: (frames, dim) or (samples,)."""
@@ -91,6 +100,8 @@ class Shares(Dataset[Batch | UserError]):
     def __getitem__(self, share: Share) -> Batch | UserError:
         inputs, kept, lost = [], [], []
         try:
+            if isinstance(self.read, ReadsAhead):
+                self.read.ahead(share.utterances)
             for number in map(int, share.utterances):
                 try:
                     inputs.append(self._read(number, share.epoch))

@@ -2,52 +2,59 @@
 
 import hashlib
 import json
+import logging
 import os
-from collections.abc import Iterable
-from dataclasses import asdict, fields
+from array import array
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
+from asr.data.draws import key_of
+from asr.data.indexing import Indexed, LineIndex, Places, index_lines
+from asr.data.lines import parse_line
 from asr.data.utterance import Utterance
 from asr.errors import DataError
 
-FIELDS = {field.name: field.type for field in fields(Utterance)}
-NUMBERS = ("offset", "duration", "sampling_rate")
-LIMIT = 1e9
-"""No number of a line reaches it."""
+log = logging.getLogger(__name__)
+
+LARGE_BYTES = 32 * 2**20
+"""Size from which a manifest is read through an index of its lines: some 100,000 utterances."""
 
 
-def read_manifest(path: Path) -> list[Utterance]:
-    """Reads a manifest.
+def read_manifest(path: Path) -> Sequence[Utterance]:
+    """Reads a manifest; of a large one, or one that has an index, only what is asked for.
 
     Raises:
         DataError: The file is missing or empty, or a line is no utterance; names the line.
     """
     _require(path)
-    utterances = []
-    seen: set[str] = set()
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            utterance = _parse(line, path, number)
-            if utterance.id in seen:
-                raise DataError(f"{path}, line {number}: the id {utterance.id!r} stands there twice; ids must differ.")
-            seen.add(utterance.id)
-            utterances.append(utterance)
-    if not utterances:
-        raise DataError(f"The manifest {path} is empty: delete it and run `asr prepare RECIPE`.")
-    return utterances
+    index = LineIndex.of(path)
+    if index is None and path.stat().st_size >= LARGE_BYTES:
+        index = _make_index(path)
+    return Indexed(path, index) if index is not None else _read_all(path)
 
 
 def write_manifest(path: Path, utterances: Iterable[Utterance]) -> None:
-    """Writes a manifest beside its place and renames it, so that it is there whole or not at all."""
+    """Writes a manifest beside its place and renames it, so that it is there whole or not at all.
+
+    A large one gets its index too.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("w", encoding="utf-8") as lines:
+    digest, places, speakers = hashlib.sha256(), Places(array("q"), array("d"), array("Q")), set[str]()
+    folder, size = path.parent, 0
+    with temporary.open("wb") as lines:
         for utterance in utterances:
             row = asdict(utterance)
-            row["audio_filepath"] = Path(os.path.relpath(utterance.audio_filepath, path.parent)).as_posix()
-            lines.write(json.dumps(row, ensure_ascii=False) + "\n")
+            row["audio_filepath"] = Path(os.path.relpath(utterance.audio_filepath, folder)).as_posix()
+            line = (json.dumps(row, ensure_ascii=False) + "\n").encode()
+            lines.write(line)
+            digest.update(line)
+            places.add(size, utterance.duration, key_of(utterance.id))
+            speakers.add(utterance.speaker)
+            size += len(line)
+    if size >= LARGE_BYTES and len(set(places.keys)) == len(places.keys):
+        LineIndex.write(path, temporary.stat(), digest.hexdigest(), places.arrays(), len(speakers - {""}))
     temporary.replace(path)
 
 
@@ -58,36 +65,53 @@ def manifest_checksum(path: Path) -> str:
         DataError: The file is missing.
     """
     _require(path)
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    index = LineIndex.of(path)
+    if index is not None:
+        return index.checksum
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def make_index(path: Path) -> None:
+    """Makes the index of a manifest, whatever its size.
+
+    Raises:
+        DataError: As `read_manifest`.
+        OSError: The index cannot be written.
+    """
+    _require(path)
+    try:
+        index_lines(path)
+    except DataError:
+        _read_all(path)  # names the line by its number in the whole file
+        raise
+
+
+def _make_index(path: Path) -> LineIndex | None:
+    try:
+        make_index(path)
+    except OSError as error:
+        log.warning("No index of %s can be written (%s): all of it is read into memory.", path, error.strerror)
+    return LineIndex.of(path)
+
+
+def _read_all(path: Path) -> list[Utterance]:
+    utterances = []
+    seen: set[str] = set()
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            utterance = parse_line(line, path, number)
+            if utterance.id in seen:
+                raise DataError(f"{path}, line {number}: the id {utterance.id!r} stands there twice; ids must differ.")
+            seen.add(utterance.id)
+            utterances.append(utterance)
+    if not utterances:
+        raise DataError(f"The manifest {path} is empty: delete it and run `asr prepare RECIPE`.")
+    return utterances
 
 
 def _require(path: Path) -> None:
     if not path.is_file():
         raise DataError(f"No manifest at {path}: run `asr prepare RECIPE` first.")
-
-
-def _parse(line: bytes, path: Path, number: int) -> Utterance:
-    place = f"{path}, line {number}"
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError):
-        row = None
-    if not isinstance(row, dict):
-        raise DataError(f"{place}: not a JSON object.")
-    missing = [name for name in FIELDS if name not in row]
-    if missing:
-        raise DataError(f"{place}: the field {missing[0]!r} is missing; a line has {', '.join(FIELDS)}.")
-    for name in FIELDS:
-        value = row[name]
-        if name in NUMBERS and (isinstance(value, bool) or not isinstance(value, int | float)):
-            raise DataError(f"{place}: {name!r} must be a number, not {value!r}.")
-        if name not in NUMBERS and not isinstance(value, str):
-            raise DataError(f"{place}: {name!r} must be a string, not {value!r}.")
-        if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
-            raise DataError(f"{place}: {name!r} holds half a character, {value!r}: give names and texts in UTF-8.")
-    if not (0 < row["duration"] < LIMIT and 0 <= row["offset"] < LIMIT and 0 < row["sampling_rate"] < LIMIT):
-        raise DataError(
-            f"{place}: duration and sampling_rate must be above 0, offset not below, and all less than 1e9."
-        )
-    row["audio_filepath"] = Path(os.path.normpath(path.parent.absolute() / row["audio_filepath"]))
-    return Utterance(**{name: row[name] for name in FIELDS})

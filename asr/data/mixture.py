@@ -1,14 +1,15 @@
 """Training on several manifests, each read as often as its weight says."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from asr.config import Config
+from asr.data.draws import Keys
 from asr.data.manifest import manifest_checksum, read_manifest
+from asr.data.sequences import Lines, Picked, id_keys, joined
 from asr.data.utterance import Utterance
 from asr.errors import DataError
 from asr.recipe import Recipe
@@ -26,27 +27,24 @@ def training_manifests(recipe: Recipe, config: Config) -> dict[Path, float]:
     }
 
 
-def read_split(recipe: Recipe, config: Config, split: str) -> list[Utterance]:
+def read_split(recipe: Recipe, config: Config, split: str) -> Sequence[Utterance]:
     """The utterances of a split, each once; those of train are of all manifests in `data.mixture`.
 
     Raises:
         DataError: A manifest cannot be read, or two have an id in common.
     """
     manifests = [*training_manifests(recipe, config)] if split == "train" else [recipe.manifest(config, split)]
-    utterances: list[Utterance] = []
-    homes: dict[str, Path] = {}
-    for manifest in manifests:
-        read = read_manifest(manifest)
-        if len(manifests) > 1:
-            for utterance in read:
-                if utterance.id in homes:
-                    raise DataError(
-                        f"The id {utterance.id!r} is in {homes[utterance.id]} and in {manifest}: ids of manifests that "
-                        "are mixed must differ."
-                    )
-                homes[utterance.id] = manifest
-        utterances += read
-    return utterances
+    parts = [read_manifest(manifest) for manifest in manifests]
+    for place, part in enumerate(parts):
+        for before in range(place):
+            shared = np.isin(id_keys(part), id_keys(parts[before]))
+            if shared.any():
+                name = part[int(shared.argmax())].id
+                raise DataError(
+                    f"The id {name!r} is in {manifests[before]} and in {manifests[place]}: ids of manifests that are "
+                    "mixed must differ."
+                )
+    return joined(parts)
 
 
 def training_checksum(recipe: Recipe, config: Config) -> str:
@@ -54,24 +52,19 @@ def training_checksum(recipe: Recipe, config: Config) -> str:
     return " ".join(manifest_checksum(manifest) for manifest in training_manifests(recipe, config))
 
 
-def weights_by_id(recipe: Recipe, config: Config) -> dict[str, float]:
-    """The weights of utterances that are not read just once in each epoch."""
+def weights_by_key(recipe: Recipe, config: Config) -> list[tuple[Keys, float]]:
+    """The keys of utterances that are not read just once in each epoch, with their weight."""
     manifests = training_manifests(recipe, config)
-    return {
-        utterance.id: weight
-        for manifest, weight in manifests.items()
-        if weight != 1
-        for utterance in read_manifest(manifest)
-    }
+    return [(id_keys(read_manifest(manifest)), weight) for manifest, weight in manifests.items() if weight != 1]
 
 
 def spread(
-    utterances: Sequence[Utterance], weights: Mapping[str, float]
+    utterances: Sequence[Utterance], weights: Sequence[tuple[Keys, float]]
 ) -> tuple[Sequence[Utterance], npt.NDArray[np.float64] | None]:
     """Utterances as often as an epoch may read them, and how often it does.
 
     Args:
-        weights: By id; 1 where there is none.
+        weights: By the keys of ids; 1 where there is none.
 
     Returns:
         The utterances, those of a weight above 1 several times, and the share of the epochs in which each is read,
@@ -79,9 +72,13 @@ def spread(
     """
     if not weights:
         return utterances, None
-    copies = [
-        (utterance, min(1.0, weights.get(utterance.id, 1.0) - copy))
-        for utterance in utterances
-        for copy in range(math.ceil(weights.get(utterance.id, 1.0)))
-    ]
-    return [utterance for utterance, _ in copies], np.array([share for _, share in copies])
+    keys = id_keys(utterances)
+    weight_of = np.ones(len(keys))
+    for some, weight in weights:
+        weight_of[np.isin(keys, some)] = weight
+    counts = np.ceil(weight_of).astype(np.int64)
+    numbers = np.repeat(np.arange(len(keys)), counts)
+    copies = np.arange(len(numbers)) - np.repeat(np.cumsum(counts) - counts, counts)
+    shares = np.minimum(1.0, weight_of[numbers] - copies)
+    picked = Picked(utterances, numbers)
+    return picked if isinstance(utterances, Lines) else [*picked], shares

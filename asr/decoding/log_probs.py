@@ -13,6 +13,7 @@ import numpy.typing as npt
 from asr.config import Config
 from asr.data.loader import evaluation_shares, load
 from asr.data.manifest import read_manifest
+from asr.data.shards.audio import open_audio
 from asr.data.utterance import Utterance
 from asr.decoding.combination import Combination
 from asr.features.inputs import Inputs
@@ -36,7 +37,8 @@ def split_log_probs(recipe: Recipe, config: Config, split: str, heard: Combinati
         DataError: The manifest or an utterance cannot be read.
     """
     utterances = read_manifest(recipe.manifest(config, split))
-    inputs = Inputs(utterances, None, None, config.seed)
+    audio = open_audio(config.shards, recipe.data(config))
+    inputs = Inputs(utterances, None, None, config.seed, audio=audio)
     shares = evaluation_shares(inputs.seconds(0), 0, 1, config.batching.max_device_seconds)
     found: dict[int, npt.NDArray[np.float32]] = {}
     with Progress(f"Hearing {split}", len(utterances), "utterances") as progress:

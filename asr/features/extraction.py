@@ -4,7 +4,6 @@ import fcntl
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from asr.data.audio import read_waveform
+from asr.data.audio import FILES, Audio
 from asr.data.store import FeatureStore, Part, plan_store
 from asr.data.utterance import Utterance
 from asr.errors import DataError, UserError
@@ -40,6 +39,7 @@ def store_folder(
     config: FeaturesConfig,
     sampling_rate: int,
     speed_factors: Sequence[float],
+    audio: Audio = FILES,
 ) -> Path:
     """The folder of the store that holds these features: its name is a hash of everything that determines them.
 
@@ -51,19 +51,8 @@ def store_folder(
     """
     settings = [VERSION, config.kind.value, config.window_ms, config.hop_ms, config.mels, config.coefficients]
     key = hashlib.sha256(json.dumps([*settings, config.deltas, sampling_rate, *speed_factors]).encode())
-    files: dict[Path, tuple[str, int, int]] = {}
-    for utterance in utterances:
-        path = utterance.audio_filepath
-        if path not in files:
-            try:
-                status = path.stat()
-            except OSError:
-                raise DataError(
-                    f"Utterance {utterance.id} ({path}): the audio file is missing; put it back or leave the "
-                    "utterance out."
-                ) from None
-            files[path] = (os.path.relpath(path, data), status.st_size, status.st_mtime_ns)
-        key.update(json.dumps([utterance.id, utterance.offset, utterance.duration, *files[path]]).encode())
+    for utterance, stamp in zip(utterances, audio.stamps(utterances, data), strict=True):
+        key.update(json.dumps([utterance.id, utterance.offset, utterance.duration, *stamp]).encode())
     return data / "features" / key.hexdigest()[:16]
 
 
@@ -74,6 +63,7 @@ def extract(
     speed_factors: Sequence[float],
     folder: Path,
     workers: int,
+    audio: Audio = FILES,
 ) -> FeatureStore:
     """Computes what a store does not hold yet.
 
@@ -94,7 +84,7 @@ def extract(
         parts = plan_store(folder, [utterance.id for utterance in utterances], speed_factors, frames, extractor.dim)
         missing = [part for part in parts if not part.complete]
         loader = DataLoader(
-            _Parts(missing, utterances, extractor, speed_factors),
+            _Parts(missing, utterances, extractor, speed_factors, audio),
             batch_size=None,
             num_workers=min(max(workers, 1), len(missing)),
         )
@@ -116,8 +106,10 @@ class _Parts(Dataset[int | UserError]):
         utterances: Sequence[Utterance],
         extractor: FeatureExtractor,
         speed_factors: Sequence[float],
+        audio: Audio,
     ) -> None:
         self.parts, self.utterances, self.extractor, self.factors = parts, utterances, extractor, speed_factors
+        self.audio = audio
 
     def __len__(self) -> int:
         return len(self.parts)
@@ -133,7 +125,7 @@ class _Parts(Dataset[int | UserError]):
     @torch.inference_mode()
     def _features(self, utterances: Sequence[Utterance]) -> Iterator[Tensor]:
         for utterance in utterances:
-            waveform = read_waveform(utterance)
+            waveform = self.audio.read(utterance)
             for factor in self.factors:
                 copy = change_speed(waveform, factor)
                 features, _ = self.extractor(copy[None], torch.tensor([len(copy)]))

@@ -1,13 +1,15 @@
 """What the model is fed of an utterance: features from the store, or a waveform whose features the device computes."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from asr.data.audio import read_waveform
-from asr.data.draws import keys_of, uniform
+from asr.data.audio import FILES, Audio
+from asr.data.draws import Keys, key_of, uniform
+from asr.data.sequences import Field, id_keys, seconds_of
 from asr.data.store import FeatureStore
 from asr.data.utterance import Utterance
 from asr.features.augment import change_speed, change_tempo, draw_speed_factors, draw_tempo_factors
@@ -25,6 +27,7 @@ class Inputs:
         seed: Seed of the draws.
         shares: Of the epochs in which each utterance is read, shape (utterances,); None reads all in each. Then an
             utterance may stand there several times, and each time is changed in its own way.
+        audio: Where waveforms are read from.
     """
 
     def __init__(
@@ -34,13 +37,15 @@ class Inputs:
         augment: AugmentConfig | None,
         seed: int,
         shares: npt.NDArray[np.float64] | None = None,
+        audio: Audio = FILES,
     ) -> None:
         self.utterances, self.store, self.augment, self.seed = utterances, store, augment, seed
-        self.ids = [utterance.id for utterance in utterances]
-        self.keys = keys_of(self.ids if shares is None else _numbered(self.ids))
+        self.audio = audio
+        self.ids = Field(utterances, "id")
+        self.keys = id_keys(utterances) if shares is None else _numbered(id_keys(utterances), self.ids)
         self._shares = shares
         self._perturb = None if augment is None or store is not None else Perturbation(augment, seed)
-        self._durations = np.array([utterance.duration for utterance in utterances])
+        self._durations = seconds_of(utterances)
 
     def __call__(self, number: int, epoch: int) -> Tensor:
         """Features (frames, dim) or a waveform (samples,), a pure function of the seed, the epoch and the utterance.
@@ -52,7 +57,7 @@ class Inputs:
         factor = 1.0 if self.augment is None else float(draw_speed_factors(keys, self.augment, self.seed, epoch)[0])
         if self.store is not None:
             return self.store.features(utterance.id, factor)
-        waveform = change_speed(read_waveform(utterance), factor)
+        waveform = change_speed(self.audio.read(utterance), factor)
         if self.augment is None or self._perturb is None:
             return waveform
         rate = utterance.sampling_rate
@@ -62,6 +67,15 @@ class Inputs:
     def drawn(self, number: int, epoch: int) -> list[str]:
         """What is done to the waveform of an utterance in an epoch beside its speed and tempo, by name."""
         return [] if self._perturb is None else self._perturb.drawn(int(self.keys[number]), epoch)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Not the arrays, which the utterances may have in memory that processes share.
+        return type(self), (self.utterances, self.store, self.augment, self.seed, self._shares, self.audio)
+
+    def ahead(self, numbers: npt.NDArray[np.int64]) -> None:
+        """Says which utterances are read next, for audio that comes from afar."""
+        if self.store is None and self.audio.remote:
+            self.audio.ahead([self.utterances[number] for number in numbers.tolist()])
 
     def in_epoch(self, epoch: int) -> npt.NDArray[np.int64] | None:
         """The numbers of the utterances that an epoch reads, None for all.
@@ -81,12 +95,13 @@ class Inputs:
         return seconds / draw_tempo_factors(self.keys, self.augment, self.seed, epoch)
 
 
-def _numbered(ids: Sequence[str]) -> list[str]:
-    """Makes ids that stand there several times differ."""
-    seen: dict[str, int] = {}
-    numbered = []
-    for name in ids:
-        copy = seen.get(name, 0)
-        seen[name] = copy + 1
-        numbered.append(f"{name}\n{copy}" if copy else name)
+def _numbered(keys: Keys, ids: Sequence[str]) -> Keys:
+    """Makes the keys of ids that stand there several times differ."""
+    order = np.argsort(keys, kind="stable")
+    ordered = keys[order]
+    fresh = np.concatenate([[True], ordered[1:] != ordered[:-1]])
+    copies = np.arange(len(keys)) - np.maximum.accumulate(np.where(fresh, np.arange(len(keys)), 0))
+    numbered = keys.copy()
+    for number, copy in zip(order[copies > 0].tolist(), copies[copies > 0].tolist(), strict=True):
+        numbered[number] = key_of(f"{ids[number]}\n{copy}")
     return numbered

@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 
 from asr.composition import plain
 from asr.config import Config
+from asr.data.shards.audio import open_audio
 from asr.errors import ConfigError, RunError
 from asr.planning.prediction import Prediction
 from asr.recipe import Recipe
@@ -30,7 +31,7 @@ def calibrate(recipe: Recipe, config: Config) -> Prediction:
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise ConfigError("A plan is measured in a single process: start it without torchrun.")
     for split, utterances in zip(("train", "dev"), read_splits(recipe, config), strict=True):
-        feature_store(recipe, config, split, utterances)
+        feature_store(recipe, config, split, utterances, open_audio(config.shards, recipe.data(config)))
     with tempfile.TemporaryDirectory(prefix="asr-plan-") as folder:
         settings = Path(folder) / "config.yaml"
         settings.write_text(OmegaConf.to_yaml(OmegaConf.create(plain(config))), encoding="utf-8")

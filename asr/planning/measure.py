@@ -151,7 +151,9 @@ def _shorten_dev(trainer: AcousticTrainer) -> float:
     seconds, inputs = trainer.task.dev.seconds(0), trainer.task.dev
     every = math.ceil(seconds.sum() / (DEV_SHARES * trainer.config.batching.max_device_seconds))
     kept = np.argsort(seconds)[::-1][::every]
-    trainer.task.dev = Inputs([inputs.utterances[number] for number in kept], inputs.store, None, inputs.seed)
+    trainer.task.dev = Inputs(
+        [inputs.utterances[number] for number in kept], inputs.store, None, inputs.seed, audio=inputs.audio
+    )
     return float(seconds[kept].sum() / seconds.sum())
 
 

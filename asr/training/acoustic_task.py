@@ -13,6 +13,7 @@ from asr.features.front_end import FrontEnd
 from asr.features.inputs import Inputs
 from asr.model.acoustic import AcousticModel
 from asr.model.folder import save_model
+from asr.text.labels import labels_of_all
 from asr.text.protocol import Tokenizer
 from asr.training.compiling import compile_front
 from asr.training.distributed import Ranks
@@ -44,7 +45,7 @@ class AcousticTask:
             compile_front(self.model, extractor.dim, hardware)
         self.objective = Objective(self.model, config.training, hardware)
         self.front = FrontEnd(extractor, self.model.normalizer, hardware.dtype)
-        self.labels = [tokenizer.encode(utterance.text) for utterance in train.utterances]
+        self.labels = labels_of_all(tokenizer, train.utterances)
 
     def loss(self, objective: nn.Module, batch: Batch) -> Tensor:
         config = self.config

@@ -2,13 +2,17 @@
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from asr.config import Config
+from asr.data.audio import Audio
 from asr.data.draws import mix
-from asr.data.mixture import read_split, spread, weights_by_id
+from asr.data.mixture import read_split, spread, weights_by_key
 from asr.data.parallel import cores
+from asr.data.sequences import Field, joined
+from asr.data.shards.audio import open_audio
 from asr.data.store import FeatureStore
 from asr.data.utterance import Utterance
 from asr.features.config import FeatureSource, Normalization
@@ -27,6 +31,8 @@ from asr.training.run_folder import RunFolder
 from asr.training.trainer import Trainer
 
 AcousticTrainer = Trainer[AcousticTask]
+NORMALIZED_UTTERANCES = 100_000
+"""So many tell mean and variance as well as any more would."""
 
 
 def read_splits(recipe: Recipe, config: Config) -> tuple[Sequence[Utterance], Sequence[Utterance]]:
@@ -36,7 +42,7 @@ def read_splits(recipe: Recipe, config: Config) -> tuple[Sequence[Utterance], Se
         DataError: A manifest is missing or damaged.
     """
     train, dev = choose_utterances(config, *(read_split(recipe, config, split) for split in ("train", "dev")))
-    return ([*train, *dev] if config.training.with_dev else train), dev
+    return (joined([train, dev]) if config.training.with_dev else train), dev
 
 
 def build_trainer(
@@ -49,8 +55,7 @@ def build_trainer(
     folder: RunFolder,
 ) -> AcousticTrainer:
     """Builds the trainer of a run, at the state of its newest checkpoint."""
-    texts = [utterance.text for utterance in read_split(recipe, config, "train")]
-    tokenizer = build_tokenizer(config.tokenizer, texts)
+    tokenizer = build_tokenizer(config.tokenizer, Field(read_split(recipe, config, "train"), "text"))
     if config.training.deterministic != torch.are_deterministic_algorithms_enabled():
         # Only where it changes something: the call imports PyTorch's compiler, which takes seconds.
         torch.use_deterministic_algorithms(config.training.deterministic)
@@ -59,32 +64,36 @@ def build_trainer(
     fine_tuned = config.training.init_from is not None
     if fine_tuned:
         begin_with(model, config, tokenizer)
-    stores = [feature_store(recipe, config, split, part) for split, part in (("train", train), ("dev", dev))]
-    mixed, shares = spread(train, weights_by_id(recipe, config))
-    train_inputs = Inputs(mixed, stores[0], config.augment, config.seed, shares)
-    dev_inputs = Inputs(dev, stores[1], None, config.seed)
+    audio = open_audio(config.shards, recipe.data(config))
+    stores = [feature_store(recipe, config, split, part, audio) for split, part in (("train", train), ("dev", dev))]
+    mixed, shares = spread(train, weights_by_key(recipe, config))
+    train_inputs = Inputs(mixed, stores[0], config.augment, config.seed, shares, audio)
+    dev_inputs = Inputs(dev, stores[1], None, config.seed, audio=audio)
     task = AcousticTask(config, train_inputs, dev_inputs, tokenizer, model, hardware)
     trainer = Trainer(config, task, hardware, ranks, folder)
     fits = config.features.normalization is Normalization.corpus and not fine_tuned
     if not trainer.restore() and fits:
-        model.normalizer.fit(_frames(Inputs(train, stores[0], None, config.seed), config))
+        model.normalizer.fit(_frames(Inputs(train, stores[0], None, config.seed, audio=audio), config))
         trainer.averaged.module.load_state_dict(model.state_dict())
     return trainer
 
 
-def feature_store(recipe: Recipe, config: Config, split: str, utterances: Sequence[Utterance]) -> FeatureStore | None:
+def feature_store(
+    recipe: Recipe, config: Config, split: str, utterances: Sequence[Utterance], audio: Audio
+) -> FeatureStore | None:
     """The feature store of a split, extracted now if it was not before; None where features are computed online."""
     if config.features.source is FeatureSource.online:
         return None
     factors = stored_factors(split, config.augment)
     rate = config.data.sampling_rate
-    place = store_folder(recipe.data(config), utterances, config.features, rate, factors)
-    return extract(utterances, config.features, rate, factors, place, config.hardware.threads or cores())
+    place = store_folder(recipe.data(config), utterances, config.features, rate, factors, audio)
+    return extract(utterances, config.features, rate, factors, place, config.hardware.threads or cores(), audio)
 
 
 def _frames(inputs: Inputs, config: Config) -> Iterator[Tensor]:
-    """The features of each utterance at its own speed, (frames, dim)."""
+    """The features of each utterance at its own speed, (frames, dim); of very many, of some evenly spread."""
     extractor = FeatureExtractor(config.features, config.data.sampling_rate)
-    for number in range(len(inputs.utterances)):
+    count = len(inputs.utterances)
+    for number in np.unique(np.linspace(0, count - 1, min(count, NORMALIZED_UTTERANCES)).astype(np.int64)).tolist():
         read = inputs(number, epoch=0)
         yield read if read.ndim == 2 else extractor(read[None], torch.tensor([len(read)]))[0][0]

@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 NOT_IN_HASH = (
     "name", "paths", "tracker", "hardware", "cluster", "decoder", "lm", "evaluation", "plan", "compare",
-    "check", "text", "listen",
+    "check", "text", "listen", "pack", "shards",
 )  # fmt: skip
 OF_THE_START = ("restart", "max_lost_utterances")
 """Keys of `training` that change no weights."""

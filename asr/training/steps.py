@@ -1,8 +1,9 @@
 """The steps of a training: what each rank takes of each global batch, from any point of the plan onwards."""
 
 import functools
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -25,12 +26,17 @@ class Step:
     """What this rank takes, one share after the other."""
     utterances: Indices
     """The global batch."""
-    labels: int
-    """Labels of the global batch: what the summed loss is divided by."""
+    label_count: Callable[[int], int] = field(repr=False, compare=False)
+    """Of an utterance, by its number."""
     seconds: float
     """Audio of the global batch (s)."""
     padding: float
     """Padded audio that holds nothing, over all ranks, as a share of what is computed."""
+
+    @cached_property
+    def labels(self) -> int:
+        """Labels of the global batch: what the summed loss is divided by."""
+        return sum(self.label_count(number) for number in self.utterances.tolist())
 
     @property
     def ends_epoch(self) -> bool:
@@ -62,7 +68,7 @@ class Steps:
     ) -> None:
         self.inputs, self.config, self.seed, self.rank, self.ranks = inputs, config, seed, rank, ranks
         self.limit = limit
-        self.label_counts = np.array([len(item) for item in labels])
+        self.labels = labels
         self._plan = functools.lru_cache(maxsize=2)(self._plan_epoch)
 
     def start(self, epoch: int, position: int, epochs: int) -> Iterator[Step]:
@@ -78,11 +84,14 @@ class Steps:
                     len(batches),
                     [Share(epoch, batch[shares[self.rank]]) for shares in split],
                     batch,
-                    int(self.label_counts[batch].sum()),
+                    self._label_count,
                     float(seconds[batch].sum()),
                     padding_share([seconds[batch][share] for shares in split for share in shares]),
                 )
             epoch, position = epoch + 1, 0
+
+    def _label_count(self, number: int) -> int:
+        return len(self.labels[number])
 
     def largest(self, epoch: int) -> dict[str, Share]:
         """What takes the most memory of all ranks' shares in an epoch: the dearest share and the longest utterance's.

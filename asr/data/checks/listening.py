@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from asr.data.audio import read_waveform
+from asr.data.audio import FILES, Audio, AudioFiles
 from asr.data.checks.findings import Complaint, error, warning
 from asr.data.checks.headers import missing_bytes
 from asr.data.utterance import Utterance
@@ -46,14 +46,15 @@ class Listening:
     complaints: tuple[Complaint, ...] = ()
 
 
-def listen(utterance: Utterance) -> Listening:
+def listen(utterance: Utterance, audio: Audio = FILES) -> Listening:
     """Decodes an utterance and measures it."""
     try:
-        samples = read_waveform(utterance).numpy()
+        samples = audio.read(utterance).numpy()
     except DataError as fault:
         return Listening(str(fault), None)
     digest = hashlib.blake2b(samples.tobytes(), digest_size=16).digest()
-    return Listening(None, digest, (*file_complaints(utterance), *sound_complaints(samples)))
+    of_file = file_complaints(utterance) if isinstance(audio, AudioFiles) else ()
+    return Listening(None, digest, (*of_file, *sound_complaints(samples)))
 
 
 def file_complaints(utterance: Utterance) -> Iterator[Complaint]:

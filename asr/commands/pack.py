@@ -1,0 +1,27 @@
+"""`asr pack`: the audio of a prepared corpus into shards that trainings read from a disk or a server."""
+
+from pathlib import Path
+
+from asr.config import Config
+from asr.data.corpus import SPLITS
+from asr.data.mixture import read_split
+from asr.data.shards.packing import pack
+from asr.errors import ConfigError
+from asr.recipe import Recipe
+
+
+def run(recipe: Recipe, config: Config) -> None:
+    """Writes the shards that are not there yet, and prints what there is.
+
+    Raises:
+        DataError: The corpus is not prepared, or its audio cannot be read.
+    """
+    if config.shards.source is not None:
+        raise ConfigError("asr pack reads the files that the manifests name: set shards.source=null.")
+    folder = Path(config.pack.output).absolute() if config.pack.output else recipe.data(config) / "shards"
+    packed = pack({split: read_split(recipe, config, split) for split in SPLITS}, folder, config.pack.shard_mb)
+    print(
+        f"{recipe.name}: {packed.utterances} utterances, {packed.seconds / 3600:.2f} h, {packed.bytes / 1e6:,.1f} MB "
+        f"in {packed.shards} shards, of which {packed.written} were written now: {folder}"
+    )
+    print(f"asr train {recipe.name} shards.source={folder} reads them.")

@@ -1,0 +1,210 @@
+"""The index of a large manifest: where each line begins, and what a plan needs of it, memory-mapped.
+
+It lies beside the manifest, from which it is made anew where that has changed. The lines themselves are read when an
+utterance is asked for, so a process holds nothing of them, and those that load audio share the index without copies.
+"""
+
+import hashlib
+import os
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from asr.data.columns import Columns, write_columns
+from asr.data.draws import Keys, key_of
+from asr.data.lines import parse_known, parse_line
+from asr.data.parallel import map_blocks
+from asr.data.sequences import Lines, Seconds
+from asr.data.utterance import Utterance
+from asr.errors import DataError
+
+VERSION = 1
+BLOCK_BYTES = 16 * 2**20
+"""Lines that a process parses at once."""
+ITERATED = 4096
+"""Lines that are read at once by who goes through all of them."""
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Places:
+    """What an index holds of lines."""
+
+    begins: "array[int]"
+    seconds: "array[float]"
+    keys: "array[int]"
+
+    def add(self, begin: int, seconds: float, key: int) -> None:
+        """Takes up a line."""
+        self.begins.append(begin)
+        self.seconds.append(seconds)
+        self.keys.append(key)
+
+    def arrays(self) -> Arrays:
+        """The columns."""
+        kinds = {"begins": np.int64, "seconds": np.float64, "keys": np.uint64}
+        return {name: np.array(getattr(self, name), dtype=kind) for name, kind in kinds.items()}
+
+
+class LineIndex:
+    """The index of one state of a manifest."""
+
+    def __init__(self, columns: Columns) -> None:
+        self.columns = columns
+        self.checksum: str = columns.description["sha256"]
+        self.speakers: int = columns.description["speakers"]
+
+    @classmethod
+    def of(cls, path: Path) -> Self | None:
+        """The index of a manifest as it is now; None where there is none, or that of another state."""
+        try:
+            columns = Columns(index_path(path))
+        except (OSError, ValueError, KeyError):
+            return None
+        fits = columns.description.get("version") == VERSION
+        return cls(columns) if fits and columns.description["state"] == _state(path.stat()) else None
+
+    @staticmethod
+    def write(path: Path, status: os.stat_result, checksum: str, arrays: Arrays, speakers: int) -> None:
+        """Writes the index of a manifest.
+
+        Args:
+            status: Of the file.
+            checksum: SHA-256 of its content.
+            speakers: How many different ones have a name.
+        """
+        description = {"version": VERSION, "state": _state(status), "sha256": checksum, "speakers": speakers}
+        write_columns(index_path(path), description, arrays)
+
+
+class Indexed(Lines):
+    """The utterances of a manifest through its index."""
+
+    def __init__(self, path: Path, index: LineIndex) -> None:
+        self.path, self.lines = path, index
+        self._folder = str(path.parent.absolute())
+        self._begins, self._size = index.columns["begins"], index.columns.description["state"][0]
+        # Kept open: whoever writes another manifest to this place does not change what is read here.
+        self._file = path.open("rb")
+
+    def __reduce__(self) -> tuple[type[Self], tuple[Path, LineIndex]]:
+        return type(self), (self.path, self.lines)
+
+    def __len__(self) -> int:
+        return len(self._begins)
+
+    @property
+    def seconds(self) -> Seconds:
+        seconds: Seconds = self.lines.columns["seconds"]
+        return seconds
+
+    @property
+    def keys(self) -> Keys:
+        keys: Keys = self.lines.columns["keys"]
+        return keys
+
+    def read(self, number: int) -> Utterance:
+        begin, end = int(self._begins[number]), self._begin(number + 1)
+        # At a place of its own: processes that were forked share the file and would move its place for each other.
+        return parse_known(os.pread(self._file.fileno(), end - begin, begin), self._folder)
+
+    def __iter__(self) -> Iterator[Utterance]:
+        for first in range(0, len(self), ITERATED):
+            begin, end = self._begin(first), self._begin(min(first + ITERATED, len(self)))
+            for line in os.pread(self._file.fileno(), end - begin, begin).split(b"\n"):
+                if line.strip():
+                    yield parse_known(line, self._folder)
+
+    def _begin(self, number: int) -> int:
+        return int(self._begins[number]) if number < len(self._begins) else int(self._size)
+
+
+def index_path(path: Path) -> Path:
+    """Where the index of a manifest lies."""
+    return path.with_name(f"{path.name}.index")
+
+
+def index_lines(path: Path) -> None:
+    """Reads all of a manifest, on all cores, and writes its index.
+
+    Raises:
+        DataError: It is empty, a line is no utterance, or an id stands there twice.
+        OSError: The index cannot be written.
+    """
+    status = path.stat()
+    blocks = [_Block(path, begin, end) for begin, end in _cut(path, status.st_size)]
+    parsed = map_blocks(_parse, blocks, 1, f"Indexing {path.name}", "blocks")
+    names = ("begins", "seconds", "keys")
+    arrays = {name: np.concatenate([block.arrays[name] for block in parsed]) for name in names if parsed}
+    if not parsed or not len(arrays["keys"]):
+        raise DataError(f"The manifest {path} is empty: delete it and run `asr prepare RECIPE`.")
+    with path.open("rb") as file:
+        checksum = hashlib.file_digest(file, "sha256").hexdigest()
+    speakers = set[bytes]().union(*(block.speakers for block in parsed))
+    _refuse_twins(path, arrays)
+    LineIndex.write(path, status, checksum, arrays, len(speakers))
+
+
+@dataclass(frozen=True)
+class _Block:
+    path: Path
+    begin: int
+    end: int
+
+
+@dataclass(frozen=True)
+class _Parsed:
+    arrays: Arrays
+    speakers: set[bytes]
+    """Keys of their names: shorter to send."""
+
+
+def _parse(blocks: Sequence[_Block]) -> list[_Parsed]:
+    return [_parse_block(block) for block in blocks]
+
+
+def _parse_block(block: _Block) -> _Parsed:
+    places, speakers = Places(array("q"), array("d"), array("Q")), set[str]()
+    begin = block.begin
+    with block.path.open("rb") as file:
+        file.seek(begin)
+        for line in file:
+            if line.strip():
+                utterance = parse_line(line, block.path, 0)
+                places.add(begin, utterance.duration, key_of(utterance.id))
+                speakers.add(utterance.speaker)
+            begin += len(line)
+            if begin >= block.end:
+                break
+    return _Parsed(places.arrays(), {key_of(name).to_bytes(8, "little") for name in speakers - {""}})
+
+
+def _cut(path: Path, size: int) -> Iterator[tuple[int, int]]:
+    """Cuts a file at ends of lines."""
+    begin = 0
+    with path.open("rb") as file:
+        while begin < size:
+            file.seek(min(begin + BLOCK_BYTES, size))
+            file.readline()
+            yield begin, file.tell()
+            begin = file.tell()
+
+
+def _refuse_twins(path: Path, arrays: Arrays) -> None:
+    """Raises:
+    DataError: Two lines have the same id.
+    """
+    ordered = np.sort(arrays["keys"])
+    twins = ordered[1:][ordered[1:] == ordered[:-1]]
+    if len(twins):
+        raise DataError(f"{path}: {len(twins)} ids stand there twice; ids must differ.")
+
+
+def _state(status: os.stat_result) -> list[int]:
+    return [status.st_size, status.st_mtime_ns]

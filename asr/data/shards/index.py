@@ -1,0 +1,116 @@
+"""The index of shards: which bytes of which tar file are the audio of an utterance, memory-mapped.
+
+`shards.json` names the index by its checksum, so a reader knows whether the one that it has is the newest.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from asr.data.columns import Columns, write_columns
+from asr.data.draws import key_of
+from asr.data.utterance import Utterance
+from asr.errors import DataError
+
+DESCRIPTION = "shards.json"
+KINDS = {"keys": np.uint64, "begins": np.int64, "sizes": np.int64, "checksums": np.uint32}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the audio of an utterance lies."""
+
+    row: int
+    """Of the index."""
+    shard: str
+    begin: int
+    size: int
+    checksum: int
+    """CRC-32 of the bytes."""
+
+
+class ShardIndex:
+    """Finds utterances in shards.
+
+    Raises:
+        ValueError: The file is damaged, or another one.
+        OSError: It cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.columns = Columns(path)
+        try:
+            self.shards: dict[str, int] = self.columns.description["shards"]
+        except KeyError:
+            raise ValueError("it is no index of shards") from None
+        self._names = list(self.shards)
+        self._keys = self.columns["keys"]
+
+    def __reduce__(self) -> tuple[type[Self], tuple[Path]]:
+        return type(self), (self.columns.path,)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def find(self, utterance: Utterance) -> Place | None:
+        """The place of an utterance; None where no shard holds it, or not as its manifest describes it."""
+        key = np.uint64(audio_key(utterance))
+        row = int(np.searchsorted(self._keys, key))
+        if row == len(self._keys) or self._keys[row] != key:
+            return None
+        columns = self.columns
+        return Place(
+            row,
+            self._names[int(columns["shards"][row])],
+            int(columns["begins"][row]),
+            int(columns["sizes"][row]),
+            int(columns["checksums"][row]),
+        )
+
+    def begin_in_cache(self, place: Place) -> int:
+        """Where its bytes would begin if all audio lay in one file in the order of the index."""
+        return int(self.columns["ends"][place.row]) - place.size
+
+
+def audio_key(utterance: Utterance) -> int:
+    """A key of an utterance and of the stretch of audio that it is: another offset or duration is another one."""
+    return key_of(json.dumps([utterance.id, utterance.offset, utterance.duration, utterance.sampling_rate]))
+
+
+def write_index(folder: Path, shards: dict[str, int], parts: Sequence[Columns]) -> Path:
+    """Writes the index of all shards, and the description that names it.
+
+    Args:
+        shards: Their names with their sizes in bytes.
+        parts: What each of them holds.
+
+    Raises:
+        DataError: Two utterances would be the same.
+    """
+    arrays: dict[str, npt.NDArray[Any]] = {name: np.concatenate([part[name] for part in parts]) for name in KINDS}
+    arrays["shards"] = np.repeat(np.arange(len(parts), dtype=np.int32), [len(part["keys"]) for part in parts])
+    order = np.argsort(arrays["keys"], kind="stable")
+    arrays = {name: column[order] for name, column in arrays.items()}
+    if (arrays["keys"][1:] == arrays["keys"][:-1]).any():
+        raise DataError("An id stands in two splits for audio of the same length: ids of a corpus must differ.")
+    # Of random keys, so the first so many bytes are of utterances from all over the corpus.
+    arrays["ends"] = np.cumsum(arrays["sizes"])
+    path = folder / "shards.index"
+    write_columns(path, {"shards": shards}, arrays)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    named = path.replace(folder / f"shards-{digest[:16]}.index")
+    description = {"index": named.name, "sha256": digest, "utterances": len(order), "shards": len(shards)}
+    beside = folder / f".{DESCRIPTION}"
+    beside.write_text(json.dumps(description, indent=1) + "\n")
+    beside.replace(folder / DESCRIPTION)
+    for other in folder.glob("shards-*.index"):
+        if other != named:
+            other.unlink()
+    return named

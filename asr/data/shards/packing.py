@@ -1,0 +1,192 @@
+"""Packing: a corpus into shards of about one size, each written whole or not at all, and none twice."""
+
+import hashlib
+import json
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from asr.data.columns import Columns, write_columns
+from asr.data.parallel import map_blocks
+from asr.data.sequences import id_keys, seconds_of
+from asr.data.shards.index import KINDS, audio_key, write_index
+from asr.data.shards.members import BLOCK, audio_bytes, description, header, member_name
+from asr.data.utterance import Utterance
+from asr.errors import DataError
+
+PLAN = "plan.json"
+PARTS = ".parts"
+"""Folder of what each shard holds, from which the index is made."""
+TRIED = 64
+"""Utterances whose bytes for each second tell those of all."""
+END = bytes(2 * BLOCK)
+
+Splits = Mapping[str, Sequence[Utterance]]
+
+
+@dataclass(frozen=True)
+class Packed:
+    """What lies in a folder of shards."""
+
+    shards: int
+    written: int
+    """Of them, now."""
+    utterances: int
+    seconds: float
+    bytes: int
+
+
+@dataclass(frozen=True)
+class _Shard:
+    path: Path
+    part: Path
+    utterances: Sequence[Utterance]
+    first: int
+    last: int
+
+    def known(self) -> Columns | None:
+        """What it holds, if it is there and whole."""
+        try:
+            part = Columns(self.part)
+            return part if self.path.stat().st_size == part.description["bytes"] else None
+        except (OSError, ValueError, KeyError):
+            return None
+
+
+def pack(splits: Splits, folder: Path, megabytes: float) -> Packed:
+    """Writes the shards that are not there yet, on all cores, and their index.
+
+    Args:
+        megabytes: About so much each shard has.
+
+    Raises:
+        DataError: The folder holds other shards, audio cannot be read, or two utterances have the same id.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / PARTS).mkdir(exist_ok=True)
+    _refuse_twins(splits)
+    plan = _plan(splits, folder, megabytes)
+    shards = [*_shards(splits, folder, plan)]
+    missing = [shard for shard in shards if shard.known() is None]
+    map_blocks(_write, missing, 1, "Packing", "shards")
+    parts = [part for shard in shards if (part := shard.known()) is not None]
+    sizes = {shard.path.name: int(part.description["bytes"]) for shard, part in zip(shards, parts, strict=True)}
+    write_index(folder, sizes, parts)
+    seconds = sum(float(seconds_of(utterances).sum()) for utterances in splits.values())
+    return Packed(len(shards), len(missing), sum(map(len, splits.values())), seconds, sum(sizes.values()))
+
+
+def _plan(splits: Splits, folder: Path, megabytes: float) -> dict[str, list[int]]:
+    """The last utterance of each shard of each split: the plan that the folder was begun with, or a new one."""
+    made_of = {split: _fingerprint(utterances) for split, utterances in splits.items()} | {"megabytes": megabytes}
+    path = folder / PLAN
+    if path.is_file():
+        try:
+            begun = json.loads(path.read_text())
+            if begun["made_of"] == made_of:
+                ends: dict[str, list[int]] = begun["ends"]
+                return ends
+        except (ValueError, KeyError, TypeError):
+            pass  # damaged, and so of no use
+        raise DataError(
+            f"{folder} holds shards of other manifests or of another pack.shard_mb: set pack.output to another folder, "
+            "or delete this one."
+        )
+    ends = {split: _cut(utterances, megabytes * 1e6) for split, utterances in splits.items()}
+    beside = path.with_name(f".{PLAN}")
+    beside.write_text(json.dumps({"made_of": made_of, "ends": ends}) + "\n")
+    beside.replace(path)
+    return ends
+
+
+def _cut(utterances: Sequence[Utterance], capacity: float) -> list[int]:
+    """Ends of stretches of about so many bytes, by what a few utterances take for each second."""
+    seconds = seconds_of(utterances)
+    tried = np.unique(np.linspace(0, len(seconds) - 1, TRIED).astype(np.int64)).tolist()
+    taken = sum(len(audio_bytes(utterances[number])[0]) + 3 * BLOCK for number in tried)
+    total = taken / float(seconds[tried].sum()) * float(seconds.sum())
+    shards = max(1, round(total / capacity))
+    cumulative = np.cumsum(seconds)
+    ends = np.searchsorted(cumulative, cumulative[-1] * np.arange(1, shards) / shards) + 1
+    return [*(int(end) for end in np.unique(ends) if end < len(seconds)), len(seconds)]
+
+
+def _fingerprint(utterances: Sequence[Utterance]) -> str:
+    digest = hashlib.sha256(np.ascontiguousarray(id_keys(utterances)).data)
+    digest.update(np.ascontiguousarray(seconds_of(utterances)).data)
+    return digest.hexdigest()
+
+
+def _refuse_twins(splits: Splits) -> None:
+    names = [*splits]
+    for place, split in enumerate(names):
+        for other in names[:place]:
+            shared = np.isin(id_keys(splits[split]), id_keys(splits[other]))
+            if shared.any():
+                name = splits[split][int(shared.argmax())].id
+                raise DataError(f"The id {name!r} is in {other} and in {split}: ids that are packed must differ.")
+
+
+def _shards(splits: Splits, folder: Path, plan: Mapping[str, Sequence[int]]) -> Iterator[_Shard]:
+    for split, ends in plan.items():
+        for number, (first, last) in enumerate(zip([0, *ends], ends, strict=False)):
+            name = f"{split}-{number:06d}"
+            # A list is sent to the process that packs it, and so only the stretch that it needs.
+            whole = splits[split]
+            stretch = isinstance(whole, list)
+            yield _Shard(
+                folder / f"{name}.tar",
+                folder / PARTS / f"{name}.columns",
+                whole[first:last] if stretch else whole,
+                0 if stretch else first,
+                last - first if stretch else last,
+            )
+
+
+def _write(shards: Sequence[_Shard]) -> list[int]:
+    return [_write_shard(shard) for shard in shards]
+
+
+def _write_shard(shard: _Shard) -> int:
+    temporary = shard.path.with_suffix(".unfinished")
+    rows: dict[str, list[int]] = {name: [] for name in KINDS}
+    try:
+        with temporary.open("wb") as file:
+            for number in range(shard.first, shard.last):
+                utterance = shard.utterances[number]
+                audio, ending = audio_bytes(utterance)
+                name = member_name(utterance.id)
+                begin = _add(file, f"{name}.{ending}", audio)
+                _add(file, f"{name}.json", description(utterance, f"{name}.{ending}"))
+                for column, value in zip(
+                    KINDS, (audio_key(utterance), begin, len(audio), zlib.crc32(audio)), strict=True
+                ):
+                    rows[column].append(value)
+            file.write(END)
+            size = file.tell()
+        columns: dict[str, npt.NDArray[Any]] = {name: np.array(rows[name], dtype=kind) for name, kind in KINDS.items()}
+        shard.part.unlink(missing_ok=True)
+        temporary.replace(shard.path)
+        write_columns(shard.part, {"bytes": size}, columns)
+        return size
+    except OSError as error:
+        raise DataError(
+            f"{shard.path} cannot be written ({error.strerror}): make room or set pack.output to another disk, then "
+            "run again; shards that are written stay."
+        ) from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _add(file: BinaryIO, name: str, content: bytes) -> int:
+    """Adds a member to a tar file; gives where its content begins."""
+    file.write(header(name, len(content)))
+    begin = file.tell()
+    file.write(content)
+    file.write(bytes(-len(content) % BLOCK))
+    return begin
