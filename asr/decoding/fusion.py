@@ -93,6 +93,8 @@ class Written:
     log_probs: Tensor | None = None
     """Of the next token, by the recurrent model."""
     layers: LAYER_STATES | None = None
+    last: int | None = None
+    """A token that the recurrent model has not read yet: most hypotheses are given up before it must."""
     units: int = 0
 
 
@@ -143,8 +145,8 @@ class FusedLanguageModel(CTCDecoderLM):  # type: ignore[misc] # torchaudio gives
         written, score = self.known[state], 0.0
         if self.ngram is not None:
             score += self.ngram_weight * self.ngram.finish(written.ngram)[1]
-        if written.log_probs is not None:
-            score += self.recurrent_weight * float(written.log_probs[BOUNDARY])
+        if (log_probs := self._read(written)) is not None:
+            score += self.recurrent_weight * float(log_probs[BOUNDARY])
         return state, score - self.hot.boost * len(written.begun)
 
     def _scored(self, before: Written, unit: int) -> tuple[Written, float]:
@@ -153,14 +155,21 @@ class FusedLanguageModel(CTCDecoderLM):  # type: ignore[misc] # torchaudio gives
         if self.ngram is not None:
             after.ngram, value = self.ngram.score(before.ngram, unit)
             score += self.ngram_weight * value
-        if self.recurrent is not None:
-            log_probs, layers = before.log_probs, before.layers
+        if (log_probs := self._read(before)) is not None:
+            after.log_probs, after.layers = log_probs, before.layers
             for token in self.tokens(unit, before.units == 0):
+                log_probs = self._read(after)
                 assert log_probs is not None
                 score += self.recurrent_weight * float(log_probs[token])
-                log_probs, layers = self._follow(self.recurrent, [token], layers)
-            after.log_probs, after.layers = log_probs, layers
+                after.last = token
         return after, score
+
+    def _read(self, written: Written) -> Tensor | None:
+        """Log-probabilities of what follows, by the recurrent model; None without one."""
+        if written.last is not None and self.recurrent is not None:
+            written.log_probs, written.layers = self._follow(self.recurrent, [written.last], written.layers)
+            written.last = None
+        return written.log_probs
 
     @staticmethod
     @torch.inference_mode()
