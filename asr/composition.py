@@ -175,7 +175,9 @@ def nearest(word: str, choices: Iterable[str]) -> str:
     """ "; did you mean X?" where a choice resembles the word or ends in it, else an empty string."""
     choices = list(choices)
     same_ending = [choice for choice in choices if choice.split(".")[-1] == word.split(".")[-1]]
-    found = difflib.get_close_matches(word, choices, n=1) or same_ending[:1]
+    close = difflib.get_close_matches(word, choices, n=1)
+    # Of a name without its group any ending is as near as another: the groups stand in the order of their weight.
+    found = (close or same_ending if "." in word else same_ending or close)[:1]
     return f"; did you mean {found[0]}?" if found else ""
 
 

@@ -79,7 +79,7 @@ def spelled(tokenizer: Tokenizer, tokens: list[int]) -> torch.Tensor:
 
 def test_words_are_found_in_characters_and_in_pieces() -> None:
     texts = ["RUBOUT G M", "GO MOUNT", "A B"] * 3
-    config = TokenizerConfig(kind=TokenizerKind.bpe, alphabet=None, pieces=20)
+    config = TokenizerConfig(kind=TokenizerKind.bpe, alphabet=None, pieces=20, lexicon=None, g2p=None)
     for tokenizer in (CharTokenizer(" ABGMNORTU"), BpeTokenizer.build(config, texts)):
         for text in texts[:3]:
             tokens = tokenizer.encode(text)

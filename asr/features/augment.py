@@ -102,21 +102,34 @@ def spec_augment(
     frames, dim = features.shape[1:]
     widest = torch.full_like(lengths, int(config.frequency_width * dim))
     counts = torch.full_like(lengths, config.frequency_masks)
-    bands = _masks(keys, "frequency", counts, widest, torch.full_like(lengths, dim), dim, seed, epoch)
+    bands = _masks(
+        keys, "frequency", config.frequency_masks, counts, widest, torch.full_like(lengths, dim), dim, seed, epoch
+    )
     counts = torch.full_like(lengths, config.time_masks)
     if config.time_masks_per_second is not None:
         seconds = lengths.double() * (hop_ms / 1000)
         counts = (config.time_masks_per_second * seconds).long().clamp_max(config.time_masks)
     widest = (config.time_share * lengths).long().clamp_max(int(config.time_width_ms / hop_ms))
-    times = _masks(keys, "time", counts, widest, lengths, frames, seed, epoch)
+    times = _masks(keys, "time", config.time_masks, counts, widest, lengths, frames, seed, epoch)
     return features.masked_fill(bands[:, None, :] | times[:, :, None], 0.0)
 
 
 def _masks(
-    keys: Keys, stream: str, counts: Tensor, widest: Tensor, lengths: Tensor, positions: int, seed: int, epoch: int
+    keys: Keys,
+    stream: str,
+    masks: int,
+    counts: Tensor,
+    widest: Tensor,
+    lengths: Tensor,
+    positions: int,
+    seed: int,
+    epoch: int,
 ) -> Tensor:
-    """Marks the positions under any of an utterance's masks, shape (batch, positions)."""
-    masks = int(counts.max()) if len(counts) else 0
+    """Marks the positions under any of an utterance's masks, shape (batch, positions).
+
+    Args:
+        masks: The most that an utterance may have: the largest count would have to be read from the device.
+    """
     if masks == 0:
         return torch.zeros(len(lengths), positions, dtype=torch.bool, device=lengths.device)
     drawn = {
