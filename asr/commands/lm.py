@@ -116,15 +116,16 @@ def _score(path: Path, texts: Sequence[Path], each: bool) -> None:
     from asr.lm.scores import open_model, score_sentences, total_perplexity
     from asr.lm.text import read_sentences
 
+    trained = load_language_model(path) if is_recurrent(path) else None
+    ngrams = open_model(path) if trained is None else None
     lines = [line for text in texts for line in read_sentences(text)] if texts else [*map(str.strip, sys.stdin)]
     lines = [line for line in lines if line]
     if not lines:
         raise DataError("There is no sentence to score: give a file with one a line.")
-    if is_recurrent(path):
-        trained = load_language_model(path)
+    if trained is not None:
         scores = score_text(trained.model, trained.tokenizer, trained.config.lm.units, lines)
     else:
-        scores = score_sentences(open_model(path), lines)
+        scores = score_sentences(ngrams, lines)
     if each:
         for sentence in scores:
             print(f"{sentence.log10_prob:.4f}\t{sentence.text}")
