@@ -10,9 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from asr.decoding.beam import BeamDecoder, Search, merge_repeats
+from asr.decoding.beam import BeamDecoder, merge_repeats
 from asr.decoding.decoder import single_spaces
 from asr.decoding.lexicon import Lexicon, lexicon_of
+from asr.decoding.search import Search
 from asr.errors import ConfigError, RunError
 from asr.lm.arpa import write_arpa
 from asr.lm.config import LmUnits

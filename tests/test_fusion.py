@@ -8,11 +8,12 @@ import torch
 
 from asr.composition import compose
 from asr.data.utterance import Utterance
-from asr.decoding.beam import BeamDecoder, Search
+from asr.decoding.beam import BeamDecoder
 from asr.decoding.fusion import HotWords
 from asr.decoding.hypothesis import Hypothesis
 from asr.decoding.lexicon import lexicon_of
 from asr.decoding.rescoring import Rescorer, language_model_scores
+from asr.decoding.search import Search
 from asr.decoding.tuned import UNTUNED
 from asr.decoding.tuning import search_recurrent_weights
 from asr.lm.config import LmUnits

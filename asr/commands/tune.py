@@ -12,9 +12,9 @@ from asr.errors import ConfigError
 
 if TYPE_CHECKING:
     from asr.config import Config
-    from asr.decoding.beam import Search
     from asr.decoding.combination import Combination
     from asr.decoding.log_probs import HeardSplit
+    from asr.decoding.search import Search
     from asr.decoding.tuning import Trial
     from asr.lm.folder import LanguageModel
     from asr.recipe import Recipe

@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,8 +17,8 @@ from torch import Tensor
 
 from asr.data.parallel import worker_pool
 from asr.decoding.hypothesis import Hypothesis
-from asr.decoding.lexicon import Lexicon
 from asr.decoding.rescoring import Rescorer
+from asr.decoding.search import Search
 from asr.errors import ConfigError, RunError
 from asr.lm.counts import UNKNOWN
 from asr.text.protocol import BLANK, BLANK_SYMBOL, SPACE_SYMBOL, Tokenizer
@@ -31,36 +30,6 @@ ALONE = 4
 """Fewer utterances are searched in this process."""
 
 Emission = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Search:
-    """What is searched for, and how; see `asr.decoding.config.DecoderConfig`."""
-
-    symbols: tuple[str, ...]
-    """Of the tokens, the blank first."""
-    lexicon: Lexicon | None
-    """None writes any sequence of tokens."""
-    lm: str | None
-    """File that KenLM loads, over words with a lexicon and over symbols without."""
-    beam: int
-    lm_weight: float
-    word_score: float
-    beam_tokens: int | None
-    beam_threshold: float
-    log_add: bool
-    nbest: int
-    recurrent: str | None = None
-    """Folder of a recurrent language model that is asked within the search."""
-    recurrent_weight: float = 0.0
-    hot: tuple[tuple[str, ...], ...] = ()
-    """Phrases that are favoured: their words with a lexicon, their symbols without."""
-    hot_boost: float = 0.0
-
-    @property
-    def composite(self) -> bool:
-        """Whether more than KenLM is asked."""
-        return self.recurrent is not None or bool(self.hot)
 
 
 class BeamDecoder:

@@ -9,11 +9,12 @@ from torch import Tensor
 
 from asr.config import Config
 from asr.data.parallel import cores
-from asr.decoding.beam import BeamDecoder, Search
+from asr.decoding.beam import BeamDecoder
 from asr.decoding.config import DecoderKind, RecurrentUse
 from asr.decoding.greedy import greedy
 from asr.decoding.lexicon import lexicon_of
 from asr.decoding.rescoring import Rescorer
+from asr.decoding.search import Search
 from asr.decoding.tuned import Weights, resolve
 from asr.errors import ConfigError
 from asr.lm.config import LmUnits

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 
 from asr.data.parallel import worker_pool
 from asr.data.utterance import Utterance
-from asr.decoding.beam import BeamDecoder, Search
+from asr.decoding.beam import BeamDecoder
 from asr.decoding.hypothesis import Hypothesis
 from asr.decoding.log_probs import HeardSplit
 from asr.decoding.rescoring import rescored
+from asr.decoding.search import Search
 from asr.decoding.tuned import Weights
 from asr.scoring.error_rates import Score, score_utterance, total
 from asr.text.protocol import Tokenizer

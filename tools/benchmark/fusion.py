@@ -12,12 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from asr.composition import compose
-from asr.decoding.beam import BeamDecoder, Search
+from asr.decoding.beam import BeamDecoder
 from asr.decoding.combination import Combination
 from asr.decoding.decoder import beam_search
 from asr.decoding.log_probs import split_log_probs
 from asr.decoding.recognizer import load
 from asr.decoding.rescoring import Rescorer
+from asr.decoding.search import Search
 from asr.decoding.tuned import resolve
 from asr.lm.folder import language_model
 from asr.lm.recurrent_folder import load_language_model
