@@ -39,6 +39,7 @@ BOUNDS = {
         lambda weights: all(weight > 0 for weight in weights.values()) and any(w >= 1 for w in weights.values()),
     ),
     "check.lines": AT_LEAST_1,
+    "check.anomaly": ABOVE_0,
     "data.held_out": Bounds("above 0 and below 0.5", lambda share: 0 < share < 0.5),
     "data.sampling_rate": Bounds("at least 1000", lambda rate: rate >= 1000),
     "features.window_ms": MILLISECONDS,

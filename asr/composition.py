@@ -27,7 +27,7 @@ from asr.sweeps import expand_sweep
 
 HYDRA_VERSION = "1.3"
 
-LATER_GROUPS = {"decoder": "greedy", "lm": "ngram", "evaluation": "default"}
+LATER_GROUPS = {"decoder": "greedy", "lm": "ngram", "evaluation": "default", "check": "default"}
 """Groups that grew after models were trained, and do not determine their weights, with their default choices."""
 
 
