@@ -49,6 +49,7 @@ BOUNDS = {
     "shards.cache": PLACE,
     "shards.cache_gb": ABOVE_0,
     "shards.timeout_seconds": ABOVE_0,
+    "check.anomaly": ABOVE_0,
     "data.held_out": Bounds("above 0 and below 0.5", lambda share: 0 < share < 0.5),
     "data.sampling_rate": Bounds("at least 1000", lambda rate: rate >= 1000),
     "features.window_ms": MILLISECONDS,

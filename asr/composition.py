@@ -30,6 +30,7 @@ HYDRA_VERSION = "1.3"
 LATER_GROUPS = {
     "decoder": "greedy", "lm": "ngram", "evaluation": "default", "augment": "specaugment", "tokenizer": "char",
     "hardware": "auto", "listen": "default", "pack": "default", "shards": "default",
+    "check": "default",
 }  # fmt: skip
 """Groups that grew after models were trained, by keys that did not determine their weights, with their default
 choices."""

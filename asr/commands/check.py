@@ -3,11 +3,12 @@
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from asr.config import Config
-from asr.data.checks.findings import FINDINGS, write_findings
+from asr.data.checks.findings import ANOMALY, FINDINGS, write_findings
 from asr.data.checks.repair import LEFT_OUT, leave_out
 from asr.data.corpus import SPLITS
 from asr.data.doctor import UNREADABLE, Finding, Requirements, Severity, examine, mistakes
@@ -23,27 +24,41 @@ from asr.model.subsampling import output_length
 from asr.recipe import Recipe
 from asr.text.tokenizer import build_tokenizer
 
+if TYPE_CHECKING:
+    from asr.decoding.recognizer import Recognizer
+
 log = logging.getLogger(__name__)
 
 
 def run(recipe: Recipe, config: Config) -> None:
     """Decodes every utterance, prints findings, a table of their kinds and a summary, and stores them all.
 
+    With check.model, a model hears what has no errors, and says which transcripts do not belong to their audio.
+
     Raises:
+        RunError: There is no such model.
         DataError: There are errors that are not left out.
     """
     splits = {split: read_split(recipe, config, split) for split in SPLITS}
     audio = open_audio(config.shards, recipe.data(config))
     audio.verify()
+    recognizer = _recognizer(config)
     findings = examine(splits, requirements(config, splits["train"]), audio=audio)
+    if recognizer is not None:
+        from asr.commands.anomalies import find_anomalies
+
+        errors = _errors(findings)
+        anomalies = find_anomalies(recipe, config, recognizer, splits, errors, audio)
+        findings = [*errors, *anomalies, *(finding for finding in findings if finding not in errors)]
     _print(findings, config.check.lines)
     print(f"{recipe.name}: {sum(map(len, splits.values()))} utterances examined, {_counts(findings)}.")
     checksums = {split: manifest_checksum(recipe.manifest(config, split)) for split in SPLITS}
     for path in (recipe.data(config) / FINDINGS, *([Path(config.check.json)] if config.check.json else [])):
         write_findings(path, findings, checksums)
-    if config.check.fix and _errors(findings):
+    unwanted = _unwanted(config, findings)
+    if config.check.fix and unwanted:
         manifests = {split: recipe.manifest(config, split) for split in SPLITS}
-        gone = leave_out({split: read_manifest(path) for split, path in manifests.items()}, findings, manifests)
+        gone = leave_out({split: read_manifest(path) for split, path in manifests.items()}, unwanted, manifests)
         for split, name in gone:
             print(f"left out of {split}: {name}")
         print(f"{recipe.name}: {len(gone)} utterances are left out, for reasons in {recipe.data(config) / LEFT_OUT}.")
@@ -128,6 +143,21 @@ def _refuse_errors(recipe: Recipe, findings: list[Finding]) -> None:
             f"The corpus of {recipe.name} has {len(errors)} {'error' if len(errors) == 1 else 'errors'}, named above: "
             "mend them, or let `asr check` with check.fix=true leave these utterances out of the manifests."
         )
+
+
+def _recognizer(config: Config) -> "Recognizer | None":
+    if config.check.model is None:
+        return None
+    from asr.commands.anomalies import open_recognizer
+
+    return open_recognizer(config)
+
+
+def _unwanted(config: Config, findings: list[Finding]) -> list[Finding]:
+    """What check.fix leaves out, as errors. Dev and test keep their anomalies, lest they flatter a model."""
+    anomalies = [f for f in findings if f.kind == ANOMALY and f.split == "train" and f.utterance]
+    as_errors = [replace(finding, severity=Severity.error) for finding in anomalies]
+    return [*_errors(findings), *(as_errors if config.check.fix_anomalies else [])]
 
 
 def _errors(findings: list[Finding]) -> list[Finding]:

@@ -95,15 +95,18 @@ def run(recipe: Recipe, config: Config) -> None:
     print(where)
 
 
-def model_folder(path: str) -> Path:
+def model_folder(path: str, key: str = "evaluation.models") -> Path:
     """The model folder of a run's folder, or the folder itself.
+
+    Args:
+        key: Where the path comes from.
 
     Raises:
         RunError: There is neither.
     """
     found = next((folder for folder in (Path(path) / "model", Path(path)) if (folder / WEIGHTS).is_file()), None)
     if found is None:
-        raise RunError(f"No trained model at {path}: give the folder of a run or of a model in evaluation.models.")
+        raise RunError(f"No trained model at {path}: give the folder of a run or of a model in {key}.")
     return found
 
 

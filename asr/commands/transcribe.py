@@ -213,8 +213,9 @@ class Settings:
         return Transcriber(recognizer)
 
     def _beam_search(self, recognizer: "Recognizer") -> "Decoder":
-        from asr.decoding.beam import BeamDecoder, Search
+        from asr.decoding.beam import BeamDecoder
         from asr.decoding.lexicon import lexicon_of
+        from asr.decoding.search import Search
         from asr.decoding.tuned import UNTUNED
         from asr.lm.arpa import read_vocabulary
         from asr.lm.folder import ARPA, BINARY

@@ -12,6 +12,8 @@ from asr.data.utterance import Utterance
 
 FINDINGS = "findings.json"
 """Lies beside the manifests: what the last check found."""
+ANOMALY = "anomaly"
+"""The kind of findings about transcripts that do not belong to their audio, as a trained model hears it."""
 
 
 class Severity(Enum):

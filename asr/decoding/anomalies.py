@@ -1,0 +1,221 @@
+"""Anomalies: transcripts that do not belong to their audio, by what a trained model hears in it.
+
+What the model hears by itself contradicts a foreign transcript: its own hypothesis is far more probable. How much more,
+per token, is compared with two kinds of transcripts: the split's own, of which most are right, and such as are surely
+wrong, those of other utterances. So the score means the same whatever the model and however noisy the recording.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from asr.data.checks.findings import ANOMALY, Finding, warning
+from asr.data.draws import mix
+from asr.data.loader import evaluation_shares, load
+from asr.data.utterance import Utterance
+from asr.decoding.alignment import align, needed_frames, word_spans
+from asr.decoding.evaluation import labels_of
+from asr.decoding.greedy import greedy
+from asr.decoding.recognizer import Recognizer
+from asr.decoding.word_pace import Floats, UsualPace, word_paces
+from asr.errors import RunError
+from asr.features.inputs import Inputs
+from asr.progress import Progress
+from asr.text.protocol import BLANK
+
+FOREIGN = 8
+"""Transcripts of other utterances that each is tried with."""
+TRIES = 64
+"""Draws of them: those that do not fit into the frames do not count."""
+LEAST_SURE = 0.8
+"""Share of the utterances whose own transcript must fit better than foreign ones, lest the model know nothing."""
+FEWEST = 20
+"""Utterances from which that share says something."""
+SHOWN = 60
+"""Characters of a text in a finding."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the model hears of an utterance."""
+
+    contradiction: float
+    """(log p(hypothesis) - log p(transcript)) / tokens of the transcript, in nats; 0 where both are the same."""
+    foreign: float
+    """The median contradiction of transcripts of other utterances; nan where none fits into the frames."""
+    paces: Floats
+    """Of its words, as of `word_paces`."""
+    hypothesis: str
+
+
+@dataclass(frozen=True, slots=True)
+class Anomaly:
+    """An utterance in the ranking."""
+
+    split: str
+    id: str
+    score: float
+    """0 for a transcript that fits as they usually do in its split, 1 for one that fits no better than those of other
+    utterances."""
+    contradiction: float
+    """As of `Evidence`."""
+    words: int
+    squeezed: int
+    """Words for which the forced alignment finds too little time."""
+    stretched: int
+    """Words for which it takes too much."""
+    text: str
+    hypothesis: str
+
+
+def hear(
+    split: str, inputs: Inputs, recognizer: Recognizer, max_device_seconds: float, workers: int
+) -> dict[int, Evidence]:
+    """Hears a split.
+
+    Args:
+        split: Its name, for the progress.
+        inputs: Waveforms of its utterances.
+        recognizer: The model.
+        max_device_seconds: Padded audio heard at once (s).
+        workers: Processes that read audio.
+
+    Returns:
+        The evidence by the number of the utterance; those are missing whose transcript is empty, or cannot be written
+        with the model's tokens or in its frames.
+
+    Raises:
+        DataError: An utterance cannot be read.
+    """
+    labels = [labels_of(recognizer.tokenizer, utterance.text) for utterance in inputs.utterances]
+    shares = evaluation_shares(inputs.seconds(0), 0, 1, max_device_seconds)
+    found: dict[int, Evidence] = {}
+    with Progress(f"Hearing {split}", len(labels), "utterances") as progress:
+        for batch in load(shares, inputs, [[]] * len(labels), workers):
+            log_probs, lengths = recognizer.log_probs(batch.inputs, batch.lengths)
+            for place, (number, frames) in enumerate(zip(batch.utterances.tolist(), lengths.tolist(), strict=True)):
+                own = labels[number]
+                if own and needed_frames(own) <= frames:
+                    others = _foreign(inputs.utterances, labels, number, frames)
+                    found[number] = weigh(log_probs[:frames, place].cpu(), own, others, recognizer)
+            progress.advance(len(batch.utterances))
+    return found
+
+
+def weigh(log_probs: Tensor, own: Sequence[int], foreign: Sequence[Sequence[int]], recognizer: Recognizer) -> Evidence:
+    """The evidence of an utterance.
+
+    Args:
+        log_probs: Log-probabilities of the tokens, (frames, tokens).
+        own: The tokens of its transcript, which fit into the frames.
+        foreign: Those of other transcripts, which fit too.
+    """
+    lengths = torch.tensor([len(log_probs)])
+    (hypothesis,) = greedy(log_probs[:, None], lengths)
+    texts = [hypothesis, own, *foreign]
+    losses = _losses(log_probs, texts)
+    contradictions = [(loss - losses[0]) / len(text) for loss, text in zip(losses[1:], texts[1:], strict=True)]
+    (alignment,) = align(log_probs[:, None], lengths, [own])
+    assert alignment is not None  # its tokens fit
+    return Evidence(
+        contradictions[0],
+        float(np.median(contradictions[1:])) if foreign else math.nan,
+        word_paces(word_spans(alignment, recognizer.tokenizer), len(log_probs)),
+        recognizer.tokenizer.decode(hypothesis),
+    )
+
+
+def _losses(log_probs: Tensor, texts: Sequence[Sequence[int]]) -> list[float]:
+    """-log p(text) for each, in nats, over all its paths."""
+    losses: list[float] = functional.ctc_loss(
+        log_probs.double()[:, None].expand(-1, len(texts), -1).contiguous(),
+        torch.tensor([token for text in texts for token in text], dtype=torch.int64),
+        torch.full((len(texts),), len(log_probs)),
+        torch.tensor([len(text) for text in texts]),
+        blank=BLANK,
+        reduction="none",
+    ).tolist()
+    return losses
+
+
+def _foreign(
+    utterances: Sequence[Utterance], labels: Sequence[Sequence[int] | None], number: int, frames: int
+) -> list[list[int]]:
+    """Transcripts of others, drawn by the utterance's id alone."""
+    own, chosen = labels[number], list[list[int]]()
+    for draw in range(TRIES):
+        text = labels[mix("foreign transcript", draw, utterances[number].id) % len(labels)]
+        if text and text != own and needed_frames(text) <= frames:
+            chosen.append([*text])
+            if len(chosen) == FOREIGN:
+                break
+    return chosen
+
+
+def rank(split: str, utterances: Sequence[Utterance], heard: dict[int, Evidence]) -> list[Anomaly]:
+    """All that was heard of a split, the most anomalous first.
+
+    Args:
+        split: Its name.
+        utterances: By number.
+        heard: As of `hear`.
+
+    Raises:
+        RunError: The model knows too little to tell a right transcript from a wrong one.
+    """
+    if not heard:
+        return []
+    own = np.array([evidence.contradiction for evidence in heard.values()])
+    foreign = np.array([evidence.foreign for evidence in heard.values()])
+    known = ~np.isnan(foreign)
+    if not known.any():
+        return []  # one sentence alone, over and over
+    sure = float((own < foreign)[known].mean())
+    if sure < LEAST_SURE and len(own) >= FEWEST:
+        raise RunError(
+            f"The model of check.model knows too little to find anomalies: of {len(own)} utterances only "
+            f"{100 * sure:.0f} % fit their own transcript better than those of others; train it longer, or give one "
+            "that knows this speech."
+        )
+    usual, apart = float(np.median(own)), float(np.median(foreign[known]))
+    # A recording in which nothing can be heard has no transcript that fits badly: its scale would be no scale.
+    scale = np.maximum(np.where(known, foreign, apart) - usual, 0.25 * (apart - usual))
+    pace = UsualPace.of([evidence.paces for evidence in heard.values()])
+    ranking = [
+        Anomaly(
+            split=split,
+            id=utterances[number].id,
+            score=round(float(score), 4),
+            contradiction=round(evidence.contradiction, 4),
+            words=len(evidence.paces),
+            squeezed=pace.squeezed(evidence.paces),
+            stretched=pace.stretched(evidence.paces),
+            text=utterances[number].text,
+            hypothesis=evidence.hypothesis,
+        )
+        for (number, evidence), score in zip(heard.items(), (own - usual) / scale, strict=True)
+    ]
+    return sorted(ranking, key=lambda anomaly: (-anomaly.score, anomaly.id))
+
+
+def anomaly_finding(anomaly: Anomaly, utterance: Utterance) -> Finding:
+    """What the doctor says of an anomaly."""
+    odd = [
+        f"{what} {count}" for what, count in (("squeezes", anomaly.squeezed), ("stretches", anomaly.stretched)) if count
+    ]
+    fit = f"; the alignment {' and '.join(odd)} of its {anomaly.words} words" if odd else ""
+    return warning(
+        ANOMALY,
+        f"its transcript {_short(anomaly.text)} does not fit, the model hears {_short(anomaly.hypothesis)} (score "
+        f"{anomaly.score:.2f}, where 0 is usual and 1 as bad as others' transcripts{fit}); listen to it, correct the "
+        "transcript or leave it out.",
+    ).about(anomaly.split, utterance)
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= SHOWN else text[: SHOWN - 3] + "...")
