@@ -11,14 +11,13 @@ from asr.composition import compose
 from asr.data.loader import load
 from asr.data.plan import split_batch
 from asr.recipe import RECIPES, Recipe
-from asr.training.building import build_trainer, read_splits
+from asr.training.building import AcousticTrainer, build_trainer, read_splits
 from asr.training.config import Precision
 from asr.training.distributed import join_ranks
 from asr.training.hardware import resolve_hardware
 from asr.training.progression import Clock
 from asr.training.run_folder import RunFolder
 from asr.training.steps import Steps, shares_of
-from asr.training.trainer import Trainer
 from tests.trainings import SMALL
 
 ACCUMULATIONS = (1, 2, 4)
@@ -32,7 +31,7 @@ SETTINGS = [
 ]
 
 
-def gradients(trainer: Trainer, parts: int) -> list[torch.Tensor]:
+def gradients(trainer: AcousticTrainer, parts: int) -> list[torch.Tensor]:
     """The gradient of the whole corpus as one batch, taken in so many parts by each rank."""
     planned, seconds = trainer.steps, np.sort(trainer.train.seconds(0))
     limits = [
@@ -45,7 +44,7 @@ def gradients(trainer: Trainer, parts: int) -> list[torch.Tensor]:
     steps = Steps(trainer.train, trainer.labels, config, planned.seed, planned.rank, planned.ranks)
     (step,) = steps.start(0, 0, 1)
     assert len(step.shares) == parts
-    trainer._accumulate(step, load(shares_of([step]), trainer.train, trainer.labels, 0), Clock())
+    trainer._accumulate(step, load(shares_of([step]), trainer.train, trainer.labels, 0), Clock(trainer.task.unit))
     found = [weight.grad.clone() for weight in trainer.model.parameters() if weight.grad is not None]
     trainer.optimizer.zero_grad()
     return found
