@@ -50,18 +50,8 @@ COMMANDS = {
 """The module asr.commands.NAME has `run(recipe, config)`; train gives the best dev WER to Hydra's sweepers."""
 
 OWN_ARGUMENTS = (
-    "plan",
-    "compare",
-    "report",
-    "errors",
-    "new",
-    "export",
-    "lm",
-    "tune",
-    "calibrate",
-    "transcribe",
-    "align",
-)
+    "plan", "compare", "report", "errors", "new", "export", "lm", "tune", "calibrate", "transcribe", "align"
+)  # fmt: skip
 """Commands whose module has `main(arguments)` instead: they read the command line, --help included, themselves."""
 
 BY_THE_FIRST = ("prepare", "check", "listen", "pack", "extract")
