@@ -30,7 +30,7 @@ class Unit:
 
     def score(self, value: float) -> str:
         """A score with what it is, as "dev WER 8.3 %"."""
-        return f"{self.judged_by} {self.shown.format(value)}"
+        return f"{self.judged_by} {self.shown.format(value).replace('%', ' %')}"
 
 
 AUDIO = Unit(
