@@ -18,7 +18,7 @@ from asr.data.corpus import SPLITS
 from asr.data.manifest import manifest_checksum, read_manifest, write_manifest
 from asr.data.utterance import Utterance
 from asr.decoding.alignment import WordSpan
-from asr.decoding.anomalies import hear, rank
+from asr.decoding.anomalies import Anomaly, asked_speeds, hear, rank
 from asr.decoding.recognizer import Recognizer
 from asr.decoding.word_pace import UsualPace, word_paces
 from asr.errors import ConfigError, RunError
@@ -69,12 +69,18 @@ def exchange(utterances: list[Utterance], one: int, other: int) -> None:
 def tones(monkeypatch: pytest.MonkeyPatch) -> Recognizer:
     recognizer = tone_recognizer()
     monkeypatch.setattr(anomalies, "open_recognizer", lambda config: recognizer)
+    monkeypatch.setattr(anomalies, "asked_speeds", lambda config: (1.0,))  # it tells tones by their pitch
     return recognizer
+
+
+def ranked(utterances: list[Utterance], recognizer: Recognizer, seconds: float = 60) -> list[Anomaly]:
+    inputs = Inputs(utterances, None, None, 1)
+    return rank("train", utterances, [hear("train", inputs, 1.0, recognizer, seconds, 0)])
 
 
 def test_exchanged_transcripts_come_first_and_score_as_foreign_ones(corpus: Corpus, tones: Recognizer) -> None:
     utterances = corpus["train"]
-    ranking = rank("train", utterances, hear("train", Inputs(utterances, None, None, 1), tones, 60, 0))
+    ranking = ranked(utterances, tones)
     assert {anomaly.id for anomaly in ranking[:2]} == {"train-3", "train-8"}
     assert all(0.7 < anomaly.score < 1.4 for anomaly in ranking[:2])
     assert all(abs(anomaly.score) < 0.2 for anomaly in ranking[2:])
@@ -83,15 +89,14 @@ def test_exchanged_transcripts_come_first_and_score_as_foreign_ones(corpus: Corp
 
 
 def test_what_the_batch_is_made_of_changes_no_score(corpus: Corpus, tones: Recognizer) -> None:
-    inputs = Inputs(corpus["train"], None, None, 1)
-    alone, together = (rank("train", corpus["train"], hear("train", inputs, tones, size, 0)) for size in (1, 1000))
+    alone, together = (ranked(corpus["train"], tones, seconds) for seconds in (1, 1000))
     assert alone == together
 
 
 def test_a_word_that_is_missing_scores_below_a_foreign_transcript(corpus: Corpus, tones: Recognizer) -> None:
     utterances = corpus["train"]
     utterances[5] = dataclasses.replace(utterances[5], text=utterances[5].text.rsplit(" ", 1)[0])
-    ranking = rank("train", utterances, hear("train", Inputs(utterances, None, None, 1), tones, 60, 0))
+    ranking = ranked(utterances, tones)
     assert [anomaly.id for anomaly in ranking].index("train-5") == 2
     assert 0.05 < ranking[2].score < ranking[1].score
 
@@ -100,7 +105,7 @@ def test_transcripts_that_cannot_be_compared_are_passed_over(corpus: Corpus, ton
     utterances = corpus["train"]
     for number, text in ((0, ""), (1, "CAF\u00c9"), (2, words(200, 1))):
         utterances[number] = dataclasses.replace(utterances[number], text=text)
-    assert set(hear("train", Inputs(utterances, None, None, 1), tones, 60, 0)) == set(range(3, 24))
+    assert {int(anomaly.id.split("-")[1]) for anomaly in ranked(utterances, tones)} == set(range(3, 24))
 
 
 def test_check_warns_and_ranks_in_table_json_and_report(
@@ -183,6 +188,27 @@ def test_a_model_of_another_rate_is_refused(config: Config, monkeypatch: pytest.
     monkeypatch.setattr(anomalies, "model_folder", lambda path, key: tmp_path)
     with pytest.raises(ConfigError, match=r"hears at 8000 Hz.*16000 Hz"):
         anomalies.open_recognizer(config)
+
+
+def test_a_model_is_asked_at_speeds_that_it_never_heard_too(config: Config) -> None:
+    config.augment.speed_factors = [1.0, 0.9, 1.1]
+    assert asked_speeds(config) == (0.8, 1.0, 1.2)
+
+
+def test_speeds_count_alike_and_what_does_not_fit_at_one_is_judged_by_the_others(
+    corpus: Corpus, tones: Recognizer
+) -> None:
+    """Played twice as fast, tones are others, and a transcript of many letters has too few frames."""
+    corpus["train"][5] = dataclasses.replace(corpus["train"][5], text="AB" * 12)
+    inputs = Inputs(corpus["train"], None, None, 1)
+    natural, fast = (hear("train", inputs, speed, tones, 60, 0) for speed in (1.0, 2.0))
+    assert len(natural) == 24 and fast.keys() == natural.keys() - {5}
+    alone = {anomaly.id: anomaly.score for anomaly in rank("train", corpus["train"], [natural])}
+    both = {anomaly.id: anomaly.score for anomaly in rank("train", corpus["train"], [natural, natural, fast])}
+    assert alone.keys() == both.keys()
+    for number in range(24):
+        name = f"train-{number}"
+        assert (both[name] == pytest.approx(alone[name])) == (number not in fast)
 
 
 def word(start: int, end: int, tokens: int) -> WordSpan:

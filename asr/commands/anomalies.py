@@ -10,7 +10,7 @@ from asr.config import Config
 from asr.data.audio import Audio
 from asr.data.checks.findings import ANOMALY, Finding, Severity
 from asr.data.utterance import Utterance
-from asr.decoding.anomalies import Anomaly, anomaly_finding, hear, rank
+from asr.decoding.anomalies import Anomaly, anomaly_finding, asked_speeds, hear, rank
 from asr.decoding.recognizer import Recognizer, load
 from asr.errors import ConfigError, RunError
 from asr.features.inputs import Inputs
@@ -62,14 +62,17 @@ def find_anomalies(
     spoilt = {(error.split, error.utterance) for error in errors}
     ranking: list[tuple[Anomaly, Utterance]] = []
     findings: list[Finding] = []
+    speeds = asked_speeds(recognizer.config)
     for split, all_of_it in splits.items():
         utterances = [utterance for utterance in all_of_it if (split, utterance.id) not in spoilt]
         inputs = Inputs(utterances, None, None, config.seed, audio=audio)
-        heard = hear(split, inputs, recognizer, config.batching.max_device_seconds, config.hardware.workers)
-        if len(heard) < len(utterances):
+        seconds, workers = config.batching.max_device_seconds, config.hardware.workers
+        heard = [hear(split, inputs, speed, recognizer, seconds, workers) for speed in speeds]
+        compared = set().union(*heard)
+        if len(compared) < len(utterances):
             log.info(
                 "%d transcripts of %s cannot be written in the frames or with the tokens of the model: not compared.",
-                len(utterances) - len(heard),
+                len(utterances) - len(compared),
                 split,
             )
         try:

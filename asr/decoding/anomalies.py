@@ -3,17 +3,21 @@
 What the model hears by itself contradicts a foreign transcript: its own hypothesis is far more probable. How much more,
 per token, is compared with two kinds of transcripts: the split's own, of which most are right, and such as are surely
 wrong, those of other utterances. So the score means the same whatever the model and however noisy the recording.
+
+A model that was trained on a wrong transcript may have learnt it by heart. What it knows by heart is bound to the sound
+as it was heard; so it hears the audio also a little slower, and a little faster, than ever in its training.
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from asr.config import Config
 from asr.data.checks.findings import ANOMALY, Finding, warning
 from asr.data.draws import mix
 from asr.data.loader import evaluation_shares, load
@@ -24,7 +28,10 @@ from asr.decoding.greedy import greedy
 from asr.decoding.recognizer import Recognizer
 from asr.decoding.word_pace import Floats, UsualPace, word_paces
 from asr.errors import RunError
+from asr.features.augment import change_speed, perturbed_samples
+from asr.features.extractor import frame_count
 from asr.features.inputs import Inputs
+from asr.model.subsampling import output_length
 from asr.progress import Progress
 from asr.text.protocol import BLANK
 
@@ -36,6 +43,10 @@ LEAST_SURE = 0.8
 """Share of the utterances whose own transcript must fit better than foreign ones, lest the model know nothing."""
 FEWEST = 20
 """Utterances from which that share says something."""
+LEAST_SCALE = 0.25
+"""Of the usual distance between right and foreign transcripts: an utterance's own is taken to be no less."""
+UNHEARD = 0.1
+"""So much slower than the slowest speed of the training, and faster than the fastest, audio is played."""
 SHOWN = 60
 """Characters of a text in a finding."""
 
@@ -53,6 +64,10 @@ class Evidence:
     hypothesis: str
 
 
+Heard = dict[int, Evidence]
+"""By the number of the utterance."""
+
+
 @dataclass(frozen=True, slots=True)
 class Anomaly:
     """An utterance in the ranking."""
@@ -63,7 +78,7 @@ class Anomaly:
     """0 for a transcript that fits as they usually do in its split, 1 for one that fits no better than those of other
     utterances."""
     contradiction: float
-    """As of `Evidence`."""
+    """As of `Evidence`, at the speed at which the transcript fits worst, as what follows."""
     words: int
     squeezed: int
     """Words for which the forced alignment finds too little time."""
@@ -73,14 +88,32 @@ class Anomaly:
     hypothesis: str
 
 
+@dataclass(frozen=True)
+class _Played:
+    """Reads audio at another speed."""
+
+    inputs: Inputs
+    speed: float
+
+    def __call__(self, number: int, epoch: int) -> Tensor:
+        return change_speed(self.inputs(number, epoch), self.speed)
+
+
+def asked_speeds(config: Config) -> tuple[float, float, float]:
+    """The speeds at which a model that was trained with this configuration hears: its own and two it never heard."""
+    factors = config.augment.speed_factors
+    return max(0.5, round(min(factors) - UNHEARD, 2)), 1.0, min(2.0, round(max(factors) + UNHEARD, 2))
+
+
 def hear(
-    split: str, inputs: Inputs, recognizer: Recognizer, max_device_seconds: float, workers: int
-) -> dict[int, Evidence]:
+    split: str, inputs: Inputs, speed: float, recognizer: Recognizer, max_device_seconds: float, workers: int
+) -> Heard:
     """Hears a split.
 
     Args:
         split: Its name, for the progress.
         inputs: Waveforms of its utterances.
+        speed: At which it is played.
         recognizer: The model.
         max_device_seconds: Padded audio heard at once (s).
         workers: Processes that read audio.
@@ -93,10 +126,21 @@ def hear(
         DataError: An utterance cannot be read.
     """
     labels = [labels_of(recognizer.tokenizer, utterance.text) for utterance in inputs.utterances]
-    shares = evaluation_shares(inputs.seconds(0), 0, 1, max_device_seconds)
-    found: dict[int, Evidence] = {}
-    with Progress(f"Hearing {split}", len(labels), "utterances") as progress:
-        for batch in load(shares, inputs, [[]] * len(labels), workers):
+    fitting = np.array(
+        [
+            number
+            for number, (utterance, own) in enumerate(zip(inputs.utterances, labels, strict=True))
+            if own and needed_frames(own) <= _frames(recognizer.config, utterance, speed)
+        ],
+        dtype=np.int64,
+    )
+    shares = [
+        replace(share, utterances=fitting[share.utterances])
+        for share in evaluation_shares(inputs.seconds(0)[fitting] / speed, 0, 1, max_device_seconds)
+    ]
+    found: Heard = {}
+    with Progress(f"Hearing {split} at {speed:g} times its speed", len(fitting), "utterances") as progress:
+        for batch in load(shares, _Played(inputs, speed), [[]] * len(labels), workers):
             log_probs, lengths = recognizer.log_probs(batch.inputs, batch.lengths)
             for place, (number, frames) in enumerate(zip(batch.utterances.tolist(), lengths.tolist(), strict=True)):
                 own = labels[number]
@@ -105,6 +149,12 @@ def hear(
                     found[number] = weigh(log_probs[:frames, place].cpu(), own, others, recognizer)
             progress.advance(len(batch.utterances))
     return found
+
+
+def _frames(config: Config, utterance: Utterance, speed: float) -> int:
+    """How many the model writes."""
+    samples = perturbed_samples(utterance.samples, speed)
+    return output_length(frame_count(config.features, config.data.sampling_rate, samples), config.model.subsampling)
 
 
 def weigh(log_probs: Tensor, own: Sequence[int], foreign: Sequence[Sequence[int]], recognizer: Recognizer) -> Evidence:
@@ -157,50 +207,65 @@ def _foreign(
     return chosen
 
 
-def rank(split: str, utterances: Sequence[Utterance], heard: dict[int, Evidence]) -> list[Anomaly]:
+def rank(split: str, utterances: Sequence[Utterance], heard: Sequence[Heard]) -> list[Anomaly]:
     """All that was heard of a split, the most anomalous first.
 
     Args:
         split: Its name.
         utterances: By number.
-        heard: As of `hear`.
+        heard: As of `hear`, at each speed; an utterance's score is the mean of those at the speeds at which it fits.
 
     Raises:
         RunError: The model knows too little to tell a right transcript from a wrong one.
     """
-    if not heard:
-        return []
+    _require_knowledge(split, heard)
+    found: dict[int, list[tuple[float, Evidence, UsualPace]]] = {}
+    for at_speed in heard:
+        pace = UsualPace.of([evidence.paces for evidence in at_speed.values()])
+        for (number, evidence), score in zip(at_speed.items(), _scores(at_speed), strict=True):
+            found.setdefault(number, []).append((score, evidence, pace))
+    ranking = []
+    for number, parts in found.items():
+        _, evidence, pace = max(parts, key=lambda part: part[0])
+        ranking.append(
+            Anomaly(
+                split=split,
+                id=utterances[number].id,
+                score=round(float(np.mean([score for score, _, _ in parts])), 4),
+                contradiction=round(evidence.contradiction, 4),
+                words=len(evidence.paces),
+                squeezed=pace.squeezed(evidence.paces),
+                stretched=pace.stretched(evidence.paces),
+                text=utterances[number].text,
+                hypothesis=evidence.hypothesis,
+            )
+        )
+    return sorted(ranking, key=lambda anomaly: (-anomaly.score, anomaly.id))
+
+
+def _scores(heard: Heard) -> list[float]:
+    """The score of each utterance that was heard at one speed; 0 for all where nothing foreign could be tried."""
     own = np.array([evidence.contradiction for evidence in heard.values()])
     foreign = np.array([evidence.foreign for evidence in heard.values()])
     known = ~np.isnan(foreign)
     if not known.any():
-        return []  # one sentence alone, over and over
-    sure = float((own < foreign)[known].mean())
-    if sure < LEAST_SURE and len(own) >= FEWEST:
-        raise RunError(
-            f"The model of check.model knows too little to find anomalies: of {len(own)} utterances only "
-            f"{100 * sure:.0f} % fit their own transcript better than those of others; train it longer, or give one "
-            "that knows this speech."
-        )
+        return [0.0] * len(heard)  # one sentence alone, over and over
     usual, apart = float(np.median(own)), float(np.median(foreign[known]))
     # A recording in which nothing can be heard has no transcript that fits badly: its scale would be no scale.
-    scale = np.maximum(np.where(known, foreign, apart) - usual, 0.25 * (apart - usual))
-    pace = UsualPace.of([evidence.paces for evidence in heard.values()])
-    ranking = [
-        Anomaly(
-            split=split,
-            id=utterances[number].id,
-            score=round(float(score), 4),
-            contradiction=round(evidence.contradiction, 4),
-            words=len(evidence.paces),
-            squeezed=pace.squeezed(evidence.paces),
-            stretched=pace.stretched(evidence.paces),
-            text=utterances[number].text,
-            hypothesis=evidence.hypothesis,
+    scale = np.maximum(np.where(known, foreign, apart) - usual, max(LEAST_SCALE * (apart - usual), 1e-6))
+    scores: list[float] = ((own - usual) / scale).tolist()
+    return scores
+
+
+def _require_knowledge(split: str, heard: Sequence[Heard]) -> None:
+    evidences = [one for at_speed in heard for one in at_speed.values() if not math.isnan(one.foreign)]
+    right = sum(one.contradiction < one.foreign for one in evidences)
+    if len(evidences) >= FEWEST and right < LEAST_SURE * len(evidences):
+        raise RunError(
+            f"The model of check.model knows too little to find anomalies in {split}: only "
+            f"{100 * right / len(evidences):.0f} % of the utterances fit their own transcript better than those of "
+            "others; train it longer, or give one that knows this speech."
         )
-        for (number, evidence), score in zip(heard.items(), (own - usual) / scale, strict=True)
-    ]
-    return sorted(ranking, key=lambda anomaly: (-anomaly.score, anomaly.id))
 
 
 def anomaly_finding(anomaly: Anomaly, utterance: Utterance) -> Finding:
