@@ -1,9 +1,12 @@
 """Options of the whole suite."""
 
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 import torch
+
+from asr.data.utterance import Utterance
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -43,3 +46,19 @@ def pytest_make_collect_report(
 
 def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:
     return report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+
+
+@pytest.fixture(scope="module")
+def speech(tmp_path_factory: pytest.TempPathFactory) -> list[Utterance]:
+    """Utterances of which archives of public corpora are built."""
+    from tests.public_corpora import some_speech  # with all that trains a model, which few tests need
+
+    return some_speech(tmp_path_factory.mktemp("speech"))
+
+
+@pytest.fixture
+def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty mirror, the only one."""
+    (tmp_path / "mirror").mkdir()
+    monkeypatch.setenv("ASR_MIRRORS", str(tmp_path / "mirror"))
+    return tmp_path / "mirror"

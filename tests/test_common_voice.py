@@ -14,23 +14,11 @@ from asr.data.audio import read_waveform
 from asr.data.corpus import SPLITS
 from asr.data.utterance import Utterance
 from asr.recipe import Recipe, find_recipe
-from tests.public_corpora import SMALL, add, encoded, prepared, some_speech
+from tests.public_corpora import SMALL, add, encoded, prepared
 
 COLUMNS = (
     "client_id path sentence_id sentence sentence_domain up_votes down_votes age gender accents variant locale segment"
 )
-
-
-@pytest.fixture(scope="module")
-def speech(tmp_path_factory: pytest.TempPathFactory) -> list[Utterance]:
-    return some_speech(tmp_path_factory.mktemp("speech"))
-
-
-@pytest.fixture
-def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "mirror").mkdir()
-    monkeypatch.setenv("ASR_MIRRORS", str(tmp_path / "mirror"))
-    return tmp_path / "mirror"
 
 
 Clips = Mapping[str, Sequence[tuple[Utterance, str]]]

@@ -17,19 +17,7 @@ from asr.data.corpus import SPLITS
 from asr.data.utterance import Utterance
 from asr.errors import DataError
 from asr.recipe import find_recipe
-from tests.public_corpora import SMALL, add, encoded, prepared, some_speech
-
-
-@pytest.fixture(scope="module")
-def speech(tmp_path_factory: pytest.TempPathFactory) -> list[Utterance]:
-    return some_speech(tmp_path_factory.mktemp("speech"))
-
-
-@pytest.fixture
-def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "mirror").mkdir()
-    monkeypatch.setenv("ASR_MIRRORS", str(tmp_path / "mirror"))
-    return tmp_path / "mirror"
+from tests.public_corpora import SMALL, add, encoded, prepared
 
 
 def write_librispeech(archive: Path, part: str, utterances: Sequence[Utterance], first: int) -> None:

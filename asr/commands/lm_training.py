@@ -1,7 +1,6 @@
 """`asr lm train RECIPE lm=lstm|gru`: trains a recurrent language model, as `asr train` does an acoustic one."""
 
 import logging
-import os
 from contextlib import ExitStack
 from functools import partial
 
@@ -14,7 +13,7 @@ from asr.recipe import Recipe
 from asr.scoring.provenance import hardware as hardware_name
 from asr.training.debugging import simplify
 from asr.training.distributed import join_ranks
-from asr.training.hardware import resolve_hardware
+from asr.training.hardware import resolve_hardware, set_deterministic
 from asr.training.text_building import LmTrainer, as_training, build_lm_trainer, find_lm_folder
 
 log = logging.getLogger(__name__)
@@ -27,9 +26,7 @@ def train_language_model(recipe: Recipe, config: Config) -> float:
         The best perplexity of held-out text.
     """
     config = simplify(as_training(config))
-    if config.training.deterministic:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
-        torch.use_deterministic_algorithms(True)
+    set_deterministic(config.training.deterministic)
     hardware = resolve_hardware(config.hardware)
     folder = find_lm_folder(recipe, config, hardware.precision)
     ranks = join_ranks(hardware.device, config.cluster.join_minutes)
@@ -45,7 +42,7 @@ def train_language_model(recipe: Recipe, config: Config) -> float:
 
 
 def _describe(trainer: LmTrainer) -> None:
-    done, task, hardware = trainer.done, trainer.task, trainer.hardware
+    task, hardware = trainer.task, trainer.hardware
     log.info("Language model %s", trainer.folder.path)
     log.info(
         "%.2f M parameters, %d tokens; %d training sentences, %d units with their ends; %d held-out sentences; %s on "
@@ -60,8 +57,6 @@ def _describe(trainer: LmTrainer) -> None:
         trainer.ranks.size,
         torch.get_num_threads(),
     )
-    if done.step:
-        log.info("Goes on from step %d, epoch %d, after %.0f s of training.", done.step, done.epoch, done.seconds)
 
 
 def _outcome(trainer: LmTrainer) -> str:

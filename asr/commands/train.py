@@ -1,7 +1,6 @@
 """`asr train`: trains the model of a recipe, from where an earlier start left off."""
 
 import logging
-import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -25,7 +24,7 @@ from asr.tracking.tracker import Tracker
 from asr.training.building import AcousticTrainer, build_trainer, read_splits
 from asr.training.debugging import profiled, simplify
 from asr.training.distributed import Ranks, join_ranks
-from asr.training.hardware import Hardware, resolve_hardware
+from asr.training.hardware import Hardware, resolve_hardware, set_deterministic
 from asr.training.interruption import watch_signals
 from asr.training.launch import rejoins, started_again
 from asr.training.run_folder import RunFolder, find_run_folder
@@ -47,8 +46,7 @@ def run(recipe: Recipe, config: Config) -> float:
     if config.training.with_dev and config.training.early_stopping_epochs is not None:
         raise ConfigError("training.with_dev=true trains on dev, so training.early_stopping_epochs must be null.")
     config = simplify(config)
-    if config.training.deterministic:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
+    set_deterministic(config.training.deterministic)
     train, dev = read_splits(recipe, config)
     hardware = resolve_hardware(config.hardware)
     folder = find_run_folder(recipe, config, hardware.precision)
@@ -97,7 +95,9 @@ def carry_out(
         log.info("The run %s is finished.", folder.path)
     else:
         describe()
-        step = trainer.done.step
+        done, step = trainer.done, trainer.done.step
+        if step:
+            log.info("Goes on from step %d, epoch %d, after %.0f s of training.", step, done.epoch, done.seconds)
         tracker = Tracker.silent()
 
         def open_it() -> None:
@@ -189,7 +189,7 @@ def _describe(
     hardware: Hardware,
     folder: RunFolder,
 ) -> None:
-    done, minutes = trainer.done, float(seconds_of(train).sum()) / 60
+    minutes = float(seconds_of(train).sum()) / 60
     log.info("Run %s", folder.path)
     log.info(
         "%.2f M parameters; %d training utterances, %.1f min; %d dev utterances; %s on %s, %d ranks of %d threads",
@@ -202,5 +202,3 @@ def _describe(
         trainer.ranks.size,
         torch.get_num_threads(),
     )
-    if done.step:
-        log.info("Goes on from step %d, epoch %d, after %.0f s of training.", done.step, done.epoch, done.seconds)

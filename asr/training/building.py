@@ -26,7 +26,7 @@ from asr.training.acoustic_task import AcousticTask
 from asr.training.debugging import choose_utterances
 from asr.training.distributed import Ranks
 from asr.training.fine_tuning import begin_with
-from asr.training.hardware import Hardware
+from asr.training.hardware import Hardware, set_deterministic
 from asr.training.run_folder import RunFolder
 from asr.training.trainer import Trainer
 
@@ -56,9 +56,7 @@ def build_trainer(
 ) -> AcousticTrainer:
     """Builds the trainer of a run, at the state of its newest checkpoint."""
     tokenizer = build_tokenizer(config.tokenizer, Field(read_split(recipe, config, "train"), "text"))
-    if config.training.deterministic != torch.are_deterministic_algorithms_enabled():
-        # Only where it changes something: the call imports PyTorch's compiler, which takes seconds.
-        torch.use_deterministic_algorithms(config.training.deterministic)
+    set_deterministic(config.training.deterministic)
     torch.manual_seed(mix("weights", config.seed))
     model = build_model(config, tokenizer.size)
     fine_tuned = config.training.init_from is not None

@@ -109,6 +109,15 @@ def _threads(launch: Launch) -> int:
     return max(1, len(os.sched_getaffinity(0)) // launch.local_size)
 
 
+def set_deterministic(wanted: bool) -> None:
+    """Only deterministic kernels, or any; to be called before CUDA starts, which is when it reads the environment."""
+    if wanted:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    if wanted != torch.are_deterministic_algorithms_enabled():
+        # Only where it changes something: the call imports PyTorch's compiler, which takes seconds.
+        torch.use_deterministic_algorithms(wanted)
+
+
 def resolve_precision(config: HardwareConfig, device: torch.device) -> Precision:
     """bf16 where `auto` finds a processor that multiplies in it, else what is configured."""
     if config.precision is not Precision.auto:

@@ -143,7 +143,7 @@ def test_two_runs_are_compared(watched: Watched, an4_report: Path) -> None:
     for kind in ("A has fewer errors", "B has fewer errors", "all"):
         button = page.get_by_role("button", name=re.compile(f"^{kind}"))
         button.click()
-        counts[kind] = int(re.search(r"\d+", button.inner_text())[0])  # type: ignore[index]
+        counts[kind] = int(re.search(r"\d+", button.inner_text())[0])  # type: ignore[index]  # None fails, too
         expect(page.locator("#content [role=status]")).to_have_text(re.compile(f"^{counts[kind]} utterance"))
     assert counts["all"] == 130 and 0 < counts["A has fewer errors"] + counts["B has fewer errors"] <= 130
     page.get_by_label("Search").fill("mjwl")
@@ -158,7 +158,7 @@ def test_curves_are_smoothed_over_steps_epochs_and_minutes(watched: Watched, an4
     page.locator("#smoothing").fill("0")
     expect(page.locator("[data-chart='Gradient norm'] canvas")).to_be_visible()
     assert page.locator(".findings").count() == 2
-    assert page.locator("[data-chart='Training loss'] .plot").get_attribute("aria-label").startswith("Training loss: ")  # type: ignore[union-attr]
+    assert page.locator("[data-chart='Training loss'] .plot").get_attribute("aria-label").startswith("Training loss: ")  # type: ignore[union-attr]  # None fails, too
 
 
 def test_layers_and_the_panel_of_a_real_training_are_shown(watched: Watched, an4_report: Path) -> None:
