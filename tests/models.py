@@ -15,18 +15,20 @@ from asr.text.tokenizer import build_tokenizer
 SMALL = ["model.hidden=24", "model.channels=4"]
 
 
-def random_recognizer(overrides: Sequence[str], waveforms: Sequence[Tensor]) -> Recognizer:
+def random_recognizer(overrides: Sequence[str], waveforms: Sequence[Tensor], device: str = "cpu") -> Recognizer:
     """A recognizer of AN4's tokens with random weights, its normalizer fitted to waveforms if it needs that."""
     config = compose(Recipe(RECIPES / "an4"), ["tokenizer=char", *SMALL, *overrides])
     tokenizer = build_tokenizer(config.tokenizer, [])
     torch.manual_seed(0)
-    recognizer = Recognizer(build_model(config, tokenizer.size).eval(), config, tokenizer, torch.device("cpu"))
+    model = build_model(config, tokenizer.size).eval().to(device)
+    recognizer = Recognizer(model, config, tokenizer, torch.device(device))
     with torch.no_grad():
         recognizer.model.head.weight *= 3  # else all tokens are about as likely, whatever was heard
         if recognizer.model.lookahead is not None:
             recognizer.model.lookahead.weight.uniform_(-0.5, 0.5)
     if config.features.normalization is Normalization.corpus:
         extractor = recognizer.front.extractor
-        features = (extractor(waveform[None], torch.tensor([len(waveform)]))[0][0] for waveform in waveforms)
+        whole = (waveform[None].to(device) for waveform in waveforms)
+        features = (extractor(waveform, torch.tensor([waveform.shape[1]], device=device))[0][0] for waveform in whole)
         recognizer.model.normalizer.fit(features)
     return recognizer

@@ -11,7 +11,7 @@ from asr.data.audio import read_waveform
 from asr.data.utterance import Utterance
 from asr.model.kernel import library
 from asr.training.config import Precision
-from asr.training.hardware import Hardware
+from asr.training.hardware import Hardware, allow_tf32
 from asr.training.objective import Objective
 from tests.corpora import an4_utterances
 from tests.models import random_recognizer
@@ -49,26 +49,35 @@ def utterances(tmp_path_factory: pytest.TempPathFactory) -> list[Utterance]:
 
 
 @pytest.mark.parametrize(
-    ("model", "by"), [*((model, "kernel") for model in MODELS), *((model, "PyTorch") for model in BY_PYTORCH)]
+    ("model", "by"),
+    [
+        *((model, "kernel") for model in MODELS),
+        *((model, "PyTorch") for model in BY_PYTORCH),
+        *(pytest.param(model, "CUDA", marks=pytest.mark.gpu) for model in MODELS),
+    ],
 )
 def test_neither_log_probabilities_nor_gradients_depend_on_the_batch(
     model: str, by: str, utterances: list[Utterance]
 ) -> None:
     library.enable(by == "kernel")
+    device = torch.device("cuda" if by == "CUDA" else "cpu")
+    allow_tf32(False)
     waveforms = [read_waveform(utterance) for utterance in utterances]
     waveforms[0] = waveforms[0][:8000]  # half a second; AN4 has none as short
-    recognizer = random_recognizer(MODELS[model], waveforms)
+    recognizer = random_recognizer([*MODELS[model], "model.dropout=0"], waveforms, str(device))
+    recognizer.model.train()  # cuDNN goes backward in no other state
     objective = Objective(
-        recognizer.model, recognizer.config.training, Hardware(torch.device("cpu"), Precision.fp32)
+        recognizer.model, recognizer.config.training, Hardware(device, Precision.fp32)
     ).requires_grad_()
     parameters = [parameter for parameter in objective.parameters() if parameter.requires_grad]
 
     def learn(numbers: list[int]) -> list[Tensor]:
         padded = pad_sequence([waveforms[number] for number in numbers], batch_first=True)
-        features, lengths = recognizer.front(padded, torch.tensor([len(waveforms[number]) for number in numbers]))
+        samples = torch.tensor([len(waveforms[number]) for number in numbers])
+        features, lengths = recognizer.front(padded.to(device), samples.to(device))
         labels = [torch.tensor(recognizer.tokenizer.encode(utterances[number].text)) for number in numbers]
         label_lengths = torch.tensor([len(item) for item in labels])
-        loss = objective(features, lengths, torch.cat(labels), label_lengths)
+        loss = objective(features, lengths.cpu(), torch.cat(labels), label_lengths)
         return list(torch.autograd.grad(loss, parameters))
 
     everyone = list(range(len(utterances)))

@@ -1,6 +1,7 @@
 """On a GPU nothing waits for the device within a step: shown by tensors that only pretend to be there."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,10 @@ from asr.model.acoustic import AcousticModel
 from asr.model.recurrent import RecurrentLayer
 from asr.recipe import RECIPES, Recipe
 from asr.training.agreement import agree
+from asr.training.config import Precision
 from asr.training.distributed import Ranks
+from asr.training.hardware import Hardware
+from asr.training.objective import Objective
 
 CONFIG = compose(Recipe(RECIPES / "an4"), ["model.hidden=8", "model.channels=4", "model.intermediate_layer=1"])
 GPU = torch.device("cuda", 0)
@@ -74,6 +78,21 @@ def test_from_features_to_log_probabilities_nothing_is_read(pretending: FakeTens
             heads, ends = model.all_heads(features, lengths)
     assert all(head.is_cuda for head in heads) and not ends.is_cuda
     assert reads.count == 0
+
+
+@pytest.mark.parametrize("deterministic", [False, True])
+def test_the_loss_is_on_the_device_wherever_it_is_computed(
+    deterministic: bool, pretending: FakeTensorMode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """GradScaler keeps its scale where the first loss is; in main memory it would be read before the GPU wrote it."""
+    monkeypatch.setattr(torch.nn.functional, "ctc_loss", lambda log_probs, *args, **settings: log_probs.sum())
+    config = replace(CONFIG.training, deterministic=deterministic)
+    lengths, labels, label_lengths = torch.tensor([98, 50]), torch.tensor([1, 2, 3]), torch.tensor([2, 1])
+    with pretending:
+        model = made_on_gpu(lambda: AcousticModel(CONFIG.model, 80, 30, CONFIG.features.normalization))
+        objective = Objective(model, config, Hardware(GPU, Precision.fp16))
+        loss = objective(torch.zeros(2, 98, 80, device=GPU), lengths, labels.to(GPU), label_lengths)
+    assert loss.is_cuda
 
 
 def test_ranks_read_the_device_once_when_they_agree(

@@ -66,3 +66,20 @@ def test_ranks_that_were_killed_end_the_same(ranks: int, tmp_path: Path) -> None
         runs.append(run_folder(folder, recipe))
     assert metrics(runs[1]) == metrics(runs[0])
     assert_same_weights(runs[1], runs[0])
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("settings", [[], ["hardware.precision=fp32"], ["hardware.precision=fp16"]])
+def test_a_deterministic_training_on_a_gpu_ends_the_same(settings: list[str], tmp_path: Path) -> None:
+    settings = ["training.epochs=3", "hardware.device=cuda", "training.deterministic=true", *settings]
+    recipe = prepare_yesno(tmp_path / "data")
+    runs = []
+    for name, environment in (("undisturbed", {}), ("killed", {"DIE_AT": "5"})):
+        own = [*settings, f"paths.runs={tmp_path / name}"]
+        if environment:
+            assert train(recipe, tmp_path, own, **environment) == -9
+        assert train(recipe, tmp_path, own) == 0
+        (run,) = (tmp_path / name / recipe).glob("lstm-*")
+        runs.append(run)
+    assert metrics(runs[1]) == metrics(runs[0])
+    assert_same_weights(runs[1], runs[0])

@@ -53,6 +53,8 @@ def asr(
     command: str, recipe: str, folder: Path, overrides: Sequence[str], ranks: int = 1, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """Runs a command on a small model; data and runs are in the folder."""
+    if 1 < ranks > torch.cuda.device_count():
+        overrides = ["hardware.device=cpu", *overrides]
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"] if ranks > 1 else []
     paths = [f"paths.data={folder / 'data'}", f"paths.runs={folder / 'runs'}"]
     arguments = [

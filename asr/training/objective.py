@@ -38,7 +38,8 @@ class Objective(nn.Module):
                 log_probs = log_probs.cpu()  # CUDA's CTC adds in any order
             # In float64: the forward variables reach -1000 and beyond, where float32 has but four decimals.
             doubles, there = log_probs.double(), labels.to(log_probs.device, non_blocking=True)
-            losses.append(functional.ctc_loss(doubles, there, lengths, label_lengths, blank=BLANK, reduction="sum"))
+            loss = functional.ctc_loss(doubles, there, lengths, label_lengths, blank=BLANK, reduction="sum")
+            losses.append(loss.to(features.device))  # where the first loss is, there the loss scale is kept
         if len(losses) == 1:
             return losses[0]
         last, intermediate = losses
