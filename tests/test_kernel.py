@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from asr.composition import compose
 from asr.model.config import Cell
 from asr.model.kernel import library, recurrence
 from asr.model.kernel.library import KernelMissing, build, open_library
+from asr.model.kernel.product import RoundedLinear
 from asr.model.kernel.recurrence import PackedFrames
 from asr.model.recurrent import RecurrentLayer
 from asr.recipe import RECIPES, Recipe
@@ -216,3 +217,18 @@ def test_a_kernel_is_compiled_once(compiled: ctypes.CDLL, tmp_path: Path, monkey
     assert first == second and list((tmp_path / "cache").iterdir()) == [first]
     assert len([line for line in log.read_text().splitlines() if "-o" in line]) == 1
     assert build(tmp_path / "cache", ("-march=other",)) != first
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_rows_that_are_added_change_neither_outputs_nor_gradients(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    layer = RoundedLinear(24, 10).to(dtype)
+    inputs = torch.randn(3, 77, 24, dtype=dtype, requires_grad=True)  # 231 rows, computed as 256
+    plain = nn.functional.linear(inputs, layer.weight, layer.bias)
+    rounded = layer(inputs)
+    assert rounded.shape == plain.shape
+    torch.testing.assert_close(rounded, plain)
+    direction = torch.randn_like(plain)
+    over = [inputs, *layer.parameters()]
+    for ours, theirs in zip(*(torch.autograd.grad(out, over, direction) for out in (rounded, plain)), strict=True):
+        torch.testing.assert_close(ours, theirs)

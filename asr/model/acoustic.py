@@ -13,6 +13,7 @@ from asr.features.config import Normalization
 from asr.features.normalizer import Normalizer
 from asr.model.config import Cell, CellOrder, ModelConfig
 from asr.model.dropout import Dropout
+from asr.model.kernel.product import RoundedLinear
 from asr.model.lookahead import LookaheadConvolution
 from asr.model.recurrent import RecurrentLayer, State
 from asr.model.subsampling import ConvolutionalSubsampling, Waiting
@@ -59,7 +60,7 @@ class AcousticModel(nn.Module):
         for layer in self.layers:
             cast(RecurrentLayer, layer).initialize(config.orthogonal, config.forget_bias)
         self.projections = nn.ModuleList(
-            nn.Linear(outputs, width) if config.projection else nn.Identity() for _ in range(config.layers)
+            RoundedLinear(outputs, width) if config.projection else nn.Identity() for _ in range(config.layers)
         )
         self.lookahead = LookaheadConvolution(width, config.lookahead) if config.lookahead else None
         self.dropout = (VariationalDropout if config.variational_dropout else Dropout)(config.dropout)
@@ -158,7 +159,7 @@ class VariationalDropout(nn.Dropout):
 
 
 def _head(width: int, tokens: int, blank_bias: float) -> tuple[nn.LayerNorm, nn.Linear]:
-    head = nn.Linear(width, tokens)
+    head = RoundedLinear(width, tokens)
     with torch.no_grad():
         head.weight *= math.exp(-blank_bias)
         head.bias[BLANK] = blank_bias

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from asr.errors import ConfigError
+from asr.model.kernel.product import RoundedLinear
 
 SUBSAMPLINGS = (2, 4)
 
@@ -49,7 +50,7 @@ class ConvolutionalSubsampling(nn.Module):
         self.subsampling = subsampling
         self.first = nn.Conv2d(1, channels, kernel_size=3, stride=2, padding=1)
         self.second = nn.Conv2d(channels, channels, kernel_size=3, stride=(subsampling // 2, 2), padding=1)
-        self.projection = nn.Linear(channels * output_length(dim, 4), output_dim)
+        self.projection = RoundedLinear(channels * output_length(dim, 4), output_dim)
 
     def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Shortens a padded batch.

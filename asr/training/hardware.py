@@ -12,6 +12,7 @@ import torch
 
 from asr.errors import ConfigError
 from asr.model.kernel import library
+from asr.training.allocator import keep_freed_memory
 from asr.training.config import Device, HardwareConfig, Kernel, Precision
 from asr.training.launch import Launch, find_launch
 
@@ -81,6 +82,7 @@ def resolve_hardware(config: HardwareConfig, trains: bool = True) -> Hardware:
     library.enable(config.kernel is Kernel.auto)
     if trains and not cuda:
         _refuse_on_cpu(config)
+        keep_freed_memory()
     tf32 = cuda and trains and config.tf32
     if cuda:
         allow_tf32(tf32)

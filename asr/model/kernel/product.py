@@ -1,11 +1,36 @@
-"""Large matrix products in float32, by oneDNN: PyTorch asks MKL, which is half as fast on processors of AMD."""
+"""Large matrix products on a CPU, by oneDNN.
+
+In float32 PyTorch asks MKL, which is half as fast on processors of AMD. In either type oneDNN generates code for every
+new shape, which may take as long as the product itself; so the rows of batches are rounded up to few numbers.
+"""
 
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
+
+ROWS = 128
+"""What numbers of rows are rounded up to a multiple of."""
+
+
+def missing_rows(rows: int) -> int:
+    """How many to add to those of a batch; few stay as they are."""
+    return 0 if rows < ROWS else -rows % ROWS
+
+
+class RoundedLinear(nn.Linear):
+    """`nn.Linear` of (..., inner) whose product on a CPU has a rounded number of rows."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """As its base."""
+        rows = input.shape[:-1].numel()
+        missing = missing_rows(rows) if input.device.type == "cpu" else 0
+        if not missing:
+            return super().forward(input)
+        padded = functional.pad(input.flatten(0, -2), (0, 0, 0, missing))
+        return super().forward(padded)[:rows].view(*input.shape[:-1], self.out_features)
 
 
 def by_onednn(left: Tensor, right: Tensor, bias: Tensor | None = None) -> Tensor:

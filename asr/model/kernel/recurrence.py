@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from asr.model.config import Cell
 from asr.model.kernel.library import load
-from asr.model.kernel.product import transposed_product
+from asr.model.kernel.product import missing_rows, transposed_product
 
 CELLS = {Cell.rnn: 0, Cell.lstm: 1, Cell.gru: 2, Cell.ligru: 3}
 """The numbers of the cells in recurrence.cpp."""
@@ -73,7 +73,7 @@ class PackedFrames:
         return cls((frames, len(lengths)), order, offsets, rows)
 
     def pack(self, padded: Tensor) -> Tensor:
-        """(frames, batch, dim) to (packed rows, dim)."""
+        """(frames, batch, dim) to (packed rows, dim), and rows of zeros up to a rounded number."""
         packed: Tensor = _Pack.apply(padded, self.rows)
         return packed
 
@@ -85,13 +85,16 @@ class _Pack(torch.autograd.Function):
     def forward(ctx: Any, padded: Tensor, rows: Tensor) -> Tensor:
         ctx.save_for_backward(rows)
         ctx.shape = padded.shape
-        return padded.flatten(0, 1).index_select(0, rows)
+        packed = padded.new_empty(len(rows) + missing_rows(len(rows)), padded.shape[2])
+        torch.index_select(padded.flatten(0, 1), 0, rows, out=packed[: len(rows)])
+        packed[len(rows) :] = 0
+        return packed
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         (gradient,), (rows,) = gradients, ctx.saved_tensors
         padded = gradient.new_zeros(ctx.shape)
-        padded.view(-1, padded.shape[2]).index_copy_(0, rows, gradient)
+        padded.view(-1, padded.shape[2]).index_copy_(0, rows, gradient[: len(rows)])
         return padded, None
 
 
@@ -100,7 +103,8 @@ def recurrence(cell: Cell, gates: Tensor, weights: Tensor, reset_bias: Tensor | 
 
     Args:
         gates: What the inputs give to the gates, all biases but `reset_bias` included,
-            (packed rows, directions * gates * hidden), float32 or bfloat16. Overwritten, so nothing else may read it.
+            (packed rows and more, directions * gates * hidden), float32 or bfloat16. Overwritten, so nothing else may
+            read it.
             Gates are in the order of PyTorch; those of a light GRU are the update gate and the candidate.
         weights: Recurrent weights, float32 (directions, gates * hidden, hidden).
         reset_bias: Of a GRU, the bias inside the reset product, float32 (directions, hidden).
@@ -143,6 +147,8 @@ class _Recurrence(torch.autograd.Function):
         tensors = {"weights": weights, "bias": reset_bias, "gates": gates, "kept": kept, "outputs": outputs}
         back = {"d_outputs": gradients[0].contiguous(), "d_gates": d_gates, "d_reset": d_reset, "previous": previous}
         _run(cell, frames, tensors | back, backwards=True)
+        for rows in (d_gates, d_reset, previous):
+            rows[len(frames.rows) :] = 0
         d_weights = torch.empty_like(weights)
         for direction, d_weight in enumerate(d_weights):
             before = previous[:, direction * hidden :][:, :hidden]
