@@ -17,9 +17,10 @@ from types import ModuleType
 
 import pytest
 
-from asr.cli import COMMANDS, Job, group_choices, main, shipped_recipes
+from asr.cli import Job, main
 from asr.config import Config
 from asr.errors import DataError, Interrupted
+from asr.help import COMMANDS, group_choices, shipped_recipes
 from asr.recipe import SHIPPED, Recipe, find_recipe
 
 MODELS = ", ".join(group_choices()["model"])

@@ -10,10 +10,10 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
-from asr.cli import group_choices, shipped_recipes
 from asr.composition import HYDRA_VERSION, compose, flattened, load_config, plain
 from asr.errors import ConfigError
 from asr.features.config import FeatureKind
+from asr.help import group_choices, shipped_recipes
 from asr.model.config import Cell
 from asr.recipe import CONF, Recipe, find_recipe
 from asr.training.config import DebugMode

@@ -10,9 +10,9 @@ import hydra
 import yaml
 from omegaconf import OmegaConf
 
-from asr.cli import default_choices, group_choices
 from asr.composition import HYDRA_VERSION, described, flattened
 from asr.config import Config, PathsConfig
+from asr.help import default_choices, group_choices
 from asr.recipe import CONF
 
 Values = dict[str, dict[str, Any]]

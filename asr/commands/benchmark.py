@@ -18,6 +18,7 @@ from asr.config import Config
 from asr.data.parallel import cores
 from asr.errors import RunError
 from asr.features.config import FeatureSource
+from asr.pictures import save_picture
 from asr.recipe import Recipe
 from asr.tracking.tracker import Tracker
 from asr.training.building import build_trainer, read_splits
@@ -103,7 +104,7 @@ def draw(rows: list[Scaling], path: Path) -> None:
         bottom = [low + value for low, value in zip(bottom, values, strict=True)]
     parts.set(xlabel="ranks", ylabel="seconds of a step, parts one after the other")
     parts.legend()
-    figure.savefig(path)
+    save_picture(figure, path)
 
 
 def _processors(config: Config) -> tuple[int, Config]:

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr.commands.flags import FlagParser
-from asr.errors import ConfigError, DataError
+from asr.commands.unseen_dev import open_run
+from asr.errors import DataError
+from asr.pictures import save_picture
 
 if TYPE_CHECKING:
     from asr.config import Config
@@ -38,19 +40,12 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--data", metavar="FOLDER", help="the corpus, where it has moved: as paths.data")
     options = parser.parse_args(arguments)
 
-    from asr.composition import load_config
     from asr.decoding.confidence import fit_confidence, write_confidence
     from asr.decoding.recognizer import load
-    from asr.recipe import Recipe
     from asr.scoring.calibration import calibration
     from asr.tracking.metrics import replace_text
 
-    config = load_config(options.run / "config.yaml")
-    if config.training.with_dev:
-        raise ConfigError("This run was trained on dev, which tells nothing of other speech then: calibrate another.")
-    if options.data is not None:
-        config.paths.data = options.data
-    recipe, recognizer = Recipe(Path(options.run.absolute().parent.name)), load(options.run / "model")
+    (recipe, config), recognizer = open_run(options.run, options.data, "calibrate"), load(options.run / "model")
     dev = _hear(recipe, config, recognizer, "dev")
     fitted = fit_confidence(dev.evidence, dev.right)
     write_confidence(options.run / "model", fitted, f"dev of {recipe.name}: {len(dev.right)} words")
@@ -87,8 +82,7 @@ def draw(found: "Calibration", split: str, path: Path) -> None:
     reliability.legend(loc="upper left")
     amounts.bar(sure, [one.words for one in found.bins], width=0.06)
     amounts.set(xlabel="confidence", ylabel="words", yscale="log")
-    for ending in (".svg", ".png"):
-        figure.savefig(path.with_suffix(ending), dpi=110)
+    save_picture(figure, path)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr.commands.flags import FlagParser
+from asr.commands.unseen_dev import open_run
 from asr.errors import ConfigError
+from asr.pictures import save_picture
 
 if TYPE_CHECKING:
     from asr.config import Config
@@ -53,24 +55,18 @@ def main(arguments: Sequence[str]) -> None:
 
     from asr.bounds import check_bounds
     from asr.commands.evaluate import model_folder
-    from asr.composition import flattened, load_config, plain
+    from asr.composition import flattened, plain
     from asr.decoding.combination import Combination
     from asr.decoding.config import DecoderKind
     from asr.decoding.recognizer import load
     from asr.lm.config import LmKind, LmUnits
-    from asr.recipe import Recipe
 
-    config = load_config(options.run / "config.yaml")
+    recipe, config = open_run(options.run, options.data, "tune")
     changed = {"order": options.order, "texts": options.texts, "path": options.lm}
     changed |= {"units": options.units and LmUnits[options.units], "kind": LmKind.ngram}
     config.lm = replace(config.lm, **{key: value for key, value in changed.items() if value is not None})
     config.decoder = replace(config.decoder, kind=DecoderKind.beam, nbest=1, hot_words=[], recurrent=options.recurrent)
-    if options.data is not None:
-        config.paths.data = options.data
     check_bounds(flattened(plain(config)))
-    if config.training.with_dev:
-        raise ConfigError("This run was trained on dev, which tells nothing of other speech then: tune another.")
-    recipe = Recipe(Path(options.run.absolute().parent.name))
     recognizer = load(model_folder(str(options.run)))
     _tune(recipe, config, options.run, Combination([recognizer]))
 
@@ -109,8 +105,7 @@ def draw(
         sizes.set(xscale="log", xlabel="decoder.beam", title="WER on dev (%)", ylim=(0, None))
         sizes.set_xticks([trial.weights.beam for trial in beams], [str(trial.weights.beam) for trial in beams])
         sizes.minorticks_off()
-    for ending in (".svg", ".png"):
-        figure.savefig(path.with_suffix(ending), dpi=110)
+    save_picture(figure, path)
 
 
 def _tune(recipe: "Recipe", config: "Config", run: Path, heard: "Combination") -> None:

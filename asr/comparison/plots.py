@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from asr.comparison.summary import Comparison, ModelSummary
+from asr.pictures import save_picture
 
 matplotlib.use("Agg")
 
@@ -73,9 +74,7 @@ def _save(drawing: Callable[[Axes, Comparison], None], comparison: Comparison, p
     height = 1.6 + 0.5 * len(comparison.models) if drawing is _forest else 4.2
     figure = Figure(figsize=(7.2, height))
     drawing(figure.add_subplot(), comparison)
-    figure.savefig(path, dpi=150)
-    figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
-    return path
+    return save_picture(figure, path)
 
 
 def _forest(axes: Axes, comparison: Comparison) -> None:

@@ -1,0 +1,14 @@
+"""How pictures are written."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def save_picture(figure: "Figure", path: Path) -> Path:
+    """Writes a figure as .svg, the same bytes each time, and as .png, whose path it gives."""
+    figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
+    figure.savefig(path.with_suffix(".png"), dpi=150)
+    return path.with_suffix(".png")
