@@ -63,7 +63,8 @@ def measure(trainer: AcousticTrainer) -> Scaling:
 def _steps(trainer: AcousticTrainer) -> tuple[list[Step], Iterator[Batch]]:
     # From the second epoch on: the first may be ordered by length.
     steps = list(islice(trainer.steps.start(1, 0, 1 + WARM_UP + STEPS), WARM_UP + STEPS))
-    return steps, load(shares_of(steps), trainer.train, trainer.labels, trainer.config.hardware.workers)
+    workers, pin = trainer.config.hardware.workers, trainer.hardware.device.type == "cuda"
+    return steps, load(shares_of(steps), trainer.train, trainer.labels, workers, pin=pin)
 
 
 def _speed(trainer: AcousticTrainer) -> tuple[float, float, float]:
