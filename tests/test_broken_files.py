@@ -333,6 +333,29 @@ def test_what_a_check_found_is_kept_as_long_as_the_manifests_stay(
     assert read_findings(stored, checksums | {"dev": "another"}) is None
 
 
+def test_a_sound_corpus_is_checked_once(
+    corpus: Corpus, recipe: Recipe, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(corpus, recipe, config)
+    check.run_once(recipe, config)
+    examined: list[object] = []
+
+    def examine(*arguments: object, **options: object) -> list[object]:
+        examined.append(arguments)
+        return []
+
+    monkeypatch.setattr(check, "examine", examine)
+    check.run_once(recipe, config)
+    assert not examined
+    config.model.subsampling *= 2  # asks more of every utterance
+    check.run_once(recipe, config)
+    assert len(examined) == 1
+    change(corpus, speaker="another")
+    write(corpus, recipe, config)
+    check.run_once(recipe, config)
+    assert len(examined) == 2
+
+
 def test_check_fix_leaves_no_split_empty(corpus: Corpus, recipe: Recipe, config: Config) -> None:
     corpus["dev"] = [dataclasses.replace(one, text="") for one in corpus["dev"]]
     write(corpus, recipe, config)

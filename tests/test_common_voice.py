@@ -88,7 +88,7 @@ def test_the_unpacked_folder_will_do_and_a_second_language_is_refused(
     assert prepared("commonvoice", tmp_path / "data", f"data.source={folder}")["dev"][0].text == "ja"
     with pytest.raises(SystemExit) as stop:
         main(["prepare", "commonvoice", f"paths.data={tmp_path / 'data'}", "data.source=cv-fr.tar.gz"])
-    assert stop.value.code == 2 and "was prepared from" in capsys.readouterr().err
+    assert stop.value.code == 2 and "was prepared with" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

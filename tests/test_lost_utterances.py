@@ -111,12 +111,13 @@ def test_a_resumed_training_is_the_same_with_files_lost(tmp_path: Path) -> None:
     for name in ("undisturbed", "resumed"):
         files = prepare(tmp_path / name)
         # One is lost before the training is killed, and is still so when it goes on.
+        command = "run" if name == "resumed" else "train"
         settings = [*SETTINGS, "batching.global_seconds=3", "training.checkpoint_minutes=0", "hardware.workers=0"]
         environment = {"VANISH": str(files[6]), "VANISH_AT": "1"}
         if name == "resumed":
-            killed = asr("train", "yesno", tmp_path / name, settings, DIE_AT="7", **environment)
+            killed = asr(command, "yesno", tmp_path / name, settings, DIE_AT="7", **environment)
             assert killed.returncode != 0 and not files[6].exists()
-        assert asr("train", "yesno", tmp_path / name, settings, **environment).returncode == 0
+        assert asr(command, "yesno", tmp_path / name, settings, **environment).returncode == 0
         states.append(last_checkpoint(run_folder(tmp_path / name, "yesno")))
     for part in ("model", "averaged"):
         assert all(torch.equal(states[0][part][name], states[1][part][name]) for name in states[0][part])

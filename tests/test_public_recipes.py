@@ -14,6 +14,7 @@ from asr.composition import compose
 from asr.data.archives import unpack_deb
 from asr.data.audio import read_waveform
 from asr.data.corpus import SPLITS
+from asr.data.manifest import read_manifest
 from asr.data.utterance import Utterance
 from asr.errors import DataError
 from asr.recipe import find_recipe
@@ -36,11 +37,12 @@ def write_librispeech(archive: Path, part: str, utterances: Sequence[Utterance],
                 add(tar, f"{chapter}/{name}.flac", encoded(one, "FLAC"))
 
 
+DECODED = ["dev-clean", "test-clean", "dev-other", "test-other"]
 PARTS = {
     "librispeech_mini": ["train-clean-5", "dev-clean-2"],
-    "librispeech_100": ["train-clean-100", "dev-clean", "test-clean"],
-    "librispeech_460": ["train-clean-100", "train-clean-360", "dev-clean", "test-clean"],
-    "librispeech_960": ["train-clean-100", "train-clean-360", "train-other-500", "dev-clean", "test-clean"],
+    "librispeech_100": ["train-clean-100", *DECODED],
+    "librispeech_460": ["train-clean-100", "train-clean-360", *DECODED],
+    "librispeech_960": ["train-clean-100", "train-clean-360", "train-other-500", *DECODED],
 }
 
 
@@ -56,7 +58,11 @@ def test_librispeech_from_the_publishers_archives(
 ) -> None:
     write_parts(recipe, mirror, speech)
     splits = prepared(recipe, tmp_path / "data")
-    found = [one for split in SPLITS for one in splits[split]]
+    if recipe != "librispeech_mini":
+        config = compose(find_recipe(recipe), [f"paths.data={tmp_path / 'data'}", "name=test"])
+        manifests = {split: find_recipe(recipe).manifest(config, split) for split in config.evaluation.splits}
+        splits |= {split: read_manifest(manifest) for split, manifest in manifests.items()}
+    found = [one for split in splits for one in splits[split]]
     assert sorted(one.text for one in found) == sorted(one.text for one in speech)
     texts = {read_waveform(one).numpy().tobytes(): one.text for one in speech}
     assert all(texts[read_waveform(one).numpy().tobytes()] == one.text for one in found)
@@ -65,7 +71,7 @@ def test_librispeech_from_the_publishers_archives(
         assert not {one.speaker for one in splits["train"]} & {one.speaker for one in splits["dev"]}
     else:
         sizes = [len(speech[place :: len(PARTS[recipe])]) for place in range(len(PARTS[recipe]))]
-        assert [len(splits[split]) for split in SPLITS] == [sum(sizes[:-2]), sizes[-2], sizes[-1]]
+        assert [len(splits[split]) for split in (*SPLITS, *DECODED[2:])] == [sum(sizes[:-4]), *sizes[-4:]]
 
 
 @pytest.mark.slow

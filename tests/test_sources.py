@@ -221,7 +221,7 @@ def refused(source: Path, tmp_path: Path, *overrides: str) -> str:
 def test_another_source_does_not_take_the_manifests_of_the_first(corpus: Splits, tmp_path: Path) -> None:
     first, second = (WRITERS["folder"](corpus, tmp_path / name) for name in ("first", "second"))
     prepared(first, tmp_path / "data")
-    with pytest.raises(DataError, match=r"was prepared from .*first, not from"):
+    with pytest.raises(DataError, match=r"was prepared with data.source=.*first, not with data.source=.*second"):
         prepared(second, tmp_path / "data")
 
 
@@ -263,6 +263,14 @@ def test_nothing_and_nonsense_are_named(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert "is none of" in refused(tmp_path / "empty", tmp_path)
     assert "is not in the format kaldi" in refused(tmp_path / "empty", tmp_path, "data.format=kaldi")
+
+
+@pytest.mark.parametrize(
+    ("name", "role"), [("huggingface", "offset"), ("huggingface", "split"), ("tsv", "word"), ("nemo", "text")]
+)
+def test_a_column_that_is_not_read_is_refused(name: str, role: str, corpus: Splits, tmp_path: Path) -> None:
+    source = WRITERS[name](corpus, tmp_path / "source")
+    assert f"data.columns names '{role}', which is not read" in refused(source, tmp_path, f"data.columns={{{role}: x}}")
 
 
 def test_who_is_held_out_depends_on_names_alone() -> None:

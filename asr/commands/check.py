@@ -1,5 +1,7 @@
 """`asr check`: looks for mistakes in the prepared corpus before a training meets them."""
 
+import hashlib
+import json
 import logging
 from collections import Counter
 from collections.abc import Sequence
@@ -7,13 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from asr.composition import plain
 from asr.config import Config
-from asr.data.checks.findings import ANOMALY, FINDINGS, write_findings
+from asr.data.checks.findings import ANOMALY, FINDINGS, read_findings, write_findings
 from asr.data.checks.repair import LEFT_OUT, leave_out
 from asr.data.corpus import SPLITS
 from asr.data.doctor import UNREADABLE, Finding, Requirements, Severity, examine, mistakes
 from asr.data.manifest import manifest_checksum, read_manifest
-from asr.data.mixture import read_split
+from asr.data.mixture import read_split, training_checksum
 from asr.data.sequences import Field
 from asr.data.shards.audio import open_audio
 from asr.data.utterance import Utterance
@@ -52,9 +55,8 @@ def run(recipe: Recipe, config: Config) -> None:
         findings = [*errors, *anomalies, *(finding for finding in findings if finding not in errors)]
     _print(findings, config.check.lines)
     print(f"{recipe.name}: {sum(map(len, splits.values()))} utterances examined, {_counts(findings)}.")
-    checksums = {split: manifest_checksum(recipe.manifest(config, split)) for split in SPLITS}
     for path in (recipe.data(config) / FINDINGS, *([Path(config.check.json)] if config.check.json else [])):
-        write_findings(path, findings, checksums)
+        write_findings(path, findings, _checksums(recipe, config), _asked(recipe, config))
     unwanted = _unwanted(config, findings)
     if config.check.fix and unwanted:
         manifests = {split: recipe.manifest(config, split) for split in SPLITS}
@@ -64,6 +66,18 @@ def run(recipe: Recipe, config: Config) -> None:
         print(f"{recipe.name}: {len(gone)} utterances are left out, for reasons in {recipe.data(config) / LEFT_OUT}.")
         return
     _refuse_errors(recipe, findings)
+
+
+def run_once(recipe: Recipe, config: Config) -> None:
+    """As `run`, unless an earlier check of these manifests, with settings that asked the same, found no error.
+
+    What may have changed since, the headers of the files, a training reads before its first step.
+    """
+    found = read_findings(recipe.data(config) / FINDINGS, _checksums(recipe, config), _asked(recipe, config))
+    if found is None or _errors(found) or config.check.model is not None or config.check.json is not None:
+        run(recipe, config)
+    else:
+        print(f"{recipe.name}: checked before, {_counts(found)}; `asr check {recipe.name}` examines everything anew.")
 
 
 def refuse_mistakes(recipe: Recipe, config: Config, unreadable: int = 0) -> None:
@@ -114,6 +128,19 @@ class _OutputFrames:
             samples = perturbed_samples(samples, max(config.augment.speed_factors))
             samples = perturbed_samples(samples, max(config.augment.tempo_factors))
         return output_length(frame_count(config.features, config.data.sampling_rate, samples), config.model.subsampling)
+
+
+def _checksums(recipe: Recipe, config: Config) -> dict[str, str]:
+    return {split: manifest_checksum(recipe.manifest(config, split)) for split in SPLITS}
+
+
+def _asked(recipe: Recipe, config: Config) -> str:
+    """A hash of all that findings depend on beside the recipe's own manifests."""
+    settings = plain(config)
+    augment = {key: settings["augment"][key] for key in ("speed_factors", "tempo_factors")}
+    groups = [settings["data"]["sampling_rate"], settings["features"], settings["tokenizer"], augment]
+    parts = [training_checksum(recipe, config), *groups, settings["model"]["subsampling"], config.shards.source]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _print(findings: list[Finding], lines: int) -> None:

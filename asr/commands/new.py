@@ -91,10 +91,13 @@ def _settings(utterances: "Sequence[Utterance]", source: Path, kind: str, column
     """The recipe.yaml, with what was seen of the corpus as comments."""
     import json
 
+    from asr.data.utterance import OneChannel
+
     rates = Counter(utterance.sampling_rate for utterance in utterances)
     rate, _ = rates.most_common(1)[0]
     # Speech above 16 kHz tells nothing more: it is converted, which is said here and not done in silence.
-    converts = len(rates) > 1 or rate not in (8000, 16000)
+    single = sum(isinstance(utterance, OneChannel) for utterance in utterances)
+    converts = len(rates) > 1 or rate not in (8000, 16000) or single > 0
     rate = (8000 if max(rates) < 16000 else 16000) if converts else rate
     hours = sum(utterance.duration for utterance in utterances) / 3600
     characters = "".join(sorted({" "}.union(*(utterance.text for utterance in utterances))))
@@ -114,7 +117,8 @@ def _settings(utterances: "Sequence[Utterance]", source: Path, kind: str, column
     ]
     if converts:
         found = ", ".join(f"{count} files of {value} Hz" for value, count in rates.most_common())
-        lines.append(f"  convert: true  # {found}")
+        channels = f"; {single} are one channel of a file with several" if single else ""
+        lines.append(f"  convert: true  # {found}{channels}")
     lines += [
         "",
         "tokenizer:",

@@ -19,7 +19,8 @@ def run(recipe: Recipe, config: Config) -> None:
     if config.shards.source is not None:
         raise ConfigError("asr pack reads the files that the manifests name: set shards.source=null.")
     folder = Path(config.pack.output).absolute() if config.pack.output else recipe.data(config) / "shards"
-    packed = pack({split: read_split(recipe, config, split) for split in SPLITS}, folder, config.pack.shard_mb)
+    splits = dict.fromkeys((*SPLITS, *config.evaluation.splits))
+    packed = pack({split: read_split(recipe, config, split) for split in splits}, folder, config.pack.shard_mb)
     print(
         f"{recipe.name}: {packed.utterances} utterances, {packed.seconds / 3600:.2f} h, {packed.bytes / 1e6:,.1f} MB "
         f"in {packed.shards} shards, of which {packed.written} were written now: {folder}"

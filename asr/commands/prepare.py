@@ -6,6 +6,7 @@ from pathlib import Path
 
 from asr.config import Config
 from asr.data.corpus import SPLITS
+from asr.data.folders import alone
 from asr.data.indexing import Indexed
 from asr.data.manifest import read_manifest
 from asr.data.own import check_record
@@ -21,19 +22,32 @@ def run(recipe: Recipe, config: Config) -> None:
     """Makes the manifests unless they are there, and prints what each split holds.
 
     Raises:
-        DataError: The corpus cannot be had, or the recipe leaves a split out.
+        DataError: The corpus cannot be had, the recipe leaves a split out, or the manifests were made with other
+            settings.
     """
-    check_record(config, recipe.data(config))
-    if all(recipe.manifest(config, split).is_file() for split in SPLITS):
-        log.info("%s is prepared: %s", recipe.name, recipe.data(config))
+    if _missing(recipe, config):
+        # Jobs that begin at once: the first prepares, and the others find it done. Scripts may make the folder itself.
+        with alone(recipe.data(config).with_name(f".{recipe.name}.lock")):
+            _prepare(recipe, config)
     else:
-        recipe.prepare(config, archives=Path(config.paths.data).absolute() / "archives")
-        missing = [split for split in SPLITS if not recipe.manifest(config, split).is_file()]
-        if missing:
-            raise DataError(f"{recipe.folder / 'prepare.py'} wrote no manifest for {', '.join(missing)}: it must.")
+        _prepare(recipe, config)
     print(f"{'split':<6} {'utterances':>10} {'minutes':>8} {'speakers':>8}")
     for split in SPLITS:
         print(_row(split, read_manifest(recipe.manifest(config, split))))
+
+
+def _prepare(recipe: Recipe, config: Config) -> None:
+    check_record(config, recipe.data(config))
+    if not _missing(recipe, config):
+        log.info("%s is prepared: %s", recipe.name, recipe.data(config))
+        return
+    recipe.prepare(config, archives=Path(config.paths.data).absolute() / "archives")
+    if missing := _missing(recipe, config):
+        raise DataError(f"{recipe.folder / 'prepare.py'} wrote no manifest for {', '.join(missing)}: it must.")
+
+
+def _missing(recipe: Recipe, config: Config) -> list[str]:
+    return [split for split in SPLITS if not recipe.manifest(config, split).is_file()]
 
 
 def _row(split: str, utterances: Sequence[Utterance]) -> str:

@@ -4,8 +4,10 @@ from asr.commands import check, evaluate, extract, prepare, train
 from asr.config import Config
 from asr.features.config import FeatureSource
 from asr.recipe import Recipe
+from asr.training.debugging import simplify
 from asr.training.distributed import join_ranks
 from asr.training.hardware import resolve_hardware
+from asr.training.run_folder import find_run_folder
 
 
 def run(recipe: Recipe, config: Config) -> float:
@@ -22,8 +24,18 @@ def run(recipe: Recipe, config: Config) -> float:
 
 
 def make_ready(recipe: Recipe, config: Config) -> None:
-    """Prepares, checks and extracts, as far as it is not yet done."""
+    """Prepares, checks and extracts, as far as it is not yet done.
+
+    The corpus of a run under way was checked when it began: it goes on, as `asr train` does, without what vanished.
+    """
     prepare.run(recipe, config)
-    check.run(recipe, config)
+    if _is_under_way(recipe, simplify(config)):
+        return
+    check.run_once(recipe, config)
     if config.features.source is FeatureSource.store:
         extract.run(recipe, config)
+
+
+def _is_under_way(recipe: Recipe, config: Config) -> bool:
+    folder = find_run_folder(recipe, config, resolve_hardware(config.hardware).precision)
+    return not train.restarts(config) and folder.is_under_way

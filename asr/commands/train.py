@@ -56,8 +56,7 @@ def run(recipe: Recipe, config: Config) -> float:
         def begin() -> None:
             stack.enter_context(folder.held(config, restarts(config)))
             # A training under way goes on without files that vanished meanwhile; a new one begins with all of them.
-            under_way = any(folder.checkpoints.glob("*.pt"))
-            refuse_mistakes(recipe, config, config.training.max_lost_utterances if under_way else 0)
+            refuse_mistakes(recipe, config, config.training.max_lost_utterances if folder.is_under_way else 0)
 
         ranks.only_first(begin)
         check_precision(ranks, hardware)

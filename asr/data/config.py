@@ -27,11 +27,12 @@ class DataConfig:
     """How the source is written; auto finds out."""
     columns: dict[str, str]
     """Columns of a table or of a dataset of Hugging Face, as in {audio: path, text: sentence, speaker: client_id}; also
-    id, offset, duration and split. Usual names are found without it."""
+    id and, of a table, offset, duration and split. Usual names are found without it."""
     held_out: float
     """Share of the training audio of a source that becomes dev, and test, where it has none."""
     convert: bool
-    """Write the audio of a source anew, at data.sampling_rate and with one channel, the mean of all."""
+    """Write the audio of a source anew, at data.sampling_rate and with one channel: the one that the source names, else
+    the mean of all."""
 
 
 @dataclass

@@ -1,5 +1,8 @@
 """Conversion: audio of any rate and number of channels into FLAC of one rate and one channel."""
 
+import hashlib
+import json
+import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -10,7 +13,7 @@ import torch
 from torchaudio.functional import resample
 
 from asr.data.parallel import map_blocks
-from asr.data.utterance import Utterance
+from asr.data.utterance import OneChannel, Utterance
 from asr.errors import DataError
 
 LOWPASS_WIDTH = 64
@@ -20,11 +23,12 @@ LOWPASS_WIDTH = 64
 def convert(splits: Mapping[str, Sequence[Utterance]], folder: Path, sampling_rate: int) -> dict[str, list[Utterance]]:
     """Writes every utterance as a FLAC file of 16 bits; those that are there already are kept.
 
-    Several channels become their mean. Sound louder than full scale after resampling is clipped.
+    Several channels become their mean, unless one of them is meant. Sound louder than full scale after resampling is
+    clipped.
 
     Args:
         splits: Utterances by split, of which several may lie in one file.
-        folder: Gets SPLIT/ID.flac.
+        folder: Gets SPLIT/ID-HASH.flac, where the hash is of all that decides what the file holds.
         sampling_rate: Of what is written (Hz).
 
     Returns:
@@ -51,16 +55,17 @@ def _convert_block(utterances: Sequence[Utterance], folder: Path, sampling_rate:
 
 
 def _convert(utterance: Utterance, folder: Path, sampling_rate: int) -> Utterance | DataError:
-    path = folder / f"{utterance.id.replace('/', '-')}.flac"
     try:
+        path = folder / f"{utterance.id.replace('/', '-')}-{_hash(utterance, sampling_rate)}.flac"
         if not path.is_file():
             with soundfile.SoundFile(utterance.audio_filepath) as file:
                 file.seek(round(utterance.offset * file.samplerate))
                 samples = file.read(round(utterance.duration * file.samplerate), dtype="float32", always_2d=True)
-                waveform = torch.from_numpy(samples.mean(axis=1))
+                channel = _channel(utterance)
+                waveform = torch.from_numpy(samples.mean(axis=1) if channel is None else samples[:, channel])
                 if file.samplerate != sampling_rate:
                     waveform = resample(waveform, file.samplerate, sampling_rate, lowpass_filter_width=LOWPASS_WIDTH)
-            temporary = path.with_suffix(".unfinished")
+            temporary = path.with_name(f"{path.stem}.{os.getpid()}.unfinished")
             soundfile.write(temporary, np.clip(waveform.numpy(), -1, 1), sampling_rate, format="FLAC", subtype="PCM_16")
             temporary.replace(path)
         frames = soundfile.info(path).frames
@@ -72,3 +77,14 @@ def _convert(utterance: Utterance, folder: Path, sampling_rate: int) -> Utteranc
     if frames == 0:
         return DataError(f"Utterance {utterance.id} ({utterance.audio_filepath}): it holds no audio; leave it out.")
     return Utterance(utterance.id, path, 0.0, frames / sampling_rate, utterance.text, utterance.speaker, sampling_rate)
+
+
+def _hash(utterance: Utterance, sampling_rate: int) -> str:
+    path, status = utterance.audio_filepath.absolute(), utterance.audio_filepath.stat()
+    source = [utterance.id, str(path), status.st_size, status.st_mtime_ns]
+    parts = [*source, utterance.offset, utterance.duration, _channel(utterance), sampling_rate]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
+def _channel(utterance: Utterance) -> int | None:
+    return utterance.channel if isinstance(utterance, OneChannel) else None

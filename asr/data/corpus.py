@@ -34,16 +34,25 @@ def whole_file(path: Path, text: str, speaker: str, id: str | None = None) -> Ut
 
 
 def write_splits(output: Path, splits: Mapping[str, Sequence[Utterance]]) -> None:
-    """Writes the manifests train.jsonl, dev.jsonl and test.jsonl.
+    """Writes the manifests train.jsonl, dev.jsonl and test.jsonl, and before them those of any further splits.
 
     Raises:
         DataError: A split has no utterance; then none is written.
     """
-    for split in SPLITS:
+    require_splits(output, splits)
+    for split in (*(split for split in splits if split not in SPLITS), *SPLITS):
+        write_manifest(output / f"{split}.jsonl", splits[split])
+
+
+def require_splits(output: Path, splits: Mapping[str, Sequence[Utterance]]) -> None:
+    """Refuses splits of which one is empty.
+
+    Raises:
+        DataError: It is.
+    """
+    for split in (*SPLITS, *splits):
         if not splits.get(split):
             raise DataError(
                 f"No utterance is left for {split} in {output}: the archive may be another one than expected; delete "
                 "the folder and prepare the corpus from the publisher's archive."
             )
-    for split in SPLITS:
-        write_manifest(output / f"{split}.jsonl", splits[split])

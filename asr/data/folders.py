@@ -1,10 +1,17 @@
-"""Folders that appear whole or not at all, and what outlives a power cut."""
+"""Folders that appear whole or not at all or are written by one process at a time, and what outlives a power cut."""
 
+import fcntl
+import hashlib
+import logging
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from asr.errors import DataError
+
+log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -18,6 +25,37 @@ def appearing(folder: Path) -> Iterator[Path]:
         if folder.exists():
             folder.rename(Path(temporary) / "replaced")
         content.rename(folder)
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Lets one process at a time go on; the next one waits, and then may find the work done.
+
+    Args:
+        path: Of a file for the lock, which is made with its folder, and stays.
+
+    Raises:
+        DataError: The file cannot be written.
+    """
+    try:
+        with suppress(FileExistsError):  # a file in its place, which the next line names better
+            path.parent.mkdir(parents=True, exist_ok=True)
+        lock = path.open("w")
+    except OSError as error:
+        raise DataError(f"{path} cannot be written ({error.strerror}): set paths.data to another folder.") from None
+    with lock:
+        try:
+            # Not flock, whose locks live on in processes that were forked when this one is killed.
+            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            log.info("Another process is at work in %s: waiting for it.", path.parent)
+            fcntl.lockf(lock, fcntl.LOCK_EX)
+        yield
+
+
+def file_name(id: str) -> str:
+    """A file name for an utterance; ids that differ in slashes alone get different ones."""
+    return id if "/" not in id else f"{id.replace('/', '-')}-{hashlib.sha256(id.encode()).hexdigest()[:8]}"
 
 
 def sync(path: Path) -> None:

@@ -4,18 +4,21 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from asr.config import Config
-from asr.data.corpus import write_splits
+from asr.data.corpus import require_splits, write_splits
 from asr.data.sources.reading import read_source
 from asr.data.splitting import complete_splits
-from asr.data.utterance import Utterance
+from asr.data.utterance import OneChannel, Utterance
 from asr.errors import DataError
 from asr.text.config import TextConfig
 from asr.text.normalization import normalize
 
 RECORD = "source.json"
-"""Says of which source the manifests beside it were made."""
+"""Says of which source, and with which settings, the manifests beside it were made."""
+OF_SOURCE = ("data.source", "data.format", "data.columns", "data.held_out")
+"""Keys that a command without `data.source` leaves open."""
 
 
 def prepare(config: Config, archives: Path, output: Path) -> None:
@@ -28,23 +31,33 @@ def prepare(config: Config, archives: Path, output: Path) -> None:
     finish(config, complete_splits(read_source(config.data, output / "audio"), config.data.held_out), output)
 
 
-def finish(config: Config, splits: Mapping[str, Sequence[Utterance]], output: Path) -> None:
+def finish(
+    config: Config, splits: Mapping[str, Sequence[Utterance]], output: Path, language: str | None = None
+) -> None:
     """Normalizes transcripts and converts audio, as far as the configuration asks for it, and writes the manifests.
+
+    Args:
+        language: Of the transcripts, where `text.language` leaves it open.
 
     Raises:
         ConfigError: A library or a language for numbers in words is missing.
-        DataError: A transcript or an audio file cannot be read so, or a split is empty.
+        DataError: A transcript or an audio file cannot be read so, a split is empty, or a file has several channels
+            of which one is meant and nothing is converted.
     """
+    require_splits(output, splits)
     if config.text.normalize:
-        splits = {split: normalized(utterances, config.text) for split, utterances in splits.items()}
+        text = replace(config.text, language=config.text.language or language)
+        splits = {split: normalized(utterances, text) for split, utterances in splits.items()}
     if config.data.convert:
         from asr.data.conversion import convert  # imports torch, which takes seconds
 
         splits = convert(splits, output / "converted", config.data.sampling_rate)
+    else:
+        _refuse_channels(splits)
     output.mkdir(parents=True, exist_ok=True)
-    if config.data.source is not None:
-        record = json.dumps({"source": _absolute(config.data.source)})
-        (output / RECORD).write_text(f"{record}\n", encoding="utf-8")
+    settings = _settings(config)
+    record = json.dumps({"source": settings.pop("data.source"), "settings": settings}, ensure_ascii=False)
+    (output / RECORD).write_text(f"{record}\n", encoding="utf-8")
     write_splits(output, splits)
 
 
@@ -65,21 +78,59 @@ def normalized(utterances: Sequence[Utterance], config: TextConfig) -> list[Utte
 
 
 def check_record(config: Config, output: Path) -> None:
-    """Refuses manifests that were made of another source than the configuration names.
+    """Refuses manifests that were made of another source, or with other settings, than the configuration names.
+
+    What was prepared before settings were recorded is taken as it is.
 
     Raises:
         DataError: They were.
     """
     record = output / RECORD
-    if config.data.source is None or not record.is_file():
+    if not record.is_file():
         return
-    made_of = json.loads(record.read_text(encoding="utf-8"))["source"]
-    if made_of != _absolute(config.data.source):
+    written = json.loads(record.read_text(encoding="utf-8"))
+    there = {"data.source": written["source"]} | written.get("settings", {})
+    here = _settings(config)
+    if here["data.source"] is None:
+        here = {key: value for key, value in here.items() if key not in OF_SOURCE}
+    differs = [key for key in here if key in there and here[key] != there[key]]
+    if differs:
+        made = ", ".join(_shown(key, there[key]) for key in differs)
+        asked = ", ".join(_shown(key, here[key]) for key in differs)
         raise DataError(
-            f"{output} was prepared from {made_of}, not from data.source={config.data.source}: delete that folder, set "
+            f"{output} was prepared with {made}, not with {asked}: delete that folder to prepare it anew, set "
             "paths.data to another, or make a recipe for each corpus with `asr new NAME PATH`."
         )
 
 
-def _absolute(source: str) -> str:
-    return str(Path(source).expanduser().absolute())
+def _settings(config: Config) -> dict[str, Any]:
+    """The settings that decide what is written, without those that do nothing as the others stand."""
+    data, text = config.data, config.text
+    settings: dict[str, Any] = {
+        "data.source": None if data.source is None else str(Path(data.source).expanduser().absolute()),
+        "data.format": data.format.value,
+        "data.columns": dict(data.columns),
+        "data.held_out": data.held_out,
+        "data.convert": data.convert,
+        "text.normalize": text.normalize,
+    }
+    if data.convert:
+        settings["data.sampling_rate"] = data.sampling_rate
+    if text.normalize:
+        settings |= {"text.language": text.language, "text.case": text.case.value, "text.numbers": text.numbers}
+    return settings
+
+
+def _shown(key: str, value: Any) -> str:
+    """As it is written on the command line."""
+    return f"{key}={value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
+
+
+def _refuse_channels(splits: Mapping[str, Sequence[Utterance]]) -> None:
+    for utterances in splits.values():
+        for utterance in utterances:
+            if isinstance(utterance, OneChannel):
+                raise DataError(
+                    f"Utterance {utterance.id} ({utterance.audio_filepath}): it is channel {utterance.channel + 1} of "
+                    "a file with several, which no manifest can say: set data.convert=true, which takes it out."
+                )

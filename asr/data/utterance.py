@@ -27,3 +27,11 @@ class Utterance:
     def samples(self) -> int:
         """Length in samples."""
         return round(self.duration * self.sampling_rate)
+
+
+@dataclass(frozen=True, slots=True)
+class OneChannel(Utterance):
+    """An utterance in one channel of a file with several: no manifest can say so, and conversion takes it out."""
+
+    channel: int
+    """From 0 on."""

@@ -1,11 +1,8 @@
 """Extraction: the features of a split, computed in parallel into a store that is named after what determines them."""
 
-import fcntl
 import hashlib
 import json
-import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from asr.data.audio import FILES, Audio
+from asr.data.folders import alone
 from asr.data.store import FeatureStore, Part, plan_store
 from asr.data.utterance import Utterance
 from asr.errors import DataError, UserError
@@ -21,8 +19,6 @@ from asr.features.augment import change_speed, perturbed_samples
 from asr.features.config import AugmentConfig, FeaturesConfig
 from asr.features.extractor import FeatureExtractor, frame_count
 from asr.progress import Progress
-
-log = logging.getLogger(__name__)
 
 VERSION = 1
 """Raised when the code computes other values from the same settings, so that older stores are not read."""
@@ -80,7 +76,7 @@ def extract(
     frames = np.array(
         [_frames(utterance, config, sampling_rate, speed_factors) for utterance in utterances], dtype=np.int64
     )
-    with _alone(folder):
+    with alone(folder / ".lock"):
         parts = plan_store(folder, [utterance.id for utterance in utterances], speed_factors, frames, extractor.dim)
         missing = [part for part in parts if not part.complete]
         loader = DataLoader(
@@ -149,16 +145,3 @@ def _frames(
             f"features.window_ms={config.window_ms}: leave it out of the manifest."
         )
     return frames
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Lets one process at a time write a store; the next one waits and finds it done."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            log.info("Another process is writing %s: waiting for it.", folder)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

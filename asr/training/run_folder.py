@@ -63,6 +63,11 @@ class RunFolder:
         """The best model."""
         return self.path / "model"
 
+    @property
+    def is_under_way(self) -> bool:
+        """Whether a training left a checkpoint here to go on from, or that it ended with."""
+        return any(self.checkpoints.glob("*.pt"))
+
     @contextmanager
     def held(self, config: Config, restart: bool = False) -> Iterator[None]:
         """Holds the folder for this process, with its settings in config.yaml and what is logged in train.log.

@@ -18,10 +18,9 @@ PLACES = ("train.tsv", "*/train.tsv", "*/*/train.tsv")
 def prepare(config: Config, archives: Path, output: Path) -> None:
     """Reads the validated clips in the publisher's splits; the language of the texts is that of the folder."""
     folder = language_folder(config, archives, output)
-    language = config.text.language or folder.name
     utterances = utterances_of({split: rows(folder, split) for split in SPLITS}, folder)
     splits = {split: utterances[split] for split in SPLITS}
-    finish(replace(config, text=replace(config.text, language=language)), splits, output)
+    finish(config, splits, output, language=folder.name)
 
 
 def language_folder(config: Config, archives: Path, output: Path) -> Path:

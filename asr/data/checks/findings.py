@@ -67,25 +67,30 @@ def place_of(utterance: Utterance) -> str:
     return f"Utterance {utterance.id} ({utterance.audio_filepath})"
 
 
-def write_findings(path: Path, findings: Sequence[Finding], checksums: Mapping[str, str]) -> None:
+def write_findings(path: Path, findings: Sequence[Finding], checksums: Mapping[str, str], asked: str) -> None:
     """Writes findings as JSON beside their place and renames them.
 
     Args:
         checksums: Of the manifests that were examined, by split.
+        asked: A hash of what else the findings depend on.
     """
     rows = [{**asdict(finding), "severity": finding.severity.value} for finding in findings]
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    content = json.dumps({"manifests": dict(checksums), "findings": rows}, indent=1, ensure_ascii=False)
+    content = json.dumps({"manifests": dict(checksums), "asked": asked, "findings": rows}, indent=1, ensure_ascii=False)
     temporary.write_text(content + "\n", encoding="utf-8")
     temporary.replace(path)
 
 
-def read_findings(path: Path, checksums: Mapping[str, str]) -> list[Finding] | None:
-    """The findings of an earlier check; None where there was none, or the manifests are others now."""
+def read_findings(path: Path, checksums: Mapping[str, str], asked: str | None = None) -> list[Finding] | None:
+    """The findings of an earlier check; None where there was none, or the manifests are others now.
+
+    Args:
+        asked: What else the findings must depend on, as `write_findings` got it; None takes any.
+    """
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if content["manifests"] != dict(checksums):
+        if content["manifests"] != dict(checksums) or asked not in (None, content.get("asked")):
             return None
         return [
             Finding(

@@ -4,11 +4,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from asr.data.folders import file_name
 from asr.data.sources.extras import optional
 from asr.data.sources.rows import Row, split_of
 from asr.data.sources.table import COLUMNS
 from asr.errors import ConfigError, DataError
 
+ROLES = ("audio", "text", "speaker", "id")
+"""What a column may be; an utterance is a whole item, and splits are those of the dataset."""
 MARKS = ("dataset_dict.json", "dataset_info.json")
 MAGIC = {b"RIFF": ".wav", b"fLaC": ".flac", b"OggS": ".ogg", b"NIST": ".sph"}
 
@@ -45,7 +48,7 @@ def read(source: Path, columns: Mapping[str, str], audio: Path) -> dict[str | No
 
 
 def _rows(part: Any, columns: Mapping[str, str], source: Path, audio: Path, datasets: Any) -> Iterator[Row]:
-    names = {role: columns.get(role) or _usual(role, part.column_names) for role in ("audio", "text", "speaker", "id")}
+    names = {role: columns.get(role) or _usual(role, part.column_names) for role in ROLES}
     for role, name in names.items():
         if (role in columns and name not in part.column_names) or (name is None and role in ("audio", "text")):
             raise ConfigError(
@@ -62,7 +65,7 @@ def _rows(part: Any, columns: Mapping[str, str], source: Path, audio: Path, data
         path = Path(written)
         if content is not None:
             suffix = path.suffix or MAGIC.get(content[:4], ".mp3")
-            path = audio / f"{name.replace('/', '-')}{suffix}"
+            path = audio / f"{file_name(name)}{suffix}"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
         speaker = item[names["speaker"]] if names["speaker"] else ""

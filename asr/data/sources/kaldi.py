@@ -4,6 +4,7 @@ Source: https://kaldi-asr.org/doc/data_prep.html
 """
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from asr.data.sources.folder import AUDIO
@@ -43,7 +44,7 @@ def _folders(source: Path) -> list[Path]:
 
 
 def _rows(folder: Path) -> list[Row]:
-    files = {name: _file(entry, folder) for name, entry in _table(folder / "wav.scp").items()}
+    files = {name: _file_and_channel(entry, folder) for name, entry in _table(folder / "wav.scp").items()}
     texts = _table(folder / "text", may_be_empty=True)
     speakers = _table(folder / "utt2spk") if (folder / "utt2spk").is_file() else {}
     places: dict[str, tuple[str, float, float | None]]
@@ -60,7 +61,8 @@ def _rows(folder: Path) -> list[Row]:
             raise DataError(f"{folder / 'wav.scp'}: the recording {recording} of utterance {name} is missing.")
         # Without speakers, Kaldi's recipes give every utterance its own.
         speaker = "" if speakers.get(name, name) == name else speakers[name]
-        rows.append(Row(files[recording], text, speaker, name, begin, None if end is None else end - begin))
+        file, channel = files[recording]
+        rows.append(Row(file, text, speaker, name, begin, None if end is None else end - begin, channel))
     return rows
 
 
@@ -91,18 +93,40 @@ def _segment(name: str, entry: str, folder: Path) -> tuple[str, float, float | N
     return parts[0], begin, end
 
 
-def _file(entry: str, folder: Path) -> Path:
-    """The file of an entry of wav.scp, relative to where Kaldi is run: the folder above data/, or else this one."""
+def _file_and_channel(entry: str, folder: Path) -> tuple[Path, int | None]:
+    """What an entry of wav.scp names, relative to where Kaldi is run: the folder above data/, or else this one."""
     if not entry.endswith("|"):
-        return _existing(entry, folder)
-    words = shlex.split(entry[:-1])
+        return _existing(entry, folder), None
+    try:
+        words = shlex.split(entry[:-1])
+    except ValueError as error:
+        raise DataError(f"{folder / 'wav.scp'}: {entry!r} cannot be read ({error}): correct the line.") from None
+    program = Path(words[0]).name if words else ""
     files = [word for word in words[1:] if Path(word).suffix.lower() in AUDIO]
-    if Path(words[0]).name not in DECODERS or "|" in words or len(files) != 1:
+    if program not in DECODERS or "|" in words or len(files) != 1 or _is_cut(program, words):
         raise DataError(
             f"{folder / 'wav.scp'}: {entry!r} is made by a program, and nothing that stands in data is run: write the "
             "audio to files and name those."
         )
-    return _existing(files[0], folder)
+    return _existing(files[0], folder), _channel(words, entry, folder) if program == "sph2pipe" else None
+
+
+def _is_cut(program: str, words: Sequence[str]) -> bool:
+    """Whether a decoder writes a part of the file alone."""
+    if program == "sph2pipe":
+        return any(word.startswith(("-t", "-s")) for word in words[1:])
+    return program == "flac" and any(word.startswith(("--skip", "--until")) for word in words[1:])
+
+
+def _channel(words: Sequence[str], entry: str, folder: Path) -> int | None:
+    """The channel that sph2pipe's option -c names, from 0 on."""
+    for place, word in enumerate(words):
+        if word.startswith("-c"):
+            number = word[2:] or " ".join(words[place + 1 : place + 2])
+            if number not in ("1", "2"):
+                raise DataError(f"{folder / 'wav.scp'}: {entry!r} names the channel {number!r}: sph2pipe has 1 and 2.")
+            return int(number) - 1
+    return None
 
 
 def _existing(written: str, folder: Path) -> Path:

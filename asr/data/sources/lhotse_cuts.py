@@ -5,6 +5,7 @@ from typing import Any
 
 import soundfile
 
+from asr.data.folders import file_name
 from asr.data.sources.extras import optional
 from asr.data.sources.rows import Row, read_by_split
 from asr.errors import DataError
@@ -57,8 +58,8 @@ def _row(cut: Any, path: Path, audio: Path) -> Row:
     name = supervision.id
     file = _file(cut, path)
     if file is not None:
-        return Row(file, text, speaker, name, cut.start, cut.duration)
-    written = audio / f"{name.replace('/', '-')}.flac"
+        return Row(file, text, speaker, name, cut.start, cut.duration, _channel(cut))
+    written = audio / f"{file_name(name)}.flac"
     written.parent.mkdir(parents=True, exist_ok=True)
     samples = cut.load_audio()
     soundfile.write(written, samples.T, cut.sampling_rate)
@@ -71,9 +72,21 @@ def _file(cut: Any, path: Path) -> Path | None:
     if recording is None or recording.transforms or len(recording.sources) != 1:
         return None
     (place,) = recording.sources
+    if len(_channels(cut)) not in (1, len(place.channels)):
+        return None
     if place.type != "file":
         if place.type == "command":
             raise DataError(f"{path}: the recording {recording.id} is made by a program, and nothing there is run.")
         return None
     file = Path(place.source)
     return file if file.is_absolute() or file.exists() else path.parent.absolute() / file
+
+
+def _channels(cut: Any) -> list[int]:
+    return [cut.channel] if isinstance(cut.channel, int) else list(cut.channel)
+
+
+def _channel(cut: Any) -> int | None:
+    """The place in its file of the single channel of a cut."""
+    (place,), channels = cut.recording.sources, _channels(cut)
+    return int(place.channels.index(channels[0])) if len(channels) == 1 else None

@@ -18,6 +18,9 @@ FORMATS = {
 }
 """From the most particular on: a folder of any format may hold audio files too."""
 
+ROLES = {SourceFormat.huggingface: huggingface.ROLES, SourceFormat.table: tuple(table.COLUMNS)}
+"""What `data.columns` may name; other formats have no columns."""
+
 
 def find_format(source: Path) -> SourceFormat:
     """The format of a source.
@@ -55,6 +58,10 @@ def read_source(config: DataConfig, audio: Path) -> dict[str | None, list[Uttera
     kind = find_format(source) if config.format is SourceFormat.auto else config.format
     if not FORMATS[kind](source):
         raise ConfigError(f"data.source={source} is not in the format {kind.value}: leave data.format to auto.")
+    roles = ROLES.get(kind, ())
+    if unknown := [role for role in config.columns if role not in roles]:
+        may = f"it may name {', '.join(roles)}" if roles else "leave it out"
+        raise ConfigError(f"data.columns names {unknown[0]!r}, which is not read of the format {kind.value}: {may}.")
     match kind:
         case SourceFormat.huggingface:
             rows = huggingface.read(source, config.columns, audio)

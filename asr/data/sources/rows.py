@@ -11,7 +11,7 @@ import soundfile
 
 from asr.data.corpus import SPLITS
 from asr.data.parallel import map_blocks
-from asr.data.utterance import Utterance
+from asr.data.utterance import OneChannel, Utterance
 from asr.errors import DataError
 
 ROUNDING_SECONDS = 0.011
@@ -45,6 +45,8 @@ class Row:
     """Where the utterance begins in the file (s)."""
     duration: float | None = None
     """None is to the end of the file (s)."""
+    channel: int | None = None
+    """The channel that is meant, from 0 on; None where the source does not say."""
 
 
 Rows = Mapping[str | None, Sequence[Row]]
@@ -126,7 +128,15 @@ def _read_header(row: Row) -> Utterance | DataError:
             f"has {info.frames / info.samplerate:g} s: correct or leave out its line."
         )
     assert row.id is not None
-    return Utterance(row.id, row.audio, row.offset, duration, row.text, row.speaker, info.samplerate)
+    if row.channel is not None and row.channel >= info.channels:
+        return DataError(
+            f"Utterance {row.id} ({row.audio}): channel {row.channel + 1} is meant, and the file has {info.channels}: "
+            "correct its line or leave it out."
+        )
+    fields = (row.id, row.audio, row.offset, duration, row.text, row.speaker, info.samplerate)
+    if row.channel is not None and info.channels > 1:
+        return OneChannel(*fields, row.channel)
+    return Utterance(*fields)
 
 
 def _ids(rows: Sequence[Row], root: Path) -> list[str]:

@@ -41,9 +41,6 @@ def read(source: Path, columns: Mapping[str, str]) -> dict[str | None, list[Row]
         ConfigError: A table has no such column.
         DataError: A line is incomplete, or the tables are not named after splits.
     """
-    unknown = sorted(columns.keys() - COLUMNS.keys())
-    if unknown:
-        raise ConfigError(f"data.columns names {unknown[0]!r}; it may name {', '.join(COLUMNS)}.")
     csv.field_size_limit(sys.maxsize)
     files = _files(source)
     if len(files) > 1:
