@@ -80,6 +80,8 @@ class Job:
     recipe: Recipe
     group: str | None = None
     """Of the runs of a multirun in Weights & Biases, where tracker.group names none."""
+    arguments: tuple[str, ...] = ()
+    """Of the command line that submits it."""
 
     def __call__(self, composed: "DictConfig") -> float | None:
         from hydra.core.hydra_config import HydraConfig
@@ -89,7 +91,10 @@ class Job:
         from asr.composition import to_config
 
         log_to_stderr()
-        with on_slurm() if "SUBMITIT_EXECUTOR" in os.environ else exit_codes():
+        submitted = "SUBMITIT_EXECUTOR" in os.environ
+        if submitted:
+            sys.argv[1:] = self.arguments  # a result names this command, not submitit's
+        with on_slurm() if submitted else exit_codes():
             config = to_config(composed)
             config.tracker.group = config.tracker.group or self.group
             hydra = HydraConfig.get()
@@ -127,8 +132,9 @@ def run_over_hydra(command: str, arguments: Sequence[str]) -> None:
     # Hydra would print its errors itself, over several lines, and exit with 1.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     version.setbase(HYDRA_VERSION)
+    job = Job(command, recipe, group, tuple(sys.argv[1:]))
     with errors_as_sentences(), submission_errors():
-        _run_hydra(options, parser, Job(command, recipe, group), str(recipe.folder), "recipe")
+        _run_hydra(options, parser, job, str(recipe.folder), "recipe")
 
 
 def log_to_stderr() -> None:

@@ -1,6 +1,7 @@
 """`asr evaluate` with decoder=beam, splits and combinations of its own, and `asr tune`, on a corpus of tones."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,10 @@ from typing import Any
 
 import pytest
 
+from asr.comparison.measured import read_run
+from asr.composition import compose
+from asr.decoding.naming import decoder_name
+from asr.recipe import find_recipe
 from asr.scoring.results import read_results
 from tests.corpora import write_corpus
 from tests.trainings import ROOT, asr, run_folder
@@ -54,12 +59,45 @@ def test_a_model_combined_with_itself_hears_the_same(folder: Path) -> None:
     run = run_folder(folder, "an4")
     assert evaluate(folder) == 0
     assert evaluate(folder, f"evaluation.models=[{run}]") == 0
-    alone, combined = (
-        rows(run / f"evaluation/test/{name}/hypotheses.jsonl") for name in ("greedy", "greedy-combined2")
-    )
+    (name,) = (path.name for path in (run / "evaluation/test").glob("greedy-combined2-*"))
+    alone, combined = (rows(run / f"evaluation/test/{each}/hypotheses.jsonl") for each in ("greedy", name))
     assert alone == combined
-    results = [read_results(run / f"evaluation/dev/{name}") for name in ("greedy", "greedy-combined2")]
+    results = [read_results(run / f"evaluation/dev/{each}") for each in ("greedy", name)]
     assert results[1].parameters == 2 * results[0].parameters
+
+
+def test_an_evaluation_changes_nothing_that_others_read(folder: Path) -> None:
+    run = run_folder(folder, "an4")
+    kept = (run / "config.yaml").read_bytes(), (run / "provenance.json").read_bytes()
+    assert evaluate(folder) == 0
+    assert evaluate(folder, "decoder=beam", "lm.order=2", "lm.prune=[0,1]") == 0
+    assert ((run / "config.yaml").read_bytes(), (run / "provenance.json").read_bytes()) == kept
+    greedy = read_run(run).test
+    (beam,) = (read_run(run, path.name).test for path in run.glob("evaluation/test/beam-ngram2-words-*"))
+    for results, told in ((greedy, "evaluate"), (beam, "lm.order=2")):
+        assert results.command.startswith("asr train an4") and told in results.evaluation_command
+        assert results.commit == json.loads(kept[1])["commit"]
+    summary = json.loads((run / "summary.json").read_text())
+    assert summary["test/wer"] == greedy.wer and summary[f"test/{beam.decoder}/wer"] == beam.wer
+
+
+def test_decoders_that_write_other_texts_have_other_names() -> None:
+    def name(*overrides: str) -> str:
+        return decoder_name(compose(find_recipe("an4"), overrides))
+
+    assert (name(), name("decoder=beam"), name("decoder=beam", "lm=none")) == (
+        "greedy",
+        "beam-ngram3-words",
+        "beam-words",
+    )
+    assert name("lm.texts=[a.txt]") == "greedy"
+    assert name("decoder=beam", "lm.path=a.arpa", "lm.prune=[0,1]") == "beam-ngram-a-words"
+    changed = [["lm.texts=[a.txt]"], ["lm.texts=[b.txt]"], ["lm.texts=[a.txt]", "lm.transcripts=false"]]
+    names = [name("decoder=beam", *overrides) for overrides in [*changed, ["lm.prune=[0,1]"], ["lm.prune=[0,2]"]]]
+    names += [name(f"evaluation.models=[{models}]") for models in ("runs/gru-1", "runs/gru-2", "runs/gru-1,runs/gru-2")]
+    assert len(set(names)) == 8
+    assert all(re.fullmatch(r"(beam-ngram3-words|greedy-combined[23])-[0-9a-f]{8}", each) for each in names)
+    assert name("evaluation.models=[runs/gru-2/model,runs/gru-1]") == names[-1]
 
 
 def test_models_of_other_frames_are_not_combined(

@@ -16,12 +16,14 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from omegaconf import DictConfig
 
 from asr.cli import Job, main
 from asr.config import Config
 from asr.errors import DataError, Interrupted
 from asr.help import COMMANDS, group_choices, shipped_recipes
 from asr.recipe import SHIPPED, Recipe, find_recipe
+from asr.scoring import provenance
 
 MODELS = ", ".join(group_choices()["model"])
 SHIPPED_NAMES = ", ".join(shipped_recipes())
@@ -118,8 +120,33 @@ def test_multirun_runs_every_combination(training: Training, capsys: pytest.Capt
 
 
 def test_a_job_can_be_sent_to_another_machine() -> None:
-    job = Job("train", find_recipe("an4"))
+    job = Job("train", find_recipe("an4"), arguments=("train", "an4"))
     assert pickle.loads(pickle.dumps(job)) == job
+
+
+def test_a_submitted_job_names_the_command_that_submitted_it(
+    training: Training, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands: list[str] = []
+
+    def name() -> float:
+        commands.append(provenance.command())
+        return 0.5
+
+    training.act = name
+    monkeypatch.setattr(sys, "argv", ["/bin/asr", "train", "an4", "cluster=slurm"])
+    call = Job.__call__
+
+    def elsewhere(self: Job, composed: DictConfig) -> float | None:
+        """As submitit's worker calls it."""
+        sys.argv = ["/site-packages/submitit/core/_submit.py", "/runs/.multirun/.submitit/1"]
+        os.environ["SUBMITIT_EXECUTOR"] = "slurm"
+        return call(pickle.loads(pickle.dumps(self)), composed)
+
+    monkeypatch.setenv("SUBMITIT_EXECUTOR", "")
+    monkeypatch.setattr(Job, "__call__", elsewhere)
+    main(["train", "an4"])
+    assert commands == ["asr train an4 cluster=slurm"]
 
 
 def test_cfg_prints_and_runs_nothing(training: Training, capsys: pytest.CaptureFixture[str]) -> None:

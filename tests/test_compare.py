@@ -1,24 +1,30 @@
 """Comparisons: sizes that are equal, runs that are planned and grouped, and what is said of them."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 from asr.commands.compare import HELP, main
+from asr.comparison import plan
 from asr.comparison.document import body
 from asr.comparison.groups import group_runs
+from asr.comparison.launch import _environment
 from asr.comparison.measured import read_run
-from asr.comparison.plan import comparison_name, is_done, plan_variants
+from asr.comparison.plan import comparison_name, equal_time, is_done, plan_variants
 from asr.comparison.sentences import findings
 from asr.comparison.sizes import parameters_of, solve_hidden
 from asr.comparison.summary import Comparison, Origin, length_classes, read_summary, summarize, write_summary
 from asr.composition import compose, sweep
+from asr.config import Config
 from asr.errors import ConfigError, RunError, UserError
 from asr.model.acoustic import count_parameters
 from asr.model.folder import build_model
-from asr.recipe import find_recipe
+from asr.recipe import Recipe, find_recipe
 from tests.compared_runs import TEXTS, write_run
 
 AN4 = find_recipe("an4")
@@ -89,6 +95,44 @@ def test_a_comparison_is_found_again_with_more_seeds_or_another_place_and_not_wi
     others = [name("model=lstm,gru", "compare.parameters=1e6"), name("model=lstm,gru", "compare.minutes=3")]
     assert len({first, *others}) == 3
     assert name("model=lstm,gru", "compare.name=cells") == "cells"
+
+
+def test_epochs_follow_from_the_minutes_and_one_trial_of_each_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[str] = []
+
+    def calibrate(recipe: Recipe, config: Config) -> SimpleNamespace:
+        tried.append(f"{config.name} {config.model.hidden}")
+        return SimpleNamespace(epoch_seconds=6.0)
+
+    monkeypatch.setattr(plan, "calibrate", calibrate)
+
+    def epochs(minutes: float, *overrides: str) -> list[int]:
+        variants, _ = plan_variants(DIGITS, ["model=lstm,gru", *overrides], compose(DIGITS).compare, [])
+        return [timed.config.training.epochs for timed in equal_time(DIGITS, variants, minutes, tmp_path)]
+
+    assert epochs(1) == [10, 10]
+    assert epochs(2, "hardware.threads=1", "decoder=beam") == [20, 20]
+    assert len(tried) == 2, "what an epoch takes is kept"
+    assert epochs(2, "model.hidden=7") == [20, 20]
+    assert tried[2:] == ["lstm 7", "gru 7"]
+    with pytest.raises(ConfigError, match="leave one of the two out"):
+        epochs(2, "model.hidden=7", "training.epochs=3")
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [(None, ["0", "1", "0"]), ("4,5", ["4", "5", "4"]), ("GPU-a, GPU-b,-1,3", ["GPU-a", "GPU-b", "GPU-a"])],
+)
+def test_trainings_take_turns_on_the_gpus_that_were_given(
+    given: str | None, taken: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if given is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", given)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert [_environment(slot)["CUDA_VISIBLE_DEVICES"] for slot in range(3)] == taken
 
 
 def test_size_and_epochs_cannot_be_both_set_and_solved() -> None:
@@ -163,6 +207,17 @@ def test_a_comparison_is_read_back_as_it_was(tmp_path: Path) -> None:
     assert read_summary(tmp_path / "comparison.json") == comparison
 
 
+def test_a_stored_comparison_may_lack_what_came_later(tmp_path: Path) -> None:
+    comparison = compared([write_run(tmp_path, "lstm"), write_run(tmp_path, "gru")])
+    path = tmp_path / "comparison.json"
+    write_summary(path, comparison)
+    path.write_text(re.sub(r',\s*"evaluated": null', "", path.read_text()))
+    assert "evaluated" not in path.read_text() and read_summary(path) == comparison
+    path.write_text("{}")
+    with pytest.raises(RunError, match="is no comparison of this version"):
+        read_summary(path)
+
+
 def test_only_a_shown_difference_is_claimed(tmp_path: Path) -> None:
     runs = [write_run(tmp_path, "lstm", seed, wrong=[seed]) for seed in (1, 2, 3)]
     runs += [write_run(tmp_path, "gru", seed, wrong=[seed + 4]) for seed in (1, 2, 3)]
@@ -223,3 +278,10 @@ def test_help_names_every_key_of_its_own(capsys: pytest.CaptureFixture[str]) -> 
     assert capsys.readouterr().out.strip() == HELP
     for key in vars(compose(AN4).compare):
         assert f"compare.{key}=" in HELP
+
+
+def test_runs_are_compared_greedily_unless_another_decoder_is_named(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path, "lstm", overrides=["decoder=beam"]), write_run(tmp_path, "gru")]
+    assert [read_run(run).test.decoder for run in runs] == ["greedy", "greedy"]
+    with pytest.raises(RunError, match=r"No results at .*/evaluation/dev/beam-words/results.json"):
+        main([*map(str, runs), "-o", str(tmp_path / "out"), "--decoder", "beam-words"])

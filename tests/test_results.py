@@ -13,6 +13,7 @@ from asr.data.utterance import Utterance
 from asr.errors import RunError
 from asr.scoring import provenance
 from asr.scoring.error_rates import UtteranceScore, score_utterance
+from asr.scoring.provenance import Provenance, keep_provenance, kept_provenance
 from asr.scoring.results import Results, evaluation_folder, read_results, write_results
 from asr.scoring.table import results_table
 
@@ -107,6 +108,19 @@ def test_a_second_evaluation_replaces_the_first_and_leaves_nothing_else(
     assert (folder / "errors.txt").read_text(encoding="utf-8").startswith("b  speaker anna  WER 50.00%\nREF: GRÜN ONE")
 
 
+def test_an_evaluation_by_another_command_than_the_training_says_so(
+    tmp_path: Path, scores: list[UtteranceScore]
+) -> None:
+    other = replace(RESULTS, evaluated=Provenance("asr evaluate an4", "0123abcd", "Other CPU, 1 core", "2.15.0"))
+    folder = write_results(tmp_path, other, scores)
+    assert read_results(folder) == other
+    assert (other.command, other.evaluation_command) == ("asr train an4", "asr evaluate an4")
+    assert RESULTS.evaluation_command == "asr train an4"
+    path = folder / "results.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"evaluated": None}))
+    assert read_results(folder) == RESULTS
+
+
 def test_keys_of_a_later_version_are_passed_over(tmp_path: Path, scores: list[UtteranceScore]) -> None:
     path = write_results(tmp_path, RESULTS, scores) / "results.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"later": 1}))
@@ -156,6 +170,15 @@ def test_the_command_keeps_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "34" not in kept
     assert "abc" not in kept
     assert kept.endswith("tokenizer=char")
+
+
+def test_what_began_a_training_is_read_back(tmp_path: Path) -> None:
+    assert kept_provenance(tmp_path) is None
+    keep_provenance(tmp_path)
+    assert kept_provenance(tmp_path) == provenance.provenance()
+    (tmp_path / "provenance.json").write_text("{}")
+    with pytest.raises(RunError, match="is damaged: delete it"):
+        kept_provenance(tmp_path)
 
 
 def git(folder: Path, *arguments: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from asr.composition import compose
+from asr.composition import compose, load_config
 from asr.config import Config
 from asr.errors import RunError
 from asr.recipe import RECIPES, Recipe
@@ -50,35 +50,43 @@ def test_another_process_is_kept_out(config: Config) -> None:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout is not None
         other.stdout.readline()
-        with pytest.raises(RunError, match="Another process"), folder.held(config):
+        with pytest.raises(RunError, match="Another process"), folder.held():
             pass
         other.communicate(b"\n")
-    with folder.held(config):
+    with folder.held():
         pass
 
 
 def test_restarting_throws_away_what_is_there_and_nothing_else_does(config: Config) -> None:
     folder = find(config)
-    with folder.held(config):
+    with folder.trained(config):
         (folder.path / "model").mkdir()
-    with folder.held(config):
+    with folder.trained(config):
         assert (folder.path / "model").is_dir()
-    with folder.held(config, restart=True):
+    with folder.trained(config, restart=True):
         assert not (folder.path / "model").exists()
+
+
+def test_settings_are_those_of_the_training(config: Config) -> None:
+    folder = find(config)
+    with folder.trained(config):
+        assert load_config(folder.path / "config.yaml") == config
+    with folder.held():
+        assert load_config(folder.path / "config.yaml") == config
 
 
 def test_a_new_run_says_in_which_key_it_differs(config: Config, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "asr")
     refused = replace(config, model=replace(config.model, hidden=6))
     for begun in (config, refused):
-        with find(begun).held(begun):
+        with find(begun).trained(begun):
             pass
     (find(config).path / "metrics.jsonl").touch()  # the training was begun and not refused
     (find(config).path.parent / "damaged").mkdir()
     (find(config).path.parent / "damaged" / "config.yaml").touch()
     (find(config).path.parent / "damaged" / "metrics.jsonl").touch()
     other = replace(config, model=replace(config.model, hidden=7))
-    with find(other).held(other):
+    with find(other).trained(other):
         pass
     assert f"differs in model.hidden=7 (there {config.model.hidden})" in caplog.text
 
@@ -89,7 +97,7 @@ def test_a_run_folder_that_cannot_be_written_is_one_sentence(name: str, config: 
     # Where a file should be written lies a folder: root, who may write anything, cannot either.
     (folder.path / name).mkdir(parents=True)
     with pytest.raises(RunError, match=r"The run folder .* cannot be written \(Is a directory: .*\); set paths\.runs"):
-        folder.held(config).__enter__()
+        folder.trained(config).__enter__()
 
 
 def test_a_file_in_the_way_of_the_checkpoints_is_one_sentence(config: Config) -> None:

@@ -134,7 +134,7 @@ def decoders(recipe: str, groups: list[list[dict[str, Results]]]) -> str:
             wers = [results[name].wer for results in found]
             cells = " | ".join(f"{100 * wer:.2f}" for wer in wers)
             text += f"| {name} | {cells} | **{_percent(wers)}** |\n"
-        commands = (results[name].command for name in shared[1:] for results in found)
+        commands = (results[name].evaluation_command for name in shared[1:] for results in found)
         text += "\nTheir commands, decoder by decoder:\n\n" + "".join(f"    {command}\n" for command in commands)
     return text
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 HELP = """Usage: asr compare RECIPE [-m] key=value,value ... [key=value ...]
-       asr compare RUN RUN ... [-o FOLDER] [--dev-wer SHARE]
+       asr compare RUN RUN ... [-o FOLDER] [--decoder NAME] [--dev-wer SHARE]
 
 Trains every combination of the values that stand in lists, the seeds apart from the rest, and says which model is
 better: error rates with intervals, paired tests, cost, short against long utterances, and the reach of the models.
@@ -37,6 +37,7 @@ Keys of its own (docs/comparing.md):
 
 Options, for run folders:
   -o, --output FOLDER      gets the comparison (default: comparison)
+  --decoder NAME           compares the results with this decoder, as beam-ngram3-words (default: greedy)
   --dev-wer SHARE          measures the time to this dev WER
   --memory-seeds NUMBER    measures reach and cut context on so many runs of each model (default: 0)
 
@@ -56,16 +57,18 @@ def main(arguments: Sequence[str]) -> None:
         print(HELP)
         return
     options = _parse(arguments)
-    flags = {"-o": options.output, "--dev-wer": options.dev_wer, "--memory-seeds": options.memory_seeds}
+    flags = {"-o": options.output, "--decoder": options.decoder, "--dev-wer": options.dev_wer}
+    flags["--memory-seeds"] = options.memory_seeds
     if _is_run(options.what[0]):
         _compare_runs(
             [Path(name) for name in options.what],
             Path(options.output or "comparison"),
+            options.decoder,
             options.dev_wer,
             options.memory_seeds or 0,
         )
     elif given := [flag for flag, value in flags.items() if value is not None]:
-        raise ConfigError(f"{given[0]} is for run folders; with a recipe set compare.* instead.")
+        raise ConfigError(f"{given[0]} is for run folders; with a recipe set compare.* or decoder instead.")
     else:
         _compare_models(options.what[0], find_recipe(options.what[0]), options.what[1:])
 
@@ -75,6 +78,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("what", nargs="*")
     parser.add_argument("-m", "--multirun", action="store_true")
     parser.add_argument("-o", "--output")
+    parser.add_argument("--decoder")
     parser.add_argument("--dev-wer", type=share)
     parser.add_argument("--memory-seeds", type=whole_number)
     options = parser.parse_intermixed_args(arguments)
@@ -95,6 +99,7 @@ def _compare_models(named: str, recipe: Recipe, overrides: Sequence[str]) -> Non
     from asr.comparison.plan import comparison_name, equal_time, plan_runs, plan_variants
     from asr.composition import compose, sweep
     from asr.data.manifest import read_manifest
+    from asr.decoding.naming import decoder_name
     from asr.training.hardware import resolve_hardware
 
     settings = compose(recipe, sweep(recipe, overrides)[0])
@@ -115,11 +120,11 @@ def _compare_models(named: str, recipe: Recipe, overrides: Sequence[str]) -> Non
     print(_plan_table(variants, runs, to_do))
     with Launcher(named, settings.compare.jobs) as launcher:
         failures = launcher.run_all(to_do, name, folder / "logs")
-    done = {
-        variant.label: [read_run(run.folder.path) for run in runs if run.variant is variant and run.done]
-        for variant in variants
-    }
-    done = {label: measured for label, measured in done.items() if measured}
+    done: dict[str, list[MeasuredRun]] = {}
+    for variant in variants:
+        decoder = decoder_name(variant.config)
+        if trained := [run for run in runs if run.variant is variant and run.done]:
+            done[variant.label] = [read_run(run.folder.path, decoder) for run in trained]
     missing = {run.name: failures.get(run.name, "not evaluated") for run in runs if not run.done}
     if done:
         origin = _origin(name, recipe.name, settings)
@@ -129,16 +134,19 @@ def _compare_models(named: str, recipe: Recipe, overrides: Sequence[str]) -> Non
         raise RunError(f"{len(missing)} of {len(runs)} runs failed: {sentences}. All they said: {folder / 'logs'}.")
 
 
-def _compare_runs(paths: Sequence[Path], folder: Path, dev_wer: float | None, memory_seeds: int) -> None:
+def _compare_runs(
+    paths: Sequence[Path], folder: Path, decoder: str | None, dev_wer: float | None, memory_seeds: int
+) -> None:
     from dataclasses import replace
 
     from asr.comparison.groups import group_runs
     from asr.comparison.measured import read_run
+    from asr.decoding.naming import GREEDY
 
     for path in paths:
         if not _is_run(str(path)):
             raise RunError(f"{path} is no run folder: it has no config.yaml.")
-    runs = [read_run(path.absolute()) for path in paths]
+    runs = [read_run(path.absolute(), decoder or GREEDY) for path in paths]
     recipes = sorted({run.test.recipe for run in runs})
     settings = runs[0].config
     origin = replace(_origin(folder.absolute().name, ", ".join(recipes), settings), dev_wer=dev_wer)

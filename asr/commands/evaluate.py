@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from asr.commands.train import manifests, model_name, open_tracker
@@ -26,7 +25,7 @@ from asr.decoding.decoder import Decoder, open_decoder
 from asr.decoding.evaluation import labels_of, with_measures
 from asr.decoding.hypothesis import Hypothesis
 from asr.decoding.measures import Measures, measure
-from asr.decoding.naming import decoder_name
+from asr.decoding.naming import GREEDY, decoder_name
 from asr.decoding.phones import phone_error_rate
 from asr.decoding.recognizer import load as load_recognizer
 from asr.decoding.tuned import Weights, read_tuned, tuning_key
@@ -41,7 +40,7 @@ from asr.recipe import Recipe
 from asr.scoring.alignment import worst
 from asr.scoring.error_rates import UtteranceScore, score_utterance, total
 from asr.scoring.intervals import bootstrap_interval
-from asr.scoring.provenance import command, commit, hardware
+from asr.scoring.provenance import kept_provenance, provenance
 from asr.scoring.results import Results, evaluation_folder, write_results
 from asr.scoring.table import results_table
 from asr.tracking.metrics import last_row, replace_text
@@ -78,7 +77,7 @@ def run(recipe: Recipe, config: Config) -> None:
     if config.decoder.recurrent is not None:
         recurrent = load_language_model(Path(config.decoder.recurrent), str(device.device))
     tuned = _tuned(config, folder, tuning_key(lm, recurrent))
-    with folder.held(config):
+    with folder.held():
         models = [folder.model, *map(model_folder, config.evaluation.models)]
         heard = Combination([load_recognizer(model, str(device.device)) for model in models])
         with open_decoder(recipe, config, heard.recognizers[0].tokenizer, lm, recurrent, tuned) as decoder:
@@ -165,6 +164,8 @@ def _evaluate(
     ]
     seconds, audio_seconds = time.perf_counter() - began, float(inputs.seconds(0).sum())
     score = total(scores)
+    here = provenance()
+    origin = kept_provenance(folder.path) or here
     low, high = bootstrap_interval(scores)
     results = Results(
         recipe=recipe.name,
@@ -185,12 +186,13 @@ def _evaluate(
         train_seconds=last_row(folder.path)["seconds"],
         audio_seconds=audio_seconds,
         real_time_factor=seconds / audio_seconds,
-        hardware=hardware(),
-        torch=torch.__version__,
-        command=command(),
-        commit=commit(),
+        hardware=origin.hardware,
+        torch=origin.torch,
+        command=origin.command,
+        commit=origin.commit,
         config_hash=folder.config_hash,
         per=phone_error_rate(tokenizer, scores),
+        evaluated=None if here == origin else here,
     )
     place = write_results(folder.path, results, scores)
     if isinstance(decoder, BeamDecoder):
@@ -259,11 +261,16 @@ def _track_evaluation(
         for results, scores in evaluations:
             tracker.summary(_figures(results))
             rows = [[getattr(score, column) for column in COLUMNS] for score in scores]
-            tracker.show_table(f"{results.split}/utterances", COLUMNS, rows)
+            tracker.show_table(f"{_place(results)}/utterances", COLUMNS, rows)
 
 
 def _figures(results: Results) -> dict[str, float | str]:
-    return {f"{results.split}/{figure}": getattr(results, figure) for figure in FIGURES}
+    return {f"{_place(results)}/{figure}": getattr(results, figure) for figure in FIGURES}
+
+
+def _place(results: Results) -> str:
+    """Where figures stand in Weights & Biases: test, which is greedy for all runs, or test/beam-ngram3-words."""
+    return results.split if results.decoder == GREEDY else f"{results.split}/{results.decoder}"
 
 
 def _with_audio(score: UtteranceScore, utterance: Utterance, audio: Audio) -> WorstUtterance:

@@ -31,7 +31,7 @@ def train_language_model(recipe: Recipe, config: Config) -> float:
     folder = find_lm_folder(recipe, config, hardware.precision)
     ranks = join_ranks(hardware.device, config.cluster.join_minutes)
     with ExitStack() as stack:
-        ranks.only_first(lambda: stack.enter_context(folder.held(config, restarts(config))))
+        ranks.only_first(lambda: stack.enter_context(folder.trained(config, restarts(config))))
         check_precision(ranks, hardware)
         trainer = build_lm_trainer(recipe, config, hardware, ranks, folder)
         read = manifests(recipe, config) if config.lm.transcripts else []

@@ -20,6 +20,7 @@ from asr.features.perturbation import check_source
 from asr.model.acoustic import count_parameters
 from asr.recipe import Recipe
 from asr.scoring.provenance import hardware as hardware_name
+from asr.scoring.provenance import keep_provenance
 from asr.tracking.tracker import Tracker
 from asr.training.building import AcousticTrainer, build_trainer, read_splits
 from asr.training.debugging import profiled, simplify
@@ -54,7 +55,7 @@ def run(recipe: Recipe, config: Config) -> float:
     with ExitStack() as stack:
 
         def begin() -> None:
-            stack.enter_context(folder.held(config, restarts(config)))
+            stack.enter_context(folder.trained(config, restarts(config)))
             # A training under way goes on without files that vanished meanwhile; a new one begins with all of them.
             refuse_mistakes(recipe, config, config.training.max_lost_utterances if folder.is_under_way else 0)
 
@@ -101,6 +102,8 @@ def carry_out(
 
         def open_it() -> None:
             nonlocal tracker
+            if step == 0:
+                keep_provenance(folder.path)
             tracker = open_tracker(recipe, config, folder, step)
 
         ranks.only_first(open_it)

@@ -121,6 +121,10 @@ def _log_path(logs: Path, run: PlannedRun) -> Path:
 
 
 def _environment(slot: int) -> dict[str, str]:
-    """The GPUs are taken in turns."""
+    """The GPUs that this process sees are taken in turns."""
     gpus = torch.cuda.device_count()
-    return os.environ | ({"CUDA_VISIBLE_DEVICES": str(slot % gpus)} if gpus > 1 else {})
+    if gpus < 2:
+        return dict(os.environ)
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = [str(gpu) for gpu in range(gpus)] if given is None else given.split(",")
+    return os.environ | {"CUDA_VISIBLE_DEVICES": names[slot % gpus].strip()}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from asr.composition import load_config
 from asr.config import Config
-from asr.decoding.naming import decoder_name
+from asr.decoding.naming import GREEDY
 from asr.errors import RunError
 from asr.scoring.error_rates import UtteranceScore, score_texts
 from asr.scoring.results import Results, evaluation_folder, read_results
@@ -53,15 +53,17 @@ class MeasuredRun:
         return next((point.seconds for point in self.curve if point.wer <= dev_wer), None)
 
 
-def read_run(path: Path) -> MeasuredRun:
+def read_run(path: Path, decoder: str = GREEDY) -> MeasuredRun:
     """Reads a run folder.
+
+    Args:
+        decoder: Whose results to read, by the name of their folder.
 
     Raises:
         RunError: It is no run, not trained or not evaluated, or damaged.
         ConfigError: Its settings cannot be read.
     """
     config = load_config(path / "config.yaml")
-    decoder = decoder_name(config)
     folder = evaluation_folder(path, "test", decoder)
     rows = read_metrics(path)
     curve = dev_curve(rows)

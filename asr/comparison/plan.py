@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from asr.comparison.config import CompareConfig
 from asr.comparison.sizes import parameters_of, solve_hidden
@@ -22,7 +23,7 @@ from asr.text.tokenizer import build_tokenizer
 from asr.tracking.metrics import read_metrics, replace_text
 from asr.training.debugging import simplify
 from asr.training.hardware import resolve_hardware
-from asr.training.run_folder import RunFolder, find_run_folder
+from asr.training.run_folder import NOT_IN_HASH, RunFolder, find_run_folder
 
 log = logging.getLogger(__name__)
 
@@ -113,8 +114,8 @@ def comparison_name(variants: Sequence[Variant], config: Config) -> str:
 def equal_time(recipe: Recipe, variants: Sequence[Variant], minutes: float, folder: Path) -> list[Variant]:
     """Gives every variant as many epochs as fit the time, dev included.
 
-    What an epoch takes is measured once and kept in the comparison's folder, so that the same command finds the runs
-    that it began.
+    What an epoch takes is measured once for each variant and kept in the comparison's folder, so that the same command
+    finds the runs that it began.
 
     Args:
         folder: The comparison's.
@@ -125,19 +126,24 @@ def equal_time(recipe: Recipe, variants: Sequence[Variant], minutes: float, fold
         RunError: A trial failed.
     """
     path = folder / EPOCHS
-    known: dict[str, dict[str, float]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    known: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     timed = []
     for variant in variants:
-        if variant.label not in known:
-            if any(_sets(item, "training.epochs") for item in variant.overrides):
-                raise ConfigError("compare.minutes chooses training.epochs: leave one of the two out.")
+        if any(_sets(item, "training.epochs") for item in variant.overrides):
+            raise ConfigError("compare.minutes chooses training.epochs: leave one of the two out.")
+        settings = [item for item in variant.overrides if not _sets(item, *NOT_IN_HASH)]
+        trial = known.get(variant.label)
+        # A trial of an earlier version does not say of what.
+        if trial is None or trial.get("settings", settings) != settings:
             log.info("%s: some steps are tried for their time.", variant.label)
-            seconds = calibrate(recipe, variant.config).epoch_seconds
-            known[variant.label] = {"seconds_per_epoch": seconds, "epochs": max(1, int(60 * minutes / seconds))}
-            log.info("%s: %.1f s an epoch, %d epochs.", variant.label, seconds, known[variant.label]["epochs"])
+            trial = {"seconds_per_epoch": calibrate(recipe, variant.config).epoch_seconds, "settings": settings}
+            known[variant.label] = trial
             folder.mkdir(parents=True, exist_ok=True)
             replace_text(path, json.dumps(known, indent=1) + "\n")
-        items = [*variant.overrides, f"training.epochs={known[variant.label]['epochs']:.0f}"]
+        seconds = trial["seconds_per_epoch"]
+        epochs = max(1, int(60 * minutes / seconds))
+        log.info("%s: %.1f s an epoch, %d epochs.", variant.label, seconds, epochs)
+        items = [*variant.overrides, f"training.epochs={epochs}"]
         config = compose(recipe, [*items, f"seed={variant.config.seed}"])
         timed.append(replace(variant, overrides=items, config=config))
     return timed

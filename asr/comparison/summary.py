@@ -249,7 +249,8 @@ def _read(kind: Any, value: Any) -> Any:
     if NoneType in parts:
         return value if value is None else _read(parts[0], value)
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
-        return kind(**{name: _read(part, value[name]) for name, part in get_type_hints(kind).items()})
+        # What came later than a stored comparison has a default; what else is missing is a TypeError.
+        return kind(**{name: _read(part, value[name]) for name, part in get_type_hints(kind).items() if name in value})
     if get_origin(kind) is list:
         return [_read(parts[0], item) for item in value]
     return value

@@ -1,26 +1,50 @@
 """The names of decoders, by which a run keeps its evaluations."""
 
+import hashlib
+import json
 from pathlib import Path
 
 from asr.config import Config
 from asr.decoding.config import DecoderKind, RecurrentUse
-from asr.lm.config import LmKind
+from asr.lm.config import LmConfig, LmKind
 from asr.lm.naming import lm_name
+
+GREEDY = DecoderKind.greedy.name
+"""Every run is decoded so, and runs are compared by it unless something else is asked for."""
 
 
 def decoder_name(config: Config) -> str:
-    """Names what a configuration decodes with: greedy, beam-words, beam-ngram3-words, greedy-combined2; with a
-    recurrent language model beam-ngram3-words+lstm-tokens-0123abcd."""
+    """Names what a configuration decodes with: greedy, beam-words, beam-ngram3-words; with a recurrent language model
+    beam-ngram3-words+lstm-tokens-0123abcd.
+
+    A hash stands behind an n-gram model that is pruned or of other text than the training transcripts, as in
+    beam-ngram3-words-0123abcd, and tells which models are combined, as in greedy-combined2-0123abcd.
+    """
     name = config.decoder.kind.name
     if config.decoder.kind is DecoderKind.beam:
-        name += f"-{config.lm.units.name if config.lm.kind is LmKind.none else lm_name(config.lm)}"
+        name += f"-{config.lm.units.name if config.lm.kind is LmKind.none else _ngram_name(config.lm)}"
     if config.decoder.recurrent is not None:
-        name += f"+{_recurrent_name(Path(config.decoder.recurrent))}"
+        name += f"+{_run_name(config.decoder.recurrent)}"
         name += "-fused" if config.decoder.recurrent_use is RecurrentUse.fuse else ""
     name += "-hot" if config.decoder.hot_words else ""
-    return f"{name}-combined{1 + len(config.evaluation.models)}" if config.evaluation.models else name
+    if models := config.evaluation.models:
+        # An average knows no order.
+        name += f"-combined{1 + len(models)}-{_hash(sorted(map(_run_name, models)))}"
+    return name
 
 
-def _recurrent_name(path: Path) -> str:
-    """Of a recurrent language model by the folder of its run."""
-    return path.absolute().parent.name if path.name == "model" else path.absolute().name
+def _ngram_name(lm: LmConfig) -> str:
+    plain = lm.transcripts and not lm.texts and not any(lm.prune)
+    if plain or lm.path is not None:
+        return lm_name(lm)
+    return f"{lm_name(lm)}-{_hash([lm.transcripts, lm.texts, lm.prune])}"
+
+
+def _run_name(model: str) -> str:
+    """Of a run or of its model by the folder of the run."""
+    path = Path(model).absolute()
+    return path.parent.name if path.name == "model" else path.name
+
+
+def _hash(settings: object) -> str:
+    return hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:8]

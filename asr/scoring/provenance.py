@@ -1,5 +1,6 @@
 """Where a number comes from: the command, the commit, the hardware."""
 
+import json
 import os
 import platform
 import re
@@ -7,15 +8,58 @@ import shlex
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 
+from asr.errors import RunError
+
 CHECKOUT = Path(__file__).parents[2]
 GIT_SECONDS = 10
+PROVENANCE = "provenance.json"
 
 # `some.api_key=value`: no key of the configuration is a secret, but a misplaced one must not reach a file.
 _SECRET = re.compile(r"([^=]*(?:key|token|secret|password))=.*", re.IGNORECASE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What a process was and ran on."""
+
+    command: str
+    commit: str | None
+    """Null where the package is not run from its git checkout."""
+    hardware: str
+    torch: str
+    """Version of PyTorch."""
+
+
+def provenance() -> Provenance:
+    """That of this process."""
+    return Provenance(command(), commit(), hardware(), torch.__version__)
+
+
+def keep_provenance(run: Path) -> None:
+    """Writes that of this process, which begins a training, into the run's folder."""
+    temporary = run / f".{PROVENANCE}"
+    temporary.write_text(json.dumps(asdict(provenance()), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    temporary.replace(run / PROVENANCE)
+
+
+def kept_provenance(run: Path) -> Provenance | None:
+    """That of the process which began the training of a run; None where the run is older than the file that tells it.
+
+    Raises:
+        RunError: The file is damaged.
+    """
+    path = run / PROVENANCE
+    try:
+        return Provenance(**json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError):
+        raise RunError(f"{path} is damaged: delete it, and results name the command that evaluates instead.") from None
 
 
 def command() -> str:

@@ -3,18 +3,19 @@
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from asr.errors import RunError
 from asr.scoring.alignment import aligned_errors
 from asr.scoring.error_rates import UtteranceScore
+from asr.scoring.provenance import Provenance
 
 
 @dataclass(frozen=True)
 class Results:
-    """A number with its origin. Rates are fractions."""
+    """A number with its origin. Rates are fractions; hardware, torch, command and commit are those of the training."""
 
     recipe: str
     run: str
@@ -50,6 +51,13 @@ class Results:
     config_hash: str
     per: float | None = None
     """Phone error rate; left out of the file where tokens are no phones."""
+    evaluated: Provenance | None = None
+    """Where the evaluation comes from; left out of the file where the process that began the training made it too."""
+
+    @property
+    def evaluation_command(self) -> str:
+        """The command that decoded."""
+        return self.command if self.evaluated is None else self.evaluated.command
 
 
 def evaluation_folder(run: Path, split: str, decoder: str) -> Path:
@@ -92,7 +100,9 @@ def read_results(folder: Path) -> Results:
     path = folder / "results.json"
     try:
         read = json.loads(path.read_text(encoding="utf-8"))
-        return Results(**{field.name: read[field.name] for field in fields(Results)[:-1]}, per=read.get("per"))
+        required = {field.name: read[field.name] for field in fields(Results) if field.default is MISSING}
+        evaluated = read.get("evaluated")
+        return Results(**required, per=read.get("per"), evaluated=evaluated and Provenance(**evaluated))
     except OSError as error:
         raise RunError(f"No results at {path} ({error.strerror}): run `asr evaluate` first.") from None
     except KeyError as error:
@@ -102,8 +112,8 @@ def read_results(folder: Path) -> Results:
 
 
 def _figures(results: Results) -> dict[str, Any]:
-    figures = asdict(results)
-    return figures if results.per is not None else {name: value for name, value in figures.items() if name != "per"}
+    optional = ("per", "evaluated")
+    return {name: value for name, value in asdict(results).items() if name not in optional or value is not None}
 
 
 def _row(score: UtteranceScore) -> dict[str, str | float | None]:

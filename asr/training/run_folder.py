@@ -69,8 +69,27 @@ class RunFolder:
         return any(self.checkpoints.glob("*.pt"))
 
     @contextmanager
-    def held(self, config: Config, restart: bool = False) -> Iterator[None]:
-        """Holds the folder for this process, with its settings in config.yaml and what is logged in train.log.
+    def trained(self, config: Config, restart: bool = False) -> Iterator[None]:
+        """Holds the folder as `held` does, for a training, whose settings are kept in config.yaml.
+
+        Args:
+            restart: Throws away what the folder holds.
+
+        Raises:
+            RunError: Another process holds it, or it cannot be written.
+        """
+        with self.held(restart):
+            if self.acoustic and not (self.path / SETTINGS).exists():
+                self._say_what_differs(config)
+            with self._written():
+                beside = self.path / f".{SETTINGS}"
+                beside.write_text(OmegaConf.to_yaml(OmegaConf.create(plain(config))), encoding="utf-8")
+                beside.replace(self.path / SETTINGS)
+            yield
+
+    @contextmanager
+    def held(self, restart: bool = False) -> Iterator[None]:
+        """Holds the folder for this process, with what is logged in train.log.
 
         Args:
             restart: Throws away what the folder holds.
@@ -89,12 +108,7 @@ class RunFolder:
                 raise RunError(f"Another process is at work in {self.path}; wait for it, or change the name.") from None
             if restart:
                 self._clear()
-            if self.acoustic and not (self.path / SETTINGS).exists():
-                self._say_what_differs(config)
             with self._written():
-                beside = self.path / f".{SETTINGS}"
-                beside.write_text(OmegaConf.to_yaml(OmegaConf.create(plain(config))), encoding="utf-8")
-                beside.replace(self.path / SETTINGS)
                 handler = logging.FileHandler(self.path / "train.log", encoding="utf-8")
             handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
             logging.getLogger("asr").addHandler(handler)

@@ -123,6 +123,7 @@ def test_a_job_that_was_requeued_in_the_middle_ends_as_if_undisturbed(
     assert "2 ranks" in log and "Goes on from step" in log
     assert int(log.split("Goes on from step ")[1].split(",")[0]) >= before, "it saved the step that it was in"
     assert (run / "wandb_id").read_text() == wandb_id
+    assert json.loads((run / "provenance.json").read_text())["command"].startswith("asr train yesno paths.data=")
     assert_same(run, undisturbed)
 
 
