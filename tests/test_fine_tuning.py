@@ -11,7 +11,7 @@ import torch
 from asr.commands import train
 from asr.composition import compose
 from asr.config import Config
-from asr.errors import ConfigError
+from asr.errors import ConfigError, RunError
 from asr.model.folder import load_model
 from asr.recipe import RECIPES, Recipe
 from asr.training.config import Precision
@@ -92,7 +92,7 @@ def test_another_architecture_is_refused_and_its_keys_are_named(trained: Path) -
 
 
 def test_a_place_without_a_model_is_refused(trained: Path) -> None:
-    with pytest.raises(ConfigError, match="is neither a trained model nor a run that has one"):
+    with pytest.raises(RunError, match=r"No trained model at .*data: .* as training\.init_from"):
         fine_tune(trained, f"training.init_from={trained / 'data'}")
 
 

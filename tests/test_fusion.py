@@ -1,5 +1,6 @@
 """Recurrent language models and hot words in the beam search, and hypotheses that are weighed anew."""
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from asr.lm.config import LmUnits
 from asr.lm.recurrent import RecurrentLanguageModel
 from asr.lm.recurrent_folder import TrainedLanguageModel, load_language_model
 from asr.model.folder import save_model
-from asr.recipe import find_recipe
+from asr.recipe import RECIPES, find_recipe
 from tests.test_beam_search import CHARACTERS, decode, heard, language_model, search_of
 
 UNSURE = heard(CHARACTERS, {"A": 0.9}, {"▁": 0.9}, {"B": 0.51, "C": 0.49}, {"▁": 0.9}, {"A": 0.9})
@@ -54,6 +55,13 @@ def test_no_hot_words_change_nothing_and_a_boost_lets_the_phrase_appear(tmp_path
         assert decode(replace(search, hot=(phrase,), hot_boost=0.0), CHARACTERS, [UNSURE]) == ["A B A"]
     begun_only = replace(search, hot=(("C", "C"),), hot_boost=4.0)
     assert decode(begun_only, CHARACTERS, [UNSURE]) == ["A B A"], "what is unfinished is taken back"
+
+
+def test_hot_words_are_asked_for_as_the_docs_say() -> None:
+    docs = (RECIPES.parent / "docs" / "language-models.md").read_text(encoding="utf-8")
+    (line,) = (line for line in docs.splitlines() if line.startswith("$") and "decoder.hot_words" in line)
+    _, _, _, recipe, *overrides = shlex.split(line)
+    assert compose(find_recipe(recipe), overrides).decoder.hot_words == ["RUBOUT", "G M"]
 
 
 def test_hot_words_are_found_among_tokens_too() -> None:

@@ -10,6 +10,8 @@ from asr import cli
 from asr.composition import compose
 from asr.lm.folder import lm_folder
 from asr.recipe import find_recipe
+from asr.training.config import Precision
+from asr.training.text_building import find_lm_folder
 from tests.corpora import write_corpus
 
 TEXTS = {"train": ["GO ON", "GO BACK", "GO ON", "RUN ON"], "dev": ["GO ON", "GO HOME"], "test": ["GO"]}
@@ -49,6 +51,43 @@ def test_another_text_is_another_model(data: Path, tmp_path: Path) -> None:
     assert json.loads((folder / "report.json").read_text())["held_out"]["unknown"] == 0
     more.write_text("GO AWAY\n")
     assert train(data, "lm.order=2", f"lm.texts=[{more}]") != folder
+
+
+def test_the_perplexity_is_that_of_the_text_that_is_held_out_now(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for units in ("words", "tokens"):
+        settings = ["lm.order=2", f"lm.units={units}", "tokenizer=char", "lm.prune=[0,1]"]
+        folder = train(data, *settings)
+        of_dev = json.loads((folder / "report.json").read_text())["held_out"]
+        other = tmp_path / "other.txt"
+        for text, sentences in (("GO ON\nGO ON\nRUN ON\n", 3), ("GO ON\n", 1)):
+            other.write_text(text)
+            capsys.readouterr()
+            assert train(data, *settings, f"lm.held_out={other}") == folder
+            assert f"{sentences} sentences" in capsys.readouterr().out
+        assert train(data, *settings) == folder
+        again = json.loads((folder / "report.json").read_text())["held_out"]
+        assert again == pytest.approx(of_dev, rel=1e-5), "KenLM says what the estimate said"
+
+
+def test_an_edited_lexicon_is_another_model(data: Path, tmp_path: Path) -> None:
+    lexicon = tmp_path / "lexicon"
+    lexicon.write_text("GO G OW\nON AA N\nBACK B AE K\nRUN R AH N\nHOME HH OW M\n")
+    recipe = find_recipe("an4")
+
+    def folders(*overrides: str) -> tuple[Path, Path]:
+        settings = ["lm.units=tokens", "tokenizer=phone", f"tokenizer.lexicon={lexicon}", "tokenizer.g2p=null"]
+        config = compose(recipe, [f"paths.data={data}", f"paths.runs={tmp_path}", *settings, *overrides])
+        return lm_folder(recipe, config), find_lm_folder(recipe, config, Precision.fp32).path
+
+    first, of_g2p = folders(), folders("tokenizer.g2p=en-us")
+    lexicon.write_text(lexicon.read_text().replace("AA", "AO"))
+    edited, without = folders(), folders("lm.units=words")
+    lexicon.write_text(lexicon.read_text().replace("AO", "AA"))
+    assert all(len({*each}) == 3 for each in zip(first, of_g2p, edited, strict=True))
+    assert folders() == first and folders("lm.units=words") == without
+    assert folders("hardware.tf32=true")[1] != first[1]
 
 
 def test_tokens_are_units_too(data: Path) -> None:

@@ -11,7 +11,10 @@ import torch
 from asr.data import loader
 from asr.data.loader import Share, load
 from asr.data.manifest import read_manifest, write_manifest
-from asr.errors import DataError
+from asr.errors import DataError, RunError
+from asr.training.distributed import Ranks
+from asr.training.lost import LostUtterances
+from asr.training.progression import Progression
 from tests.corpora import write_corpus
 from tests.trainings import asr, last_checkpoint, metrics, run_folder
 
@@ -104,6 +107,38 @@ def test_past_the_limit_it_stops_on_all_ranks(ranks: int, tmp_path: Path) -> Non
     assert asr("train", "yesno", tmp_path, settings, ranks, VANISH=gone).returncode != 0
     log = (run_folder(tmp_path, "yesno") / "train.log").read_text()
     assert "goes on without Utterance train-0 " in log and "goes on without Utterance train-1 " in log
+
+
+def test_a_dev_split_of_which_nothing_is_left_stops_it(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    prepare(tmp_path)
+    gone = [str(one.audio_filepath) for one in read_manifest(tmp_path / "data/yesno/dev.jsonl")]
+    assert asr("train", "yesno", tmp_path, SETTINGS, VANISH=os.pathsep.join(gone)).returncode == 2
+    said = capfd.readouterr().err
+    assert "Traceback" not in said and "No utterance of dev can be read any more" in said
+    log = (run_folder(tmp_path, "yesno") / "train.log").read_text()
+    assert all(f"Decoding dev goes on without Utterance dev-{number} " in log for number in range(6))
+
+
+def test_a_lower_limit_than_what_was_lost_already_stops_it_at_once(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    files = prepare(tmp_path)
+    content = files[6].read_bytes()
+    settings = [*SETTINGS, "batching.global_seconds=3", "training.checkpoint_minutes=0", "hardware.workers=0"]
+    assert asr("train", "yesno", tmp_path, settings, VANISH=str(files[6]), DIE_AT="7").returncode != 0
+    files[6].write_bytes(content)
+    capfd.readouterr()
+    assert asr("train", "yesno", tmp_path, [*settings, "training.max_lost_utterances=0"]).returncode == 2
+    said = capfd.readouterr().err
+    assert "Traceback" not in said
+    assert "lost 1 utterances already, over training.max_lost_utterances=0" in said
+
+
+def test_nothing_new_to_settle_is_nothing_to_stop_for() -> None:
+    done = Progression(lost=["a", "b"])
+    LostUtterances(1, Ranks(0, 1)).settle(done, "Decoding dev")
+    with pytest.raises(RunError, match="raise it to go on"):
+        LostUtterances(1, Ranks(0, 1)).check(done)
 
 
 def test_a_resumed_training_is_the_same_with_files_lost(tmp_path: Path) -> None:

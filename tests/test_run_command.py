@@ -41,7 +41,7 @@ def test_the_library_hears_what_the_command_heard(folder: Path) -> None:
     rows = [json.loads(line) for line in (run / "evaluation/test/greedy/hypotheses.jsonl").read_text().splitlines()]
     utterances = read_manifest(folder / "data/an4/test.jsonl")
     assert [row["id"] for row in rows] == [utterance.id for utterance in utterances]
-    recognizer = library.load(run / "model")
+    recognizer = library.load(run)
     heard = recognizer.transcribe([utterance.audio_filepath for utterance in utterances], batch_seconds=2)
     assert heard == [row["hypothesis"] for row in rows]
 

@@ -21,10 +21,15 @@ from asr.decoding import pieces, recognizer
 from asr.decoding.pieces import cut, stitch
 from asr.decoding.transcript_formats import ENDINGS, written
 from asr.decoding.transcription import Transcriber, Transcript, Word
+from asr.decoding.tuned import tuning_folder
 from asr.errors import DataError
+from asr.lm.config import LmUnits
+from asr.lm.folder import saved_language_model
 from asr.model.folder import save_model
+from asr.text.char import CharTokenizer
 from tests.corpora import tones
 from tests.models import random_recognizer
+from tests.test_beam_search import CHARACTERS, language_model
 from tests.tone_recognizer import tone_recognizer, words
 
 TEXT = "ONE TWO FOUR"
@@ -147,11 +152,59 @@ def test_two_files_that_would_become_one_are_refused(
         ([], "nothing to transcribe"),
         ([str(tmp_path / "in"), "--format", "srt", "vtt"], "name a folder with -o"),
         ([str(tmp_path / "in"), "--beam", "5"], "--lm asks for"),
+        ([str(tmp_path / "in"), "--hot-words", "ONE"], "--lm asks for"),
+        ([str(tmp_path / "in"), "--lm", str(tmp_path)], "No n-gram model at"),
     ):
         with pytest.raises(SystemExit) as stop:
             main(["transcribe", tone_model, *arguments])
         assert stop.value.code == 2 and sentence in capfd.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_search_takes_what_was_tuned_for_the_run_where_no_flag_says_otherwise(
+    tone_model: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    lm = language_model(tmp_path, ["ONE TWO", "TWO ONE"], LmUnits.words, CHARACTERS)
+    soundfile.write(tmp_path / "a.wav", tones(TEXT), 16000)
+    said = []
+    tuned = tuning_folder(tmp_path, saved_language_model(lm).key)
+    for place, flags in ((tone_model, []), (tone_model, []), (str(tmp_path), ["--lm-weight", "0.25"])):
+        assert main(["transcribe", place, str(tmp_path / "a.wav"), "--lm", str(lm), *flags]) == 0
+        said.append(capfd.readouterr().err)
+        tuned.mkdir(parents=True, exist_ok=True)
+        (tuned / "weights.json").write_text('{"beam": 20, "lm_weight": 1.25, "word_score": 2}')
+    assert "beam 50" in said[0] and "at 0.5, word score 0; `asr tune` finds better" in said[0]
+    assert "beam 20" in said[1] and "at 1.25, word score 2." in said[1]
+    assert "beam 20" in said[2] and "at 0.25, word score 2." in said[2]
+
+
+def test_hot_words_are_heard_that_the_language_model_does_not_know(
+    tone_model: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    lm = language_model(tmp_path, ["ONE TWO", "TWO ONE"], LmUnits.words, CHARACTERS)
+    soundfile.write(tmp_path / "a.wav", tones(TEXT), 16000)
+    command = ["transcribe", tone_model, str(tmp_path / "a.wav"), "--lm", str(lm)]
+    assert main(command) == 0
+    assert "FOUR" not in capfd.readouterr().out
+    assert main([*command, "--hot-words", "FOUR", "--hot-word-boost", "20"]) == 0
+    assert capfd.readouterr().out == TEXT + "\n"
+
+
+def test_a_language_model_of_other_tokens_is_refused(
+    tone_model: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    soundfile.write(tmp_path / "a.wav", tones(TEXT), 16000)
+    folder = tmp_path / "ngram3-tokens"
+    folder.mkdir()
+    language_model(folder, ["ONE TWO"], LmUnits.tokens, CharTokenizer("ENOTW \u00e9"))
+    arpa = (folder / "lm.arpa").read_text()
+    (folder / "report.json").write_text('{"settings": {"units": "tokens"}}')
+    command = ["transcribe", tone_model, str(tmp_path / "a.wav"), "--lm", str(folder)]
+    assert main(command) == 0
+    (folder / "lm.arpa").write_text(arpa.replace("E", "\u00e9"))
+    with pytest.raises(SystemExit) as stop:
+        main(command)
+    assert stop.value.code == 2 and "is over other tokens than the model writes" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("old", [8000, 11025, 44100, 48000])

@@ -4,8 +4,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
-from asr.composition import compose
+from asr import cli
+from asr.composition import compose, plain
 from asr.data.utterance import Utterance
 from asr.decoding.lexicon import lexicon_of
 from asr.decoding.log_probs import HeardSplit
@@ -52,6 +54,19 @@ def test_weights_are_found_that_the_split_asks_for(tmp_path: Path) -> None:
     assert [each.score.errors for each in grid] == [1, 0, 1]
     assert taken.weights == Weights(5, 0.3, 0.0)
     assert told == [*grid, *beams]
+
+
+def test_a_run_without_n_grams_in_its_settings_is_tuned_with_those_that_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "an4" / "lstm-1"
+    run.mkdir(parents=True)
+    settings = plain(compose(find_recipe("an4"), ["lm=none"]))
+    (run / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(settings)))
+    for flags, sentence in ([], "lm=none in its settings"), (["--order", "3"], "No trained model at"):
+        with pytest.raises(SystemExit) as ended:
+            cli.main(["tune", str(run), *flags])
+        assert ended.value.code == 2 and sentence in capsys.readouterr().err
 
 
 def test_what_was_tuned_stands_in_for_what_is_left_open(tmp_path: Path) -> None:

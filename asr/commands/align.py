@@ -49,13 +49,13 @@ def main(arguments: Sequence[str]) -> None:
     if options.output is None and len(options.format) > 1:
         parser.error(f"--format gives {len(options.format)} formats for standard output: name a folder with -o")
 
-    from asr.commands.evaluate import model_folder
     from asr.decoding.recognizer import load
     from asr.decoding.recording_alignment import align_recording
     from asr.decoding.transcript_formats import ENDINGS, written
+    from asr.model.folder import model_folder
     from asr.tracking.metrics import replace_text
 
-    recognizer = load(model_folder(str(options.model)), options.device)
+    recognizer = load(model_folder(options.model, "MODEL"), options.device)
     text = _read(options.text)
     if options.normalize:
         text = normalized(text, recognizer.tokenizer)

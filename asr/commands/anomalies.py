@@ -5,7 +5,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
-from asr.commands.evaluate import model_folder
 from asr.config import Config
 from asr.data.audio import Audio
 from asr.data.checks.findings import ANOMALY, Finding, Severity
@@ -14,6 +13,7 @@ from asr.decoding.anomalies import Anomaly, anomaly_finding, asked_speeds, hear,
 from asr.decoding.recognizer import Recognizer, load
 from asr.errors import ConfigError, RunError
 from asr.features.inputs import Inputs
+from asr.model.folder import model_folder
 from asr.recipe import Recipe
 from asr.tracking.metrics import replace_text
 from asr.training.hardware import resolve_hardware

@@ -21,7 +21,7 @@ from asr.data.utterance import Utterance
 from asr.decoding.beam import BeamDecoder
 from asr.decoding.combination import Combination
 from asr.decoding.config import DecoderKind
-from asr.decoding.decoder import Decoder, open_decoder
+from asr.decoding.decoder import Decoder, open_decoder, say_weights
 from asr.decoding.evaluation import labels_of, with_measures
 from asr.decoding.hypothesis import Hypothesis
 from asr.decoding.measures import Measures, measure
@@ -34,7 +34,7 @@ from asr.features.inputs import Inputs
 from asr.lm.folder import language_model
 from asr.lm.recurrent_folder import load_language_model
 from asr.model.acoustic import count_parameters
-from asr.model.folder import WEIGHTS
+from asr.model.folder import model_folder
 from asr.progress import Progress
 from asr.recipe import Recipe
 from asr.scoring.alignment import worst
@@ -78,10 +78,10 @@ def run(recipe: Recipe, config: Config) -> None:
         recurrent = load_language_model(Path(config.decoder.recurrent), str(device.device))
     tuned = _tuned(config, folder, tuning_key(lm, recurrent))
     with folder.held():
-        models = [folder.model, *map(model_folder, config.evaluation.models)]
-        heard = Combination([load_recognizer(model, str(device.device)) for model in models])
+        others = [model_folder(path, "evaluation.models") for path in config.evaluation.models]
+        heard = Combination([load_recognizer(model, str(device.device)) for model in (folder.model, *others)])
         with open_decoder(recipe, config, heard.recognizers[0].tokenizer, lm, recurrent, tuned) as decoder:
-            _say_weights(config, decoder, tuned)
+            say_weights(decoder, tuned)
             evaluations = [_evaluate(recipe, config, split, heard, decoder, folder) for split in splits]
         where = _track(recipe, config, folder, evaluations)
         _track_evaluation(recipe, config, folder, evaluations)
@@ -92,21 +92,6 @@ def run(recipe: Recipe, config: Config) -> None:
     print(f"Run: {folder.path}")
     print(f"Errors: {evaluation_folder(folder.path, splits[-1], decoder_name(config)) / 'errors.txt'}")
     print(where)
-
-
-def model_folder(path: str, key: str = "evaluation.models") -> Path:
-    """The model folder of a run's folder, or the folder itself.
-
-    Args:
-        key: Where the path comes from.
-
-    Raises:
-        RunError: There is neither.
-    """
-    found = next((folder for folder in (Path(path) / "model", Path(path)) if (folder / WEIGHTS).is_file()), None)
-    if found is None:
-        raise RunError(f"No trained model at {path}: give the folder of a run or of a model in {key}.")
-    return found
 
 
 def _tuned(config: Config, folder: RunFolder, key: str | None) -> Weights | None:
@@ -120,22 +105,6 @@ def _tuned(config: Config, folder: RunFolder, key: str | None) -> Weights | None
     if other is not None and found is None:
         raise ConfigError(f"decoder.weights_from={other} was not tuned with {key or 'lm=none'}: `asr tune` does it.")
     return found
-
-
-def _say_weights(config: Config, decoder: Decoder, tuned: Weights | None) -> None:
-    if isinstance(decoder, BeamDecoder):
-        search = decoder.search
-        log.info(
-            "Beam search: beam %d, language model %s at %g, word score %g%s.",
-            search.beam,
-            search.lm or "none",
-            search.lm_weight,
-            search.word_score,
-            "" if tuned or search.lm is None else "; `asr tune` finds better weights on dev",
-        )
-    if isinstance(decoder, BeamDecoder) and decoder.rescorer is not None:
-        rescorer = decoder.rescorer
-        log.info("Rescored by %s at %g, word score %g.", rescorer.trained.folder, rescorer.weight, rescorer.word_score)
 
 
 def _evaluate(

@@ -29,7 +29,6 @@ def run(recipe: "Recipe", config: "Config") -> float:
     """
     from asr.lm.config import LmKind
     from asr.lm.folder import REPORT, build_ngram, lm_folder
-    from asr.lm.scores import open_model, score_sentences, total_perplexity
     from asr.lm.text import held_out_sentences
 
     if config.lm.kind is LmKind.none or config.lm.path is not None:
@@ -41,15 +40,36 @@ def run(recipe: "Recipe", config: "Config") -> float:
     folder = lm_folder(recipe, config)
     if config.training.restart or not (folder / REPORT).is_file():
         build_ngram(recipe, config, folder)
-    report: dict[str, Any] = json.loads((folder / REPORT).read_text(encoding="utf-8"))
-    if "held_out" not in report:  # made by lmplz
-        scores = score_sentences(open_model(folder), held_out_sentences(recipe, config))
-        report["held_out"] = vars(total_perplexity(scores))
+    report = _report(recipe, config, folder)
     words = sum(len(sentence.split()) for sentence in held_out_sentences(recipe, config))
     for line in report_lines(report, words):
         print(line)
     print(f"Language model: {folder}")
     return float(report["held_out"]["including"])
+
+
+def _report(recipe: "Recipe", config: "Config", folder: Path) -> dict[str, Any]:
+    """report.json, whose perplexity is measured now where it is of another text, or was left out by lmplz.
+
+    Raises:
+        DataError: There is no held-out text.
+    """
+    from asr.lm.folder import HELD_OUT_TEXT, REPORT, unit_split
+    from asr.lm.scores import open_model, score_sentences, total_perplexity
+    from asr.lm.text import held_out_checksum, held_out_sentences
+    from asr.tracking.metrics import replace_text
+
+    report: dict[str, Any] = json.loads((folder / REPORT).read_text(encoding="utf-8"))
+    checksum = held_out_checksum(recipe, config)
+    if report.get(HELD_OUT_TEXT) != checksum:
+        split = unit_split(recipe, config)
+        sentences = [" ".join(split(sentence)) for sentence in held_out_sentences(recipe, config)]
+        scores = score_sentences(open_model(folder), filter(None, sentences))
+        if not scores:
+            raise DataError("There is no held-out text: give lm.held_out.")
+        report |= {"held_out": vars(total_perplexity(scores)), HELD_OUT_TEXT: checksum}
+        replace_text(folder / REPORT, json.dumps(report, indent=1) + "\n")
+    return report
 
 
 def report_lines(report: dict[str, Any], words: int) -> list[str]:
@@ -111,12 +131,13 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _score(path: Path, texts: Sequence[Path], each: bool) -> None:
-    from asr.lm.recurrent_folder import TrainedLanguageModel, is_recurrent, load_language_model
+    from asr.lm.recurrent_folder import TrainedLanguageModel, load_language_model
     from asr.lm.recurrent_scores import score_text
     from asr.lm.scores import open_model, score_sentences, total_perplexity
     from asr.lm.text import read_sentences
+    from asr.model.folder import find_model
 
-    model = load_language_model(path) if is_recurrent(path) else open_model(path)
+    model = open_model(path) if find_model(path) is None else load_language_model(path)
     lines = [line for text in texts for line in read_sentences(text)] if texts else [*map(str.strip, sys.stdin)]
     lines = [line for line in lines if line]
     if not lines:
@@ -133,15 +154,16 @@ def _score(path: Path, texts: Sequence[Path], each: bool) -> None:
 
 
 def _complete(path: Path, beginning: str, number: int) -> None:
-    from asr.lm.recurrent_folder import is_recurrent, load_language_model
+    from asr.lm.recurrent_folder import load_language_model
     from asr.lm.recurrent_scores import next_words
     from asr.lm.scores import next_units
+    from asr.model.folder import find_model
 
     if number < 1:
         raise ConfigError(f"--number is {number}; it must be at least 1.")
-    if is_recurrent(path):
-        found = next_words(load_language_model(path), beginning, number)
-    else:
+    if find_model(path) is None:
         found = next_units(path, beginning, number)
+    else:
+        found = next_words(load_language_model(path), beginning, number)
     for unit, probability in found:
         print(f"{probability:.4f}\t{unit}")

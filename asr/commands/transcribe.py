@@ -4,7 +4,7 @@ import logging
 import os
 from argparse import Namespace
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,10 +91,12 @@ def _parser() -> FlagParser:
     parser.add_argument("--jobs", type=whole_number, default=1, metavar="N", help="processes that share the files (1)")
     parser.add_argument("--device", default="cpu", help="where the model computes, as torch names it (cpu)")
     beam = parser.add_argument_group("beam search (greedy without a language model)")
-    beam.add_argument("--lm", type=Path, metavar="PATH", help="words: a folder of asr lm train, or an ARPA file")
-    beam.add_argument("--lm-weight", type=float, metavar="X", help="as decoder.lm_weight (0.5)")
-    beam.add_argument("--word-score", type=float, metavar="X", help="as decoder.word_score (0)")
-    beam.add_argument("--beam", type=whole_number, metavar="N", help="as decoder.beam (50)")
+    beam.add_argument("--lm", type=Path, metavar="PATH", help="a folder of asr lm train, or an ARPA file over words")
+    beam.add_argument("--lm-weight", type=float, metavar="X", help="as decoder.lm_weight (what asr tune found, or 0.5)")
+    beam.add_argument("--word-score", type=float, metavar="X", help="as decoder.word_score (what was found, or 0)")
+    beam.add_argument("--beam", type=whole_number, metavar="N", help="as decoder.beam (what was found, or 50)")
+    beam.add_argument("--hot-words", nargs="+", metavar="PHRASE", help='words and phrases to favour, as RUBOUT "G M"')
+    beam.add_argument("--hot-word-boost", type=float, metavar="X", help="as decoder.hot_word_boost (as the run has it)")
     return parser
 
 
@@ -149,7 +151,7 @@ def _transcripts(options: Namespace, paths: Sequence[Path]) -> "Iterator[Transcr
     from asr.data.recording import recording_seconds
     from asr.progress import Progress
 
-    settings = Settings(options.model, options.device, options.lm, options.lm_weight, options.word_score, options.beam)
+    settings = Settings(**{field.name: getattr(options, field.name) for field in fields(Settings)})
     lengths = [recording_seconds(path) for path in paths]
     groups = list(_groups(paths, lengths))
     jobs = min(options.jobs, len(groups))
@@ -187,6 +189,8 @@ class Settings:
     lm_weight: float | None
     word_score: float | None
     beam: int | None
+    hot_words: Sequence[str] | None
+    hot_word_boost: float | None
 
     def open(self) -> "Transcriber":
         """Loads the model and opens its decoder.
@@ -195,50 +199,57 @@ class Settings:
             RunError: There is no model.
             ConfigError: A flag does not fit.
         """
-        from asr.commands.evaluate import model_folder
         from asr.decoding.confidence import read_confidence
         from asr.decoding.recognizer import load
         from asr.decoding.transcription import Transcriber
+        from asr.model.folder import model_folder
 
-        folder = model_folder(str(self.model))
+        folder = model_folder(self.model, "MODEL")
         recognizer = load(folder, self.device)
         if self.lm is None:
-            given = {"--lm-weight": self.lm_weight, "--word-score": self.word_score, "--beam": self.beam}
+            given = {
+                "--lm-weight": self.lm_weight,
+                "--word-score": self.word_score,
+                "--beam": self.beam,
+                "--hot-words": self.hot_words,
+                "--hot-word-boost": self.hot_word_boost,
+            }
             useless = [name for name, value in given.items() if value is not None]
             if useless:
                 raise ConfigError(f"{useless[0]} belongs to a beam search, which --lm asks for: give both or neither.")
             return Transcriber(recognizer, read_confidence(folder))
-        recognizer.decode = self._beam_search(recognizer)
+        recognizer.decode = self._beam_search(recognizer, self.lm, folder.absolute().parent)
         # The map of confidence.json was fitted to greedy hypotheses.
         return Transcriber(recognizer)
 
-    def _beam_search(self, recognizer: "Recognizer") -> "Decoder":
+    def _beam_search(self, recognizer: "Recognizer", path: Path, run: Path) -> "Decoder":
+        """Searches with a language model, by what was tuned with it for the run where no flag says otherwise."""
         from asr.decoding.beam import BeamDecoder
-        from asr.decoding.lexicon import lexicon_of
-        from asr.decoding.search import Search
-        from asr.decoding.tuned import UNTUNED
-        from asr.lm.arpa import read_vocabulary
-        from asr.lm.folder import ARPA, BINARY
+        from asr.decoding.decoder import say_weights, search_among
+        from asr.decoding.tuned import read_tuned, resolve
+        from asr.lm.config import LmUnits
+        from asr.lm.folder import saved_language_model
 
-        assert self.lm is not None
-        arpa, file = self.lm, self.lm
-        if self.lm.is_dir():
-            arpa = self.lm / ARPA
-            file = self.lm / BINARY if (self.lm / BINARY).is_file() else arpa
-        decoder, tokenizer = recognizer.config.decoder, recognizer.tokenizer
-        search = Search(
-            symbols=tuple(tokenizer.symbols),
-            lexicon=lexicon_of(read_vocabulary(arpa), tokenizer),
-            lm=str(file),
-            beam=UNTUNED.beam if self.beam is None else self.beam,
-            lm_weight=UNTUNED.lm_weight if self.lm_weight is None else self.lm_weight,
-            word_score=UNTUNED.word_score if self.word_score is None else self.word_score,
-            beam_tokens=decoder.beam_tokens,
-            beam_threshold=decoder.beam_threshold,
-            log_add=decoder.log_add,
+        lm, tokenizer, settings = saved_language_model(path), recognizer.tokenizer, recognizer.config.decoder
+        by_words = lm.units is LmUnits.words
+        if lm.vocabulary is None:
+            raise ConfigError(f"{path} does not tell its words, as no KenLM binary does: give the ARPA file to --lm.")
+        if not by_words and not set(lm.vocabulary) <= set(tokenizer.symbols):
+            raise ConfigError(f"{path} is over other tokens than the model writes: give another to --lm.")
+        settings = replace(
+            settings,
+            beam=self.beam,
+            lm_weight=self.lm_weight,
+            word_score=self.word_score,
+            hot_words=list(self.hot_words or []),
+            hot_word_boost=settings.hot_word_boost if self.hot_word_boost is None else self.hot_word_boost,
             nbest=1,
         )
-        return BeamDecoder(search, tokenizer, processes=1)
+        tuned = read_tuned(run, lm.key)
+        search = search_among(lm.vocabulary if by_words else None, settings, tokenizer, lm, resolve(settings, tuned))
+        decoder = BeamDecoder(search, tokenizer, processes=1)
+        say_weights(decoder, tuned)
+        return decoder
 
 
 _opened: "Transcriber | UserError | None" = None

@@ -54,20 +54,26 @@ def main(arguments: Sequence[str]) -> None:
     options = parser.parse_args(arguments)
 
     from asr.bounds import check_bounds
-    from asr.commands.evaluate import model_folder
     from asr.composition import flattened, plain
     from asr.decoding.combination import Combination
     from asr.decoding.config import DecoderKind
     from asr.decoding.recognizer import load
     from asr.lm.config import LmKind, LmUnits
+    from asr.model.folder import model_folder
 
     recipe, config = open_run(options.run, options.data, "tune")
     changed = {"order": options.order, "texts": options.texts, "path": options.lm}
-    changed |= {"units": options.units and LmUnits[options.units], "kind": LmKind.ngram}
-    config.lm = replace(config.lm, **{key: value for key, value in changed.items() if value is not None})
+    changed |= {"units": options.units and LmUnits[options.units]}
+    if given := {key: value for key, value in changed.items() if value is not None}:
+        config.lm = replace(config.lm, kind=LmKind.ngram, **given)
+    if config.lm.kind is not LmKind.ngram:
+        raise ConfigError(
+            f"This run has lm={config.lm.kind.name} in its settings, and what is tuned is the weight of n-grams: say "
+            "which, as --order 3; --recurrent adds a network."
+        )
     config.decoder = replace(config.decoder, kind=DecoderKind.beam, nbest=1, hot_words=[], recurrent=options.recurrent)
     check_bounds(flattened(plain(config)))
-    recognizer = load(model_folder(str(options.run)))
+    recognizer = load(model_folder(options.run, "RUN"))
     _tune(recipe, config, options.run, Combination([recognizer]))
 
 
@@ -118,8 +124,7 @@ def _tune(recipe: "Recipe", config: "Config", run: Path, heard: "Combination") -
     from asr.progress import Progress
 
     lm = language_model(recipe, config)
-    if lm is None:
-        raise ConfigError("asr tune weighs a language model, and lm=none has none.")
+    assert lm is not None
     tokenizer = heard.recognizers[0].tokenizer
     search = beam_search(recipe, config, tokenizer, lm, UNTUNED)
     split = _dev(recipe, config, run, heard)

@@ -1,6 +1,6 @@
 """The pictures of a comparison, each as PNG and as SVG."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -212,8 +212,3 @@ def _context(axes: Axes, comparison: Comparison) -> None:
     axes.set_ylabel("WER on test, %")
     axes.set_title(f"{comparison.recipe}: WER when the context is cut")
     axes.legend()
-
-
-def pictures_in(folder: Path) -> Sequence[Path]:
-    """The pictures that a folder holds, in their order."""
-    return [folder / f"{name}.png" for name in PICTURES if (folder / f"{name}.png").is_file()]

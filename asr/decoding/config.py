@@ -48,8 +48,8 @@ class DecoderConfig:
     recurrent_word_score: float | None
     """Added for each word when hypotheses are weighed anew; null is the tuned one, else 0."""
     hot_words: list[str]
-    """Words and phrases that are favoured, as [RUBOUT,G M]. With lm.units=words they are heard even if the language
-    model does not know them. The search takes longer with them."""
+    """Words and phrases that are favoured, as [RUBOUT,G M] (for a shell in quotes). With lm.units=words they are heard
+    even if the language model does not know them. The search takes longer with them."""
     hot_word_boost: float
     """How much (natural logarithm), for each word of a phrase; for each token with lm.units=tokens."""
 

@@ -1,7 +1,8 @@
 """The decoder that a configuration asks for: log-probabilities in, hypotheses out."""
 
+import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
@@ -10,7 +11,7 @@ from torch import Tensor
 from asr.config import Config
 from asr.data.parallel import cores
 from asr.decoding.beam import BeamDecoder
-from asr.decoding.config import DecoderKind, RecurrentUse
+from asr.decoding.config import DecoderConfig, DecoderKind, RecurrentUse
 from asr.decoding.greedy import greedy
 from asr.decoding.lexicon import lexicon_of
 from asr.decoding.rescoring import Rescorer
@@ -22,6 +23,8 @@ from asr.lm.folder import LanguageModel, training_words
 from asr.lm.recurrent_folder import TrainedLanguageModel
 from asr.recipe import Recipe
 from asr.text.protocol import Tokenizer
+
+log = logging.getLogger(__name__)
 
 Decoder = Callable[[Tensor, Tensor], list[str]]
 """Log-probabilities (frames, batch, tokens) and their lengths, int64 (batch,), to the hypothesis of each utterance.
@@ -83,17 +86,40 @@ def beam_search(
     with lm.units=tokens any.
 
     Raises:
-        ConfigError: word_score is set though there are no words.
+        ConfigError: As of `search_among`.
+        DataError: As there.
     """
-    decoder, by_words = config.decoder, config.lm.units is LmUnits.words
+    words = None
+    if config.lm.units is LmUnits.words:
+        words = training_words(recipe, config) if lm is None or lm.vocabulary is None else lm.vocabulary
+    return search_among(words, config.decoder, tokenizer, lm, weights)
+
+
+def search_among(
+    words: Sequence[str] | None,
+    decoder: DecoderConfig,
+    tokenizer: Tokenizer,
+    lm: LanguageModel | None,
+    weights: Weights,
+) -> Search:
+    """A beam search that writes given words and the hot ones.
+
+    Args:
+        words: None writes any sequence of tokens.
+        lm: Over these words, or over tokens.
+
+    Raises:
+        ConfigError: word_score is set though there are no words, or the tokens write none of these.
+        DataError: They cannot write a hot word.
+    """
+    by_words = words is not None
     if weights.word_score and not by_words:
         raise ConfigError(
             f"decoder.word_score={weights.word_score} has no effect with lm.units=tokens, which knows no words: "
             "leave it out."
         )
     lexicon = None
-    if by_words:
-        words = training_words(recipe, config) if lm is None or lm.vocabulary is None else lm.vocabulary
+    if words is not None:
         hot = [word for phrase in decoder.hot_words for word in phrase.split()]
         lexicon = lexicon_of(dict.fromkeys([*words, *hot]), tokenizer)
     return Search(
@@ -110,6 +136,27 @@ def beam_search(
         hot=tuple(_hot_units(phrase, tokenizer, by_words) for phrase in decoder.hot_words),
         hot_boost=decoder.hot_word_boost,
     )
+
+
+def say_weights(decoder: Decoder, tuned: Weights | None) -> None:
+    """Logs what a beam search weighs; nothing of another decoder.
+
+    Args:
+        tuned: What `asr tune` found, if anything.
+    """
+    if not isinstance(decoder, BeamDecoder):
+        return
+    search, rescorer = decoder.search, decoder.rescorer
+    log.info(
+        "Beam search: beam %d, language model %s at %g, word score %g%s.",
+        search.beam,
+        search.lm or "none",
+        search.lm_weight,
+        search.word_score,
+        "" if tuned or search.lm is None else "; `asr tune` finds better weights on dev",
+    )
+    if rescorer is not None:
+        log.info("Rescored by %s at %g, word score %g.", rescorer.trained.folder, rescorer.weight, rescorer.word_score)
 
 
 def _hot_units(phrase: str, tokenizer: Tokenizer, by_words: bool) -> tuple[str, ...]:

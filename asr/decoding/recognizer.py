@@ -15,7 +15,7 @@ from asr.errors import DataError
 from asr.features.extractor import FeatureExtractor
 from asr.features.front_end import FrontEnd
 from asr.model.acoustic import AcousticModel
-from asr.model.folder import load_model
+from asr.model.folder import find_model, load_model
 from asr.text.protocol import Tokenizer
 
 log = logging.getLogger(__name__)
@@ -82,13 +82,13 @@ class Recognizer:
 
 
 def load(folder: str | Path, device: str = "cpu") -> Recognizer:
-    """Loads a model folder.
+    """Loads a model folder, or that of a run.
 
     Args:
-        folder: As training leaves it in `runs/RECIPE/RUN/model`.
+        folder: As training leaves it in `runs/RECIPE/RUN/model`, or `runs/RECIPE/RUN`.
         device: Where it computes, as torch names it.
 
     Raises:
         RunError: A file is missing or damaged.
     """
-    return Recognizer(*load_model(Path(folder)), torch.device(device))
+    return Recognizer(*load_model(find_model(Path(folder)) or Path(folder)), torch.device(device))

@@ -17,15 +17,25 @@ from asr.errors import ConfigError, DataError
 from asr.lm.arpa import read_vocabulary, write_arpa
 from asr.lm.config import LmConfig, LmKind, LmUnits
 from asr.lm.kneser_ney import NgramModel, Perplexity, estimate, perplexity
-from asr.lm.naming import lm_name
-from asr.lm.text import held_out_sentences, number_known, number_units, split_into, training_sentences
+from asr.lm.naming import given_name, lm_name
+from asr.lm.text import (
+    Split,
+    held_out_checksum,
+    held_out_sentences,
+    number_known,
+    number_units,
+    split_into,
+    training_sentences,
+)
 from asr.recipe import Recipe
-from asr.text.protocol import Tokenizer
+from asr.text.identity import tokenizer_identity
 from asr.text.tokenizer import build_tokenizer
 
 log = logging.getLogger(__name__)
 
 ARPA, BINARY, REPORT = "lm.arpa", "lm.binary", "report.json"
+HELD_OUT_TEXT = "held_out_text"
+"""In report.json, the checksum of the text that its perplexity is of."""
 LMPLZ_UNITS = 50_000_000
 """Longer texts are left to KenLM's lmplz, which sorts on the disk, where it is installed."""
 
@@ -56,26 +66,47 @@ def language_model(recipe: Recipe, config: Config) -> LanguageModel | None:
     if lm.kind.recurrent:
         raise ConfigError(
             f"decoder=beam searches with lm=ngram, or lm=none; a model of lm={lm.kind.name} rescores what it finds: "
-            "decoder.rescore=FOLDER."
+            "decoder.recurrent=FOLDER."
         )
     if lm.path is not None:
-        return _given(Path(lm.path), lm)
+        return _given(Path(lm.path), lm.units)
     folder = lm_folder(recipe, config)
     if not (folder / REPORT).is_file():
         build_ngram(recipe, config, folder)
-    file = next(path for path in (folder / BINARY, folder / ARPA) if path.is_file())
-    return LanguageModel(file, read_vocabulary(folder / ARPA), lm.units, folder.name)
+    return _estimated(folder, lm.units)
+
+
+def saved_language_model(path: Path) -> LanguageModel:
+    """The n-gram model at a place: a folder of `asr lm train`, or a file over words.
+
+    Raises:
+        ConfigError: There is none.
+        DataError: It cannot be read.
+    """
+    if not path.is_dir():
+        return _given(path, LmUnits.words)
+    try:
+        report = json.loads((path / REPORT).read_text(encoding="utf-8"))
+        units = LmUnits[report["settings"]["units"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ConfigError(f"No n-gram model at {path}: `asr lm train RECIPE` makes one and says where.") from None
+    return _estimated(path, units)
 
 
 def lm_folder(recipe: Recipe, config: Config) -> Path:
-    """`paths.data/RECIPE/lm/NAME-HASH`, by the settings that determine the model and the checksum of its text."""
+    """`paths.data/RECIPE/lm/NAME-HASH`, by the settings that determine the model and the checksum of its text.
+
+    Raises:
+        ConfigError: There is no such lexicon.
+        DataError: A text cannot be read.
+    """
     lm = config.lm
     identity: dict[str, Any] = {
         "settings": [lm.units.name, lm.order, lm.prune, lm.fallback_discounts],
         **texts_identity(recipe, config),
     }
     if lm.units is LmUnits.tokens:
-        identity["tokenizer"] = [config.tokenizer.kind.name, config.tokenizer.alphabet, config.tokenizer.pieces]
+        identity["tokenizer"] = [*tokenizer_identity(config.tokenizer).values()]
     digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:8]
     return recipe.data(config) / "lm" / f"{lm_name(lm)}-{digest}"
 
@@ -98,7 +129,7 @@ def build_ngram(recipe: Recipe, config: Config, folder: Path) -> None:
         DataError: A text cannot be used.
     """
     lm = config.lm
-    split = split_into(lm.units, _tokenizer(recipe, config))
+    split = unit_split(recipe, config)
     text = number_units(training_sentences(recipe, config), split)
     log.info("Estimating %s from %d %s.", folder.name, (text.places > 0).sum(), lm.units.name)
     with appearing(folder) as place:
@@ -116,7 +147,7 @@ def build_ngram(recipe: Recipe, config: Config, folder: Path) -> None:
                 )
             write_arpa(model, place / ARPA)
             held_out = number_known(held_out_sentences(recipe, config), split, model.vocabulary)
-            report = describe(model, perplexity(model, held_out))
+            report = describe(model, perplexity(model, held_out)) | {HELD_OUT_TEXT: held_out_checksum(recipe, config)}
         if build_binary := shutil.which("build_binary"):
             _run([build_binary, str(place / ARPA), str(place / BINARY)])
         settings = {"order": lm.order, "units": lm.units.name, "prune": lm.prune, "texts": lm.texts}
@@ -140,19 +171,26 @@ def training_words(recipe: Recipe, config: Config) -> list[str]:
     return sorted({word for row in read_manifest(recipe.manifest(config, "train")) for word in row.text.split()})
 
 
-def _given(path: Path, lm: LmConfig) -> LanguageModel:
+def _estimated(folder: Path, units: LmUnits) -> LanguageModel:
+    binary = folder / BINARY
+    file = binary if binary.is_file() else folder / ARPA
+    return LanguageModel(file, read_vocabulary(folder / ARPA), units, folder.absolute().name)
+
+
+def _given(path: Path, units: LmUnits) -> LanguageModel:
     if not path.is_file():
-        raise ConfigError(f"No language model at lm.path={path}: give an ARPA file or a KenLM binary.")
+        raise ConfigError(f"No language model at {path}: give an ARPA file or a KenLM binary.")
     with path.open("rb") as file:
         text = file.read(256).lstrip().startswith(b"\\data\\")
     vocabulary = read_vocabulary(path) if text else None
-    return LanguageModel(path, vocabulary, lm.units, f"{lm_name(lm)}-{_checksum(path)[:8]}")
+    return LanguageModel(path, vocabulary, units, f"{given_name(path, units)}-{_checksum(path)[:8]}")
 
 
-def _tokenizer(recipe: Recipe, config: Config) -> Tokenizer | None:
-    if config.lm.units is LmUnits.words:
-        return None
-    return build_tokenizer(config.tokenizer, tokenizer_texts(recipe, config))
+def unit_split(recipe: Recipe, config: Config) -> Split:
+    """How the sentences of a language model become its units."""
+    words = config.lm.units is LmUnits.words
+    tokenizer = None if words else build_tokenizer(config.tokenizer, tokenizer_texts(recipe, config))
+    return split_into(config.lm.units, tokenizer)
 
 
 def tokenizer_texts(recipe: Recipe, config: Config) -> list[str]:

@@ -14,7 +14,7 @@ from asr.lm.config import LmUnits
 from asr.lm.naming import lm_name
 from asr.lm.recurrent import RecurrentLanguageModel
 from asr.lm.words import KIND, WordTokenizer
-from asr.model.folder import SETTINGS, WEIGHTS, read_weights
+from asr.model.folder import SETTINGS, WEIGHTS, find_model, read_weights
 from asr.text.protocol import FILE, Tokenizer
 from asr.text.tokenizer import load_tokenizer
 
@@ -40,11 +40,6 @@ class TrainedLanguageModel:
         return f"{lm_name(self.config.lm)}-{digest}"
 
 
-def is_recurrent(path: Path) -> bool:
-    """Whether a folder, or the run whose folder it is, holds a recurrent language model or an acoustic one."""
-    return any((folder / WEIGHTS).is_file() for folder in (path, path / "model"))
-
-
 def load_language_model(path: Path, device: str = "cpu") -> TrainedLanguageModel:
     """Loads a model folder, or that of a run.
 
@@ -52,7 +47,7 @@ def load_language_model(path: Path, device: str = "cpu") -> TrainedLanguageModel
         ConfigError: It is no recurrent language model's.
         RunError: There is none, or a file is missing or damaged.
     """
-    folder = next((place for place in (path / "model", path) if (place / WEIGHTS).is_file()), None)
+    folder = find_model(path)
     if folder is None:
         raise RunError(f"No trained language model at {path}: `asr lm train RECIPE lm=lstm` makes one and says where.")
     config = load_config(folder / SETTINGS)

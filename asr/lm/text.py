@@ -1,5 +1,6 @@
 """The text of a language model: transcripts and text files, split into units and numbered."""
 
+import hashlib
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -49,6 +50,15 @@ def held_out_sentences(recipe: Recipe, config: Config) -> Iterable[str]:
     if config.lm.held_out is not None:
         return read_sentences(Path(config.lm.held_out))
     return [utterance.text for utterance in read_manifest(recipe.manifest(config, "dev"))]
+
+
+def held_out_checksum(recipe: Recipe, config: Config) -> str:
+    """SHA-256 of the sentences whose perplexity is reported.
+
+    Raises:
+        DataError: A file cannot be read.
+    """
+    return hashlib.sha256("\n".join(held_out_sentences(recipe, config)).encode()).hexdigest()
 
 
 def read_sentences(path: Path) -> Iterator[str]:

@@ -21,6 +21,8 @@ from asr.text.protocol import Tokenizer
 from asr.text.tokenizer import load_tokenizer
 
 WEIGHTS = "model.safetensors"
+MODEL = "model"
+"""The model folder of a run."""
 SETTINGS = "config.yaml"
 
 
@@ -32,6 +34,26 @@ def build_model(config: Config, tokens: int) -> AcousticModel:
     """
     dim = FeatureExtractor(config.features, config.data.sampling_rate).dim
     return AcousticModel(config.model, dim, tokens, config.features.normalization)
+
+
+def find_model(path: Path) -> Path | None:
+    """The model folder that a path names, as the folder of its run or as itself; None where neither has weights."""
+    return next((folder for folder in (path / MODEL, path) if (folder / WEIGHTS).is_file()), None)
+
+
+def model_folder(path: str | Path, given_as: str) -> Path:
+    """The model folder that a user names, as the folder of its run or as itself.
+
+    Args:
+        given_as: The key or the argument that the path comes from.
+
+    Raises:
+        RunError: There is no model.
+    """
+    found = find_model(Path(path))
+    if found is None:
+        raise RunError(f"No trained model at {path}: give the folder of a run or of a model as {given_as}.")
+    return found
 
 
 def save_model(folder: Path, model: nn.Module, config: Config, tokenizer: Tokenizer) -> None:

@@ -3,13 +3,10 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from asr.errors import ConfigError, RunError
 from asr.tracking.metrics import replace_text
-
-if TYPE_CHECKING:
-    pass
 
 SAVED = "saved.json"
 COLUMNS = ("summary:test/wer", "summary:dev/wer.min", "config:cells.value", "config:seed.value")

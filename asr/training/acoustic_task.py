@@ -66,9 +66,11 @@ class AcousticTask:
         loss: Tensor = objective(silence, torch.tensor([8]), one, one)
         return torch.zeros_like(loss) * loss
 
-    def validate(self, model: AcousticModel, ranks: Ranks, lost: LostUtterances) -> Validation:
+    def validate(self, model: AcousticModel, ranks: Ranks, lost: LostUtterances) -> Validation | None:
         with self.hardware.in_float32():
             decoded = decode_dev(self.config, self.dev, self.front, model, self.tokenizer, ranks, lost)
+        if not decoded:
+            return None
         metrics = dev_metrics(decoded, self.tokenizer)
         return Validation(
             score=metrics["dev/wer"],

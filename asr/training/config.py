@@ -82,6 +82,11 @@ class Precision(Enum):
     fp64 = "fp64"
 
 
+def arithmetic(precision: Precision, tf32: bool) -> str:
+    """Names what a training computes in, for its identity: a resolved precision, or the tf32 that stands for fp32."""
+    return "tf32" if precision is Precision.fp32 and tf32 else precision.name
+
+
 class Kernel(Enum):
     auto = "auto"
     off = "off"

@@ -11,7 +11,7 @@ from asr.composition import flattened, plain
 from asr.config import Config
 from asr.errors import ConfigError
 from asr.model.acoustic import AcousticModel, cells_of_layers
-from asr.model.folder import WEIGHTS, load_model
+from asr.model.folder import WEIGHTS, load_model, model_folder
 from asr.text.protocol import Tokenizer
 
 log = logging.getLogger(__name__)
@@ -31,21 +31,13 @@ FREE = (
 """What may differ: how features are read, how weights begin, and what is done in training alone."""
 
 
-def source(init_from: str) -> Path:
-    """The model folder that `training.init_from` names, as such or as the folder of its run.
+def weights_checksum(init_from: str) -> str:
+    """The checksum of the weights that `training.init_from` names: what a run's identity has in place of the path.
 
     Raises:
-        ConfigError: There is none.
+        RunError: There is no such model.
     """
-    for folder in (Path(init_from), Path(init_from) / "model"):
-        if (folder / WEIGHTS).is_file():
-            return folder
-    raise ConfigError(f"training.init_from={init_from} is neither a trained model nor a run that has one.")
-
-
-def weights_checksum(init_from: str) -> str:
-    """The checksum of the weights that `training.init_from` names: what a run's identity has in place of the path."""
-    return hashlib.sha256((source(init_from) / WEIGHTS).read_bytes()).hexdigest()
+    return hashlib.sha256((model_folder(init_from, "training.init_from") / WEIGHTS).read_bytes()).hexdigest()
 
 
 def begin_with(model: AcousticModel, config: Config, tokenizer: Tokenizer) -> None:
@@ -54,10 +46,10 @@ def begin_with(model: AcousticModel, config: Config, tokenizer: Tokenizer) -> No
     CTC heads keep their random weights where the tokens are others; the log says so.
 
     Raises:
-        ConfigError: There is no such model, or its architecture or its features are others; names the keys.
-        RunError: It is damaged.
+        ConfigError: Its architecture or its features are others; names the keys.
+        RunError: There is no such model, or it is damaged.
     """
-    folder = source(str(config.training.init_from))
+    folder = model_folder(str(config.training.init_from), "training.init_from")
     trained, trained_config, _ = load_model(folder)
     here, there = _architecture(config), _architecture(trained_config)
     if different := [key for key in here if here[key] != there[key]]:

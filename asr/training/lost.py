@@ -36,6 +36,18 @@ class LostUtterances:
         """Labels of what this rank lacks and has not settled yet."""
         return sum(lost.labels for lost in self._unsettled)
 
+    def check(self, done: Progression) -> None:
+        """Finds a training that was begun with a higher limit and has lost more than is allowed now.
+
+        Raises:
+            RunError: It has.
+        """
+        if len(done.lost) > self.limit:
+            raise RunError(
+                f"This training has lost {len(done.lost)} utterances already, over training.max_lost_utterances="
+                f"{self.limit}: raise it to go on, or begin anew with training.restart=true."
+            )
+
     def settle(self, done: Progression, where: str) -> None:
         """Logs what any rank lacks and counts it, on all ranks alike; called by all of them or by none.
 
@@ -47,7 +59,7 @@ class LostUtterances:
         for lost in everything:
             log.warning("%s goes on without %s", where, lost.reason)
         done.lost = sorted({*done.lost, *(lost.id for lost in everything)})
-        if len(done.lost) > self.limit:
+        if everything and len(done.lost) > self.limit:
             raise RunError(
                 f"{len(done.lost)} utterances could not be read any more, over training.max_lost_utterances="
                 f"{self.limit}, the last of them {everything[-1].id}: is the disk still there? The same command goes "

@@ -22,9 +22,9 @@ from asr.features.perturbation import active_folders
 from asr.features.recordings import recordings_checksum
 from asr.recipe import Recipe
 from asr.text.config import TokenizerKind
-from asr.text.lexicon import lexicon_checksum
+from asr.text.identity import OF_PHONES, tokenizer_identity
 from asr.tracking.metrics import metrics_path
-from asr.training.config import Precision
+from asr.training.config import Precision, arithmetic
 from asr.training.fine_tuning import weights_checksum
 
 log = logging.getLogger(__name__)
@@ -37,8 +37,6 @@ OF_THE_START = ("restart", "max_lost_utterances")
 """Keys of `training` that change no weights."""
 PREPARATION = ("source", "format", "columns", "held_out", "convert")
 """Keys of `data` that only make the manifests, whose checksums are in the hash."""
-OF_PHONES = ("lexicon", "g2p")
-"""Keys of `tokenizer` that other tokenizers do not read; they came later than runs that keep their names."""
 LATER_AUGMENTATION = ("reverb", "background", "babble", "telephone")
 SETTINGS = "config.yaml"
 LOCK = ".lock"
@@ -150,10 +148,11 @@ def find_run_folder(recipe: Recipe, config: Config, precision: Precision) -> Run
     the train and dev manifests and of the model that is fine-tuned.
 
     Raises:
-        ConfigError: There is no model to fine-tune where the configuration says.
+        RunError: There is no model to fine-tune where the configuration says.
     """
     identity = _identity(plain(config)) | {
-        "precision": "tf32" if precision is Precision.fp32 and config.hardware.tf32 else precision.name,
+        "tokenizer": tokenizer_identity(config.tokenizer),
+        "precision": arithmetic(precision, config.hardware.tf32),
         "manifests": {
             "train": training_checksum(recipe, config),
             "dev": manifest_checksum(recipe.manifest(config, "dev")),
@@ -161,8 +160,6 @@ def find_run_folder(recipe: Recipe, config: Config, precision: Precision) -> Run
     }
     if config.training.init_from is not None:
         identity["training"]["init_from"] = weights_checksum(config.training.init_from)
-    if config.tokenizer.kind is TokenizerKind.phone and config.tokenizer.lexicon is not None:
-        identity["tokenizer"]["lexicon"] = lexicon_checksum(config.tokenizer.lexicon)
     for name, folders in active_folders(config.augment).items():
         identity["augment"][name]["folders"] = recordings_checksum(folders, f"augment.{name}.folders")
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:8]

@@ -63,8 +63,8 @@ class Task(Protocol):
     def no_loss(self, objective: nn.Module) -> Tensor:
         """A loss of zero that takes every weight along: that of a rank whose share is empty."""
 
-    def validate(self, model: Any, ranks: Ranks, lost: LostUtterances) -> Validation:
-        """Tries averaged weights on dev, all ranks together; every rank gets the same.
+    def validate(self, model: Any, ranks: Ranks, lost: LostUtterances) -> Validation | None:
+        """Tries averaged weights on dev, all ranks together; every rank gets the same: None where dev cannot be read.
 
         Args:
             lost: Takes note of examples that cannot be read any more.

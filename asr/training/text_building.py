@@ -16,12 +16,13 @@ from asr.lm.examples import TextExamples
 from asr.lm.folder import texts_identity, tokenizer_texts
 from asr.lm.naming import lm_name
 from asr.lm.recurrent import RecurrentLanguageModel
-from asr.lm.text import held_out_sentences, training_sentences
+from asr.lm.text import held_out_checksum, held_out_sentences, training_sentences
 from asr.lm.words import WordTokenizer
 from asr.recipe import Recipe
+from asr.text.identity import tokenizer_identity
 from asr.text.protocol import Tokenizer
 from asr.text.tokenizer import build_tokenizer
-from asr.training.config import DebugMode, Precision
+from asr.training.config import DebugMode, Precision, arithmetic
 from asr.training.distributed import Ranks
 from asr.training.hardware import Hardware
 from asr.training.run_folder import RunFolder
@@ -52,6 +53,7 @@ def find_lm_folder(recipe: Recipe, config: Config, precision: Precision) -> RunF
     """`paths.runs/RECIPE/lm/NAME-HASH`, by all that determines the weights.
 
     Raises:
+        ConfigError: There is no such lexicon.
         DataError: A text cannot be read.
     """
     identity = {
@@ -62,12 +64,12 @@ def find_lm_folder(recipe: Recipe, config: Config, precision: Precision) -> RunF
         "batching": [config.batching.length_jitter, config.batching.order.name],
         "seed": config.seed,
         "debug": config.debug.mode.name,
-        "precision": precision.name,
-        "held_out": hashlib.sha256("\n".join(held_out_sentences(recipe, config)).encode()).hexdigest(),
+        "precision": arithmetic(precision, config.hardware.tf32),
+        "held_out": held_out_checksum(recipe, config),
         **texts_identity(recipe, config),
     }
     if config.lm.units is LmUnits.tokens:
-        identity["tokenizer"] = [config.tokenizer.kind.name, config.tokenizer.alphabet, config.tokenizer.pieces]
+        identity["tokenizer"] = [*tokenizer_identity(config.tokenizer).values()]
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:8]
     place = Path(config.paths.runs).absolute() / recipe.name / "lm" / f"{lm_name(config.lm)}-{digest}"
     return RunFolder(place, digest, acoustic=False)

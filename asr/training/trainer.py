@@ -85,10 +85,11 @@ class Trainer(Generic[AnyTask]):
 
         Raises:
             Interrupted: A signal asked the training to end; its state is saved.
-            RunError: The batches take too much memory, too many steps were not finite, too many utterances are lost, or
-                a checkpoint cannot be written.
+            RunError: The batches take too much memory, too many steps were not finite, too many utterances are lost or
+                all of dev, or a checkpoint cannot be written.
         """
         config, done, interruption = self.config, self.done, interruption or Interruption()
+        self.lost.check(done)
         start = (done.epoch, done.position, config.training.epochs)
         shares = shares_of(self.steps.start(*start))
         pin, workers = self.hardware.device.type == "cuda", config.hardware.workers
@@ -231,6 +232,11 @@ class Trainer(Generic[AnyTask]):
         began, model = time.perf_counter(), self.averaged.module
         found = self.task.validate(model, self.ranks, self.lost)
         self.lost.settle(done, "Decoding dev")
+        if found is None:
+            raise RunError(
+                "No utterance of dev can be read any more: is the disk still there? The same command goes on from the "
+                "last checkpoint."
+            )
         seconds = {"time/validation_seconds": time.perf_counter() - began}
         progress.say(f"Epoch {done.epoch}: {found.sentence}")
         if found.panel:

@@ -1,6 +1,6 @@
 """Compares beam search with the plain Python reference of the tests, on the log-probabilities of a trained model.
 
-    python tools/benchmark/beam_search.py RUN [key=value ...]
+    python -m tools.benchmark.beam_search RUN [key=value ...]
 
 RUN is the folder of a trained run. Both keep the same number of hypotheses and take turns over some dev utterances, one
 core for both; the reference searches without a language model, which makes it faster.
