@@ -61,7 +61,12 @@ def test_a_model_combined_with_itself_hears_the_same(folder: Path) -> None:
     assert evaluate(folder, f"evaluation.models=[{run}]") == 0
     (name,) = (path.name for path in (run / "evaluation/test").glob("greedy-combined2-*"))
     alone, combined = (rows(run / f"evaluation/test/{each}/hypotheses.jsonl") for each in ("greedy", name))
-    assert alone == combined
+    rounded = {"ctc_loss_per_token", "confidence"}  # a mean of two equal numbers may differ in its last bit
+    for one, other in zip(alone, combined, strict=True):
+        assert {key: one[key] for key in one if key not in rounded} == {
+            key: other[key] for key in one if key not in rounded
+        }
+        assert [one[key] for key in rounded] == pytest.approx([other[key] for key in rounded], rel=1e-5)
     results = [read_results(run / f"evaluation/dev/{each}") for each in ("greedy", name)]
     assert results[1].parameters == 2 * results[0].parameters
 

@@ -9,9 +9,10 @@ import yaml
 from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
 
 from asr import cli
-from asr.cli import group_choices, main
+from asr.cli import main
 from asr.composition import compose, sweep
 from asr.errors import ConfigError
+from asr.help import group_choices
 from asr.model.config import Cell
 from asr.recipe import CONF, find_recipe
 from asr.sweeps import group_name
