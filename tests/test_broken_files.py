@@ -1,7 +1,5 @@
 """The doctor finds every kind of broken audio and transcript with its id; none passes into a training unseen."""
 
-import dataclasses
-import json
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -12,84 +10,45 @@ import pytest
 import soundfile
 
 from asr.cli import main
-from asr.commands import check
 from asr.composition import compose
 from asr.config import Config
 from asr.data.audio import read_waveform
-from asr.data.checks.findings import FINDINGS, read_findings
-from asr.data.corpus import SPLITS, whole_file
-from asr.data.doctor import Finding, Severity, examine
-from asr.data.manifest import manifest_checksum, read_manifest, write_manifest
-from asr.data.utterance import Utterance
-from asr.errors import DataError
+from asr.data.doctor import Severity
 from asr.recipe import Recipe
-from tests.corpora import load_prepare, mirrored, write_corpus
+from tests.sound_corpora import (
+    VICTIM,
+    Corpus,
+    change,
+    findings_of,
+    of_another,
+    paths,
+    sound_corpus,
+    with_a_victim,
+    write_manifests,
+    write_recipe,
+)
 
-Corpus = dict[str, list[Utterance]]
 Samples = npt.NDArray[np.float32]
-VICTIM = 7
-"""The number of the training utterance that is broken."""
-
-RECIPE = """
-defaults: [/config, override /tracker: disabled, _self_]
-tokenizer: {alphabet: null}
-features: {source: online}
-model: {hidden: 16, channels: 4}
-training: {epochs: 1}
-hardware: {threads: 1, workers: 0}
-"""
 
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
-    """Forty, ten and ten utterances of AN4 with different sentences, or tones in their place; all WAV."""
-    folder = tmp_path_factory.mktemp("sound")
-    try:
-        mirrored("an4_sphere.tar.gz")
-    except pytest.skip.Exception:
-        words = [f"{first} {second}" for first in ("ONE", "SIX", "TEN") for second in "ABCDEFGHIJKLMNOPQRST"]
-        return write_corpus(folder, {"train": words[:40], "dev": words[40:50], "test": words[50:]})
-    load_prepare("an4").prepare(compose(Recipe(Path("recipes/an4").absolute())), folder / "archives", folder)
-    corpus: Corpus = {}
-    texts: set[str] = set()
-    for split, count in (("train", 40), ("dev", 10), ("test", 10)):
-        corpus[split] = []
-        for one in read_manifest(folder / f"{split}.jsonl"):
-            if one.text not in texts and 1.5 < one.duration < 5 and len(corpus[split]) < count:
-                texts.add(one.text)
-                path = folder / "audio" / f"{one.id}.wav"
-                path.parent.mkdir(exist_ok=True)
-                soundfile.write(path, read_waveform(one).numpy(), 16000, subtype="PCM_16")
-                corpus[split].append(whole_file(path, one.text, one.speaker))
-    return corpus
-
-
-@pytest.fixture
-def recipe(tmp_path: Path) -> Recipe:
-    (tmp_path / "tiny").mkdir()
-    (tmp_path / "tiny" / "recipe.yaml").write_text(RECIPE)
-    return Recipe(tmp_path / "tiny")
-
-
-@pytest.fixture
-def config(recipe: Recipe, tmp_path: Path) -> Config:
-    return compose(recipe, [f"paths.data={tmp_path / 'data'}", f"paths.runs={tmp_path / 'runs'}", "name=test"])
+    return sound_corpus(tmp_path_factory.mktemp("sound"))
 
 
 @pytest.fixture
 def corpus(sound: Corpus, tmp_path: Path) -> Corpus:
-    """The sound corpus, with a copy of the victim's file to break."""
-    copy = {split: list(utterances) for split, utterances in sound.items()}
-    victim = copy["train"][VICTIM]
-    path = tmp_path / "victim.wav"
-    path.write_bytes(victim.audio_filepath.read_bytes())
-    copy["train"][VICTIM] = dataclasses.replace(victim, audio_filepath=path)
-    return copy
+    return with_a_victim(sound, tmp_path)
 
 
-def change(corpus: Corpus, **fields: object) -> Utterance:
-    corpus["train"][VICTIM] = dataclasses.replace(corpus["train"][VICTIM], **fields)  # type: ignore[arg-type]
-    return corpus["train"][VICTIM]
+@pytest.fixture
+def recipe(tmp_path: Path) -> Recipe:
+    return write_recipe(tmp_path)
+
+
+@pytest.fixture
+def config(recipe: Recipe, tmp_path: Path) -> Config:
+    return compose(recipe, [*paths(tmp_path), "name=test"])
 
 
 def edit(corpus: Corpus, change_bytes: Callable[[bytes], bytes]) -> None:
@@ -144,11 +103,6 @@ def folder_in_its_place(corpus: Corpus) -> None:
     path = corpus["train"][VICTIM].audio_filepath
     path.unlink()
     path.mkdir()
-
-
-def of_another(corpus: Corpus, split: str, number: int) -> None:
-    other = corpus[split][number]
-    change(corpus, audio_filepath=other.audio_filepath, duration=other.duration)
 
 
 def noise(samples: Samples) -> npt.NDArray[np.float64]:
@@ -252,10 +206,6 @@ KINDS: dict[str, tuple[Callable[[Corpus], object], Severity, str, str]] = {
 }  # fmt: skip
 
 
-def findings_of(corpus: Corpus, config: Config) -> list[Finding]:
-    return examine(corpus, check.requirements(config, corpus["train"]))
-
-
 def test_the_sound_corpus_has_no_findings(corpus: Corpus, config: Config) -> None:
     assert findings_of(corpus, config) == []
 
@@ -285,102 +235,9 @@ def test_audio_of_test_in_train_is_left_out_of_train(corpus: Corpus, config: Con
     assert finding.leave_out == ("train", corpus["train"][VICTIM].id)
 
 
-def write(corpus: Corpus, recipe: Recipe, config: Config) -> None:
-    for split in SPLITS:
-        write_manifest(recipe.manifest(config, split), corpus[split])
-
-
-def test_check_fix_writes_cleaned_manifests_and_says_what_is_gone(
-    corpus: Corpus, recipe: Recipe, config: Config, capsys: pytest.CaptureFixture[str]
-) -> None:
-    corpus["test"][2] = dataclasses.replace(corpus["test"][2], text="")
-    of_another(corpus, "test", 3)
-    write(corpus, recipe, config)
-    config.check.json = str(recipe.folder / "found" / "all.json")
-    with pytest.raises(DataError, match=r"check\.fix=true"):
-        check.run(recipe, config)
-    stored = json.loads(Path(config.check.json).read_text())["findings"]
-    assert {(row["kind"], row["utterance"]) for row in stored} >= {("empty transcript", corpus["test"][2].id)}
-    config.check.fix = True
-    capsys.readouterr()
-    check.run(recipe, config)
-    printed = capsys.readouterr().out
-    gone = {("train", corpus["train"][VICTIM].id), ("test", corpus["test"][2].id)}
-    for split, name in gone:
-        assert f"left out of {split}: {name}" in printed
-    for split in SPLITS:
-        kept = [one for one in corpus[split] if (split, one.id) not in gone]
-        assert read_manifest(recipe.manifest(config, split)) == kept
-    for split in ("train", "test"):
-        assert read_manifest(recipe.data(config) / f"{split}.original.jsonl") == corpus[split]
-    left = [json.loads(line) for line in (recipe.data(config) / "left_out.jsonl").read_text().splitlines()]
-    assert {(row["split"], row["id"]) for row in left} == gone and all(row["reasons"] for row in left)
-    check.run(recipe, config)
-
-
-def test_what_a_check_found_is_kept_as_long_as_the_manifests_stay(
-    corpus: Corpus, recipe: Recipe, config: Config
-) -> None:
-    change(corpus, text="YES 1")
-    of_another(corpus, "test", 3)
-    write(corpus, recipe, config)
-    with pytest.raises(DataError):
-        check.run(recipe, config)
-    stored = recipe.data(config) / FINDINGS
-    checksums = {split: manifest_checksum(recipe.manifest(config, split)) for split in SPLITS}
-    read = {split: read_manifest(recipe.manifest(config, split)) for split in SPLITS}
-    assert read_findings(stored, checksums) == findings_of(read, config) != []
-    assert read_findings(stored, checksums | {"dev": "another"}) is None
-
-
-def test_a_sound_corpus_is_checked_once(
-    corpus: Corpus, recipe: Recipe, config: Config, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write(corpus, recipe, config)
-    check.run_once(recipe, config)
-    examined: list[object] = []
-
-    def examine(*arguments: object, **options: object) -> list[object]:
-        examined.append(arguments)
-        return []
-
-    monkeypatch.setattr(check, "examine", examine)
-    check.run_once(recipe, config)
-    assert not examined
-    config.model.subsampling *= 2  # asks more of every utterance
-    check.run_once(recipe, config)
-    assert len(examined) == 1
-    change(corpus, speaker="another")
-    write(corpus, recipe, config)
-    check.run_once(recipe, config)
-    assert len(examined) == 2
-
-
-def test_check_fix_leaves_no_split_empty(corpus: Corpus, recipe: Recipe, config: Config) -> None:
-    corpus["dev"] = [dataclasses.replace(one, text="") for one in corpus["dev"]]
-    write(corpus, recipe, config)
-    config.check.fix = True
-    with pytest.raises(DataError, match="would leave nothing of it"):
-        check.run(recipe, config)
-    assert read_manifest(recipe.manifest(config, "dev")) == corpus["dev"]
-
-
-def test_many_findings_are_counted(
-    corpus: Corpus, recipe: Recipe, config: Config, capsys: pytest.CaptureFixture[str]
-) -> None:
-    corpus["train"] = [dataclasses.replace(one, text=f"{one.text}!") for one in corpus["train"]]
-    corpus["train"][0] = dataclasses.replace(corpus["train"][0], text=f"{corpus['train'][0].text} 1")
-    write(corpus, recipe, config)
-    config.check.lines = 3
-    check.run(recipe, config)
-    lines = capsys.readouterr().out.splitlines()
-    assert len([line for line in lines if "has '!'" in line]) == 3
-    assert "37 more of these kinds: check.lines prints more, check.json=FILE writes all." in lines
-    assert [line.split() for line in lines[-4:-1]] == [
-        ["severity", "findings", "kind"],
-        ["warning", "40", "punctuation"],
-        ["warning", "1", "digits"],
-    ]
+def test_a_wav_from_a_pipe_has_no_length_in_its_header(corpus: Corpus, config: Config) -> None:
+    edit(corpus, lambda content: content[:40] + struct.pack("<I", 0xFFFFFFFF) + content[44:])
+    assert findings_of(corpus, config) == []
 
 
 @pytest.mark.slow
@@ -389,16 +246,11 @@ def test_a_training_refuses_it_or_goes_on(
     kind: str, corpus: Corpus, recipe: Recipe, config: Config, tmp_path: Path
 ) -> None:
     KINDS[kind][0](corpus)
-    write(corpus, recipe, config)
-    arguments = ["run", str(recipe.folder), f"paths.data={tmp_path / 'data'}", f"paths.runs={tmp_path / 'runs'}"]
+    write_manifests(corpus, recipe, config)
+    arguments = ["run", str(recipe.folder), *paths(tmp_path)]
     if KINDS[kind][1] is Severity.error:
         with pytest.raises(SystemExit) as stop:
             main(arguments)
         assert stop.value.code == 2
     else:
         main(arguments)
-
-
-def test_a_wav_from_a_pipe_has_no_length_in_its_header(corpus: Corpus, config: Config) -> None:
-    edit(corpus, lambda content: content[:40] + struct.pack("<I", 0xFFFFFFFF) + content[44:])
-    assert findings_of(corpus, config) == []
