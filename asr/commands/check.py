@@ -55,8 +55,9 @@ def run(recipe: Recipe, config: Config) -> None:
         findings = [*errors, *anomalies, *(finding for finding in findings if finding not in errors)]
     _print(findings, config.check.lines)
     print(f"{recipe.name}: {sum(map(len, splits.values()))} utterances examined, {_counts(findings)}.")
+    checksums, asked = _checksums(recipe, config), _asked(recipe, config)
     for path in (recipe.data(config) / FINDINGS, *([Path(config.check.json)] if config.check.json else [])):
-        write_findings(path, findings, _checksums(recipe, config), _asked(recipe, config))
+        write_findings(path, findings, checksums, asked)
     unwanted = _unwanted(config, findings)
     if config.check.fix and unwanted:
         manifests = {split: recipe.manifest(config, split) for split in SPLITS}

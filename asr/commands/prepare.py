@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from asr.config import Config
@@ -25,11 +26,9 @@ def run(recipe: Recipe, config: Config) -> None:
         DataError: The corpus cannot be had, the recipe leaves a split out, or the manifests were made with other
             settings.
     """
-    if _missing(recipe, config):
-        # Jobs that begin at once: the first prepares, and the others find it done. Scripts may make the folder itself.
-        with alone(recipe.data(config).with_name(f".{recipe.name}.lock")):
-            _prepare(recipe, config)
-    else:
+    # Jobs that begin at once: the first prepares, and the others find it done. Scripts may make the folder itself.
+    lock = recipe.data(config).with_name(f".{recipe.name}.lock")
+    with alone(lock) if _missing(recipe, config) else nullcontext():
         _prepare(recipe, config)
     print(f"{'split':<6} {'utterances':>10} {'minutes':>8} {'speakers':>8}")
     for split in SPLITS:

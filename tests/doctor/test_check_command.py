@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from asr.commands import check
-from asr.composition import compose
 from asr.config import Config
 from asr.data.checks.findings import FINDINGS, read_findings
 from asr.data.corpus import SPLITS
@@ -20,32 +19,8 @@ from tests.sound_corpora import (
     change,
     findings_of,
     of_another,
-    paths,
-    sound_corpus,
-    with_a_victim,
     write_manifests,
-    write_recipe,
 )
-
-
-@pytest.fixture(scope="module")
-def sound(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
-    return sound_corpus(tmp_path_factory.mktemp("sound"))
-
-
-@pytest.fixture
-def corpus(sound: Corpus, tmp_path: Path) -> Corpus:
-    return with_a_victim(sound, tmp_path)
-
-
-@pytest.fixture
-def recipe(tmp_path: Path) -> Recipe:
-    return write_recipe(tmp_path)
-
-
-@pytest.fixture
-def config(recipe: Recipe, tmp_path: Path) -> Config:
-    return compose(recipe, [*paths(tmp_path), "name=test"])
 
 
 def test_check_fix_writes_cleaned_manifests_and_says_what_is_gone(

@@ -10,7 +10,6 @@ import pytest
 import soundfile
 
 from asr.cli import main
-from asr.composition import compose
 from asr.config import Config
 from asr.data.audio import read_waveform
 from asr.data.doctor import Severity
@@ -22,33 +21,10 @@ from tests.sound_corpora import (
     findings_of,
     of_another,
     paths,
-    sound_corpus,
-    with_a_victim,
     write_manifests,
-    write_recipe,
 )
 
 Samples = npt.NDArray[np.float32]
-
-
-@pytest.fixture(scope="module")
-def sound(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
-    return sound_corpus(tmp_path_factory.mktemp("sound"))
-
-
-@pytest.fixture
-def corpus(sound: Corpus, tmp_path: Path) -> Corpus:
-    return with_a_victim(sound, tmp_path)
-
-
-@pytest.fixture
-def recipe(tmp_path: Path) -> Recipe:
-    return write_recipe(tmp_path)
-
-
-@pytest.fixture
-def config(recipe: Recipe, tmp_path: Path) -> Config:
-    return compose(recipe, [*paths(tmp_path), "name=test"])
 
 
 def edit(corpus: Corpus, change_bytes: Callable[[bytes], bytes]) -> None:
