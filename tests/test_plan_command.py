@@ -205,10 +205,10 @@ def test_a_time_that_is_too_short_becomes_fewer_epochs() -> None:
 
 
 def test_memory_that_is_too_little_becomes_smaller_shares_or_a_smaller_model() -> None:
-    # 0.7 * 1.5 GB hold 0.25 GB of audio at 20 MB a second.
+    # 0.8 * 1.5 GB hold 0.4 GB of audio at 20 MB a second.
     text = advice(LSTM, memory=1.5e9)
     assert "lstm needs 2.00 GB" in text
-    assert "set batching.max_device_seconds=12" in text
+    assert "set batching.max_device_seconds=20" in text
     text = advice(LSTM, memory=0.8e9)
     assert "it takes 0.80 GB before any audio, so lower model.hidden" in text
     assert "lstm peaks at 2.00 GB of 24.00 GB" in advice(LSTM)

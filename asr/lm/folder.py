@@ -178,6 +178,8 @@ def _estimated(folder: Path, units: LmUnits) -> LanguageModel:
 
 
 def _given(path: Path, units: LmUnits) -> LanguageModel:
+    if path.is_dir():
+        raise ConfigError(f"The language model {path} is a folder: give the file in it, as {path / ARPA}.")
     if not path.is_file():
         raise ConfigError(f"No language model at {path}: give an ARPA file or a KenLM binary.")
     with path.open("rb") as file:

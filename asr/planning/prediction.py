@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-MARGIN = 0.3
-"""Share of the memory that advice leaves free: a training took up to 1.36 times what was predicted, since in time it
-touches all of its store and meets other shapes."""
+MARGIN = 0.2
+"""Share of the memory that advice leaves free: a training took up to 1.14 times what was predicted, since in time it
+meets other shapes."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Prediction:
         return int(seconds / self.epoch_seconds)
 
     def batch_seconds_within(self, memory: float) -> int:
-        """The largest `batching.max_device_seconds` (s) that fits a memory (bytes), with a tenth of it left free.
+        """The largest `batching.max_device_seconds` (s) that fits a memory (bytes), with `MARGIN` of it left free.
 
         0 where not even the model fits.
         """

@@ -19,6 +19,7 @@ from asr.progress import Progress
 from asr.tracking.panel import panel_row
 from asr.tracking.tracker import Tracker
 from asr.training.agreement import Agreement, agree
+from asr.training.allocator import give_back_freed_memory
 from asr.training.checkpoint import newest_checkpoint
 from asr.training.checkpoint_writer import CheckpointWriter
 from asr.training.debugging import STEPS_IN_EPOCH
@@ -230,7 +231,9 @@ class Trainer(Generic[AnyTask]):
         done, early = self.done, self.config.training.early_stopping_epochs
         self.watchdog.reach(f"step {done.step}, decoding dev")
         began, model = time.perf_counter(), self.averaged.module
+        give_back_freed_memory()
         found = self.task.validate(model, self.ranks, self.lost)
+        give_back_freed_memory()
         self.lost.settle(done, "Decoding dev")
         if found is None:
             raise RunError(
