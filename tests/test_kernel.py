@@ -118,7 +118,8 @@ def test_the_recurrence_gives_the_same_bits_in_any_batch_and_with_any_number_of_
         pytest.skip("this processor does not multiply in bfloat16")
     torch.manual_seed(0)
     count = {Cell.rnn: 1, Cell.lstm: 4, Cell.gru: 3, Cell.ligru: 2}[cell]
-    weights, bias = 0.3 * torch.randn(2, count * 20, 20), torch.randn(2, 20) if cell is Cell.gru else None
+    weights, biases = 0.3 * torch.randn(2, count * 20, 20), 4 if cell is Cell.gru else count
+    bias = None if cell is Cell.ligru else torch.randn(2, biases * 20)
     given, lengths = torch.randn(15, 29, 2 * count * 20).to(dtype), lengths_of(15, 29)
 
     def run(utterances: slice) -> tuple[Tensor, Tensor]:

@@ -106,8 +106,8 @@ class RecurrentLayer(nn.Module):
         frames = PackedFrames.of(lengths, len(inputs))
         dtype = kernel_dtype(inputs)
         gates = self.gates(frames.pack(inputs.to(dtype)).unsqueeze(1)).squeeze(1)
-        reset_bias = self.all_directions("bias_hh")[:, 2 * self.hidden :] if self.cell is Cell.gru else None
-        return recurrence(self.cell, gates.to(dtype), self.all_directions("weight_hh"), reset_bias, frames)
+        bias = None if self.cell is Cell.ligru else self.biases()
+        return recurrence(self.cell, gates.to(dtype), self.all_directions("weight_hh"), bias, frames)
 
     def dense(self, inputs: Tensor, lengths: Tensor) -> Tensor:
         """All directions over the padded batch, the backward one within each utterance's own length."""
@@ -121,9 +121,7 @@ class RecurrentLayer(nn.Module):
         return torch.cat([forward, permute_frames(backward, order)], dim=2)
 
     def gates(self, inputs: Tensor) -> Tensor:
-        """What the input and the biases give to the gates of all directions, in one product.
-
-        The recurrent bias of a GRU's candidate is left out, since the reset gate scales it.
+        """What the input gives to the gates of all directions, in one product, without the biases.
 
         Args:
             inputs: (frames, batch, input_dim).
@@ -135,14 +133,21 @@ class RecurrentLayer(nn.Module):
         weights = self.all_directions("weight_ih").flatten(0, 1)
         product = linear if kernel_dtype(inputs) is torch.float32 else functional.linear
         if self.cell is not Cell.ligru:
-            bias = self.all_directions("bias_hh")
-            if self.cell is Cell.gru:
-                bias = functional.pad(bias[:, : 2 * self.hidden], (0, self.hidden))
-            # The product keeps the two gradients apart: those of a sum are views of one tensor, to which accumulation
-            # over several shares would add twice.
-            return product(inputs, weights, (self.all_directions("bias_ih") + 1 * bias).flatten())
+            return product(inputs, weights)
         scale, shift = (self.all_directions(part).flatten() for part in ("scale", "shift"))
         return normalized_gates(product(inputs, weights), scale, shift, self.hidden)
+
+    def biases(self) -> Tensor:
+        """Those of input and state together, (directions, gates * hidden); of a GRU (directions, 4 * hidden), since its
+        reset gate scales that of the candidate's state alone."""
+        of_input, of_state = self.all_directions("bias_ih"), self.all_directions("bias_hh")
+        if self.cell is Cell.gru:
+            both, outside = of_input[:, : 2 * self.hidden], of_input[:, 2 * self.hidden :]
+            of_input = torch.cat((both, torch.zeros_like(outside), outside), dim=1)
+            of_state = functional.pad(of_state, (0, self.hidden))
+        # The product keeps the two gradients apart: those of a sum are views of one tensor, to which accumulation over
+        # several shares would add twice.
+        return of_input + 1 * of_state
 
     def all_directions(self, part: str) -> Tensor:
         """A parameter of every direction, such as weight_hh, (directions, gates * hidden, ...)."""

@@ -1,15 +1,18 @@
-"""Large matrix products on a CPU, by oneDNN.
+"""Large matrix products on a CPU, by the library that is quick there.
 
-In float32 PyTorch asks MKL, which is half as fast on processors of AMD. In either type oneDNN generates code for every
-new shape, which may take as long as the product itself; so the rows of batches are rounded up to few numbers.
+In float32 PyTorch asks Intel's MKL, which on processors of AMD is half as fast as oneDNN. oneDNN generates code for
+every new shape, which may take as long as the product itself; so the rows of batches are rounded up to few numbers.
 """
 
+import functools
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
+
+from asr.model.kernel.library import processor_features
 
 ROWS = 128
 """What numbers of rows are rounded up to a multiple of."""
@@ -33,28 +36,40 @@ class RoundedLinear(nn.Linear):
         return super().forward(padded)[:rows].view(*input.shape[:-1], self.out_features)
 
 
-def by_onednn(left: Tensor, right: Tensor, bias: Tensor | None = None) -> Tensor:
-    """left @ right.T + bias, without a gradient of its own.
+@functools.cache
+def onednn_is_quicker() -> bool:
+    """Whether float32 products are quicker by oneDNN than by what PyTorch asks: not with MKL on a processor of Intel.
+
+    By the maker alone, not by a measurement, which might be another after a training is resumed.
+    """
+    mkl, onednn = torch.backends.mkl, torch.backends.mkldnn
+    # PyTorch gives neither question a type.
+    if mkl.is_available() and "intel" in processor_features().lower():  # type: ignore[no-untyped-call]
+        return False
+    return bool(onednn.is_available())  # type: ignore[no-untyped-call]
+
+
+def product(left: Tensor, right: Tensor) -> Tensor:
+    """left @ right.T, without a gradient of its own.
 
     Args:
         left: float32 (rows, inner) on a CPU.
         right: (columns, inner).
-        bias: (columns,).
     """
-    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]  # PyTorch gives it no types
-        return functional.linear(left, right, bias)
+    if not onednn_is_quicker():
+        return left @ right.T
     left, right = left.contiguous().to_mkldnn(), right.contiguous().to_mkldnn()
-    return functional.linear(left, right, None if bias is None else bias.to_mkldnn()).to_dense()
+    return functional.linear(left, right).to_dense()
 
 
 def transposed_product(left: Tensor, right: Tensor) -> Tensor:
     """left.T @ right of (rows, m) and (rows, n) on a CPU, as gradients of weights are."""
-    return by_onednn(left.T, right.T) if left.dtype is torch.float32 else left.T @ right
+    return product(left.T, right.T) if left.dtype is torch.float32 else left.T @ right
 
 
-def linear(inputs: Tensor, weights: Tensor, bias: Tensor | None = None) -> Tensor:
+def linear(inputs: Tensor, weights: Tensor) -> Tensor:
     """`torch.nn.functional.linear` of float32 (..., inner) on a CPU."""
-    outputs: Tensor = _Linear.apply(inputs, weights, bias)
+    outputs: Tensor = _Linear.apply(inputs, weights)
     return outputs
 
 
@@ -62,15 +77,14 @@ class _Linear(torch.autograd.Function):
     """PyTorch's own backward pass of oneDNN's products wants tensors that are laid out for it."""
 
     @staticmethod
-    def forward(ctx: Any, inputs: Tensor, weights: Tensor, bias: Tensor | None) -> Tensor:
+    def forward(ctx: Any, inputs: Tensor, weights: Tensor) -> Tensor:
         ctx.save_for_backward(inputs, weights)
-        return by_onednn(inputs.flatten(0, -2), weights, bias).view(*inputs.shape[:-1], len(weights))
+        return product(inputs.flatten(0, -2), weights).view(*inputs.shape[:-1], len(weights))
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         inputs, weights = ctx.saved_tensors
         gradient = gradients[0].flatten(0, -2)
-        d_inputs = by_onednn(gradient, weights.T).view_as(inputs) if ctx.needs_input_grad[0] else None
-        d_bias = gradient.sum(0) if ctx.needs_input_grad[2] else None
-        return d_inputs, transposed_product(gradient, inputs.flatten(0, -2)), d_bias
+        d_inputs = product(gradient, weights.T).view_as(inputs) if ctx.needs_input_grad[0] else None
+        return d_inputs, transposed_product(gradient, inputs.flatten(0, -2))

@@ -38,6 +38,8 @@ using Vector = float __attribute__((vector_size(LANES * sizeof(float))));
 
 enum Cell { RNN, LSTM, GRU, LIGRU };
 constexpr int GATES[] = {1, 4, 3, 2};
+// Biases of each unit: one for a gate, and in a GRU a last one for the candidate outside of the reset product.
+constexpr int BIASES[] = {1, 4, 4, 0};
 
 // ---------------------------------------------------------------------------------------------------- arithmetic
 
@@ -215,7 +217,7 @@ struct Layer {
     const Index* offsets;  // (frames + 1)
     const Index* order;    // (batch)
     const float* weights;  // (directions, gates * hidden, hidden)
-    const float* bias;     // (directions, hidden): of the reset product in a GRU
+    const float* bias;     // (directions, biases * hidden)
     void* gates;           // (rows, directions * gates * hidden): what the inputs give; then the activated gates
     void* kept;            // (rows, directions * hidden): cells of an LSTM, reset products of a GRU
     void* outputs;         // (frames, batch, directions * hidden), zero past the ends
@@ -223,6 +225,7 @@ struct Layer {
     void* d_gates;
     void* d_reset;   // (rows, directions * hidden): gradient of the reset products of a GRU
     void* previous;  // (rows, directions * hidden): outputs of the frames before, in the direction's sense
+    float* d_bias;   // (directions, biases * hidden)
     Index training;
 
     Index utterances(Index t) const { return offsets[t + 1] - offsets[t]; }
@@ -242,6 +245,7 @@ struct Memory {
         std::memset(memory.get(), 0, bytes);
     }
     Kept* operator+(Index at) const { return memory.get() + at; }
+    Kept& operator[](Index at) const { return memory[at]; }
 };
 
 // Rows of operands are set apart by a cache line, lest their columns share one set of the cache.
@@ -272,7 +276,7 @@ static void pack(const Layer& layer, int gates, Index direction, bool backwards,
 // One frame of one utterance: from the sums of the recurrent products to the new state.
 template <class Number, int CELL>
 static inline void advance(const Layer& layer, const float* sums, typename Number::Kept* gates,
-                           typename Number::Kept* kept, const float* bias, float* state, typename Number::Kept* operand,
+                           typename Number::Kept* kept, const float* last_bias, float* state, typename Number::Kept* operand,
                            typename Number::Kept* output) {
     const Index hidden = layer.hidden;
     for (Index unit = 0; unit < hidden; unit += LANES) {
@@ -301,8 +305,8 @@ static inline void advance(const Layer& layer, const float* sums, typename Numbe
             Vector gate[] = {0.5f * (input(0) + sum(0)), 0.5f * (input(1) + sum(1))};
             tanh(gate);
             const Vector reset = to_sigmoid(gate[0]), update = to_sigmoid(gate[1]);
-            const Vector recurrent = sum(2) + Float::load(bias + unit, count);
-            const Vector candidate = tanh(input(2) + reset * recurrent);
+            const Vector recurrent = sum(2);
+            const Vector candidate = tanh(input(2) + Float::load(last_bias + unit, count) + reset * recurrent);
             h = candidate + update * (load(state + unit) - candidate);
             store(state + unit, h);
             keep(0, reset), keep(1, update), keep(2, candidate);
@@ -327,14 +331,19 @@ static inline void retreat(const Layer& layer, const typename Number::Kept* gate
                            const typename Number::Kept* kept_before, const typename Number::Kept* output_before,
                            const typename Number::Kept* d_output, float* carry, float* d_state,
                            typename Number::Kept* operand, typename Number::Kept* d_gates,
-                           typename Number::Kept* d_reset, typename Number::Kept* previous) {
+                           typename Number::Kept* d_reset, typename Number::Kept* previous, float* d_bias) {
     const Index hidden = layer.hidden, padded = layer.padded();
     for (Index unit = 0; unit < hidden; unit += LANES) {
         const Index count = hidden - unit;
         const auto gate = [&](int number) { return Number::load(gates + number * hidden + unit, count); };
+        const auto add_bias = [&](int number, Vector gradient) {
+            float* sum = d_bias + number * padded + unit;
+            if (number < BIASES[CELL]) store(sum, load(sum) + gradient);
+        };
         const auto give = [&](int number, Vector gradient) {
             Number::store(d_gates + number * hidden + unit, gradient, count);
             Number::store(operand + number * padded + unit, gradient, count);
+            add_bias(number, gradient);
         };
         const Vector before = output_before ? Number::load(output_before + unit, count) : Vector{};
         const Vector dh = load(carry + unit) + Number::load(d_output + unit, count);
@@ -363,6 +372,7 @@ static inline void retreat(const Layer& layer, const typename Number::Kept* gate
             Number::store(d_gates + 2 * hidden + unit, d_candidate, count);
             Number::store(operand + 2 * padded + unit, d_recurrent, count);
             Number::store(d_reset + unit, d_recurrent, count);
+            add_bias(2, d_recurrent), add_bias(3, d_candidate);
             store(carry + unit, dh * update);
         } else {
             const Vector update = gate(0), candidate = gate(1);
@@ -382,27 +392,32 @@ static void forward(const Layer& layer, const typename Number::Kept* packed, Ind
     constexpr Index gates = GATES[CELL];
     const Index hidden = layer.hidden, padded = layer.padded(), width = layer.directions * hidden;
     const Index row = operand_row<Number>(padded), sums_row = gates * padded + LANES;
-    const Memory<float> state(rows * padded), sums(rows * sums_row);
+    const Memory<float> state(rows * padded), sums(rows * sums_row), biases(sums_row);
     const Memory<Kept> operand(rows * row);
+    const float* bias = layer.bias + direction * BIASES[CELL] * hidden;
+    for (Index gate = 0; gate < std::min<Index>(gates, BIASES[CELL]); gate++)
+        for (Index unit = 0; unit < hidden; unit++)
+            biases[unit / LANES * LANES * gates + gate * LANES + unit % LANES] = bias[gate * hidden + unit];
     for (Index step = 0; step < layer.frames; step++) {
         const Index t = direction ? layer.frames - 1 - step : step;
         const Index active = std::min(layer.utterances(t) - first, rows);
         if (active <= 0) continue;
-        std::memset(sums + 0, 0, active * sums_row * sizeof(float));
+        for (Index r = 0; r < active; r++) std::memcpy(sums + r * sums_row, biases + 0, sums_row * sizeof(float));
         product<Number>(active, (const Word*)(operand + 0), row / Number::PER_WORD, (const Word*)packed,
                         padded / Number::PER_WORD, gates * padded / LANES, sums + 0, sums_row);
         for (Index r = 0; r < active; r++) {
             const Index at = layer.offsets[t] + first + r, outside = t * layer.batch + layer.order[first + r];
             advance<Number, CELL>(layer, sums + r * sums_row, (Kept*)layer.gates + (at * width + direction * hidden) * gates,
-                                  (Kept*)layer.kept + at * width + direction * hidden,
-                                  layer.bias + direction * hidden, state + r * padded, operand + r * row,
+                                  (Kept*)layer.kept + at * width + direction * hidden, bias + gates * hidden,
+                                  state + r * padded, operand + r * row,
                                   (Kept*)layer.outputs + outside * width + direction * hidden);
         }
     }
 }
 
 template <class Number, int CELL>
-static void backward(const Layer& layer, const typename Number::Kept* packed, Index direction, Index first, Index rows) {
+static void backward(const Layer& layer, const typename Number::Kept* packed, Index direction, Index first, Index rows,
+                     float* d_bias) {
     using Kept = typename Number::Kept;
     using Word = typename Number::Word;
     constexpr Index gates = GATES[CELL];
@@ -428,7 +443,7 @@ static void backward(const Layer& layer, const typename Number::Kept* packed, In
                 begins ? nullptr : outputs + (before * layer.batch + in_batch) * width,
                 (const Kept*)layer.d_outputs + (t * layer.batch + in_batch) * width + direction * hidden,
                 carry + r * padded, d_state + r * padded, operand + r * row, (Kept*)layer.d_gates + inside * gates,
-                (Kept*)layer.d_reset + inside, (Kept*)layer.previous + inside);
+                (Kept*)layer.d_reset + inside, (Kept*)layer.previous + inside, d_bias);
         }
         if (before < 0 || before == layer.frames) continue;
         // Gate by gate: so much of the operand stays in the first cache.
@@ -473,11 +488,22 @@ static void run(const Layer& layer, bool backwards) {
     in_parallel(layer.threads, layer.directions, [&](Index direction) {
         pack<Number>(layer, GATES[CELL], direction, backwards, packed + direction * size);
     });
-    in_parallel(layer.threads, layer.directions * blocks, [&](Index item) {
+    const Index items = layer.directions * blocks, of_item = BIASES[CELL] * padded;
+    const Memory<float> d_bias(backwards ? items * of_item : 0);
+    in_parallel(layer.threads, items, [&](Index item) {
         const Index direction = item % layer.directions, block = item / layer.directions;
         const Index first = layer.batch * block / blocks, rows = layer.batch * (block + 1) / blocks - first;
-        (backwards ? backward<Number, CELL> : forward<Number, CELL>)(layer, packed + direction * size, direction, first, rows);
+        const auto* weights = packed + direction * size;
+        if (backwards) backward<Number, CELL>(layer, weights, direction, first, rows, d_bias + item * of_item);
+        else forward<Number, CELL>(layer, weights, direction, first, rows);
     });
+    if (!backwards) return;
+    for (Index item = 0; item < items; item++)
+        for (Index number = 0; number < BIASES[CELL]; number++) {
+            float* sum = layer.d_bias + (item % layer.directions * BIASES[CELL] + number) * layer.hidden;
+            const float* own = d_bias + (item * BIASES[CELL] + number) * padded;
+            for (Index unit = 0; unit < layer.hidden; unit++) sum[unit] += own[unit];
+        }
 }
 
 template <class Number>

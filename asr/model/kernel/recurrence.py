@@ -25,7 +25,7 @@ class LayerPointers(ctypes.Structure):
     _fields_ = [
         *((name, ctypes.c_int64) for name in ("frames", "batch", "directions", "hidden", "threads")),
         *((name, ctypes.c_void_p) for name in ("offsets", "order", "weights", "bias", "gates", "kept", "outputs")),
-        *((name, ctypes.c_void_p) for name in ("d_outputs", "d_gates", "d_reset", "previous")),
+        *((name, ctypes.c_void_p) for name in ("d_outputs", "d_gates", "d_reset", "previous", "d_bias")),
         ("training", ctypes.c_int64),
     ]
 
@@ -98,21 +98,21 @@ class _Pack(torch.autograd.Function):
         return padded, None
 
 
-def recurrence(cell: Cell, gates: Tensor, weights: Tensor, reset_bias: Tensor | None, frames: PackedFrames) -> Tensor:
+def recurrence(cell: Cell, gates: Tensor, weights: Tensor, bias: Tensor | None, frames: PackedFrames) -> Tensor:
     """Runs the recurrence of one layer, each direction from the first frame in its own sense.
 
     Args:
-        gates: What the inputs give to the gates, all biases but `reset_bias` included,
-            (packed rows and more, directions * gates * hidden), float32 or bfloat16. Overwritten, so nothing else may
-            read it.
+        gates: What the inputs give to the gates, (packed rows and more, directions * gates * hidden), float32 or
+            bfloat16. Overwritten, so nothing else may read it.
             Gates are in the order of PyTorch; those of a light GRU are the update gate and the candidate.
         weights: Recurrent weights, float32 (directions, gates * hidden, hidden).
-        reset_bias: Of a GRU, the bias inside the reset product, float32 (directions, hidden).
+        bias: Of each gate, float32 (directions, gates * hidden); of a GRU (directions, 4 * hidden): after those of both
+            gates that of the candidate within the reset product, then that outside. A light GRU has none.
 
     Returns:
         (frames, batch, directions * hidden) in the type of the gates, zero past the ends.
     """
-    outputs: Tensor = _Recurrence.apply(gates, weights, reset_bias, cell, frames)
+    outputs: Tensor = _Recurrence.apply(gates, weights, bias, cell, frames)
     return outputs
 
 
@@ -121,32 +121,33 @@ class _Recurrence(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, gates: Tensor, weights: Tensor, reset_bias: Tensor | None, cell: Cell, frames: PackedFrames
+        ctx: Any, gates: Tensor, weights: Tensor, bias: Tensor | None, cell: Cell, frames: PackedFrames
     ) -> Tensor:
         training = any(ctx.needs_input_grad)
         directions, _, hidden = weights.shape
         gates, weights = gates.contiguous(), weights.contiguous()
-        reset_bias = None if reset_bias is None else reset_bias.contiguous()
+        bias = None if bias is None else bias.contiguous()
         outputs = gates.new_zeros(*frames.shape, directions * hidden)
         kept = gates.new_empty(len(gates) if training and cell in KEEPS else 0, directions * hidden)
-        tensors = {"weights": weights, "bias": reset_bias, "gates": gates, "kept": kept, "outputs": outputs}
+        tensors = {"weights": weights, "bias": bias, "gates": gates, "kept": kept, "outputs": outputs}
         _run(cell, frames, tensors, training=training)
         ctx.cell, ctx.frames = cell, frames
-        ctx.save_for_backward(gates, weights, reset_bias, kept, outputs)
+        ctx.save_for_backward(gates, weights, bias, kept, outputs)
         return outputs
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         cell, frames = ctx.cell, ctx.frames
-        gates, weights, reset_bias, kept, outputs = ctx.saved_tensors
+        gates, weights, bias, kept, outputs = ctx.saved_tensors
         hidden = weights.shape[2]
         d_gates = torch.empty_like(gates)
         previous = gates.new_empty(len(gates), outputs.shape[2])
         d_reset = torch.empty_like(previous) if cell is Cell.gru else gates.new_empty(0)
-        tensors = {"weights": weights, "bias": reset_bias, "gates": gates, "kept": kept, "outputs": outputs}
+        tensors = {"weights": weights, "bias": bias, "gates": gates, "kept": kept, "outputs": outputs}
+        d_bias = None if bias is None else torch.zeros_like(bias)
         back = {"d_outputs": gradients[0].contiguous(), "d_gates": d_gates, "d_reset": d_reset, "previous": previous}
-        _run(cell, frames, tensors | back, backwards=True)
+        _run(cell, frames, tensors | back | {"d_bias": d_bias}, backwards=True)
         for rows in (d_gates, d_reset, previous):
             rows[len(frames.rows) :] = 0
         d_weights = torch.empty_like(weights)
@@ -159,7 +160,6 @@ class _Recurrence(torch.autograd.Function):
                 d_weight[2 * hidden :] = transposed_product(reset, before)
             else:
                 d_weight.copy_(transposed_product(own, before))
-        d_bias = None if reset_bias is None else d_reset.sum(0, dtype=torch.float32).view_as(reset_bias)
         return d_gates, d_weights, d_bias, None, None
 
 
