@@ -17,6 +17,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -30,6 +31,11 @@ constexpr int LANES = 8, REGISTERS = 12, TILE_ROWS = 6;
 constexpr int LANES = 4, REGISTERS = 24, TILE_ROWS = 8;
 #else
 constexpr int LANES = 4, REGISTERS = 12, TILE_ROWS = 6;
+#endif
+#if defined(__AMX_BF16__) && defined(__AVX512BF16__) && defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#define MATRIX_UNIT
 #endif
 constexpr int MOST_PANELS = 4, BLOCK_ROWS = 3 * TILE_ROWS;
 
@@ -192,11 +198,95 @@ constexpr std::array<Tile<Number>, sizeof...(AT)> all_tiles(std::index_sequence<
                  std::min<Index>(AT % MOST_PANELS + 1, panels_at_once(AT / MOST_PANELS + 1))>...};
 }
 
+// Operands and sums have memory for a multiple of so many rows, and the depth is one of so many words.
+#if defined(MATRIX_UNIT)
+constexpr Index UNIT_ROWS = 16, UNIT_WORDS = 16;
+#else
+constexpr Index UNIT_ROWS = 1, UNIT_WORDS = 1;
+#endif
+
+static constexpr Index rounded(Index count, Index multiple) { return (count + multiple - 1) / multiple * multiple; }
+
+#if defined(MATRIX_UNIT)
+// The matrix unit of Intel's processors (AMX) has eight registers of 16 rows of 64 bytes.
+alignas(64) constexpr struct {
+    std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
+    std::uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+    std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+} UNIT_REGISTERS;
+
+// Registers 0 to 3 hold sums, 4 operands, and 5 to 7 weights.
+class MatrixUnit {
+  public:
+    MatrixUnit() {
+        if (there()) _tile_loadconfig(&UNIT_REGISTERS);
+    }
+    ~MatrixUnit() {
+        if (there()) _tile_release();
+    }
+
+    // Linux lets a process use it that asks.
+    static bool there() {
+        constexpr int ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18;
+        static const bool allowed = syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
+        return allowed;
+    }
+
+    // As `product`, below.
+    static void product(Index rows, const std::uint32_t* a, Index row, const std::uint32_t* b, Index depth, Index panels,
+                        float* sums, Index sums_row) {
+        asm volatile("" ::: "memory");  // the instructions do not tell the compiler what they read
+        for (Index panel = 0; panel < panels; panel += panels - panel < 4 ? 1 : 4)
+            for (Index first = 0; first < rows; first += UNIT_ROWS)
+                (panels - panel < 4 ? tiles<1> : tiles<4>)(a + first * row, row, b + panel * depth * LANES, depth,
+                                                           sums + first * sums_row + panel * LANES, sums_row);
+        asm volatile("" ::: "memory");
+    }
+
+  private:
+    template <int PANELS>
+    static void tiles(const std::uint32_t* a, Index row, const std::uint32_t* b, Index depth, float* sums, Index sums_row) {
+        const Index panel = depth * LANES;
+        _tile_loadd(0, sums, sums_row * 4);
+        if (PANELS > 1) {
+            _tile_loadd(1, sums + LANES, sums_row * 4);
+            _tile_loadd(2, sums + 2 * LANES, sums_row * 4);
+            _tile_loadd(3, sums + 3 * LANES, sums_row * 4);
+        }
+        for (Index k = 0; k < depth; k += UNIT_WORDS, b += UNIT_WORDS * LANES) {
+            _tile_loadd(4, a + k, row * 4);
+            _tile_loadd(5, b, 64);
+            _tile_dpbf16ps(0, 4, 5);
+            if (PANELS > 1) {
+                _tile_loadd(6, b + panel, 64);
+                _tile_dpbf16ps(1, 4, 6);
+                _tile_loadd(7, b + 2 * panel, 64);
+                _tile_dpbf16ps(2, 4, 7);
+                _tile_loadd(5, b + 3 * panel, 64);
+                _tile_dpbf16ps(3, 4, 5);
+            }
+        }
+        _tile_stored(0, sums, sums_row * 4);
+        if (PANELS > 1) {
+            _tile_stored(1, sums + LANES, sums_row * 4);
+            _tile_stored(2, sums + 2 * LANES, sums_row * 4);
+            _tile_stored(3, sums + 3 * LANES, sums_row * 4);
+        }
+    }
+};
+#else
+struct MatrixUnit {};
+#endif
+
 // sums (rows, panels * LANES) += a (rows, depth words) * b (panels, depth, LANES words). A few panels at a time meet all
 // rows, so they come from far away once.
 template <class Number>
 static void product(Index rows, const typename Number::Word* a, Index row, const typename Number::Word* b, Index depth,
                     Index panels, float* sums, Index sums_row) {
+#if defined(MATRIX_UNIT)
+    if constexpr (std::is_same_v<Number, Bfloat16>)
+        if (MatrixUnit::there()) return MatrixUnit::product(rows, a, row, b, depth, panels, sums, sums_row);
+#endif
     const Index tiles = (rows + TILE_ROWS - 1) / TILE_ROWS, tallest = (rows + tiles - 1) / tiles;
     const Index at_once = panels_at_once(tallest);
     static constexpr auto all = all_tiles<Number>(std::make_index_sequence<TILE_ROWS * MOST_PANELS>());
@@ -229,7 +319,7 @@ struct Layer {
     Index training;
 
     Index utterances(Index t) const { return offsets[t + 1] - offsets[t]; }
-    Index padded() const { return (hidden + LANES - 1) / LANES * LANES; }
+    Index padded() const { return rounded(hidden, std::max<Index>(LANES, 2 * UNIT_WORDS)); }
 };
 
 template <class Kept>
@@ -392,8 +482,10 @@ static void forward(const Layer& layer, const typename Number::Kept* packed, Ind
     constexpr Index gates = GATES[CELL];
     const Index hidden = layer.hidden, padded = layer.padded(), width = layer.directions * hidden;
     const Index row = operand_row<Number>(padded), sums_row = gates * padded + LANES;
-    const Memory<float> state(rows * padded), sums(rows * sums_row), biases(sums_row);
-    const Memory<Kept> operand(rows * row);
+    const Index room = rounded(rows, UNIT_ROWS);
+    const Memory<float> state(rows * padded), sums(room * sums_row), biases(sums_row);
+    const Memory<Kept> operand(room * row);
+    [[maybe_unused]] const MatrixUnit unit;
     const float* bias = layer.bias + direction * BIASES[CELL] * hidden;
     for (Index gate = 0; gate < std::min<Index>(gates, BIASES[CELL]); gate++)
         for (Index unit = 0; unit < hidden; unit++)
@@ -423,8 +515,10 @@ static void backward(const Layer& layer, const typename Number::Kept* packed, In
     constexpr Index gates = GATES[CELL];
     const Index hidden = layer.hidden, padded = layer.padded(), width = layer.directions * hidden;
     const Index row = operand_row<Number>(gates * padded), depth = padded / Number::PER_WORD;
-    const Memory<float> carry(rows * padded), d_state(rows * padded);
-    const Memory<Kept> operand(rows * row);
+    const Index room = rounded(rows, UNIT_ROWS);
+    const Memory<float> carry(room * padded), d_state(rows * padded);
+    const Memory<Kept> operand(room * row);
+    [[maybe_unused]] const MatrixUnit unit;
     const auto* outputs = (const Kept*)layer.outputs + direction * hidden;
     const auto* kept = (const Kept*)layer.kept + direction * hidden;
     for (Index step = 0; step < layer.frames; step++) {
