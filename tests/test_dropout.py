@@ -3,7 +3,9 @@
 import pytest
 import torch
 
+from asr.model import dropout
 from asr.model.dropout import Dropout
+from asr.model.kernel.library import load
 
 
 @pytest.mark.parametrize("share", [0.25, 0.1, 0.999])
@@ -34,3 +36,23 @@ def test_outside_training_and_in_every_type_it_stays_what_it_was(dtype: torch.dt
     assert torch.equal(Dropout(0.5).eval()(inputs), inputs)
     assert torch.equal(Dropout(0.0)(inputs), inputs)
     assert Dropout(0.5)(inputs).dtype is dtype
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 0.0), (torch.bfloat16, 0.01)])
+@pytest.mark.parametrize("count", [1, 17, 100_003])
+def test_the_kernel_drops_what_torch_would_forwards_and_backwards(
+    dtype: torch.dtype, tolerance: float, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if load() is None:
+        pytest.skip("no kernel here")
+    torch.manual_seed(0)
+    inputs, weights = torch.randn(count, dtype=dtype, requires_grad=True), torch.randn(count, dtype=dtype)
+    results = []
+    for library in (load(), None):
+        monkeypatch.setattr(dropout, "load", lambda library=library: library)
+        torch.manual_seed(1)
+        outputs = Dropout(0.3)(inputs)
+        results.append((outputs.detach(), *torch.autograd.grad((outputs * weights).sum(), inputs)))
+    for mine, theirs in zip(*results, strict=True):
+        assert torch.equal(mine == 0, theirs == 0)
+        torch.testing.assert_close(mine, theirs, rtol=tolerance, atol=0)

@@ -1,29 +1,46 @@
-"""The recordings of Debian's Russian voice: 620 sentences of one speaker, 16 kHz, with their transcripts."""
+"""The recordings of Debian's Russian voice: 620 sentences of one speaker, 16 kHz, with their transcripts.
 
+And other sentences for a language model, from Debian's collection of Russian quotations.
+"""
+
+import logging
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from asr.config import Config
-from asr.data.archives import fetch_archive, unpack_deb
+from asr.data.archives import ArchiveMissing, fetch_archive, unpack_deb
 from asr.data.corpus import whole_file, write_splits
 from asr.data.draws import mix
 from asr.errors import DataError
 from asr.text.config import Case, TextConfig
 from asr.text.normalization import normalize
 
+log = logging.getLogger(__name__)
+
 ARCHIVE = "festvox-ru_0.5+dfsg-6_all.deb"
 URL = f"https://deb.debian.org/debian/pool/main/f/festvox-ru/{ARCHIVE}"
 SHA256 = "21ef3f0f2978ecf2e2eddb367cb0ff4a72572196d28dc69feb84f4177af5e6c4"
 VOICE = "usr/share/festival/voices/russian/msu_ru_nsh_clunits"
 
+QUOTATIONS = "fortunes-ru_1.52-3.1_all.deb"
+QUOTATIONS_URL = f"https://deb.debian.org/debian/pool/main/f/fortunes-ru/{QUOTATIONS}"
+QUOTATIONS_SHA256 = "2dc76af9c0e02e2926d36f88dcb685bb171fab8677e553a6def41efe8a551cc6"
+QUOTATION_FILES = "usr/share/games/fortunes/ru"
+SENTENCES = "sentences.txt"
+
 HELD_OUT = {"test": 40, "dev": 80}
 SPEAKER = "nsh"
+RUSSIAN = re.compile("[ а-яё]+")
 LINE = re.compile(r'\( (?P<id>\S+) "(?P<text>.*)" \)')
 TEXT = TextConfig(normalize=True, language="ru", case=Case.lower, numbers=False)
 
 
 def prepare(config: Config, archives: Path, output: Path) -> None:
-    """Reads festvox's list of prompts; test and dev are sentences in an order drawn by their ids alone."""
+    """Reads festvox's list of prompts; test and dev are sentences in an order drawn by their ids alone.
+
+    The file sentences.txt beside the manifests is what lm.texts names.
+    """
     archive = fetch_archive(ARCHIVE, archives, URL, SHA256)
     voice = unpack_deb(archive, output / "original") / VOICE
     prompts = voice / "etc" / "txt.done.data"
@@ -40,3 +57,21 @@ def prepare(config: Config, archives: Path, output: Path) -> None:
     for split, count in HELD_OUT.items():
         splits[split], begin = drawn[begin : begin + count], begin + count
     write_splits(output, splits | {"train": drawn[begin:]})
+    try:
+        package = fetch_archive(QUOTATIONS, archives, QUOTATIONS_URL, QUOTATIONS_SHA256)
+    except ArchiveMissing as missing:
+        log.warning("No sentences for a language model, set lm.texts=[]: %s", missing)
+        return
+    sentences = dict.fromkeys(_sentences(unpack_deb(package, output / "quotations") / QUOTATION_FILES))
+    (output / SENTENCES).write_text("\n".join(sentences) + "\n", encoding="utf-8")
+
+
+def _sentences(folder: Path) -> Iterator[str]:
+    """Those of quotations that are Russian letters alone, normalized; a line with a percent sign parts quotations."""
+    files = (path for path in sorted(folder.iterdir()) if not path.suffix and not path.is_symlink())
+    for path in files:
+        for quotation in path.read_text(encoding="utf-8").split("\n%\n"):
+            for sentence in re.split(r"[.!?\u2026]\s", " ".join(quotation.split()) + " "):
+                text = normalize(sentence, TEXT)
+                if " " in text and RUSSIAN.fullmatch(text):
+                    yield text

@@ -15,8 +15,9 @@ from pathlib import Path
 
 log = logging.getLogger(__name__)
 
-SOURCE = Path(__file__).with_name("recurrence.cpp")
-# Contracted to fused multiply-adds by every compiler alike. No -fopenmp: see in_parallel in the source.
+SOURCES = [Path(__file__).with_name(name) for name in ("recurrence.cpp", "dropout.cpp")]
+HEADER = Path(__file__).with_name("parallel.h")
+# Contracted to fused multiply-adds by every compiler alike. No -fopenmp: see parallel.h.
 FLAGS = ("-std=c++17", "-O3", "-ffp-contract=fast", "-fPIC", "-shared", "-w")
 NATIVE = ("-mcpu=native",) if platform.machine() == "aarch64" else ("-march=native",)
 COMPILERS = ("g++", "clang++", "c++")
@@ -66,13 +67,14 @@ def build(folder: Path, target: tuple[str, ...] = NATIVE) -> Path:
     command = [*compiler, *FLAGS, *target]
     try:
         version = subprocess.run([*compiler, "--version"], check=True, capture_output=True, timeout=COMPILE_SECONDS)
-        identity = [SOURCE.read_bytes(), shlex.join(command).encode(), version.stdout, processor_features().encode()]
-        library = folder / f"recurrence-{hashlib.sha256(b'|'.join(identity)).hexdigest()[:16]}.so"
+        sources = [path.read_bytes() for path in (*SOURCES, HEADER)]
+        identity = [*sources, shlex.join(command).encode(), version.stdout, processor_features().encode()]
+        library = folder / f"kernel-{hashlib.sha256(b'|'.join(identity)).hexdigest()[:16]}.so"
         if not library.exists():
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=".kernel.", dir=folder) as temporary:
                 built = Path(temporary) / library.name
-                compilation = [*command, "-o", str(built), str(SOURCE)]
+                compilation = [*command, "-o", str(built), *map(str, SOURCES)]
                 subprocess.run(compilation, check=True, capture_output=True, timeout=COMPILE_SECONDS)
                 built.rename(library)
     except subprocess.CalledProcessError as error:
@@ -93,7 +95,7 @@ def open_library(path: Path) -> ctypes.CDLL:
         library = ctypes.CDLL(str(path))
     except OSError as error:
         raise KernelMissing(str(error)) from None
-    library.recurrence_run.restype = None
+    library.recurrence_run.restype = library.dropout_run.restype = None
     return library
 
 

@@ -7,12 +7,11 @@
 // A thread takes one direction of a block of utterances through all frames, so no thread waits for another. An
 // utterance is computed by the same operations in the same order whatever stands beside it: its results are the same
 // bits in any batch and with any number of threads.
-//
-// No header of torch and no flag for OpenMP: threads come from the runtime that torch has loaded, see `in_parallel`.
+
+#include "parallel.h"
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -39,7 +38,6 @@ constexpr int LANES = 4, REGISTERS = 12, TILE_ROWS = 6;
 #endif
 constexpr int MOST_PANELS = 4, BLOCK_ROWS = 3 * TILE_ROWS;
 
-using Index = std::int64_t;
 using Vector = float __attribute__((vector_size(LANES * sizeof(float))));
 
 enum Cell { RNN, LSTM, GRU, LIGRU };
@@ -548,25 +546,6 @@ static void backward(const Layer& layer, const typename Number::Kept* packed, In
 }
 
 // -------------------------------------------------------------------------------------------------------- threads
-
-// The entry that compilers call for `#pragma omp parallel`. GNU's and LLVM's runtimes both have it, so it is found in
-// whichever torch has loaded, and there is no second pool of threads.
-extern "C" void GOMP_parallel(void (*work)(void*), void* data, unsigned threads, unsigned flags) __attribute__((weak));
-
-template <class Work>
-static void in_parallel(Index threads, Index items, const Work& work) {
-    struct Shared {
-        const Work& work;
-        Index items;
-        std::atomic<Index> next{0};
-    } shared{work, items};
-    const auto run = [](void* data) {
-        auto& team = *static_cast<Shared*>(data);
-        for (Index item; (item = team.next++) < team.items;) team.work(item);
-    };
-    if (threads > 1 && items > 1 && GOMP_parallel) GOMP_parallel(run, &shared, std::min(threads, items), 0);
-    else run(&shared);
-}
 
 // Blocks of each direction: few enough to fill the rows of a tile, enough to give every thread one.
 static Index blocks_of(const Layer& layer) {
