@@ -116,6 +116,12 @@ def test_festvox_ru_from_the_debian_package(mirror: Path, speech: Sequence[Utter
     words = ["Да", "н+ет", "«ёлка»", "д'Артуа", "подъезд"]
     sentences = [f"{first}, {second} - {third}!" for first in words for second in words for third in words]
     write_festvox(mirror / "festvox-ru_0.5+dfsg-6_all.deb", speech, sentences)
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        quotations = "Да здравствует мир! Это\nвсё.\n\t-- Кто-то\n%\nНет.\n%\nDebian, 2 раза. Да здравствует мир?\n"
+        add(tar, "./usr/share/games/fortunes/ru/books", quotations.encode())
+        add(tar, "./usr/share/games/fortunes/ru/books.dat", b"\xff\xfe")
+    (mirror / "fortunes-ru_1.52-3.1_all.deb").write_bytes(deb(lzma.compress(packed.getvalue(), preset=0)))
     splits = prepared("festvox_ru", tmp_path / "data")
     assert [len(splits[split]) for split in SPLITS] == [5, 80, 40]
     texts = {one.id: one.text for split in SPLITS for one in splits[split]}
@@ -125,6 +131,8 @@ def test_festvox_ru_from_the_debian_package(mirror: Path, speech: Sequence[Utter
     alphabet = {letter for text in texts.values() for letter in text}
     assert alphabet <= set(config.tokenizer.alphabet or "")
     check.requirements(config, splits["train"])
+    (text,) = config.lm.texts
+    assert Path(text).read_text(encoding="utf-8").splitlines() == ["да здравствует мир", "это всё", "кто то"]
 
 
 @pytest.mark.parametrize("content", [b"no package", deb(b"no archive"), deb(b"x" * 9000)[:4000], deb(b"")[:8]])
