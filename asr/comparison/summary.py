@@ -13,6 +13,7 @@ import numpy as np
 
 from asr.comparison.measured import MeasuredRun
 from asr.comparison.memory import Memory
+from asr.data.folders import appearing_file
 from asr.errors import RunError
 from asr.scoring.error_rates import UtteranceScore
 from asr.scoring.paired import Difference, Estimate, differences, estimate, resampled_rates
@@ -222,10 +223,8 @@ def length_classes(scores: Sequence[UtteranceScore]) -> list[list[int]]:
 
 def write_summary(path: Path, comparison: Comparison) -> None:
     """Writes a comparison as JSON, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}")
-    temporary.write_text(json.dumps(asdict(comparison), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    with appearing_file(path) as file:
+        file.write_text(json.dumps(asdict(comparison), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def read_summary(path: Path) -> Comparison:

@@ -13,7 +13,7 @@ import zlib
 from pathlib import Path
 from typing import IO
 
-from asr.data.folders import appearing
+from asr.data.folders import appearing, appearing_file
 from asr.errors import DataError
 from asr.progress import Progress
 from asr.recipe import SHIPPED
@@ -116,9 +116,7 @@ def unpack_deb(package: Path, folder: Path) -> Path:
 
 
 def _download(url: str, path: Path, sha256: str | None) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
+    with appearing_file(path) as part:
         with urllib.request.urlopen(url, timeout=CONNECTION_SECONDS) as response, part.open("wb") as file:
             size = int(response.headers.get("Content-Length") or 0)
             checksum = _copy(response, file, size, f"Downloading {path.name}")
@@ -126,9 +124,6 @@ def _download(url: str, path: Path, sha256: str | None) -> Path:
             raise OSError(f"the connection ended after {part.stat().st_size} of {size} bytes")
         if sha256 is not None and checksum != sha256:
             raise OSError(f"its SHA-256 is {checksum}, not the publisher's {sha256}")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
     return path
 
 

@@ -5,7 +5,6 @@ multiple of 64 bytes.
 """
 
 import json
-import os
 import struct
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +12,8 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+
+from asr.data.folders import appearing_file
 
 ALIGNMENT = 64
 LENGTH = struct.Struct("<q")
@@ -55,23 +56,18 @@ class Columns:
 
 
 def write_columns(path: Path, description: Mapping[str, Any], columns: Mapping[str, npt.NDArray[Any]]) -> None:
-    """Writes columns beside their place and renames the file, so that it is there whole or not at all.
+    """Writes columns, whole or not at all.
 
     Args:
         description: What JSON can hold; not under the name "columns".
     """
     kinds = [[name, column.dtype.str, len(column)] for name, column in columns.items()]
     text = json.dumps({**description, "columns": kinds}).encode()
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(LENGTH.pack(len(text)) + text)
-            for column in columns.values():
-                file.write(bytes(_aligned(file.tell()) - file.tell()))
-                file.write(np.ascontiguousarray(column).data)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with appearing_file(path) as beside, beside.open("wb") as file:
+        file.write(LENGTH.pack(len(text)) + text)
+        for column in columns.values():
+            file.write(bytes(_aligned(file.tell()) - file.tell()))
+            file.write(np.ascontiguousarray(column).data)
 
 
 def _aligned(place: int) -> int:

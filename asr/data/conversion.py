@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -12,6 +11,7 @@ import soundfile
 import torch
 from torchaudio.functional import resample
 
+from asr.data.folders import appearing_file
 from asr.data.parallel import map_blocks
 from asr.data.utterance import OneChannel, Utterance
 from asr.errors import DataError
@@ -65,9 +65,8 @@ def _convert(utterance: Utterance, folder: Path, sampling_rate: int) -> Utteranc
                 waveform = torch.from_numpy(samples.mean(axis=1) if channel is None else samples[:, channel])
                 if file.samplerate != sampling_rate:
                     waveform = resample(waveform, file.samplerate, sampling_rate, lowpass_filter_width=LOWPASS_WIDTH)
-            temporary = path.with_name(f"{path.stem}.{os.getpid()}.unfinished")
-            soundfile.write(temporary, np.clip(waveform.numpy(), -1, 1), sampling_rate, format="FLAC", subtype="PCM_16")
-            temporary.replace(path)
+            with appearing_file(path) as beside:
+                soundfile.write(beside, np.clip(waveform.numpy(), -1, 1), sampling_rate, subtype="PCM_16")
         frames = soundfile.info(path).frames
     except (soundfile.LibsndfileError, OSError) as error:
         return DataError(

@@ -1,4 +1,5 @@
-"""Folders that appear whole or not at all or are written by one process at a time, and what outlives a power cut."""
+"""Files and folders that appear whole or not at all or are written by one process at a time, and what outlives a power
+cut."""
 
 import fcntl
 import hashlib
@@ -25,6 +26,19 @@ def appearing(folder: Path) -> Iterator[Path]:
         if folder.exists():
             folder.rename(Path(temporary) / "replaced")
         content.rename(folder)
+
+
+@contextmanager
+def appearing_file(path: Path) -> Iterator[Path]:
+    """Gives a place to write to, with the suffix of the file, which becomes the file when the block ends without an
+    error. Its folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        yield beside
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 @contextmanager

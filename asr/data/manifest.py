@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from asr.data.draws import key_of
+from asr.data.folders import appearing_file
 from asr.data.indexing import Indexed, LineIndex, Places, index_lines
 from asr.data.lines import parse_line
 from asr.data.utterance import Utterance
@@ -35,27 +36,25 @@ def read_manifest(path: Path) -> Sequence[Utterance]:
 
 
 def write_manifest(path: Path, utterances: Iterable[Utterance]) -> None:
-    """Writes a manifest beside its place and renames it, so that it is there whole or not at all.
+    """Writes a manifest, whole or not at all.
 
     A large one gets its index too.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     digest, places, speakers = hashlib.sha256(), Places(array("q"), array("d"), array("Q")), set[str]()
     folder, size = path.parent, 0
-    with temporary.open("wb") as lines:
-        for utterance in utterances:
-            row = asdict(utterance)
-            row["audio_filepath"] = Path(os.path.relpath(utterance.audio_filepath, folder)).as_posix()
-            line = (json.dumps(row, ensure_ascii=False) + "\n").encode()
-            lines.write(line)
-            digest.update(line)
-            places.add(size, utterance.duration, key_of(utterance.id))
-            speakers.add(utterance.speaker)
-            size += len(line)
-    if size >= LARGE_BYTES and len(set(places.keys)) == len(places.keys):
-        LineIndex.write(path, temporary.stat(), digest.hexdigest(), places.arrays(), len(speakers - {""}))
-    temporary.replace(path)
+    with appearing_file(path) as beside:
+        with beside.open("wb") as lines:
+            for utterance in utterances:
+                row = asdict(utterance)
+                row["audio_filepath"] = Path(os.path.relpath(utterance.audio_filepath, folder)).as_posix()
+                line = (json.dumps(row, ensure_ascii=False) + "\n").encode()
+                lines.write(line)
+                digest.update(line)
+                places.add(size, utterance.duration, key_of(utterance.id))
+                speakers.add(utterance.speaker)
+                size += len(line)
+        if size >= LARGE_BYTES and len(set(places.keys)) == len(places.keys):
+            LineIndex.write(path, beside.stat(), digest.hexdigest(), places.arrays(), len(speakers - {""}))
 
 
 def manifest_checksum(path: Path) -> str:

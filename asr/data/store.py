@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from asr.data.draws import keys_of
+from asr.data.folders import appearing_file
 from asr.errors import DataError
 
 FLOAT_BYTES = 4
@@ -44,7 +45,7 @@ class Part:
         return self.path.is_file() and self.path.stat().st_size == self.bytes
 
     def write(self, features: Iterable[Tensor]) -> None:
-        """Writes the file beside its place and renames it.
+        """Writes the file, whole or not at all.
 
         Args:
             features: Of its utterances at each speed, in order, each of shape (frames, dim).
@@ -52,19 +53,15 @@ class Part:
         Raises:
             DataError: The file cannot be written, as on a full disk.
         """
-        temporary = self.path.with_suffix(".unfinished")
         try:
-            with temporary.open("wb") as file:
+            with appearing_file(self.path) as beside, beside.open("wb") as file:
                 for frames in features:
                     file.write(frames.contiguous().numpy().data)
-            temporary.replace(self.path)
         except OSError as error:
             raise DataError(
                 f"{self.path} cannot be written ({error.strerror}): make room or set paths.data to another disk, then "
                 "run again; parts that are written stay."
             ) from None
-        finally:
-            temporary.unlink(missing_ok=True)
 
 
 def plan_store(
@@ -213,6 +210,5 @@ def _place_type(speeds: int) -> np.dtype[np.void]:
 
 
 def _save(path: Path, save: Callable[[Path], Any]) -> None:
-    temporary = path.with_stem(f"{path.stem}.unfinished")
-    save(temporary)
-    temporary.replace(path)
+    with appearing_file(path) as beside:
+        save(beside)

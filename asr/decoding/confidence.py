@@ -1,7 +1,6 @@
 """The confidence of a word: the probability that it is right, by a logistic map that is fitted on dev."""
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from asr.data.folders import appearing_file
 from asr.decoding.alignment import Alignment, WordSpan
 from asr.errors import DataError, RunError
 
@@ -92,10 +92,9 @@ def write_confidence(model: Path, fitted: ConfidenceMap, origin: str) -> None:
     Args:
         origin: What it was fitted on, for the reader.
     """
-    beside = model / f".{FILE}.{os.getpid()}"
     content = {"evidence": EVIDENCE, **asdict(fitted), "fitted_on": origin}
-    beside.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    beside.replace(model / FILE)
+    with appearing_file(model / FILE) as file:
+        file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def read_confidence(model: Path) -> ConfidenceMap | None:

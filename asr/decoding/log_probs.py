@@ -1,6 +1,5 @@
 """The log-probabilities of a split, computed once for many decodings."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asr.config import Config
+from asr.data.folders import appearing_file
 from asr.data.loader import evaluation_shares, load
 from asr.data.manifest import read_manifest
 from asr.data.shards.audio import open_audio
@@ -65,9 +65,7 @@ def kept_log_probs(recipe: Recipe, config: Config, split: str, heard: Combinatio
     except (OSError, ValueError, KeyError, BadZipFile):
         pass  # not there, or damaged: computed anew
     computed = split_log_probs(recipe, config, split, heard)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    beside = file.with_name(f".{file.name}.{os.getpid()}.npz")
     arrays: dict[str, Any] = {f"{number}": emission for number, emission in enumerate(computed.emissions)}
-    np.savez(beside, key=np.array(key), **arrays)
-    beside.replace(file)
+    with appearing_file(file) as beside:
+        np.savez(beside, key=np.array(key), **arrays)
     return computed

@@ -1,11 +1,11 @@
 """ARPA files, the text format of n-gram models that every toolkit reads."""
 
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from asr.data.folders import appearing_file
 from asr.errors import DataError
 from asr.lm.counts import SPECIAL
 from asr.lm.kneser_ney import NgramModel
@@ -16,15 +16,13 @@ BLOCK = 1 << 16
 
 def write_arpa(model: NgramModel, path: Path) -> None:
     """Writes a model, whole or not at all."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    with beside.open("w", encoding="utf-8") as file:
+    with appearing_file(path) as beside, beside.open("w", encoding="utf-8") as file:
         file.write("\\data\\\n")
         file.writelines(f"ngram {order}={len(table.keys)}\n" for order, table in enumerate(model.tables, start=1))
         for order in range(1, model.order + 1):
             file.write(f"\n\\{order}-grams:\n")
             file.writelines(_lines(model, order))
         file.write("\n\\end\\\n")
-    beside.replace(path)
 
 
 def read_vocabulary(path: Path) -> list[str]:

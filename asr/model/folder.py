@@ -3,7 +3,6 @@
 Loading it never runs code.
 """
 
-import os
 from pathlib import Path
 
 from omegaconf import OmegaConf
@@ -13,7 +12,7 @@ from torch import nn
 
 from asr.composition import load_config, plain
 from asr.config import Config
-from asr.data.folders import sync
+from asr.data.folders import appearing_file, sync
 from asr.errors import RunError
 from asr.features.extractor import FeatureExtractor
 from asr.model.acoustic import AcousticModel
@@ -62,20 +61,17 @@ def save_model(folder: Path, model: nn.Module, config: Config, tokenizer: Tokeni
     Raises:
         RunError: It cannot be written, as on a full disk.
     """
-    settings, weights = (folder / f".{name}.{os.getpid()}" for name in (SETTINGS, WEIGHTS))
     tensors = {name: tensor.float().cpu().contiguous() for name, tensor in model.state_dict().items()}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tokenizer.save(folder)
-        settings.write_text(OmegaConf.to_yaml(OmegaConf.create(plain(config))), encoding="utf-8")
-        settings.replace(folder / SETTINGS)
-        save_file(tensors, weights)
-        sync(weights)
-        weights.replace(folder / WEIGHTS)
+        with appearing_file(folder / SETTINGS) as settings:
+            settings.write_text(OmegaConf.to_yaml(OmegaConf.create(plain(config))), encoding="utf-8")
+        with appearing_file(folder / WEIGHTS) as weights:
+            save_file(tensors, weights)
+            sync(weights)
         sync(folder)
     except (OSError, SafetensorError) as error:
-        for temporary in (settings, weights):
-            temporary.unlink(missing_ok=True)
         raise RunError(
             f"The model cannot be written to {folder} ({error}): make room there, then give the same command again."
         ) from None

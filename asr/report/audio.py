@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from asr.data.audio import read_waveform
+from asr.data.folders import appearing_file
 from asr.data.parallel import map_blocks
 from asr.data.utterance import Utterance
 from asr.errors import DataError
@@ -93,9 +94,8 @@ def _attempt(task: _Task) -> float | None:
     except DataError:
         return None
     if task.file is not None and not task.file.exists():
-        beside = task.file.with_name(f".{task.file.name}.{os.getpid()}")
-        soundfile.write(beside, waveform, task.utterance.sampling_rate, format="FLAC", subtype="PCM_16")
-        beside.replace(task.file)
+        with appearing_file(task.file) as file:
+            soundfile.write(file, waveform, task.utterance.sampling_rate, format="FLAC", subtype="PCM_16")
     return speech_level(waveform, task.utterance.sampling_rate)
 
 

@@ -2,10 +2,11 @@
 
 import json
 import math
-import os
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+
+from asr.data.folders import appearing_file
 
 
 def write_data(report: Path, name: str, value: Any) -> None:
@@ -27,10 +28,8 @@ def write_whole(path: Path, text: str) -> None:
     content = text.encode("utf-8", errors="backslashreplace")
     if path.exists() and path.read_bytes() == content:
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_bytes(content)
-    beside.replace(path)
+    with appearing_file(path) as file:
+        file.write_bytes(content)
 
 
 def short_hash(*parts: str) -> str:

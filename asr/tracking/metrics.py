@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+from asr.data.folders import appearing_file
 from asr.errors import RunError
 
 Row = dict[str, Any]
@@ -93,10 +94,9 @@ class RowsFile:
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Writes a file beside and renames it, so that it is never seen half written."""
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    """Writes a file, so that it is never seen half written."""
+    with appearing_file(path) as file:
+        file.write_text(text, encoding="utf-8")
 
 
 def _line(row: Row) -> str:

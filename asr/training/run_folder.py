@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 
 from asr.composition import load_config, plain
 from asr.config import Config
+from asr.data.folders import appearing_file
 from asr.data.manifest import manifest_checksum
 from asr.data.mixture import training_checksum
 from asr.errors import ConfigError, RunError
@@ -79,10 +80,8 @@ class RunFolder:
         with self.held(restart):
             if self.acoustic and not (self.path / SETTINGS).exists():
                 self._say_what_differs(config)
-            with self._written():
-                beside = self.path / f".{SETTINGS}"
-                beside.write_text(OmegaConf.to_yaml(OmegaConf.create(plain(config))), encoding="utf-8")
-                beside.replace(self.path / SETTINGS)
+            with self._written(), appearing_file(self.path / SETTINGS) as settings:
+                settings.write_text(OmegaConf.to_yaml(OmegaConf.create(plain(config))), encoding="utf-8")
             yield
 
     @contextmanager

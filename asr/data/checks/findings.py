@@ -1,13 +1,13 @@
 """What the doctor says."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from asr.data.folders import appearing_file
 from asr.data.utterance import Utterance
 
 FINDINGS = "findings.json"
@@ -68,18 +68,16 @@ def place_of(utterance: Utterance) -> str:
 
 
 def write_findings(path: Path, findings: Sequence[Finding], checksums: Mapping[str, str], asked: str) -> None:
-    """Writes findings as JSON beside their place and renames them.
+    """Writes findings as JSON, whole or not at all.
 
     Args:
         checksums: Of the manifests that were examined, by split.
         asked: A hash of what else the findings depend on.
     """
     rows = [{**asdict(finding), "severity": finding.severity.value} for finding in findings]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     content = json.dumps({"manifests": dict(checksums), "asked": asked, "findings": rows}, indent=1, ensure_ascii=False)
-    temporary.write_text(content + "\n", encoding="utf-8")
-    temporary.replace(path)
+    with appearing_file(path) as file:
+        file.write_text(content + "\n", encoding="utf-8")
 
 
 def read_findings(path: Path, checksums: Mapping[str, str], asked: str | None = None) -> list[Finding] | None:

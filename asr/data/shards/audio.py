@@ -15,6 +15,7 @@ from torch import Tensor
 from asr.data.audio import AudioFiles, decode_waveform
 from asr.data.config import ShardsConfig
 from asr.data.draws import key_of
+from asr.data.folders import appearing_file
 from asr.data.shards.cache import Cache
 from asr.data.shards.index import DESCRIPTION, Place, ShardIndex
 from asr.data.shards.ranges import LocalRanges, Ranges, open_ranges
@@ -182,10 +183,8 @@ def _index(ranges: Ranges, name: str, checksum: str, folder: Path) -> Path:
         content = ranges.whole(name)
         if hashlib.sha256(content).hexdigest() != checksum:
             raise DataError(f"The index {name} of the shards has another checksum than shards.json says: pack again.")
-        folder.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{name}.{os.getpid()}")
-        beside.write_bytes(content)
-        beside.replace(path)
+        with appearing_file(path) as file:
+            file.write_bytes(content)
     return path
 
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from asr.data.columns import Columns, write_columns
 from asr.data.draws import key_of
+from asr.data.folders import appearing_file
 from asr.data.utterance import Utterance
 from asr.errors import DataError
 
@@ -107,9 +108,8 @@ def write_index(folder: Path, shards: dict[str, int], parts: Sequence[Columns]) 
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     named = path.replace(folder / f"shards-{digest[:16]}.index")
     description = {"index": named.name, "sha256": digest, "utterances": len(order), "shards": len(shards)}
-    beside = folder / f".{DESCRIPTION}"
-    beside.write_text(json.dumps(description, indent=1) + "\n")
-    beside.replace(folder / DESCRIPTION)
+    with appearing_file(folder / DESCRIPTION) as file:
+        file.write_text(json.dumps(description, indent=1) + "\n")
     for other in folder.glob("shards-*.index"):
         if other != named:
             other.unlink()

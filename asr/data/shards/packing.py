@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asr.data.columns import Columns, write_columns
+from asr.data.folders import appearing_file
 from asr.data.parallel import map_blocks
 from asr.data.sequences import id_keys, seconds_of
 from asr.data.shards.index import KINDS, audio_key, write_index
@@ -98,9 +99,8 @@ def _plan(splits: Splits, folder: Path, megabytes: float) -> dict[str, list[int]
             "or delete this one."
         )
     ends = {split: _cut(utterances, megabytes * 1e6) for split, utterances in splits.items()}
-    beside = path.with_name(f".{PLAN}")
-    beside.write_text(json.dumps({"made_of": made_of, "ends": ends}) + "\n")
-    beside.replace(path)
+    with appearing_file(path) as file:
+        file.write_text(json.dumps({"made_of": made_of, "ends": ends}) + "\n")
     return ends
 
 
