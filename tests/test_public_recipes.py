@@ -118,8 +118,11 @@ def test_festvox_ru_from_the_debian_package(mirror: Path, speech: Sequence[Utter
     write_festvox(mirror / "festvox-ru_0.5+dfsg-6_all.deb", speech, sentences)
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as tar:
-        quotations = "Да здравствует мир! Это\nвсё.\n\t-- Кто-то\n%\nНет.\n%\nDebian, 2 раза. Да здравствует мир?\n"
+        quotations = (
+            "Да здравствует мир! Жизнь\nидёт.\n\t-- Некий мудрец\n%\nДай.\n%\nDebian, 2. Да здравствует мир?\n"
+        )
         add(tar, "./usr/share/games/fortunes/ru/books", quotations.encode())
+        add(tar, "./usr/share/games/fortunes/ru/2001.03", "Ёлка - дерево.\n".encode())
         add(tar, "./usr/share/games/fortunes/ru/books.dat", b"\xff\xfe")
     (mirror / "fortunes-ru_1.52-3.1_all.deb").write_bytes(deb(lzma.compress(packed.getvalue(), preset=0)))
     splits = prepared("festvox_ru", tmp_path / "data")
@@ -132,7 +135,7 @@ def test_festvox_ru_from_the_debian_package(mirror: Path, speech: Sequence[Utter
     assert alphabet <= set(config.tokenizer.alphabet or "")
     check.requirements(config, splits["train"])
     (text,) = config.lm.texts
-    assert Path(text).read_text(encoding="utf-8").splitlines() == ["да здравствует мир", "это всё", "кто то"]
+    assert Path(text).read_text(encoding="utf-8").splitlines() == ["ёлка дерево", "да здравствует мир", "жизнь идёт"]
 
 
 @pytest.mark.parametrize("content", [b"no package", deb(b"no archive"), deb(b"x" * 9000)[:4000], deb(b"")[:8]])

@@ -141,13 +141,13 @@ class RecurrentLayer(nn.Module):
         """Those of input and state together, (directions, gates * hidden); of a GRU (directions, 4 * hidden), since its
         reset gate scales that of the candidate's state alone."""
         of_input, of_state = self.all_directions("bias_ih"), self.all_directions("bias_hh")
-        if self.cell is Cell.gru:
-            both, outside = of_input[:, : 2 * self.hidden], of_input[:, 2 * self.hidden :]
-            of_input = torch.cat((both, torch.zeros_like(outside), outside), dim=1)
-            of_state = functional.pad(of_state, (0, self.hidden))
         # The product keeps the two gradients apart: those of a sum are views of one tensor, to which accumulation over
         # several shares would add twice.
-        return of_input + 1 * of_state
+        both = of_input + 1 * of_state
+        if self.cell is not Cell.gru:
+            return both
+        candidate = slice(2 * self.hidden, None)
+        return torch.cat((both[:, : 2 * self.hidden], of_state[:, candidate], of_input[:, candidate]), dim=1)
 
     def all_directions(self, part: str) -> Tensor:
         """A parameter of every direction, such as weight_hh, (directions, gates * hidden, ...)."""

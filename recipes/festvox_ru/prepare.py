@@ -12,6 +12,7 @@ from asr.config import Config
 from asr.data.archives import ArchiveMissing, fetch_archive, unpack_deb
 from asr.data.corpus import whole_file, write_splits
 from asr.data.draws import mix
+from asr.data.folders import appearing_file
 from asr.errors import DataError
 from asr.text.config import Case, TextConfig
 from asr.text.normalization import normalize
@@ -32,6 +33,7 @@ SENTENCES = "sentences.txt"
 HELD_OUT = {"test": 40, "dev": 80}
 SPEAKER = "nsh"
 RUSSIAN = re.compile("[ а-яё]+")
+SOURCE = re.compile(r"^\s+(--|\u2014).*$", re.MULTILINE)
 LINE = re.compile(r'\( (?P<id>\S+) "(?P<text>.*)" \)')
 TEXT = TextConfig(normalize=True, language="ru", case=Case.lower, numbers=False)
 
@@ -56,22 +58,34 @@ def prepare(config: Config, archives: Path, output: Path) -> None:
     splits, begin = {}, 0
     for split, count in HELD_OUT.items():
         splits[split], begin = drawn[begin : begin + count], begin + count
+    with appearing_file(output / SENTENCES) as file:
+        file.write_text("".join(f"{sentence}\n" for sentence in _quotations(archives, output)), encoding="utf-8")
     write_splits(output, splits | {"train": drawn[begin:]})
+
+
+def _quotations(archives: Path, output: Path) -> list[str]:
+    """The sentences of Debian's quotations, each once; none where the package is not to be had."""
     try:
         package = fetch_archive(QUOTATIONS, archives, QUOTATIONS_URL, QUOTATIONS_SHA256)
     except ArchiveMissing as missing:
-        log.warning("No sentences for a language model, set lm.texts=[]: %s", missing)
-        return
-    sentences = dict.fromkeys(_sentences(unpack_deb(package, output / "quotations") / QUOTATION_FILES))
-    (output / SENTENCES).write_text("\n".join(sentences) + "\n", encoding="utf-8")
+        log.warning("A language model will know the transcripts alone: %s Then delete %s.", missing, output)
+        return []
+    folder = unpack_deb(package, output / "quotations") / QUOTATION_FILES
+    files = (path for path in sorted(folder.glob("*")) if path.is_file() and not path.is_symlink())
+    return [*dict.fromkeys(sentence for path in files if path.suffix != ".dat" for sentence in _sentences(path))]
 
 
-def _sentences(folder: Path) -> Iterator[str]:
-    """Those of quotations that are Russian letters alone, normalized; a line with a percent sign parts quotations."""
-    files = (path for path in sorted(folder.iterdir()) if not path.suffix and not path.is_symlink())
-    for path in files:
-        for quotation in path.read_text(encoding="utf-8").split("\n%\n"):
-            for sentence in re.split(r"[.!?\u2026]\s", " ".join(quotation.split()) + " "):
-                text = normalize(sentence, TEXT)
-                if " " in text and RUSSIAN.fullmatch(text):
-                    yield text
+def _sentences(path: Path) -> Iterator[str]:
+    """Those of a file that are Russian letters alone, normalized. A line with a percent sign parts quotations, one that
+    begins with white space and dashes says who is quoted."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path} is no text in UTF-8 ({error.reason}): delete it and the package it came from."
+        ) from None
+    for quotation in SOURCE.sub("", text).split("\n%\n"):
+        for sentence in re.split(r"[.!?\u2026]\s", " ".join(quotation.split()) + " "):
+            normalized = normalize(sentence, TEXT)
+            if " " in normalized and RUSSIAN.fullmatch(normalized):
+                yield normalized

@@ -121,12 +121,13 @@ def cache_folder() -> Path:
 
 
 def processor_features() -> str:
-    """What sets this processor apart from others: its model and the instructions that it has."""
+    """What sets this processor apart from others: its maker, its model and the instructions that it has."""
     try:
         text = Path("/proc/cpuinfo").read_text()
     except OSError:
         return platform.processor()
     found = (
-        re.search(rf"^{key}\s*:.*$", text, re.MULTILINE | re.IGNORECASE) for key in ("model name", "flags|features")
+        re.search(rf"^{key}\s*:.*$", text, re.MULTILINE | re.IGNORECASE)
+        for key in ("vendor_id", "model name", "flags|features")
     )
     return "\n".join(match[0] for match in found if match)

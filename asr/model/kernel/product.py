@@ -44,7 +44,7 @@ def onednn_is_quicker() -> bool:
     """
     mkl, onednn = torch.backends.mkl, torch.backends.mkldnn
     # PyTorch gives neither question a type.
-    if mkl.is_available() and "intel" in processor_features().lower():  # type: ignore[no-untyped-call]
+    if mkl.is_available() and "GenuineIntel" in processor_features():  # type: ignore[no-untyped-call]
         return False
     return bool(onednn.is_available())  # type: ignore[no-untyped-call]
 

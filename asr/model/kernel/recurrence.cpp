@@ -36,7 +36,7 @@ constexpr int LANES = 4, REGISTERS = 12, TILE_ROWS = 6;
 #include <unistd.h>
 #define MATRIX_UNIT
 #endif
-constexpr int MOST_PANELS = 4, BLOCK_ROWS = 3 * TILE_ROWS;
+constexpr int MOST_PANELS = 4;
 
 using Vector = float __attribute__((vector_size(LANES * sizeof(float))));
 
@@ -196,13 +196,6 @@ constexpr std::array<Tile<Number>, sizeof...(AT)> all_tiles(std::index_sequence<
                  std::min<Index>(AT % MOST_PANELS + 1, panels_at_once(AT / MOST_PANELS + 1))>...};
 }
 
-// Operands and sums have memory for a multiple of so many rows, and the depth is one of so many words.
-#if defined(MATRIX_UNIT)
-constexpr Index UNIT_ROWS = 16, UNIT_WORDS = 16;
-#else
-constexpr Index UNIT_ROWS = 1, UNIT_WORDS = 1;
-#endif
-
 static constexpr Index rounded(Index count, Index multiple) { return (count + multiple - 1) / multiple * multiple; }
 
 #if defined(MATRIX_UNIT)
@@ -216,6 +209,9 @@ alignas(64) constexpr struct {
 // Registers 0 to 3 hold sums, 4 operands, and 5 to 7 weights.
 class MatrixUnit {
   public:
+    // Operands and sums have memory for a multiple of so many rows, and the depth is one of so many words.
+    static constexpr Index ROWS = 16, WORDS = 16;
+
     MatrixUnit() {
         if (there()) _tile_loadconfig(&UNIT_REGISTERS);
     }
@@ -235,7 +231,7 @@ class MatrixUnit {
                         float* sums, Index sums_row) {
         asm volatile("" ::: "memory");  // the instructions do not tell the compiler what they read
         for (Index panel = 0; panel < panels; panel += panels - panel < 4 ? 1 : 4)
-            for (Index first = 0; first < rows; first += UNIT_ROWS)
+            for (Index first = 0; first < rows; first += ROWS)
                 (panels - panel < 4 ? tiles<1> : tiles<4>)(a + first * row, row, b + panel * depth * LANES, depth,
                                                            sums + first * sums_row + panel * LANES, sums_row);
         asm volatile("" ::: "memory");
@@ -251,7 +247,7 @@ class MatrixUnit {
             _tile_loadd(2, sums + 2 * LANES, sums_row * 4);
             _tile_loadd(3, sums + 3 * LANES, sums_row * 4);
         }
-        for (Index k = 0; k < depth; k += UNIT_WORDS, b += UNIT_WORDS * LANES) {
+        for (Index k = 0; k < depth; k += WORDS, b += WORDS * LANES) {
             _tile_loadd(4, a + k, row * 4);
             _tile_loadd(5, b, 64);
             _tile_dpbf16ps(0, 4, 5);
@@ -272,8 +268,19 @@ class MatrixUnit {
         }
     }
 };
+#endif
+
+struct NoUnit {
+    static constexpr Index ROWS = 1, WORDS = 1;
+};
+
+// What multiplies numbers of a kind beside the vector unit.
+#if defined(MATRIX_UNIT)
+template <class Number>
+using Unit = std::conditional_t<std::is_same_v<Number, Bfloat16>, MatrixUnit, NoUnit>;
 #else
-struct MatrixUnit {};
+template <class Number>
+using Unit = NoUnit;
 #endif
 
 // sums (rows, panels * LANES) += a (rows, depth words) * b (panels, depth, LANES words). A few panels at a time meet all
@@ -282,7 +289,7 @@ template <class Number>
 static void product(Index rows, const typename Number::Word* a, Index row, const typename Number::Word* b, Index depth,
                     Index panels, float* sums, Index sums_row) {
 #if defined(MATRIX_UNIT)
-    if constexpr (std::is_same_v<Number, Bfloat16>)
+    if constexpr (std::is_same_v<Unit<Number>, MatrixUnit>)
         if (MatrixUnit::there()) return MatrixUnit::product(rows, a, row, b, depth, panels, sums, sums_row);
 #endif
     const Index tiles = (rows + TILE_ROWS - 1) / TILE_ROWS, tallest = (rows + tiles - 1) / tiles;
@@ -317,7 +324,11 @@ struct Layer {
     Index training;
 
     Index utterances(Index t) const { return offsets[t + 1] - offsets[t]; }
-    Index padded() const { return rounded(hidden, std::max<Index>(LANES, 2 * UNIT_WORDS)); }
+
+    template <class Number>
+    Index padded() const {
+        return rounded(hidden, std::max<Index>(LANES, Unit<Number>::WORDS * Number::PER_WORD));
+    }
 };
 
 template <class Kept>
@@ -346,7 +357,7 @@ constexpr Index operand_row(Index width) {
 // hidden / LANES panels of (units, LANES). Words hold neighbours along the depth.
 template <class Number>
 static void pack(const Layer& layer, int gates, Index direction, bool backwards, typename Number::Kept* packed) {
-    const Index hidden = layer.hidden, padded = layer.padded(), panels = padded / LANES;
+    const Index hidden = layer.hidden, padded = layer.padded<Number>(), panels = padded / LANES;
     const float* weights = layer.weights + direction * gates * hidden * hidden;
     for (Index gate = 0; gate < gates; gate++)
         for (Index panel = 0; panel < panels; panel++) {
@@ -420,7 +431,7 @@ static inline void retreat(const Layer& layer, const typename Number::Kept* gate
                            const typename Number::Kept* d_output, float* carry, float* d_state,
                            typename Number::Kept* operand, typename Number::Kept* d_gates,
                            typename Number::Kept* d_reset, typename Number::Kept* previous, float* d_bias) {
-    const Index hidden = layer.hidden, padded = layer.padded();
+    const Index hidden = layer.hidden, padded = layer.padded<Number>();
     for (Index unit = 0; unit < hidden; unit += LANES) {
         const Index count = hidden - unit;
         const auto gate = [&](int number) { return Number::load(gates + number * hidden + unit, count); };
@@ -472,19 +483,19 @@ static inline void retreat(const Layer& layer, const typename Number::Kept* gate
     }
 }
 
-// Takes one direction of up to BLOCK_ROWS utterances, from `first`, through all frames.
+// Takes one direction of a block of utterances, from `first`, through all frames.
 template <class Number, int CELL>
 static void forward(const Layer& layer, const typename Number::Kept* packed, Index direction, Index first, Index rows) {
     using Kept = typename Number::Kept;
     using Word = typename Number::Word;
     constexpr Index gates = GATES[CELL];
-    const Index hidden = layer.hidden, padded = layer.padded(), width = layer.directions * hidden;
+    const Index hidden = layer.hidden, padded = layer.padded<Number>(), width = layer.directions * hidden;
     const Index row = operand_row<Number>(padded), sums_row = gates * padded + LANES;
-    const Index room = rounded(rows, UNIT_ROWS);
+    const Index room = rounded(rows, Unit<Number>::ROWS);
     const Memory<float> state(rows * padded), sums(room * sums_row), biases(sums_row);
     const Memory<Kept> operand(room * row);
-    [[maybe_unused]] const MatrixUnit unit;
-    const float* bias = layer.bias + direction * BIASES[CELL] * hidden;
+    [[maybe_unused]] const Unit<Number> multiplying;
+    const float* bias = BIASES[CELL] ? layer.bias + direction * BIASES[CELL] * hidden : nullptr;
     for (Index gate = 0; gate < std::min<Index>(gates, BIASES[CELL]); gate++)
         for (Index unit = 0; unit < hidden; unit++)
             biases[unit / LANES * LANES * gates + gate * LANES + unit % LANES] = bias[gate * hidden + unit];
@@ -498,7 +509,8 @@ static void forward(const Layer& layer, const typename Number::Kept* packed, Ind
         for (Index r = 0; r < active; r++) {
             const Index at = layer.offsets[t] + first + r, outside = t * layer.batch + layer.order[first + r];
             advance<Number, CELL>(layer, sums + r * sums_row, (Kept*)layer.gates + (at * width + direction * hidden) * gates,
-                                  (Kept*)layer.kept + at * width + direction * hidden, bias + gates * hidden,
+                                  (Kept*)layer.kept + at * width + direction * hidden,
+                                  BIASES[CELL] > gates ? bias + gates * hidden : nullptr,
                                   state + r * padded, operand + r * row,
                                   (Kept*)layer.outputs + outside * width + direction * hidden);
         }
@@ -511,12 +523,12 @@ static void backward(const Layer& layer, const typename Number::Kept* packed, In
     using Kept = typename Number::Kept;
     using Word = typename Number::Word;
     constexpr Index gates = GATES[CELL];
-    const Index hidden = layer.hidden, padded = layer.padded(), width = layer.directions * hidden;
+    const Index hidden = layer.hidden, padded = layer.padded<Number>(), width = layer.directions * hidden;
     const Index row = operand_row<Number>(gates * padded), depth = padded / Number::PER_WORD;
-    const Index room = rounded(rows, UNIT_ROWS);
+    const Index room = rounded(rows, Unit<Number>::ROWS);
     const Memory<float> carry(room * padded), d_state(rows * padded);
     const Memory<Kept> operand(room * row);
-    [[maybe_unused]] const MatrixUnit unit;
+    [[maybe_unused]] const Unit<Number> multiplying;
     const auto* outputs = (const Kept*)layer.outputs + direction * hidden;
     const auto* kept = (const Kept*)layer.kept + direction * hidden;
     for (Index step = 0; step < layer.frames; step++) {
@@ -548,15 +560,17 @@ static void backward(const Layer& layer, const typename Number::Kept* packed, In
 // -------------------------------------------------------------------------------------------------------- threads
 
 // Blocks of each direction: few enough to fill the rows of a tile, enough to give every thread one.
+template <class Number>
 static Index blocks_of(const Layer& layer) {
-    const Index full = (layer.batch + BLOCK_ROWS - 1) / BLOCK_ROWS, share = (layer.batch + 3) / 4;
+    constexpr Index rows = std::max<Index>(3 * TILE_ROWS, 2 * Unit<Number>::ROWS);
+    const Index full = (layer.batch + rows - 1) / rows, share = (layer.batch + 3) / 4;
     const Index wanted = (layer.threads + layer.directions - 1) / layer.directions;
     return std::max(full, std::min(wanted, share));
 }
 
 template <class Number, int CELL>
 static void run(const Layer& layer, bool backwards) {
-    const Index blocks = blocks_of(layer), padded = layer.padded(), size = GATES[CELL] * padded * padded;
+    const Index blocks = blocks_of<Number>(layer), padded = layer.padded<Number>(), size = GATES[CELL] * padded * padded;
     const Memory<typename Number::Kept> packed(layer.directions * size);
     in_parallel(layer.threads, layer.directions, [&](Index direction) {
         pack<Number>(layer, GATES[CELL], direction, backwards, packed + direction * size);

@@ -112,7 +112,8 @@ def recurrence(cell: Cell, gates: Tensor, weights: Tensor, bias: Tensor | None, 
     Returns:
         (frames, batch, directions * hidden) in the type of the gates, zero past the ends.
     """
-    outputs: Tensor = _Recurrence.apply(gates, weights, bias, cell, frames)
+    bias = None if bias is None else bias.float()
+    outputs: Tensor = _Recurrence.apply(gates, weights.float(), bias, cell, frames)
     return outputs
 
 
