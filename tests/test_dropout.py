@@ -38,10 +38,10 @@ def test_outside_training_and_in_every_type_it_stays_what_it_was(dtype: torch.dt
     assert Dropout(0.5)(inputs).dtype is dtype
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 0.0), (torch.bfloat16, 0.01)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("count", [1, 17, 100_003])
 def test_the_kernel_drops_what_torch_would_forwards_and_backwards(
-    dtype: torch.dtype, tolerance: float, count: int, monkeypatch: pytest.MonkeyPatch
+    dtype: torch.dtype, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if load() is None:
         pytest.skip("no kernel here")
@@ -54,5 +54,4 @@ def test_the_kernel_drops_what_torch_would_forwards_and_backwards(
         outputs = Dropout(0.3)(inputs)
         results.append((outputs.detach(), *torch.autograd.grad((outputs * weights).sum(), inputs)))
     for mine, theirs in zip(*results, strict=True):
-        assert torch.equal(mine == 0, theirs == 0)
-        torch.testing.assert_close(mine, theirs, rtol=tolerance, atol=0)
+        assert torch.equal(mine, theirs)

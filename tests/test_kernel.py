@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from asr.composition import compose
 from asr.model.config import Cell
-from asr.model.kernel import library, recurrence
+from asr.model.kernel import library, product, recurrence
 from asr.model.kernel.library import KernelMissing, build, open_library
 from asr.model.kernel.product import RoundedLinear
 from asr.model.kernel.recurrence import PackedFrames
@@ -107,6 +108,43 @@ def test_in_bfloat16_the_kernel_stays_near_the_dense_way_in_float32(cell: Cell, 
     dense = outputs_and_gradients(layer, "dense", inputs, lengths)
     for mine, theirs in zip(fused, dense, strict=True):
         assert torch.linalg.vector_norm(mine - theirs) <= 0.03 * torch.linalg.vector_norm(theirs)
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="only these processors may have a matrix unit")
+@pytest.mark.parametrize("shape", [(9, 1, 7), (12, 61, 33)])
+def test_with_and_without_a_matrix_unit_bfloat16_says_nearly_the_same(
+    shape: tuple[int, int, int], compiled: ctypes.CDLL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not compiled.recurrence_has_bfloat16():
+        pytest.skip("this processor does not multiply in bfloat16")
+    plain = open_library(build(tmp_path, (*library.NATIVE, "-mno-amx-bf16")))
+    frames, batch, hidden = shape
+    for cell in Cell:
+        layer, inputs, lengths = (
+            make_layer(cell, hidden, True),
+            torch.randn(frames, batch, 10),
+            lengths_of(frames, batch),
+        )
+        results = []
+        for kernel in (compiled, plain):
+            monkeypatch.setattr(recurrence, "load", lambda kernel=kernel: kernel)
+            with torch.autocast("cpu", torch.bfloat16):
+                results.append(outputs_and_gradients(layer, "fused", inputs, lengths))
+        for mine, theirs in zip(*results, strict=True):
+            assert torch.linalg.vector_norm(mine - theirs) <= 0.02 * torch.linalg.vector_norm(theirs)
+
+
+@pytest.mark.parametrize("onednn", [True, False])
+def test_either_library_multiplies_forwards_and_backwards(onednn: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if onednn and not torch.backends.mkldnn.is_available():
+        pytest.skip("PyTorch was built without oneDNN")
+    monkeypatch.setattr(product, "onednn_is_quicker", lambda: onednn)
+    inputs, weights = torch.randn(3, 50, 20, requires_grad=True), torch.randn(30, 20, requires_grad=True)
+    mine, theirs = product.linear(inputs, weights), functional.linear(inputs, weights)
+    torch.testing.assert_close(mine, theirs)
+    direction = torch.randn_like(mine)
+    for one, other in zip(*(torch.autograd.grad(y, (inputs, weights), direction) for y in (mine, theirs)), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

@@ -118,9 +118,7 @@ def test_festvox_ru_from_the_debian_package(mirror: Path, speech: Sequence[Utter
     write_festvox(mirror / "festvox-ru_0.5+dfsg-6_all.deb", speech, sentences)
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as tar:
-        quotations = (
-            "Да здравствует мир! Жизнь\nидёт.\n\t-- Некий мудрец\n%\nДай.\n%\nDebian, 2. Да здравствует мир?\n"
-        )
+        quotations = "Да здравствует мир! Жизнь\nидёт.\n\t-- Некий мудрец\n%\nДай.\n%\nDebian, 2. Да здравствует мир?\n"
         add(tar, "./usr/share/games/fortunes/ru/books", quotations.encode())
         add(tar, "./usr/share/games/fortunes/ru/2001.03", "Ёлка - дерево.\n".encode())
         add(tar, "./usr/share/games/fortunes/ru/books.dat", b"\xff\xfe")

@@ -55,7 +55,7 @@ def drop(input: Tensor, drawn: Tensor, dropped: int) -> Tensor:
     library = load()
     if library is None or input.dtype not in (torch.float32, torch.bfloat16):
         factors: Tensor = (drawn >= least) * scale
-        return input * factors.to(input.dtype)
+        return (input * factors).to(input.dtype)
     input = input.contiguous()
     output = torch.empty_like(input)
     library.dropout_run(

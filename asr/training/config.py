@@ -108,8 +108,9 @@ class HardwareConfig:
     threads: int | None
     """CPU threads of each rank; null shares the cores among the ranks of this machine."""
     kernel: Kernel
-    """The project's own kernel for recurrent layers on CPUs: auto compiles it at first use, in some seconds, and goes
-    without where there is no C++ compiler; off leaves these layers to PyTorch. Equal but for the last digits."""
+    """The project's own kernel for recurrent layers and dropout on CPUs: auto compiles it at first use, in some
+    seconds, and goes without where there is no C++ compiler; off leaves these layers to PyTorch. Equal but for the last
+    digits."""
     workers: int
     """Processes of each rank that read and prepare audio; 0 does it in the training process."""
 
