@@ -91,7 +91,7 @@ def test_a_new_run_says_in_which_key_it_differs(config: Config, caplog: pytest.L
     assert f"differs in model.hidden=7 (there {config.model.hidden})" in caplog.text
 
 
-@pytest.mark.parametrize("name", [".lock", ".config.yaml", "train.log"])
+@pytest.mark.parametrize("name", [".lock", "config.yaml", "train.log"])
 def test_a_run_folder_that_cannot_be_written_is_one_sentence(name: str, config: Config) -> None:
     folder = find(config)
     # Where a file should be written lies a folder: root, who may write anything, cannot either.
