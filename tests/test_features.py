@@ -15,21 +15,13 @@ from torch.nn.utils.rnn import pad_sequence
 
 from asr.data.archives import mirrors
 from asr.errors import ConfigError, DataError
-from asr.features.config import FeatureKind, FeaturesConfig, FeatureSource, Normalization
+from asr.features.config import FeatureKind, FeaturesConfig, Normalization
 from asr.features.extractor import POWER_FLOOR, FeatureExtractor, frame_count
 from asr.features.normalizer import Normalizer
+from tests import stored_features
 
 RATE = 16000
-LOGMEL = FeaturesConfig(
-    kind=FeatureKind.logmel,
-    source=FeatureSource.store,
-    normalization=Normalization.utterance,
-    window_ms=25,
-    hop_ms=10,
-    mels=80,
-    coefficients=None,
-    deltas=False,
-)
+LOGMEL = replace(stored_features.LOGMEL, mels=80, deltas=False)
 MFCC = replace(LOGMEL, kind=FeatureKind.mfcc, coefficients=40)
 SPECTROGRAM = replace(LOGMEL, kind=FeatureKind.spectrogram, mels=None, window_ms=20)
 KINDS = [LOGMEL, replace(LOGMEL, deltas=True), MFCC, replace(MFCC, deltas=True), SPECTROGRAM]

@@ -1,6 +1,5 @@
 """Dropout that is quick on a CPU."""
 
-import ctypes
 from typing import Any
 
 import torch
@@ -58,12 +57,7 @@ def drop(input: Tensor, drawn: Tensor, dropped: int) -> Tensor:
         return (input * factors).to(input.dtype)
     input = input.contiguous()
     output = torch.empty_like(input)
-    library.dropout_run(
-        *(ctypes.c_void_p(tensor.data_ptr()) for tensor in (input, drawn, output)),
-        ctypes.c_int64(input.numel()),
-        ctypes.c_int(least),
-        ctypes.c_float(scale),
-        ctypes.c_int(input.dtype is torch.bfloat16),
-        ctypes.c_int64(torch.get_num_threads()),
-    )
+    places = (tensor.data_ptr() for tensor in (input, drawn, output))
+    bfloat16, threads = input.dtype is torch.bfloat16, torch.get_num_threads()
+    library.dropout_run(*places, input.numel(), least, scale, bfloat16, threads)
     return output

@@ -82,7 +82,7 @@ def _sentences(path: Path) -> Iterator[str]:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise DataError(
-            f"{path} is no text in UTF-8 ({error.reason}): delete it and the package it came from."
+            f"{path} is no text in UTF-8 ({error.reason}): delete its folder and fetch {QUOTATIONS}."
         ) from None
     for quotation in SOURCE.sub("", text).split("\n%\n"):
         for sentence in re.split(r"[.!?\u2026]\s", " ".join(quotation.split()) + " "):

@@ -96,6 +96,9 @@ def open_library(path: Path) -> ctypes.CDLL:
     except OSError as error:
         raise KernelMissing(str(error)) from None
     library.recurrence_run.restype = library.dropout_run.restype = None
+    pointer, count = ctypes.c_void_p, ctypes.c_int64
+    library.recurrence_run.argtypes = [pointer, count, ctypes.c_int, ctypes.c_int]
+    library.dropout_run.argtypes = [pointer] * 3 + [count, ctypes.c_int, ctypes.c_float, ctypes.c_int, count]
     return library
 
 

@@ -181,9 +181,4 @@ def _run(
         training=training,
         **pointers,
     )
-    library.recurrence_run(
-        ctypes.byref(layer),
-        ctypes.c_int64(CELLS[cell]),
-        ctypes.c_int(gates.dtype is torch.bfloat16),
-        ctypes.c_int(backwards),
-    )
+    library.recurrence_run(ctypes.byref(layer), CELLS[cell], gates.dtype is torch.bfloat16, backwards)
