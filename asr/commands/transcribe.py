@@ -258,9 +258,6 @@ _opened: "Transcriber | UserError | None" = None
 
 def _start(settings: Settings) -> None:
     global _opened
-    import torch
-
-    torch.set_num_threads(1)
     try:
         _opened = settings.open()
     except UserError as error:

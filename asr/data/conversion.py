@@ -50,7 +50,6 @@ def convert(splits: Mapping[str, Sequence[Utterance]], folder: Path, sampling_ra
 
 
 def _convert_block(utterances: Sequence[Utterance], folder: Path, sampling_rate: int) -> list[Utterance | DataError]:
-    torch.set_num_threads(1)
     return [_convert(utterance, folder, sampling_rate) for utterance in utterances]
 
 

@@ -13,6 +13,9 @@ from asr.progress import Progress
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+"""Environment variables that limit the threads of PyTorch and of NumPy."""
+
 
 def map_blocks(
     function: Callable[[Sequence[Item]], Sequence[Result]],
@@ -57,7 +60,7 @@ def worker_pool(
     arguments: tuple[Any, ...] = (),
     fresh: bool = False,
 ) -> ProcessPoolExecutor:
-    """Processes that wait for work, deaf to Ctrl-C, which is the main process's to handle.
+    """Processes of one thread that wait for work, deaf to Ctrl-C, which is the main process's to handle.
 
     Args:
         module: What the work needs; the fork server imports it once and its children start from there.
@@ -83,11 +86,22 @@ def _start_process(start: Callable[..., None] | None, arguments: tuple[Any, ...]
 
 
 def _start_fork_server() -> None:
-    """Starts the fork server deaf to Ctrl-C, which would break off its imports with a traceback."""
+    """Starts the fork server, with what its children inherit.
+
+    Deaf to Ctrl-C, which would break off its imports with a traceback; and with one thread for each library that
+    multiplies matrices: as many threads in each process as there are cores wait for each other most of the time.
+    """
     handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = {name: os.environ.get(name) for name in THREADS}
     try:
+        os.environ.update(dict.fromkeys(THREADS, "1"))
         forkserver.ensure_running()
     finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
         signal.signal(signal.SIGINT, handler)
 
 

@@ -134,7 +134,6 @@ def coloured_noise(samples: int, slope: float, seed: int) -> Samples:
 
 
 def _write_block(jobs: Sequence[tuple[Prompt, Path, int]]) -> Sequence[tuple[float, ...]]:
-    torch.set_num_threads(1)
     synthesizer = Synthesizer()
     starts = []
     for prompt, path, sampling_rate in jobs:

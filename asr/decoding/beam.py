@@ -130,7 +130,6 @@ _searcher: "_Searcher | RunError | None" = None
 
 def _start(search: Search) -> None:
     global _searcher
-    torch.set_num_threads(1)
     try:
         _searcher = _Searcher(search)
     except RunError as error:
