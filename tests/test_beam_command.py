@@ -71,6 +71,23 @@ def test_a_model_combined_with_itself_hears_the_same(folder: Path) -> None:
     assert results[1].parameters == 2 * results[0].parameters
 
 
+def test_searches_of_several_models_are_pooled(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    run = run_folder(folder, "an4")
+    pooled = [f"evaluation.models=[{run}]", "evaluation.combine=hypotheses"]
+    assert evaluate(folder, "decoder=beam", "decoder.nbest=2", *pooled) == 0
+    (place,) = (run / "evaluation/test").glob("beam-ngram3-words-pooled2-*")
+    for row in rows(place / "nbest.jsonl"):
+        scores = [item["score"] for item in row["hypotheses"]]
+        assert 1 <= len(scores) <= 2 and scores == sorted(scores, reverse=True)
+    for wrong, told in (
+        ([], "add decoder=beam lm.units=words"),
+        (["decoder=beam", "lm.units=tokens"], "add decoder=beam lm.units=words"),
+        (["decoder=beam", "decoder.hot_words=[ONE]"], "scores hypotheses anew"),
+    ):
+        assert evaluate(folder, *wrong, *pooled) == 2
+        assert told in capfd.readouterr().err
+
+
 def test_an_evaluation_changes_nothing_that_others_read(folder: Path) -> None:
     run = run_folder(folder, "an4")
     kept = (run / "config.yaml").read_bytes(), (run / "provenance.json").read_bytes()
@@ -101,6 +118,7 @@ def test_decoders_that_write_other_texts_have_other_names() -> None:
     names = [name("decoder=beam", *overrides) for overrides in [*changed, ["lm.prune=[0,1]"], ["lm.prune=[0,2]"]]]
     names += [name(f"evaluation.models=[{models}]") for models in ("runs/gru-1", "runs/gru-2", "runs/gru-1,runs/gru-2")]
     assert len(set(names)) == 8
+    assert "-pooled2-" in name("decoder=beam", "evaluation.models=[runs/gru-1]", "evaluation.combine=hypotheses")
     assert all(re.fullmatch(r"(beam-ngram3-words|greedy-combined[23])-[0-9a-f]{8}", each) for each in names)
     assert name("evaluation.models=[runs/gru-2/model,runs/gru-1]") == names[-1]
 

@@ -19,6 +19,7 @@ from asr.data.manifest import read_manifest
 from asr.data.utterance import Utterance
 from asr.errors import DataError
 from asr.recipe import Recipe, find_recipe
+from asr.text.lexicon import read_lexicon
 from tests.corpora import load_prepare, mirrored
 
 
@@ -82,6 +83,7 @@ def write_an4(archive: Path, train_line: str = "<s> GO {number} </s> ({id})") ->
             add(tar, f"an4/etc/an4_{split}.transcription", "\n".join(lines).encode())
             for file in files:
                 add(tar, f"an4/wav/{file}.sph", audio(16000, "NIST"))
+        add(tar, "an4/etc/an4.dic", b"A                    AH\nA(2)                 EY\nGO                   G OW\n")
 
 
 def test_yesno_splits_as_kaldi_does(tmp_path: Path, mirror: Path) -> None:
@@ -151,6 +153,9 @@ def test_an4_has_the_official_split(tmp_path: Path) -> None:
     assert [len(speakers[split]) for split in SPLITS] == [66, 8, 10]
     assert len(set.union(*speakers.values())) == 84
     assert {utterance.sampling_rate for utterances in splits.values() for utterance in utterances} == {16000}
+    lexicon = read_lexicon(tmp_path / "an4" / "lexicon.txt")
+    said = {word for split in ("train", "dev") for utterance in splits[split] for word in utterance.text.split()}
+    assert said <= lexicon.keys() and lexicon["A"] == ("EY",), "a letter, not the article"
 
 
 def test_yesno_has_sixty_files_at_8_khz(tmp_path: Path) -> None:

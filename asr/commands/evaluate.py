@@ -2,13 +2,11 @@
 
 import json
 import logging
-import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-
-from torch import Tensor
 
 from asr.commands.train import manifests, model_name, open_tracker
 from asr.composition import plain
@@ -20,19 +18,24 @@ from asr.data.shards.audio import open_audio
 from asr.data.utterance import Utterance
 from asr.decoding.beam import BeamDecoder
 from asr.decoding.combination import Combination
-from asr.decoding.config import DecoderKind
-from asr.decoding.decoder import Decoder, open_decoder, say_weights
+from asr.decoding.config import Combine, DecoderKind
+from asr.decoding.decoder import open_decoder, say_weights
 from asr.decoding.evaluation import labels_of, with_measures
+from asr.decoding.hearing import FramesHeard, Hearing
 from asr.decoding.hypothesis import Hypothesis
 from asr.decoding.measures import Measures, measure
 from asr.decoding.naming import GREEDY, decoder_name
 from asr.decoding.phones import phone_error_rate
+from asr.decoding.pool import open_pool
+from asr.decoding.recognizer import Recognizer
 from asr.decoding.recognizer import load as load_recognizer
+from asr.decoding.rescoring import Rescorer
+from asr.decoding.search import Search
 from asr.decoding.tuned import Weights, read_tuned, tuning_key
 from asr.errors import ConfigError, RunError
 from asr.features.inputs import Inputs
-from asr.lm.folder import language_model
-from asr.lm.recurrent_folder import load_language_model
+from asr.lm.folder import LanguageModel, language_model
+from asr.lm.recurrent_folder import TrainedLanguageModel, load_language_model
 from asr.model.acoustic import count_parameters
 from asr.model.folder import model_folder
 from asr.progress import Progress
@@ -79,10 +82,10 @@ def run(recipe: Recipe, config: Config) -> None:
     tuned = _tuned(config, folder, tuning_key(lm, recurrent))
     with folder.held():
         others = [model_folder(path, "evaluation.models") for path in config.evaluation.models]
-        heard = Combination([load_recognizer(model, str(device.device)) for model in (folder.model, *others)])
-        with open_decoder(recipe, config, heard.recognizers[0].tokenizer, lm, recurrent, tuned) as decoder:
-            say_weights(decoder, tuned)
-            evaluations = [_evaluate(recipe, config, split, heard, decoder, folder) for split in splits]
+        recognizers = [load_recognizer(model, str(device.device)) for model in (folder.model, *others)]
+        with _open_hearing(recipe, config, recognizers, lm, recurrent, tuned) as hearing:
+            say_weights(hearing.decoder, tuned)
+            evaluations = [_evaluate(recipe, config, split, hearing, folder) for split in splits]
         where = _track(recipe, config, folder, evaluations)
         _track_evaluation(recipe, config, folder, evaluations)
     print(results_table([results for results, _ in evaluations]))
@@ -107,8 +110,26 @@ def _tuned(config: Config, folder: RunFolder, key: str | None) -> Weights | None
     return found
 
 
+@contextmanager
+def _open_hearing(
+    recipe: Recipe,
+    config: Config,
+    recognizers: Sequence[Recognizer],
+    lm: LanguageModel | None,
+    recurrent: TrainedLanguageModel | None,
+    tuned: Weights | None,
+) -> Iterator[Hearing]:
+    if len(recognizers) > 1 and config.evaluation.combine is Combine.hypotheses:
+        with open_pool(recipe, config, recognizers, lm, recurrent, tuned) as pool:
+            yield pool
+    else:
+        combination = Combination(recognizers)
+        with open_decoder(recipe, config, recognizers[0].tokenizer, lm, recurrent, tuned) as decoder:
+            yield FramesHeard(combination, decoder)
+
+
 def _evaluate(
-    recipe: Recipe, config: Config, split: str, heard: Combination, decoder: Decoder, folder: RunFolder
+    recipe: Recipe, config: Config, split: str, hearing: Hearing, folder: RunFolder
 ) -> tuple[Results, list[UtteranceScore]]:
     utterances = read_manifest(recipe.manifest(config, split))
     audio = open_audio(config.shards, recipe.data(config))
@@ -116,16 +137,16 @@ def _evaluate(
     shares = evaluation_shares(inputs.seconds(0), 0, 1, config.batching.max_device_seconds)
     began = time.perf_counter()
     batches = load(shares, inputs, [[]] * len(utterances), config.hardware.workers)
-    tokenizer = heard.recognizers[0].tokenizer
+    tokenizer = hearing.recognizers[0].tokenizer
     found: dict[int, list[Hypothesis]] = {}
     measured: dict[int, Measures] = {}
     with Progress(f"Decoding {split}", len(utterances), "utterances") as progress:
         for batch in batches:
             numbers = [int(number) for number in batch.utterances]
-            log_probs, lengths = heard.log_probs(batch.inputs, batch.lengths)
-            found |= zip(numbers, _hypotheses(decoder, log_probs, lengths), strict=True)
+            heard = hearing(batch.inputs, batch.lengths)
+            found |= zip(numbers, heard.hypotheses, strict=True)
             labels = [labels_of(tokenizer, utterances[number].text) for number in numbers]
-            measured |= zip(numbers, measure(log_probs, lengths, labels), strict=True)
+            measured |= zip(numbers, measure(heard.log_probs, heard.lengths, labels), strict=True)
             progress.advance(len(numbers))
     scores = [
         with_measures(measured[place], score_utterance(utterance, found[place][0].text))
@@ -151,7 +172,7 @@ def _evaluate(
         deletions=score.deletions,
         insertions=score.insertions,
         seed=config.seed,
-        parameters=sum(count_parameters(recognizer.model) for recognizer in heard.recognizers),
+        parameters=sum(count_parameters(recognizer.model) for recognizer in hearing.recognizers),
         train_seconds=last_row(folder.path)["seconds"],
         audio_seconds=audio_seconds,
         real_time_factor=seconds / audio_seconds,
@@ -164,32 +185,28 @@ def _evaluate(
         evaluated=None if here == origin else here,
     )
     place = write_results(folder.path, results, scores)
-    if isinstance(decoder, BeamDecoder):
-        _write_search(place, decoder, utterances, found)
+    if isinstance(hearing.decoder, BeamDecoder):
+        _write_search(place, hearing.decoder.search, hearing.rescorer, utterances, found)
     return results, scores
 
 
-def _hypotheses(decoder: Decoder, log_probs: Tensor, lengths: Tensor) -> list[list[Hypothesis]]:
-    """The hypotheses of each utterance, the best first."""
-    if isinstance(decoder, BeamDecoder):
-        return decoder.nbest(log_probs, lengths)
-    return [[Hypothesis(text, math.nan)] for text in decoder(log_probs, lengths)]
-
-
 def _write_search(
-    place: Path, decoder: BeamDecoder, utterances: Sequence[Utterance], found: Mapping[int, list[Hypothesis]]
+    place: Path,
+    search: Search,
+    rescorer: Rescorer | None,
+    utterances: Sequence[Utterance],
+    found: Mapping[int, list[Hypothesis]],
 ) -> None:
     """Writes search.json, with the weights, and nbest.jsonl where there are several hypotheses."""
-    search = decoder.search
     names = ("lm", "beam", "lm_weight", "word_score", "beam_tokens", "beam_threshold", "log_add", "hot", "hot_boost")
     said = {name: getattr(search, name) for name in names}
     said |= {"recurrent": search.recurrent, "recurrent_weight": search.recurrent_weight}
-    if (rescorer := decoder.rescorer) is not None:
+    if rescorer is not None:
         said |= {"recurrent": str(rescorer.trained.folder), "recurrent_weight": rescorer.weight}
         said |= {"recurrent_word_score": rescorer.word_score}
     replace_text(place / "search.json", json.dumps(said, indent=1) + "\n")
     (place / "nbest.jsonl").unlink(missing_ok=True)
-    if (decoder.keep or search.nbest) > 1:
+    if max(map(len, found.values()), default=0) > 1:
         rows = (
             {"id": utterance.id, "hypotheses": [asdict(item) for item in found[number]]}
             for number, utterance in enumerate(utterances)

@@ -14,6 +14,11 @@ class RecurrentUse(Enum):
     fuse = "fuse"
 
 
+class Combine(Enum):
+    frames = "frames"
+    hypotheses = "hypotheses"
+
+
 @dataclass
 class DecoderConfig:
     """How evaluation makes text of log-probabilities. Trainings decode dev greedily whatever stands here."""
@@ -61,4 +66,7 @@ class EvaluationConfig:
     splits: list[str]
     """Splits, by the names of their manifests; dev is left out of a run that was trained on it."""
     models: list[str]
-    """Further runs or model folders: their log-probabilities and those of the run are averaged frame by frame."""
+    """Further runs or model folders that hear together with the run."""
+    combine: Combine
+    """frames averages their log-probabilities frame by frame, for any decoder; hypotheses pools what beam searches find
+    with each of them, and scores every hypothesis by all."""

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from asr.config import Config
-from asr.decoding.config import DecoderKind, RecurrentUse
+from asr.decoding.config import Combine, DecoderKind, RecurrentUse
 from asr.lm.config import LmConfig, LmKind
 from asr.lm.naming import lm_name
 
@@ -18,7 +18,8 @@ def decoder_name(config: Config) -> str:
     beam-ngram3-words+lstm-tokens-0123abcd.
 
     A hash stands behind an n-gram model that is pruned or of other text than the training transcripts, as in
-    beam-ngram3-words-0123abcd, and tells which models are combined, as in greedy-combined2-0123abcd.
+    beam-ngram3-words-0123abcd, and tells which models are combined, as in greedy-combined2-0123abcd
+    and, where hypotheses are, beam-ngram3-words-pooled2-0123abcd.
     """
     name = config.decoder.kind.name
     if config.decoder.kind is DecoderKind.beam:
@@ -28,8 +29,9 @@ def decoder_name(config: Config) -> str:
         name += "-fused" if config.decoder.recurrent_use is RecurrentUse.fuse else ""
     name += "-hot" if config.decoder.hot_words else ""
     if models := config.evaluation.models:
-        # An average knows no order.
-        name += f"-combined{1 + len(models)}-{_hash(sorted(map(_run_name, models)))}"
+        kind = "combined" if config.evaluation.combine is Combine.frames else "pooled"
+        # The mean knows no order.
+        name += f"-{kind}{1 + len(models)}-{_hash(sorted(map(_run_name, models)))}"
     return name
 
 

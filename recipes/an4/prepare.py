@@ -1,4 +1,7 @@
-"""CMU AN4: the official train and test lists; dev is made of whole speakers held out of train."""
+"""CMU AN4: the official train and test lists; dev is made of whole speakers held out of train.
+
+The file lexicon.txt beside the manifests is the publisher's dictionary, for tokenizer=phone.
+"""
 
 import re
 from collections.abc import Sequence
@@ -8,6 +11,7 @@ from asr.config import Config
 from asr.data.archives import fetch_archive, unpack
 from asr.data.corpus import whole_file, write_splits
 from asr.data.draws import mix
+from asr.data.folders import appearing_file
 from asr.data.utterance import Utterance
 from asr.errors import DataError
 
@@ -15,6 +19,9 @@ ARCHIVE = "an4_sphere.tar.gz"
 URL = f"http://www.speech.cs.cmu.edu/databases/an4/{ARCHIVE}"
 
 DEV_UTTERANCES = 100
+LEXICON = "lexicon.txt"
+SPELLED = "A EY\n"
+"""The letter: the dictionary has the article first."""
 LINE = re.compile(r"(?:<s> )?(?P<text>.*?)(?: </s>)? \((?P<id>\S+)\)")
 
 
@@ -23,6 +30,8 @@ def prepare(config: Config, archives: Path, output: Path) -> None:
     folder = unpack(fetch_archive(ARCHIVE, archives, URL), output / "original") / "an4"
     official = read_list(folder, "train")
     held_out = dev_speakers(official)
+    with appearing_file(output / LEXICON) as file:
+        file.write_text(SPELLED + (folder / "etc" / "an4.dic").read_text(), encoding="utf-8")
     write_splits(
         output,
         {

@@ -1,0 +1,143 @@
+"""Several models that hear each for itself: their hypotheses are pooled, and each is scored by all of them.
+
+Models that were trained apart write a token some frames apart, and an average of frames loses it. How probable a text
+is under CTC does not depend on where its tokens stand, so here neither the frames nor the tokens need to be the same.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.nn.functional import ctc_loss
+
+from asr.config import Config
+from asr.data.parallel import cores
+from asr.decoding.beam import BeamDecoder
+from asr.decoding.config import DecoderKind, RecurrentUse
+from asr.decoding.decoder import beam_search
+from asr.decoding.evaluation import labels_of
+from asr.decoding.hearing import Heard
+from asr.decoding.hypothesis import Hypothesis
+from asr.decoding.recognizer import Recognizer
+from asr.decoding.rescoring import Rescorer
+from asr.decoding.tuned import Weights, resolve
+from asr.errors import ConfigError
+from asr.lm.config import LmUnits
+from asr.lm.folder import LanguageModel
+from asr.lm.recurrent_folder import TrainedLanguageModel
+from asr.lm.scores import open_model
+from asr.recipe import Recipe
+from asr.text.protocol import BLANK, Tokenizer
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Recognizers, each with its beam search. See `asr.decoding.hearing.Hearing`.
+
+    A hypothesis of any of them is scored by the mean of the log-probabilities that the models give it, by what language
+    model and words add, and in the end by a recurrent language model.
+    """
+
+    recognizers: Sequence[Recognizer]
+    decoders: Sequence[BeamDecoder]
+    """One for each recognizer, all with the same language model."""
+    text_score: Callable[[str], float]
+    """The weighted log-probability of the language model and the word scores."""
+    keep: int
+    """Hypotheses that are given."""
+    rescorer: Rescorer | None = None
+
+    @property
+    def decoder(self) -> BeamDecoder:
+        """That of the first."""
+        return self.decoders[0]
+
+    def __call__(self, waveforms: Tensor, lengths: Tensor) -> Heard:
+        """Hears a batch; the log-probabilities are those of the first recognizer."""
+        heard = [recognizer.log_probs(waveforms, lengths) for recognizer in self.recognizers]
+        found = [decoder.nbest(*one) for decoder, one in zip(self.decoders, heard, strict=True)]
+        pooled = []
+        for number, lists in enumerate(zip(*found, strict=True)):
+            texts = list(dict.fromkeys(item.text for items in lists for item in items))
+            scores = [
+                text_log_probs(log_probs[: int(frames[number]), number], decoder.tokenizer, texts)
+                for decoder, (log_probs, frames) in zip(self.decoders, heard, strict=True)
+            ]
+            means = torch.tensor(scores, dtype=torch.float64).mean(dim=0).tolist()
+            items = [Hypothesis(text, mean + self.text_score(text)) for text, mean in zip(texts, means, strict=True)]
+            pooled.append(sorted(items, key=lambda item: -item.score))
+        ordered = pooled if self.rescorer is None else self.rescorer(pooled)
+        return Heard(*heard[0], [items[: self.keep] for items in ordered])
+
+
+@contextmanager
+def open_pool(
+    recipe: Recipe,
+    config: Config,
+    recognizers: Sequence[Recognizer],
+    lm: LanguageModel | None,
+    recurrent: TrainedLanguageModel | None,
+    tuned: Weights | None,
+) -> Iterator[Pool]:
+    """The pool of a configuration; arguments as of `asr.decoding.decoder.open_decoder`.
+
+    Raises:
+        ConfigError: What the configuration asks for cannot be pooled.
+    """
+    decoder = config.decoder
+    if decoder.kind is not DecoderKind.beam or config.lm.units is not LmUnits.words:
+        raise ConfigError(
+            "evaluation.combine=hypotheses pools what beam searches find: add decoder=beam lm.units=words."
+        )
+    if decoder.hot_words or (recurrent is not None and decoder.recurrent_use is RecurrentUse.fuse):
+        raise ConfigError(
+            "evaluation.combine=hypotheses scores hypotheses anew, so neither decoder.hot_words nor "
+            "decoder.recurrent_use=fuse has an effect there: leave them out, or use evaluation.combine=frames."
+        )
+    if len(rates := {recognizer.config.data.sampling_rate for recognizer in recognizers}) > 1:
+        raise ConfigError(
+            f"The models of evaluation.models hear at {' and '.join(map(str, sorted(rates)))} Hz, not at one rate."
+        )
+    weights = resolve(decoder, tuned)
+    rescorer = None
+    if recurrent is not None:
+        rescorer = Rescorer(recurrent, weights.recurrent_weight, weights.recurrent_word_score)
+    model = None if lm is None else open_model(lm.file)
+
+    def text_score(text: str) -> float:
+        log_prob = 0.0 if model is None else model.score(text) * math.log(10)
+        return weights.lm_weight * log_prob + weights.word_score * len(text.split())
+
+    with ExitStack() as opened:
+        decoders = []
+        for recognizer in recognizers:
+            search = beam_search(recipe, config, recognizer.tokenizer, lm, weights)
+            several = replace(search, nbest=max(search.nbest, decoder.recurrent_nbest))
+            processes = config.hardware.threads or cores()
+            decoders.append(opened.enter_context(BeamDecoder(several, recognizer.tokenizer, processes)))
+        yield Pool(recognizers, decoders, text_score, decoder.nbest, rescorer)
+
+
+def text_log_probs(log_probs: Tensor, tokenizer: Tokenizer, texts: Sequence[str]) -> list[float]:
+    """The log-probability (natural) of each text under CTC, over all ways of writing it.
+
+    Args:
+        log_probs: Log-probabilities of an utterance's frames, (frames, tokens), on any device.
+
+    Returns:
+        Minus infinity for a text that the tokens cannot write, or for which there are too few frames.
+    """
+    tokens = [labels_of(tokenizer, text) for text in texts]
+    targets = [torch.tensor(one or [], dtype=torch.int64) for one in tokens]
+    losses = ctc_loss(
+        log_probs.double().cpu()[:, None].expand(-1, len(texts), -1),
+        torch.cat(targets),
+        torch.full((len(texts),), len(log_probs)),
+        torch.tensor([len(one) for one in targets]),
+        blank=BLANK,
+        reduction="none",
+    )
+    return [-math.inf if known is None else -loss for known, loss in zip(tokens, losses.tolist(), strict=True)]
