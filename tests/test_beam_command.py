@@ -86,6 +86,8 @@ def test_searches_of_several_models_are_pooled(folder: Path, capfd: pytest.Captu
     ):
         assert evaluate(folder, *wrong, *pooled) == 2
         assert told in capfd.readouterr().err
+    assert evaluate(folder, "decoder=beam", pooled[1]) == 2
+    assert "name the others in evaluation.models" in capfd.readouterr().err
 
 
 def test_an_evaluation_changes_nothing_that_others_read(folder: Path) -> None:

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 import pytest
 import torch
 
-from asr.data.parallel import THREADS, map_blocks
+from asr.data.parallel import map_blocks
+
+LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def threads(items: Sequence[int]) -> list[tuple[int, set[str | None]]]:
-    return [(torch.get_num_threads(), {os.environ.get(name) for name in THREADS}) for _ in items]
+    return [(torch.get_num_threads(), {os.environ.get(name) for name in LIMITS}) for _ in items]
 
 
 def test_a_worker_has_one_thread_and_the_main_process_keeps_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,14 +48,33 @@ def pooled(
 def test_the_probability_of_a_text_is_that_of_all_its_paths() -> None:
     torch.manual_seed(0)
     log_probs = torch.randn(4, len(CHARACTERS.symbols)).log_softmax(-1)
-    paths: dict[str, float] = {}
+    paths: dict[tuple[int, ...], float] = {}
     for path in product(range(len(CHARACTERS.symbols)), repeat=4):
-        text = CHARACTERS.decode([token for token, _ in groupby(path) if token])
+        written = tuple(token for token, _ in groupby(path) if token)
         probability = math.exp(sum(float(log_probs[frame, token]) for frame, token in enumerate(path)))
-        paths[text] = paths.get(text, 0.0) + probability
+        paths[written] = paths.get(written, 0.0) + probability
+    space = CHARACTERS.separator
+    assert space is not None
     texts = ["A", "AB", "A B", "", "CABA"]
-    assert text_log_probs(log_probs, CHARACTERS, texts) == pytest.approx([math.log(paths[text]) for text in texts])
+    expected = []
+    for text in texts:
+        tokens = tuple(CHARACTERS.encode(text))
+        ways = {(*before, *tokens, *behind) for before in ((), (space,)) for behind in ((), (space,))}
+        expected.append(math.log(sum(paths.get(way, 0.0) for way in ways)))
+    assert text_log_probs(log_probs, CHARACTERS, texts) == pytest.approx(expected)
     assert text_log_probs(log_probs, CHARACTERS, ["ABABA", "X"]) == [-math.inf, -math.inf]
+    assert text_log_probs(log_probs[:0], CHARACTERS, ["A", ""]) == [-math.inf, 0.0]
+
+
+def test_a_pool_of_one_orders_hypotheses_as_its_search_does() -> None:
+    emission = heard(CHARACTERS, {"A": 0.9, "B": 0.1}, {"▁": 0.999, "B": 0.001}, {"": 1.0})
+    assert pooled([Hearing(CHARACTERS, emission)], keep=3) == ["A", "B", "AB"]
+
+
+def test_a_text_that_a_model_cannot_write_is_out() -> None:
+    one, other = CharTokenizer(" AB"), CharTokenizer(" B")
+    members = [Hearing(one, heard(one, {"A": 0.9, "B": 0.1})), Hearing(other, heard(other, {"B": 0.5, "": 0.5}))]
+    assert set(pooled(members, keep=9)) == {"B", ""}
 
 
 def test_what_one_model_is_sure_of_wins_over_what_the_other_guesses() -> None:

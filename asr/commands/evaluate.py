@@ -75,6 +75,10 @@ def run(recipe: Recipe, config: Config) -> None:
     splits = [split for split in config.evaluation.splits if split != "dev" or not config.training.with_dev]
     if not splits:
         raise ConfigError("The run was trained on dev, the only one of evaluation.splits: give another.")
+    if config.evaluation.combine is Combine.hypotheses and not config.evaluation.models:
+        raise ConfigError(
+            "evaluation.combine=hypotheses pools those of several models: name the others in evaluation.models."
+        )
     lm = language_model(recipe, config) if config.decoder.kind is DecoderKind.beam else None
     recurrent = None
     if config.decoder.recurrent is not None:
@@ -84,7 +88,7 @@ def run(recipe: Recipe, config: Config) -> None:
         others = [model_folder(path, "evaluation.models") for path in config.evaluation.models]
         recognizers = [load_recognizer(model, str(device.device)) for model in (folder.model, *others)]
         with _open_hearing(recipe, config, recognizers, lm, recurrent, tuned) as hearing:
-            say_weights(hearing.decoder, tuned)
+            say_weights(hearing.decoder, hearing.rescorer, tuned)
             evaluations = [_evaluate(recipe, config, split, hearing, folder) for split in splits]
         where = _track(recipe, config, folder, evaluations)
         _track_evaluation(recipe, config, folder, evaluations)
@@ -119,7 +123,7 @@ def _open_hearing(
     recurrent: TrainedLanguageModel | None,
     tuned: Weights | None,
 ) -> Iterator[Hearing]:
-    if len(recognizers) > 1 and config.evaluation.combine is Combine.hypotheses:
+    if config.evaluation.combine is Combine.hypotheses:
         with open_pool(recipe, config, recognizers, lm, recurrent, tuned) as pool:
             yield pool
     else:
@@ -186,7 +190,8 @@ def _evaluate(
     )
     place = write_results(folder.path, results, scores)
     if isinstance(hearing.decoder, BeamDecoder):
-        _write_search(place, hearing.decoder.search, hearing.rescorer, utterances, found)
+        nbest = found if config.decoder.nbest > 1 else {}
+        _write_search(place, hearing.decoder.search, hearing.rescorer, utterances, nbest)
     return results, scores
 
 
@@ -195,9 +200,9 @@ def _write_search(
     search: Search,
     rescorer: Rescorer | None,
     utterances: Sequence[Utterance],
-    found: Mapping[int, list[Hypothesis]],
+    nbest: Mapping[int, list[Hypothesis]],
 ) -> None:
-    """Writes search.json, with the weights, and nbest.jsonl where there are several hypotheses."""
+    """Writes search.json, with the weights, and nbest.jsonl where the best hypotheses were asked for."""
     names = ("lm", "beam", "lm_weight", "word_score", "beam_tokens", "beam_threshold", "log_add", "hot", "hot_boost")
     said = {name: getattr(search, name) for name in names}
     said |= {"recurrent": search.recurrent, "recurrent_weight": search.recurrent_weight}
@@ -206,9 +211,9 @@ def _write_search(
         said |= {"recurrent_word_score": rescorer.word_score}
     replace_text(place / "search.json", json.dumps(said, indent=1) + "\n")
     (place / "nbest.jsonl").unlink(missing_ok=True)
-    if max(map(len, found.values()), default=0) > 1:
+    if nbest:
         rows = (
-            {"id": utterance.id, "hypotheses": [asdict(item) for item in found[number]]}
+            {"id": utterance.id, "hypotheses": [asdict(item) for item in nbest[number]]}
             for number, utterance in enumerate(utterances)
         )
         replace_text(place / "nbest.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))

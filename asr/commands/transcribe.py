@@ -248,7 +248,7 @@ class Settings:
         tuned = read_tuned(run, lm.key)
         search = search_among(lm.vocabulary if by_words else None, settings, tokenizer, lm, resolve(settings, tuned))
         decoder = BeamDecoder(search, tokenizer, processes=1)
-        say_weights(decoder, tuned)
+        say_weights(decoder, None, tuned)
         return decoder
 
 

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import forkserver
@@ -13,8 +14,7 @@ from asr.progress import Progress
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-"""Environment variables that limit the threads of PyTorch and of NumPy."""
+ONE_THREAD = "asr.data.one_thread"
 
 
 def map_blocks(
@@ -68,7 +68,7 @@ def worker_pool(
         fresh: Give every piece of work a process in which nothing ran before.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([module])
+    context.set_forkserver_preload([ONE_THREAD, module])
     _start_fork_server()
     return ProcessPoolExecutor(
         processes,
@@ -81,27 +81,18 @@ def worker_pool(
 
 def _start_process(start: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)  # a server that others started knows nothing of ONE_THREAD
     if start is not None:
         start(*arguments)
 
 
 def _start_fork_server() -> None:
-    """Starts the fork server, with what its children inherit.
-
-    Deaf to Ctrl-C, which would break off its imports with a traceback; and with one thread for each library that
-    multiplies matrices: as many threads in each process as there are cores wait for each other most of the time.
-    """
+    """Starts the fork server deaf to Ctrl-C, which would break off its imports with a traceback."""
     handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    before = {name: os.environ.get(name) for name in THREADS}
     try:
-        os.environ.update(dict.fromkeys(THREADS, "1"))
         forkserver.ensure_running()
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
         signal.signal(signal.SIGINT, handler)
 
 

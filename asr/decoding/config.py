@@ -47,7 +47,8 @@ class DecoderConfig:
     recurrent_use: RecurrentUse
     """rescore weighs the best hypotheses of the search anew; fuse asks it within the search, which takes longer."""
     recurrent_nbest: int
-    """How many hypotheses are weighed anew, of those that the beam keeps."""
+    """How many hypotheses are weighed anew, of those that the beam keeps: by a recurrent language model, or by several
+    acoustic models with evaluation.combine=hypotheses."""
     recurrent_weight: float | None
     """Factor of the recurrent model's log-probability (natural); null is the tuned one, else 0.5."""
     recurrent_word_score: float | None

@@ -138,15 +138,16 @@ def search_among(
     )
 
 
-def say_weights(decoder: Decoder, tuned: Weights | None) -> None:
+def say_weights(decoder: Decoder, rescorer: Rescorer | None, tuned: Weights | None) -> None:
     """Logs what a beam search weighs; nothing of another decoder.
 
     Args:
+        rescorer: What weighs its hypotheses anew.
         tuned: What `asr tune` found, if anything.
     """
     if not isinstance(decoder, BeamDecoder):
         return
-    search, rescorer = decoder.search, decoder.rescorer
+    search = decoder.search
     log.info(
         "Beam search: beam %d, language model %s at %g, word score %g%s.",
         search.beam,

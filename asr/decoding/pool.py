@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from itertools import product
 
 import torch
 from torch import Tensor
@@ -68,7 +69,8 @@ class Pool:
             ]
             means = torch.tensor(scores, dtype=torch.float64).mean(dim=0).tolist()
             items = [Hypothesis(text, mean + self.text_score(text)) for text, mean in zip(texts, means, strict=True)]
-            pooled.append(sorted(items, key=lambda item: -item.score))
+            possible = [item for item in items if item.score > -math.inf] or items
+            pooled.append(sorted(possible, key=lambda item: -item.score))
         ordered = pooled if self.rescorer is None else self.rescorer(pooled)
         return Heard(*heard[0], [items[: self.keep] for items in ordered])
 
@@ -122,7 +124,8 @@ def open_pool(
 
 
 def text_log_probs(log_probs: Tensor, tokenizer: Tokenizer, texts: Sequence[str]) -> list[float]:
-    """The log-probability (natural) of each text under CTC, over all ways of writing it.
+    """The log-probability (natural) of each text under CTC, over all ways of writing it: with a separator before its
+    first word or behind its last one too, as a beam search counts them.
 
     Args:
         log_probs: Log-probabilities of an utterance's frames, (frames, tokens), on any device.
@@ -130,14 +133,20 @@ def text_log_probs(log_probs: Tensor, tokenizer: Tokenizer, texts: Sequence[str]
     Returns:
         Minus infinity for a text that the tokens cannot write, or for which there are too few frames.
     """
-    tokens = [labels_of(tokenizer, text) for text in texts]
-    targets = [torch.tensor(one or [], dtype=torch.int64) for one in tokens]
+    if not len(log_probs):
+        return [-math.inf if text else 0.0 for text in texts]
+    outer: list[tuple[int, ...]] = [()] if tokenizer.separator is None else [(), (tokenizer.separator,)]
+    written = [labels_of(tokenizer, text) for text in texts]
+    ways = [[(*before, *(tokens or ()), *behind) for before, behind in product(outer, outer)] for tokens in written]
+    different = list(dict.fromkeys(way for each in ways for way in each))
     losses = ctc_loss(
-        log_probs.double().cpu()[:, None].expand(-1, len(texts), -1),
-        torch.cat(targets),
-        torch.full((len(texts),), len(log_probs)),
-        torch.tensor([len(one) for one in targets]),
+        log_probs.double().cpu()[:, None].expand(-1, len(different), -1),
+        torch.tensor([token for way in different for token in way], dtype=torch.int64),
+        torch.full((len(different),), len(log_probs)),
+        torch.tensor([len(way) for way in different]),
         blank=BLANK,
         reduction="none",
     )
-    return [-math.inf if known is None else -loss for known, loss in zip(tokens, losses.tolist(), strict=True)]
+    found = dict(zip(different, -losses, strict=True))
+    sums = [torch.stack([found[way] for way in set(each)]).logsumexp(dim=0).item() for each in ways]
+    return [-math.inf if tokens is None else total for tokens, total in zip(written, sums, strict=True)]

@@ -31,7 +31,7 @@ def prepare(config: Config, archives: Path, output: Path) -> None:
     official = read_list(folder, "train")
     held_out = dev_speakers(official)
     with appearing_file(output / LEXICON) as file:
-        file.write_text(SPELLED + (folder / "etc" / "an4.dic").read_text(), encoding="utf-8")
+        file.write_text(SPELLED + (folder / "etc" / "an4.dic").read_text(encoding="utf-8"), encoding="utf-8")
     write_splits(
         output,
         {
