@@ -96,6 +96,12 @@ def test_one_training_gives_the_interval_of_a_single_run() -> None:
     assert found.deviation is None
 
 
+def test_no_interval_of_an_error_rate_goes_below_zero() -> None:
+    seldom = [[score(errors, 10, f"s{speaker}", f"{speaker}") for speaker in range(20)] for errors in (0, 1)]
+    drawn = resampled_rates({"a": seldom})["a"]
+    assert drawn.min() < 0 == estimate(seldom, drawn).low
+
+
 def test_the_drawn_trainings_vary_as_the_trainings_do() -> None:
     """With a test set on which nothing varies, the bootstrap's deviation is the standard error over the seeds."""
     model = [[score(errors, 10, f"s{speaker}", str(speaker)) for speaker in range(3)] for errors in (1, 2, 4)]

@@ -115,7 +115,8 @@ def estimate(trainings: Trainings, drawn: Rates, rate: Literal["wer", "cer"] = "
     rates = training_rates(trainings, rate)
     low, high = _interval(drawn)
     deviation = float(np.std(rates, ddof=1)) if len(rates) > 1 else None
-    return Estimate(float(np.mean(rates)), deviation, low, high)
+    # Seeds are drawn about their mean, which may lead below what an error rate can be.
+    return Estimate(float(np.mean(rates)), deviation, max(0.0, low), high)
 
 
 def differences(models: Mapping[str, Trainings], drawn: Mapping[str, Rates]) -> list[Difference]:
