@@ -3,8 +3,8 @@
 import json
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
@@ -27,15 +27,14 @@ from asr.decoding.measures import Measures, measure
 from asr.decoding.naming import GREEDY, decoder_name
 from asr.decoding.phones import phone_error_rate
 from asr.decoding.pool import open_pool
-from asr.decoding.recognizer import Recognizer
 from asr.decoding.recognizer import load as load_recognizer
 from asr.decoding.rescoring import Rescorer
 from asr.decoding.search import Search
 from asr.decoding.tuned import Weights, read_tuned, tuning_key
 from asr.errors import ConfigError, RunError
 from asr.features.inputs import Inputs
-from asr.lm.folder import LanguageModel, language_model
-from asr.lm.recurrent_folder import TrainedLanguageModel, load_language_model
+from asr.lm.folder import language_model
+from asr.lm.recurrent_folder import load_language_model
 from asr.model.acoustic import count_parameters
 from asr.model.folder import model_folder
 from asr.progress import Progress
@@ -87,7 +86,14 @@ def run(recipe: Recipe, config: Config) -> None:
     with folder.held():
         others = [model_folder(path, "evaluation.models") for path in config.evaluation.models]
         recognizers = [load_recognizer(model, str(device.device)) for model in (folder.model, *others)]
-        with _open_hearing(recipe, config, recognizers, lm, recurrent, tuned) as hearing:
+        with ExitStack() as opened:
+            hearing: Hearing
+            if config.evaluation.combine is Combine.hypotheses:
+                hearing = opened.enter_context(open_pool(recipe, config, recognizers, lm, recurrent, tuned))
+            else:
+                combination, tokenizer = Combination(recognizers), recognizers[0].tokenizer
+                decoder = opened.enter_context(open_decoder(recipe, config, tokenizer, lm, recurrent, tuned))
+                hearing = FramesHeard(combination, decoder)
             say_weights(hearing.decoder, hearing.rescorer, tuned)
             evaluations = [_evaluate(recipe, config, split, hearing, folder) for split in splits]
         where = _track(recipe, config, folder, evaluations)
@@ -112,24 +118,6 @@ def _tuned(config: Config, folder: RunFolder, key: str | None) -> Weights | None
     if other is not None and found is None:
         raise ConfigError(f"decoder.weights_from={other} was not tuned with {key or 'lm=none'}: `asr tune` does it.")
     return found
-
-
-@contextmanager
-def _open_hearing(
-    recipe: Recipe,
-    config: Config,
-    recognizers: Sequence[Recognizer],
-    lm: LanguageModel | None,
-    recurrent: TrainedLanguageModel | None,
-    tuned: Weights | None,
-) -> Iterator[Hearing]:
-    if config.evaluation.combine is Combine.hypotheses:
-        with open_pool(recipe, config, recognizers, lm, recurrent, tuned) as pool:
-            yield pool
-    else:
-        combination = Combination(recognizers)
-        with open_decoder(recipe, config, recognizers[0].tokenizer, lm, recurrent, tuned) as decoder:
-            yield FramesHeard(combination, decoder)
 
 
 def _evaluate(

@@ -113,12 +113,12 @@ def open_pool(
         log_prob = 0.0 if model is None else model.score(text) * math.log(10)
         return weights.lm_weight * log_prob + weights.word_score * len(text.split())
 
+    processes = config.hardware.threads or cores()
     with ExitStack() as opened:
         decoders = []
         for recognizer in recognizers:
             search = beam_search(recipe, config, recognizer.tokenizer, lm, weights)
             several = replace(search, nbest=max(search.nbest, decoder.recurrent_nbest))
-            processes = config.hardware.threads or cores()
             decoders.append(opened.enter_context(BeamDecoder(several, recognizer.tokenizer, processes)))
         yield Pool(recognizers, decoders, text_score, decoder.nbest, rescorer)
 
