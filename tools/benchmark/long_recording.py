@@ -2,8 +2,9 @@
 
     python tools/benchmark/long_recording.py runs/an4/RUN --minutes 60
 
-Prints the WER of the utterances one by one and of the recording, how many words of its true text were aligned with
-another utterance, and the time and the memory that `asr transcribe` and `asr align` took at most.
+Prints the WER of the utterances one by one, as they are and with the recording's noise, and of the recording, how many
+words of its true text were aligned with another utterance, and the time and the memory that `asr transcribe` and
+`asr align` took at most.
 """
 
 import argparse
@@ -53,6 +54,17 @@ def write_recording(
     return said
 
 
+def written_alone(folder: Path, recording: Path, said: Sequence[tuple[Utterance, float]]) -> list[Path]:
+    """Writes each utterance of the recording into a file of its own; gives these in order."""
+    paths = []
+    with soundfile.SoundFile(recording) as file:
+        for number, (utterance, start) in enumerate(said):
+            file.seek(round(start * file.samplerate))
+            paths.append(folder / f"{number}.wav")
+            soundfile.write(paths[-1], file.read(round(utterance.duration * file.samplerate)), file.samplerate)
+    return paths
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", metavar="RUN", type=Path)
@@ -77,15 +89,17 @@ def main() -> None:
         seconds = soundfile.info(path).duration
         output, took, memory = run("transcribe", str(options.run), str(path), "--format", "json")
         references = [utterance.text for utterance, _ in said]
+        noisy = recognizer.transcribe(written_alone(Path(folder), path, said))
         text = Path(folder) / "text.txt"
         text.write_text("\n".join(references), encoding="utf-8")
         aligned, align_took, align_memory = run("align", str(options.run), str(path), str(text), "--format", "json")
     one_by_one = jiwer.process_words(references, [alone[utterance.id] for utterance, _ in said])
+    with_noise = jiwer.process_words(references, noisy)
     whole = jiwer.process_words(" ".join(references), json.loads(output)["text"])
     print(f"{len(said)} utterances of {options.split} in {seconds / 60:.1f} min, noise at {NOISE_DB:g} dB")
-    for name, found in (("one by one", one_by_one), ("whole", whole)):
+    for name, found in (("one by one", one_by_one), ("the same with the noise", with_noise), ("whole", whole)):
         print(
-            f"{name:<10} WER {100 * found.wer:.2f} %: {found.substitutions} substitutions, {found.deletions} "
+            f"{name:<23} WER {100 * found.wer:.2f} %: {found.substitutions} substitutions, {found.deletions} "
             f"deletions, {found.insertions} insertions"
         )
     print(f"asr transcribe: {took:.0f} s, {seconds / took:.0f} times real time; at most {memory:.2f} GB of memory")
