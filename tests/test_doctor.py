@@ -81,6 +81,13 @@ class TestMistakesOfOneUtterance:
         rewrite(corpus["train"][1], lambda content: content[: len(content) // 2])
         assert "cut short" in self.found(corpus, config, decode)
 
+    def test_a_file_that_was_cut_before_its_duration_was_read(
+        self, corpus: Corpus, config: Config, decode: bool
+    ) -> None:
+        rewrite(corpus["train"][1], lambda content: content[: len(content) // 2])
+        change(corpus, duration=soundfile.info(corpus["train"][1].audio_filepath).duration)
+        assert "cut short" in self.found(corpus, config, decode)
+
     def test_another_rate_in_the_file(self, corpus: Corpus, config: Config, decode: bool) -> None:
         soundfile.write(corpus["train"][1].audio_filepath, np.zeros(16000), 8000)
         message = self.found(corpus, config, decode)

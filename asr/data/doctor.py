@@ -7,7 +7,7 @@ from itertools import pairwise
 from asr.data.audio import FILES, Audio
 from asr.data.checks.across import overlapping, shared_audio, shared_sentences, shared_speakers
 from asr.data.checks.findings import Complaint, Finding, Severity, place_of
-from asr.data.checks.listening import Listening, listen
+from asr.data.checks.listening import Listening, cut_short, listen
 from asr.data.checks.pace import pace_findings
 from asr.data.checks.transcripts import transcript_complaints
 from asr.data.parallel import map_blocks
@@ -179,4 +179,4 @@ def _read_header(utterance: Utterance, audio: Audio) -> Listening:
         audio.check(utterance)
     except DataError as fault:
         return Listening(str(fault), None)
-    return Listening(None, None)
+    return Listening(None, None, tuple(cut_short(utterance, audio)))

@@ -54,17 +54,20 @@ def listen(utterance: Utterance, audio: Audio = FILES) -> Listening:
         return Listening(str(fault), None)
     digest = hashlib.blake2b(samples.tobytes(), digest_size=16).digest()
     of_file = file_complaints(utterance) if isinstance(audio, AudioFiles) else ()
-    return Listening(None, digest, (*of_file, *sound_complaints(samples)))
+    return Listening(None, digest, (*cut_short(utterance, audio), *of_file, *sound_complaints(samples)))
 
 
-def file_complaints(utterance: Utterance) -> Iterator[Complaint]:
-    """What the file says otherwise than the manifest."""
-    lacking = missing_bytes(utterance.audio_filepath)
-    if lacking:
+def cut_short(utterance: Utterance, audio: Audio) -> Iterator[Complaint]:
+    """Whether the file is shorter than its header says, which the header alone tells."""
+    if isinstance(audio, AudioFiles) and (lacking := missing_bytes(utterance.audio_filepath)):
         yield error(
             "truncated",
             f"its header promises {lacking} bytes more than the file has; it is cut short, replace it.",
         )
+
+
+def file_complaints(utterance: Utterance) -> Iterator[Complaint]:
+    """What the file says otherwise than the manifest."""
     info = soundfile.info(utterance.audio_filepath)
     longer = info.duration - utterance.offset - utterance.duration
     if utterance.offset == 0 and longer > max(LONGER_SECONDS, 0.02 * info.duration):
