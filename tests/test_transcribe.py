@@ -123,6 +123,15 @@ def test_standard_input_and_lists_are_heard(
     assert capfd.readouterr().out == f"-\t{TEXT}\n{tmp_path / 'a.wav'}\t{TEXT}\n"
 
 
+def test_a_pipe_is_heard_as_its_file_is(tone_model: str, tmp_path: Path) -> None:
+    audio = tmp_path / "a.wav"
+    soundfile.write(audio, tones(TEXT), 16000)
+    command = [sys.executable, "-m", "asr", "transcribe", tone_model]
+    piped = subprocess.run([*command, "-"], input=audio.read_bytes(), stdout=subprocess.PIPE, check=True)
+    of_file = subprocess.run([*command, str(audio)], stdout=subprocess.PIPE, check=True)
+    assert piped.stdout == of_file.stdout != b""
+
+
 def test_several_processes_write_what_one_writes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

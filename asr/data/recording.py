@@ -57,7 +57,9 @@ def open_recording(path: Path, sampling_rate: int) -> Iterator[Recording]:
 
 
 def recording_seconds(path: Path) -> float:
-    """What the header says of a recording's length (s); 0 where it is not known."""
+    """What the header says of a recording's length (s); 0 where it is not known, as of standard input."""
+    if path == STANDARD_INPUT:
+        return 0.0  # libsndfile, too, takes `-` for it, and would leave nothing to hear
     try:
         info = soundfile.info(path)
         return float(info.frames / info.samplerate)
