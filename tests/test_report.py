@@ -166,7 +166,7 @@ def test_a_report_without_its_corpus_still_shows_every_error(runs: Path, tmp_pat
 
 
 def test_the_worst_utterances_have_a_picture_with_spikes_and_words(runs: Path, tmp_path: Path) -> None:
-    config = compose(find_recipe("yesno"), ["model.hidden=8", "model.channels=4"])
+    config = compose(find_recipe("yesno"), ["model.hidden=8", "model.channels=4", "tokenizer=char"])
     tokenizer = build_tokenizer(config.tokenizer, [])
     torch.manual_seed(1)
     save_model(runs / "gru-1" / "model", build_model(config, tokenizer.size), config, tokenizer)
