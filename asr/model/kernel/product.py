@@ -54,17 +54,22 @@ def product(left: Tensor, right: Tensor) -> Tensor:
 
     Args:
         left: float32 (rows, inner) on a CPU.
-        right: (columns, inner).
+        right: (columns, inner), contiguous or the transpose of what is: oneDNN takes it as it lies.
     """
     if not onednn_is_quicker():
         return left @ right.T
-    left, right = left.contiguous().to_mkldnn(), right.contiguous().to_mkldnn()
-    return functional.linear(left, right).to_dense()
+    outputs: Tensor = torch.ops.mkldnn._linear_pointwise(left, right, None, "none", [], "")
+    return outputs
 
 
 def transposed_product(left: Tensor, right: Tensor) -> Tensor:
     """left.T @ right of (rows, m) and (rows, n) on a CPU, as gradients of weights are."""
-    return product(left.T, right.T) if left.dtype is torch.float32 else left.T @ right
+    if left.dtype is not torch.float32 or not onednn_is_quicker():
+        return left.T @ right
+    weights = left.new_empty(left.shape[1], right.shape[1])  # their shape alone is read
+    backward = torch.ops.aten.mkldnn_linear_backward_weights
+    gradient: Tensor = backward(left.to_mkldnn(), right.to_mkldnn(), weights, False)[0]
+    return gradient.to_dense()
 
 
 def linear(inputs: Tensor, weights: Tensor) -> Tensor:
