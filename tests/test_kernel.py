@@ -142,9 +142,14 @@ def test_either_library_multiplies_forwards_and_backwards(onednn: bool, monkeypa
     inputs, weights = torch.randn(3, 50, 20, requires_grad=True), torch.randn(30, 20, requires_grad=True)
     mine, theirs = product.linear(inputs, weights), functional.linear(inputs, weights)
     torch.testing.assert_close(mine, theirs)
-    direction = torch.randn_like(mine)
-    for one, other in zip(*(torch.autograd.grad(y, (inputs, weights), direction) for y in (mine, theirs)), strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+    for direction in (torch.randn_like(mine), torch.ones(()).expand_as(mine)):
+        gradients = (torch.autograd.grad(y, (inputs, weights), direction, retain_graph=True) for y in (mine, theirs))
+        for one, other in zip(*gradients, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+    # Gradients of recurrent weights are of one direction's columns.
+    for rows in (0, 1, 50):
+        left, right = torch.randn(rows, 40)[:, 5:25], torch.randn(rows, 30)[:, 10:20]
+        torch.testing.assert_close(product.transposed_product(left, right), left.T @ right, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

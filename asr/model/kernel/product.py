@@ -1,7 +1,8 @@
 """Large matrix products on a CPU, by the library that is quick there.
 
-In float32 PyTorch asks Intel's MKL, which on processors of AMD is half as fast as oneDNN. oneDNN generates code for
-every new shape, which may take as long as the product itself; so the rows of batches are rounded up to few numbers.
+In float32 PyTorch asks Intel's MKL, which on some processors of AMD (Zen 5) is half as fast as oneDNN. oneDNN generates
+code for every new shape, which may take as long as the product itself; so the rows of batches are rounded up to few
+numbers.
 """
 
 import functools
@@ -69,7 +70,7 @@ def transposed_product(left: Tensor, right: Tensor) -> Tensor:
     weights = left.new_empty(left.shape[1], right.shape[1])  # their shape alone is read
     backward = torch.ops.aten.mkldnn_linear_backward_weights
     gradient: Tensor = backward(left.to_mkldnn(), right.to_mkldnn(), weights, False)[0]
-    return gradient.to_dense()
+    return gradient
 
 
 def linear(inputs: Tensor, weights: Tensor) -> Tensor:
