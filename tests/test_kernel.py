@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from asr.composition import compose
+from asr.model import light_gru
 from asr.model.config import Cell
 from asr.model.kernel import library, product, recurrence
 from asr.model.kernel.library import KernelMissing, build, open_library
@@ -150,6 +151,34 @@ def test_either_library_multiplies_forwards_and_backwards(onednn: bool, monkeypa
     for rows in (0, 1, 50):
         left, right = torch.randn(rows, 40)[:, 5:25], torch.randn(rows, 30)[:, 10:20]
         torch.testing.assert_close(product.transposed_product(left, right), left.T @ right, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_gates_are_normalized_as_torch_does_it_with_any_number_of_threads(
+    dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch, compiled: ctypes.CDLL
+) -> None:
+    torch.manual_seed(0)
+    gates = (3 * torch.randn(70, 2, 4 * 37) + 1).to(dtype).requires_grad_()
+    scale, shift = (torch.randn(4 * 37, requires_grad=True) for _ in range(2))
+    direction = torch.randn(70, 2, 4 * 37).to(dtype)
+    assert light_gru.can_normalize(gates, scale)
+
+    def run(threads: int) -> list[Tensor]:
+        torch.set_num_threads(threads)
+        outputs = light_gru.normalized_gates(gates, scale, shift, 37).to(dtype)
+        return [outputs.detach(), *torch.autograd.grad(outputs, (gates, scale, shift), direction)]
+
+    before = torch.get_num_threads()
+    try:
+        one, three = run(1), run(3)
+    finally:
+        torch.set_num_threads(before)
+    assert all(torch.equal(mine, other) for mine, other in zip(one, three, strict=True))
+    monkeypatch.setattr(light_gru, "can_normalize", lambda gates, scale: False)
+    exact = dtype is torch.float32
+    for mine, theirs in zip(one, run(before), strict=True):
+        distance = torch.linalg.vector_norm(mine.float() - theirs.float())
+        assert distance <= (1e-5 if exact else 1e-2) * torch.linalg.vector_norm(theirs.float())
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from asr.model.kernel.normalization import can_normalize, normalize
+
 
 class LightGRU(nn.Module):
     """The parameters of one layer, laid out and named as in `nn.RNNBase`, with the gates z and c in this order.
@@ -41,6 +43,8 @@ def normalized_gates(gates: Tensor, scale: Tensor, shift: Tensor, hidden: int) -
         scale: (directions * 2 * hidden,).
         shift: (directions * 2 * hidden,).
     """
+    if can_normalize(gates, scale):
+        return normalize(gates, scale, shift, hidden)
     normalized = functional.layer_norm(gates.view(*gates.shape[:2], -1, hidden), (hidden,)).flatten(2)
     return torch.addcmul(shift, normalized.to(scale.dtype), scale)
 

@@ -1,28 +1,9 @@
 // Dropout: what a drawn number lets pass, scaled. The same forwards, of activations, and backwards, of gradients.
 
+#include "bfloat16.h"
 #include "parallel.h"
 
-#include <cstring>
-
 constexpr Index CHUNK = 1 << 14;
-
-static inline float widen(float x) { return x; }
-
-static inline float widen(std::uint16_t x) {
-    const std::uint32_t bits = std::uint32_t(x) << 16;
-    float wide;
-    std::memcpy(&wide, &bits, sizeof wide);
-    return wide;
-}
-
-static inline void narrow(float x, float& to) { to = x; }
-
-// Rounds to the nearest bfloat16, of two to the even one.
-static inline void narrow(float x, std::uint16_t& to) {
-    std::uint32_t bits;
-    std::memcpy(&bits, &x, sizeof bits);
-    to = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
-}
 
 // Multiplied in any case and called with plain numbers, which compilers need to do it in vectors.
 template <class Kept>

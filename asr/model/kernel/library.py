@@ -15,8 +15,8 @@ from pathlib import Path
 
 log = logging.getLogger(__name__)
 
-SOURCES = [Path(__file__).with_name(name) for name in ("recurrence.cpp", "dropout.cpp")]
-HEADER = Path(__file__).with_name("parallel.h")
+SOURCES = [Path(__file__).with_name(name) for name in ("recurrence.cpp", "dropout.cpp", "normalization.cpp")]
+HEADERS = [Path(__file__).with_name(name) for name in ("parallel.h", "bfloat16.h")]
 # Contracted to fused multiply-adds by every compiler alike. No -fopenmp: see parallel.h.
 FLAGS = ("-std=c++17", "-O3", "-ffp-contract=fast", "-fPIC", "-shared", "-w")
 NATIVE = ("-mcpu=native",) if platform.machine() == "aarch64" else ("-march=native",)
@@ -67,7 +67,7 @@ def build(folder: Path, target: tuple[str, ...] = NATIVE) -> Path:
     command = [*compiler, *FLAGS, *target]
     try:
         version = subprocess.run([*compiler, "--version"], check=True, capture_output=True, timeout=COMPILE_SECONDS)
-        sources = [path.read_bytes() for path in (*SOURCES, HEADER)]
+        sources = [path.read_bytes() for path in (*SOURCES, *HEADERS)]
         identity = [*sources, shlex.join(command).encode(), version.stdout, processor_features().encode()]
         library = folder / f"kernel-{hashlib.sha256(b'|'.join(identity)).hexdigest()[:16]}.so"
         if not library.exists():
@@ -95,9 +95,10 @@ def open_library(path: Path) -> ctypes.CDLL:
         library = ctypes.CDLL(str(path))
     except OSError as error:
         raise KernelMissing(str(error)) from None
-    library.recurrence_run.restype = library.dropout_run.restype = None
+    library.recurrence_run.restype = library.dropout_run.restype = library.normalization_run.restype = None
     pointer, count = ctypes.c_void_p, ctypes.c_int64
     library.recurrence_run.argtypes = [pointer, count, ctypes.c_int, ctypes.c_int]
+    library.normalization_run.argtypes = [pointer, ctypes.c_int, ctypes.c_int]
     library.dropout_run.argtypes = [pointer] * 3 + [count, ctypes.c_int, ctypes.c_float, ctypes.c_int, count]
     return library
 
