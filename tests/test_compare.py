@@ -82,6 +82,9 @@ def test_other_settings_than_the_model_can_be_compared() -> None:
     overrides = ["optimizer.learning_rate=1e-3,2e-3", "seed=1"]
     variants, _ = plan_variants(DIGITS, overrides, compose(DIGITS).compare, [])
     assert [variant.label for variant in variants] == ["optimizer.learning_rate=0.001", "optimizer.learning_rate=0.002"]
+    # The name is also the group of the runs in Weights & Biases, a value that Hydra must be able to read.
+    name = comparison_name(variants, compose(DIGITS))
+    assert compose(DIGITS, [f"tracker.group={name}"]).tracker.group == name
 
 
 def test_a_comparison_is_found_again_with_more_seeds_or_another_place_and_not_with_another_size() -> None:

@@ -107,7 +107,7 @@ def comparison_name(variants: Sequence[Variant], config: Config) -> str:
         return config.compare.name
     kept = [[item for item in variant.overrides if not _sets(item, *NOT_COMPARED)] for variant in variants]
     digest = hashlib.sha256(json.dumps([kept, config.compare.minutes]).encode()).hexdigest()[:8]
-    models = "-".join(re.sub(r"[^\w.=]+", "_", variant.label) for variant in variants)
+    models = "-".join(re.sub(r"[^\w.]+", "_", variant.label) for variant in variants)
     return f"{models[:NAME_LENGTH]}-{digest}"
 
 
