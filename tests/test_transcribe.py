@@ -238,6 +238,12 @@ def test_pieces_begin_and_end_in_pauses_and_hold_every_sample_once() -> None:
     for piece in found[1:]:
         assert piece.start % 640 == 0
         assert np.abs(samples[piece.start - 1600 : piece.start + 1600]).max() < 0.05
+    # The last piece is what needs no cut. Long pauses are pieces of their own.
+    loud = [np.flatnonzero(np.abs(piece.samples) > 0.05) for piece in found]
+    assert sum(not len(places) for places in loud) >= 10
+    for piece, places in zip(found[:-1], loud, strict=False):
+        if len(places):
+            assert max(places[0], len(piece.samples) - places[-1]) < (pieces.PAUSE_EDGE + 0.1) * 16000
 
 
 @pytest.mark.parametrize("gap", ["pauses", "none"])

@@ -19,6 +19,8 @@ PAUSE = 0.4
 """A recording is cut where it is quiet so long (s): models hear utterances in training, not lectures."""
 SHORT_PAUSE = 0.2
 """Where LONGEST has no such pause, the longest of these is taken (s)."""
+PAUSE_EDGE = 0.3
+"""So much of a pause is heard with the speech on its sides, as in training; its midst is a piece of its own (s)."""
 MARGIN = 2.0
 """Heard on both sides of a cut where there is no pause (s)."""
 LEVEL_SECONDS = 0.01
@@ -47,24 +49,27 @@ def cut(blocks: Iterable[Samples], sampling_rate: int, step: int) -> Iterator[Pi
         step: Samples from one frame of the model's output to the next; pieces begin at multiples of it, so that the
             frames of two that overlap are the same.
     """
-    longest, margin = (round(seconds * sampling_rate / step) * step for seconds in (LONGEST, MARGIN))
+    longest, most_margin = (round(seconds * sampling_rate / step) * step for seconds in (LONGEST, MARGIN))
     waiting = np.zeros(0, dtype=np.float32)
     start, core = 0, 0
     for block in blocks:
         waiting = np.concatenate([waiting, block])
-        while len(waiting) - core > longest + margin:
-            place, is_pause = find_cut(waiting[core : core + longest], sampling_rate)
-            place = core + place // step * step
-            yield Piece(start, waiting[: place if is_pause else place + margin], core > 0)
-            dropped = place if is_pause else place - margin
-            waiting, start, core = waiting[dropped:], start + dropped, place - dropped
+        while len(waiting) - core > longest + most_margin:
+            *places, in_pause = find_cut(waiting[core : core + longest], sampling_rate)
+            end, resumed = (core + place // step * step for place in places)
+            margin = 0 if in_pause else most_margin
+            yield Piece(start, waiting[: end + margin], core > 0)
+            if end < resumed:
+                yield Piece(start + end, waiting[end:resumed], False)
+            waiting, start, core = waiting[resumed - margin :], start + resumed - margin, margin
     if len(waiting):
         yield Piece(start, waiting, core > 0)
 
 
-def find_cut(samples: Samples, sampling_rate: int) -> tuple[int, bool]:
-    """Where to cut, and whether it is in a pause: the middle of the first one of PAUSE, else of the longest of
-    SHORT_PAUSE, else the quietest place in the second half."""
+def find_cut(samples: Samples, sampling_rate: int) -> tuple[int, int, bool]:
+    """Where speech ends, where it goes on, and whether there is a pause: the first one of PAUSE, else the longest of
+    SHORT_PAUSE, else both are the quietest place in the second half. So are they in the middle of a pause that is no
+    longer than two PAUSE_EDGE."""
     size = round(LEVEL_SECONDS * sampling_rate)
     frames = samples[: len(samples) // size * size].reshape(-1, size).astype(np.float64)
     levels = 10 * np.log10(np.convolve(np.square(frames).mean(axis=1), np.full(5, 0.2), mode="same") + 1e-10)
@@ -80,9 +85,11 @@ def find_cut(samples: Samples, sampling_rate: int) -> tuple[int, bool]:
     long = [(begin, end) for begin, end in pauses if end - begin >= PAUSE / LEVEL_SECONDS and end < len(levels)]
     if pauses:
         begin, end = long[0] if long else max(pauses, key=lambda pause: pause[1] - pause[0])
-        return (begin + end) // 2 * size, True
+        middle, edge = (begin + end) // 2, round(PAUSE_EDGE / LEVEL_SECONDS)
+        return min(begin + edge, middle) * size, max(end - edge, middle) * size, True
     half = len(levels) // 2
-    return (half + int(levels[half:].argmin())) * size, False
+    quietest = (half + int(levels[half:].argmin())) * size
+    return quietest, quietest, False
 
 
 def _runs(flags: npt.NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
