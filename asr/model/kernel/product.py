@@ -47,7 +47,8 @@ def onednn_is_quicker() -> bool:
     # PyTorch gives neither question a type.
     if mkl.is_available() and "GenuineIntel" in processor_features():  # type: ignore[no-untyped-call]
         return False
-    return bool(onednn.is_available())  # type: ignore[no-untyped-call]
+    available = bool(onednn.is_available())  # type: ignore[no-untyped-call]
+    return available and hasattr(torch.ops.mkldnn, "_linear_pointwise")  # which is no public interface
 
 
 def product(left: Tensor, right: Tensor) -> Tensor:
