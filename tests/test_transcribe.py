@@ -238,12 +238,32 @@ def test_pieces_begin_and_end_in_pauses_and_hold_every_sample_once() -> None:
     for piece in found[1:]:
         assert piece.start % 640 == 0
         assert np.abs(samples[piece.start - 1600 : piece.start + 1600]).max() < 0.05
-    # The last piece is what needs no cut. Long pauses are pieces of their own.
+
+
+def test_the_rest_of_a_long_pause_is_a_piece_of_its_own() -> None:
+    random = np.random.default_rng(0)
+    lengths = [0.5, 0.6, 1.0, 2.0, 1.5, 0.5]
+    pauses = [0.001 * random.standard_normal(round(seconds * 16000)) for seconds in lengths]
+    parts = [part for seed, pause in enumerate(pauses) for part in (tones(words(9, seed)), pause)]
+    samples = np.concatenate([*parts, *(tones(words(25, seed)) for seed in range(3))]).astype(np.float32)
+    found = list(cut([samples], 16000, 640))[: len(lengths) + 3]
     loud = [np.flatnonzero(np.abs(piece.samples) > 0.05) for piece in found]
-    assert sum(not len(places) for places in loud) >= 10
-    for piece, places in zip(found[:-1], loud, strict=False):
+    assert [len(places) > 0 for places in loud] == [True, True, True, False, True, False, True, False, True]
+    for piece, places in zip(found[1:], loud[1:], strict=True):
         if len(places):
-            assert max(places[0], len(piece.samples) - places[-1]) < (pieces.PAUSE_EDGE + 0.1) * 16000
+            # The tones have 0.1 s of silence themselves.
+            assert max(places[0], len(piece.samples) - places[-1]) < (0.1 + pieces.PAUSE_EDGE + 0.1) * 16000
+
+
+@pytest.mark.parametrize("seconds", [22, 25, 30, 35])
+def test_speech_after_a_long_silence_is_heard(seconds: float, tmp_path: Path) -> None:
+    # The silence has no pause, so it is cut with margins; the piece joined to it ends in a pause soon after.
+    random = np.random.default_rng(0)
+    silence, pause = (0.001 * random.standard_normal(round(length * 16000)) for length in (seconds, 2))
+    sound = np.concatenate([silence, tones(words(25, 1)), pause, tones(words(25, 2))])
+    soundfile.write(tmp_path / "late.wav", sound, 16000)
+    (found,) = Transcriber(tone_recognizer())([tmp_path / "late.wav"])
+    assert isinstance(found, Transcript) and found.text == f"{words(25, 1)} {words(25, 2)}"
 
 
 @pytest.mark.parametrize("gap", ["pauses", "none"])

@@ -12,15 +12,16 @@ Samples = npt.NDArray[np.float32]
 Emission = npt.NDArray[np.float32]
 
 LONGEST = 20.0
-"""No piece is longer without its margins (s)."""
+"""No piece is longer without its margins, but for the last one (s)."""
 SHORTEST = 1.0
-"""Nor is one shorter where more follows (s)."""
+"""No cut is nearer to the one before it (s)."""
 PAUSE = 0.4
 """A recording is cut where it is quiet so long (s): models hear utterances in training, not lectures."""
 SHORT_PAUSE = 0.2
 """Where LONGEST has no such pause, the longest of these is taken (s)."""
 PAUSE_EDGE = 0.3
-"""So much of a pause is heard with the speech on its sides, as in training; its midst is a piece of its own (s)."""
+"""So much of a long pause is heard with the speech on its sides, and the rest by itself if it is as long (s); AN4's
+utterances begin with 0.3 and end with 0.2 s of silence."""
 MARGIN = 2.0
 """Heard on both sides of a cut where there is no pause (s)."""
 LEVEL_SECONDS = 0.01
@@ -55,9 +56,12 @@ def cut(blocks: Iterable[Samples], sampling_rate: int, step: int) -> Iterator[Pi
     for block in blocks:
         waiting = np.concatenate([waiting, block])
         while len(waiting) - core > longest + most_margin:
-            *places, in_pause = find_cut(waiting[core : core + longest], sampling_rate)
-            end, resumed = (core + place // step * step for place in places)
-            margin = 0 if in_pause else most_margin
+            looked_at = waiting[core : core + longest]
+            # A piece must reach as far as the one that it is joined to.
+            pause = find_pause(looked_at, sampling_rate, max(round(SHORTEST * sampling_rate), core))
+            margin = 0 if pause else most_margin
+            end, resumed = pause or 2 * (quietest(looked_at, sampling_rate),)
+            end, resumed = core + end // step * step, core + resumed // step * step
             yield Piece(start, waiting[: end + margin], core > 0)
             if end < resumed:
                 yield Piece(start + end, waiting[end:resumed], False)
@@ -66,30 +70,49 @@ def cut(blocks: Iterable[Samples], sampling_rate: int, step: int) -> Iterator[Pi
         yield Piece(start, waiting, core > 0)
 
 
-def find_cut(samples: Samples, sampling_rate: int) -> tuple[int, int, bool]:
-    """Where speech ends, where it goes on, and whether there is a pause: the first one of PAUSE, else the longest of
-    SHORT_PAUSE, else both are the quietest place in the second half. So are they in the middle of a pause that is no
-    longer than two PAUSE_EDGE."""
+def find_pause(samples: Samples, sampling_rate: int, earliest: int) -> tuple[int, int] | None:
+    """Where a piece ends in a pause and where speech goes on: both in its middle, unless it is long.
+
+    It is the first pause of PAUSE, else the longest of SHORT_PAUSE; None where there is none.
+
+    Args:
+        samples: (samples,).
+        earliest: No piece ends before it (samples).
+    """
+    levels, size = _levels(samples, sampling_rate)
+    low, high = np.quantile(levels, (0.05, 0.95))
+    if high - low < CONTRAST:
+        return None
+    first, edge = -(-earliest // size), round(PAUSE_EDGE / LEVEL_SECONDS)
+
+    def length(pause: tuple[int, int]) -> float:
+        begin, end = pause
+        return (end - max(begin, first)) * LEVEL_SECONDS
+
+    pauses = [pause for pause in _runs(levels < low + QUIET * (high - low)) if length(pause) >= SHORT_PAUSE]
+    if not pauses:
+        return None
+    # What reaches the end may go on.
+    long = (pause for pause in pauses if length(pause) >= PAUSE and pause[1] < len(levels))
+    begin, end = next(long, None) or max(pauses, key=length)
+    ended, resumed = max(begin + edge, first), end - edge
+    if resumed - ended < edge:
+        ended = resumed = (max(begin, first) + end) // 2
+    return ended * size, resumed * size
+
+
+def quietest(samples: Samples, sampling_rate: int) -> int:
+    """The quietest place in the second half (samples)."""
+    levels, size = _levels(samples, sampling_rate)
+    half = len(levels) // 2
+    return (half + int(levels[half:].argmin())) * size
+
+
+def _levels(samples: Samples, sampling_rate: int) -> tuple[npt.NDArray[np.float64], int]:
+    """The level every LEVEL_SECONDS, smoothed over five (dB), and how many samples these are."""
     size = round(LEVEL_SECONDS * sampling_rate)
     frames = samples[: len(samples) // size * size].reshape(-1, size).astype(np.float64)
-    levels = 10 * np.log10(np.convolve(np.square(frames).mean(axis=1), np.full(5, 0.2), mode="same") + 1e-10)
-    low, high = np.quantile(levels, (0.05, 0.95))
-    first = round(SHORTEST / LEVEL_SECONDS)
-    pauses: list[tuple[int, int]] = []
-    if high - low >= CONTRAST:
-        runs = _runs(levels < low + QUIET * (high - low))
-        pauses = [
-            (max(begin, first), end) for begin, end in runs if (end - max(begin, first)) >= SHORT_PAUSE / LEVEL_SECONDS
-        ]
-    # What reaches the end may go on.
-    long = [(begin, end) for begin, end in pauses if end - begin >= PAUSE / LEVEL_SECONDS and end < len(levels)]
-    if pauses:
-        begin, end = long[0] if long else max(pauses, key=lambda pause: pause[1] - pause[0])
-        middle, edge = (begin + end) // 2, round(PAUSE_EDGE / LEVEL_SECONDS)
-        return min(begin + edge, middle) * size, max(end - edge, middle) * size, True
-    half = len(levels) // 2
-    quietest = (half + int(levels[half:].argmin())) * size
-    return quietest, quietest, False
+    return 10 * np.log10(np.convolve(np.square(frames).mean(axis=1), np.full(5, 0.2), mode="same") + 1e-10), size
 
 
 def _runs(flags: npt.NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
@@ -106,6 +129,7 @@ def stitch(left: Emission, left_start: int, right: Emission, right_start: int) -
     Args:
         left: (frames, tokens).
         left_start: Number of its first frame in the recording.
+        right: (frames, tokens), which ends no earlier.
     """
     end = left_start + len(left)
     overlap = end - right_start

@@ -58,7 +58,7 @@ class Transcript:
 
 @dataclass(frozen=True)
 class Stretch:
-    """What a model hears of a recording from one pause to another."""
+    """What a model hears of a recording from one cut in a pause to the next."""
 
     first_frame: int
     """Its number in the recording."""

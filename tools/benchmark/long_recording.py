@@ -3,7 +3,7 @@
     python tools/benchmark/long_recording.py runs/an4/RUN --minutes 60
 
 Prints the WER of the utterances one by one, as they are and with the recording's noise, and of the recording, how many
-words of its true text were aligned with another utterance or reach beyond their own, and the time and the memory that
+words of its true text were aligned outside their utterances or reach beyond them, and the time and the memory that
 `asr transcribe` and `asr align` took at most.
 """
 
@@ -111,7 +111,7 @@ def main() -> None:
             elsewhere += word["end"] <= start or end <= word["start"]
             beyond += word["start"] < start - 0.1 or end + 0.1 < word["end"]
     print(
-        f"asr align: {elsewhere} words in other utterances, {beyond} reach more than 0.1 s beyond their own; "
+        f"asr align: {elsewhere} words outside their utterances, {beyond} reach more than 0.1 s beyond them; "
         f"{align_took:.0f} s; at most {align_memory:.2f} GB of memory"
     )
 

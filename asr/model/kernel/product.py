@@ -43,12 +43,17 @@ def onednn_is_quicker() -> bool:
 
     By the maker alone, not by a measurement, which might be another after a training is resumed.
     """
-    mkl, onednn = torch.backends.mkl, torch.backends.mkldnn
-    # PyTorch gives neither question a type.
-    if mkl.is_available() and "GenuineIntel" in processor_features():  # type: ignore[no-untyped-call]
+    # PyTorch gives the question no type.
+    if torch.backends.mkl.is_available() and "GenuineIntel" in processor_features():  # type: ignore[no-untyped-call]
         return False
-    available = bool(onednn.is_available())  # type: ignore[no-untyped-call]
-    return available and hasattr(torch.ops.mkldnn, "_linear_pointwise")  # which is no public interface
+    return has_onednn()
+
+
+def has_onednn() -> bool:
+    """Whether PyTorch has oneDNN, and the operators, which it does not promise to keep."""
+    operators = ((torch.ops.mkldnn, "_linear_pointwise"), (torch.ops.aten, "mkldnn_linear_backward_weights"))
+    available = bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
+    return available and all(hasattr(*operator) for operator in operators)
 
 
 def product(left: Tensor, right: Tensor) -> Tensor:
