@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,45 +13,42 @@ from tests.trainings import ROOT, last_checkpoint, metrics, prepare_yesno, run_f
 OVERRIDES = ["training.epochs=4", "model.dropout=0", "hardware.workers=0"]
 
 
+def trained(folder: Path, ranks: int) -> dict[str, Any]:
+    """The weights after a training in float64 of at least 20 steps."""
+    prepare_yesno(folder / "data")
+    assert train("yesno", folder, [*OVERRIDES, "hardware.precision=fp64"], ranks) == 0
+    state = last_checkpoint(run_folder(folder, "yesno"))
+    assert state["progression"]["step"] >= 20
+    weights: dict[str, Any] = state["model"]
+    return weights
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The weights that one process trains."""
+    return trained(tmp_path_factory.mktemp("alone"), 1)
+
+
 @pytest.mark.parametrize("ranks", [2, 3])
-def test_after_20_steps_in_float64_the_weights_are_the_same(ranks: int, tmp_path: Path) -> None:
-    weights = []
-    for size in (1, ranks):
-        folder = tmp_path / str(size)
-        prepare_yesno(folder / "data")
-        assert train("yesno", folder, [*OVERRIDES, "hardware.precision=fp64"], size) == 0
-        state = last_checkpoint(run_folder(folder, "yesno"))
-        assert state["progression"]["step"] >= 20
-        weights.append(state["model"])
-    for name, alone in weights[0].items():
-        assert (alone - weights[1][name]).abs().max() < 1e-10, name
+def test_after_20_steps_in_float64_the_weights_are_the_same(ranks: int, tmp_path: Path, alone: dict[str, Any]) -> None:
+    together = trained(tmp_path, ranks)
+    for name, weights in alone.items():
+        assert (weights - together[name]).abs().max() < 1e-10, name
 
 
-def test_the_gradients_of_the_first_step_agree_in_float32(tmp_path: Path) -> None:
+def test_ranks_and_accumulation_change_no_gradient_of_the_first_step_in_float32(tmp_path: Path) -> None:
+    prepare_yesno(tmp_path / "data")
     gradients = []
-    for ranks in (1, 2, 3):
-        folder = tmp_path / str(ranks)
-        prepare_yesno(folder / "data")
-        file = folder / "gradients.pt"
+    for ranks, seconds in ((1, 600), (1, 15), (2, 600), (3, 600)):
+        name = f"{ranks}-{seconds}"
         settings = ["hardware.precision=fp32", "debug=one_batch", "model.intermediate_layer=1"]
-        assert train("yesno", folder, [*OVERRIDES, *settings], ranks, GRADIENTS=str(file)) == 0
+        settings += [f"batching.max_device_seconds={seconds}", f"paths.runs={tmp_path / name}"]
+        file = tmp_path / f"{name}.pt"
+        assert train("yesno", tmp_path, [*OVERRIDES, *settings], ranks, GRADIENTS=str(file)) == 0
         gradients.append(torch.load(file, weights_only=True))
-    for shared in gradients[1:]:
-        for alone, together in zip(gradients[0], shared, strict=True):
-            assert (alone - together).norm() <= 1e-5 * alone.norm()
-
-
-def test_accumulation_changes_no_gradient(tmp_path: Path) -> None:
-    gradients = []
-    for seconds in (600, 15):
-        folder = tmp_path / str(seconds)
-        prepare_yesno(folder / "data")
-        file = folder / "gradients.pt"
-        settings = ["hardware.precision=fp32", "debug=one_batch", f"batching.max_device_seconds={seconds}"]
-        assert train("yesno", folder, [*OVERRIDES, *settings], GRADIENTS=str(file)) == 0
-        gradients.append(torch.load(file, weights_only=True))
-    for whole, accumulated in zip(*gradients, strict=True):
-        assert (whole - accumulated).norm() <= 1e-5 * whole.norm()
+    for others in gradients[1:]:
+        for whole, parts in zip(gradients[0], others, strict=True):
+            assert (whole - parts).norm() <= 1e-5 * whole.norm()
 
 
 @pytest.mark.slow
