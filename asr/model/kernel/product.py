@@ -52,6 +52,7 @@ def onednn_is_quicker() -> bool:
 def has_onednn() -> bool:
     """Whether PyTorch has oneDNN, and the operators, which it does not promise to keep."""
     operators = ((torch.ops.mkldnn, "_linear_pointwise"), (torch.ops.aten, "mkldnn_linear_backward_weights"))
+    # PyTorch gives the question no type.
     available = bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
     return available and all(hasattr(*operator) for operator in operators)
 
