@@ -6,7 +6,7 @@ As a library: `asr.load("runs/an4/lstm-.../model").transcribe(["a.wav"])`.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from asr.decoding.recognizer import Recognizer, load
+    from asr.inference.recognizer import Recognizer, load
 
 __all__ = ["Recognizer", "load"]
 
@@ -15,6 +15,6 @@ def __getattr__(name: str) -> Any:
     # torch takes seconds to import, and `asr --help` must not.
     if name not in __all__:
         raise AttributeError(f"module 'asr' has no attribute {name!r}")
-    from asr.decoding import recognizer
+    from asr.inference import recognizer
 
     return getattr(recognizer, name)

@@ -6,7 +6,7 @@ import sys
 def main() -> int:
     """Runs the command line; Ctrl-C is one line even while its modules are loaded."""
     try:
-        from asr import cli
+        from asr.commands import cli
 
         return cli.main()
     except KeyboardInterrupt:

@@ -51,7 +51,7 @@ def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:
 @pytest.fixture(scope="module")
 def speech(tmp_path_factory: pytest.TempPathFactory) -> list[Utterance]:
     """Utterances of which archives of public corpora are built."""
-    from tests.public_corpora import some_speech  # with all that trains a model, which few tests need
+    from tests.helpers.public_corpora import some_speech  # with all that trains a model, which few tests need
 
     return some_speech(tmp_path_factory.mktemp("speech"))
 

@@ -10,10 +10,10 @@ import hydra
 import yaml
 from omegaconf import OmegaConf
 
-from asr.composition import HYDRA_VERSION, described, flattened
-from asr.config import Config, PathsConfig
-from asr.help import default_choices, group_choices
-from asr.recipe import CONF
+from asr.commands.help import default_choices, group_choices
+from asr.settings.compose import HYDRA_VERSION, described, flattened
+from asr.settings.recipe import CONF
+from asr.settings.root import Config, PathsConfig
 
 Values = dict[str, dict[str, Any]]
 """By choice of a group, the values of the whole configuration by their full key."""

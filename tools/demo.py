@@ -3,11 +3,11 @@
 import os
 import sys
 
-from asr.cli import exit_codes, log_to_stderr
 from asr.commands import prepare
-from asr.composition import compose
+from asr.commands.cli import exit_codes, log_to_stderr
 from asr.data.archives import ArchiveMissing
-from asr.recipe import find_recipe
+from asr.settings.compose import compose
+from asr.settings.recipe import find_recipe
 
 SHORT = {"an4": ["training.epochs=40"], "digits": []}
 

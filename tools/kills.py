@@ -28,13 +28,13 @@ import torch
 import torch._inductor
 import wandb.sdk.launch  # noqa: F401
 
-import asr.cluster
 import asr.commands.prepare
 import asr.commands.train
+import asr.training.cluster
 import asr.training.trainer  # noqa: F401
-from asr import cli
-from tests.offline_runs import history, pieces
-from tests.trainings import SMALL, last_checkpoint, metrics
+from asr.commands import cli
+from tests.helpers.offline_runs import history, pieces
+from tests.helpers.trainings import SMALL, last_checkpoint, metrics
 
 SETTINGS = [*SMALL, "training.checkpoint_minutes=0.002", "training.log_every_steps=3"]
 KINDS = ("one", "all", "term", "writing")

@@ -16,8 +16,8 @@ from statistics import mean
 from asr.comparison.document import body
 from asr.comparison.plots import PICTURES
 from asr.comparison.summary import SUMMARY, Comparison, read_summary
-from asr.recipe import RECIPES
 from asr.scoring.results import Results, evaluation_folder, read_results
+from asr.settings.recipe import RECIPES
 
 SPLITS = ("dev", "test")
 HEADING = "## Results\n"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from asr.commands.flags import FlagParser
 from asr.commands.transcribe import FORMATS
-from asr.errors import DataError
+from asr.common.errors import DataError
 
 if TYPE_CHECKING:
     from asr.text.protocol import Tokenizer
@@ -49,9 +49,9 @@ def main(arguments: Sequence[str]) -> None:
     if options.output is None and len(options.format) > 1:
         parser.error(f"--format gives {len(options.format)} formats for standard output: name a folder with -o")
 
-    from asr.decoding.recognizer import load
-    from asr.decoding.recording_alignment import align_recording
-    from asr.decoding.transcript_formats import ENDINGS, written
+    from asr.inference.recognizer import load
+    from asr.inference.transcript_formats import ENDINGS, written
+    from asr.inference.transcription import align_recording
     from asr.model.folder import model_folder
     from asr.tracking.metrics import replace_text
 
@@ -76,7 +76,7 @@ def main(arguments: Sequence[str]) -> None:
 
 def normalized(text: str, tokenizer: "Tokenizer") -> str:
     """A text without punctuation, in the case of the tokens if they have one alone."""
-    from asr.text.config import Case, TextConfig
+    from asr.settings.text import Case, TextConfig
     from asr.text.normalization import normalize
 
     letters = "".join(tokenizer.symbols[1:])

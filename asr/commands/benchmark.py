@@ -13,20 +13,20 @@ from pathlib import Path
 import torch
 
 from asr.commands import extract
-from asr.composition import plain
-from asr.config import Config
-from asr.data.parallel import cores
-from asr.errors import RunError
-from asr.features.config import FeatureSource
-from asr.pictures import save_picture
-from asr.recipe import Recipe
+from asr.common.errors import RunError
+from asr.common.figures import save_picture
+from asr.common.processes import cores
+from asr.planning.scaling import Scaling, measure
+from asr.settings.compose import plain
+from asr.settings.features import FeatureSource
+from asr.settings.hardware import Device
+from asr.settings.recipe import Recipe
+from asr.settings.root import Config
 from asr.tracking.tracker import Tracker
 from asr.training.building import build_trainer, read_splits
-from asr.training.config import Device
 from asr.training.distributed import join_ranks
 from asr.training.hardware import resolve_hardware
 from asr.training.run_folder import RunFolder
-from asr.training.scaling import Scaling, measure
 
 log = logging.getLogger(__name__)
 

@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr.commands.flags import FlagParser
-from asr.commands.unseen_dev import open_run
-from asr.errors import DataError
-from asr.pictures import save_picture
+from asr.common.errors import DataError
+from asr.common.figures import save_picture
+from asr.training.opening import open_run
 
 if TYPE_CHECKING:
-    from asr.config import Config
-    from asr.decoding.confidence import Floats
-    from asr.decoding.recognizer import Recognizer
-    from asr.recipe import Recipe
+    from asr.inference.confidence import Floats
+    from asr.inference.recognizer import Recognizer
     from asr.scoring.calibration import Calibration
+    from asr.settings.recipe import Recipe
+    from asr.settings.root import Config
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -40,8 +40,8 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--data", metavar="FOLDER", help="the corpus, where it has moved: as paths.data")
     options = parser.parse_args(arguments)
 
-    from asr.decoding.confidence import fit_confidence, write_confidence
-    from asr.decoding.recognizer import load
+    from asr.inference.confidence import fit_confidence, write_confidence
+    from asr.inference.recognizer import load
     from asr.scoring.calibration import calibration
     from asr.tracking.metrics import replace_text
 
@@ -98,11 +98,11 @@ def _hear(recipe: "Recipe", config: "Config", recognizer: "Recognizer", split: s
     import numpy as np
     import torch
 
-    from asr.decoding.alignment import align, frame_times, word_spans
-    from asr.decoding.combination import Combination
-    from asr.decoding.confidence import EVIDENCE, word_evidence
     from asr.decoding.greedy import greedy
-    from asr.decoding.log_probs import split_log_probs
+    from asr.inference.confidence import EVIDENCE, word_evidence
+    from asr.inference.ensembles import Combination
+    from asr.inference.evaluation import split_log_probs
+    from asr.inference.forced_alignment import align, frame_times, word_spans
     from asr.scoring.error_rates import right_words
 
     times, tokenizer = frame_times(config), recognizer.tokenizer

@@ -9,26 +9,26 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asr.composition import plain
-from asr.config import Config
-from asr.data.checks.findings import ANOMALY, FINDINGS, read_findings, write_findings
-from asr.data.checks.repair import LEFT_OUT, leave_out
-from asr.data.corpus import SPLITS
-from asr.data.doctor import UNREADABLE, Finding, Requirements, Severity, examine, mistakes
+from asr.checks.corpus import UNREADABLE, Finding, Requirements, Severity, examine, mistakes
+from asr.checks.findings import ANOMALY, FINDINGS, read_findings, write_findings
+from asr.checks.repair import LEFT_OUT, leave_out
+from asr.common.errors import DataError
 from asr.data.manifest import manifest_checksum, read_manifest
 from asr.data.mixture import read_split, training_checksum
 from asr.data.sequences import Field
-from asr.data.shards.audio import open_audio
+from asr.data.shards.reader import open_audio
+from asr.data.splits import SPLITS
 from asr.data.utterance import Utterance
-from asr.errors import DataError
 from asr.features.augment import perturbed_samples
 from asr.features.extractor import frame_count
 from asr.model.subsampling import output_length
-from asr.recipe import Recipe
+from asr.settings.compose import plain
+from asr.settings.recipe import Recipe
+from asr.settings.root import Config
 from asr.text.tokenizer import build_tokenizer
 
 if TYPE_CHECKING:
-    from asr.decoding.recognizer import Recognizer
+    from asr.inference.recognizer import Recognizer
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ def run(recipe: Recipe, config: Config) -> None:
     recognizer = _recognizer(config)
     findings = examine(splits, requirements(config, splits["train"]), audio=audio)
     if recognizer is not None:
-        from asr.commands.anomalies import find_anomalies
+        from asr.checks.model_based import find_anomalies
 
         errors = _errors(findings)
         anomalies = find_anomalies(recipe, config, recognizer, splits, errors, audio)
@@ -176,9 +176,10 @@ def _refuse_errors(recipe: Recipe, findings: list[Finding]) -> None:
 def _recognizer(config: Config) -> "Recognizer | None":
     if config.check.model is None:
         return None
-    from asr.commands.anomalies import open_recognizer
+    from asr.checks.model_based import open_recognizer
+    from asr.training.hardware import resolve_hardware
 
-    return open_recognizer(config)
+    return open_recognizer(config, str(resolve_hardware(config.hardware).device))
 
 
 def _unwanted(config: Config, findings: list[Finding]) -> list[Finding]:

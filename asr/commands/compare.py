@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr.commands.flags import FlagParser, share, whole_number
-from asr.errors import ConfigError, RunError
-from asr.recipe import Recipe, find_recipe
+from asr.common.errors import ConfigError, RunError
+from asr.settings.recipe import Recipe, find_recipe
 
 if TYPE_CHECKING:
+    from asr.comparison.context import Memory
+    from asr.comparison.grid import PlannedRun, Variant
     from asr.comparison.measured import MeasuredRun
-    from asr.comparison.memory import Memory
-    from asr.comparison.plan import PlannedRun, Variant
     from asr.comparison.summary import Comparison, Origin
-    from asr.config import Config
+    from asr.settings.root import Config
 
 log = logging.getLogger(__name__)
 
@@ -94,12 +94,12 @@ def _is_run(name: str) -> bool:
 def _compare_models(named: str, recipe: Recipe, overrides: Sequence[str]) -> None:
     from asr.commands import prepare
     from asr.commands.run import make_ready
-    from asr.comparison.launch import Launcher
+    from asr.comparison.grid import comparison_name, equal_time, plan_runs, plan_variants
     from asr.comparison.measured import read_run
-    from asr.comparison.plan import comparison_name, equal_time, plan_runs, plan_variants
-    from asr.composition import compose, sweep
+    from asr.comparison.runner import Launcher
     from asr.data.manifest import read_manifest
     from asr.decoding.naming import decoder_name
+    from asr.settings.compose import compose, sweep
     from asr.training.hardware import resolve_hardware
 
     settings = compose(recipe, sweep(recipe, overrides)[0])
@@ -139,8 +139,7 @@ def _compare_runs(
 ) -> None:
     from dataclasses import replace
 
-    from asr.comparison.groups import group_runs
-    from asr.comparison.measured import read_run
+    from asr.comparison.measured import group_runs, read_run
     from asr.decoding.naming import GREEDY
 
     for path in paths:
@@ -180,7 +179,7 @@ def _finish(
 
 
 def _memory(models: "dict[str, list[MeasuredRun]]", folder: Path, seeds: int) -> "dict[Path, Memory]":
-    from asr.comparison.memory import measure_memory
+    from asr.comparison.context import measure_memory
     from asr.data.manifest import read_manifest
 
     memory = {}
@@ -240,7 +239,7 @@ def _origin(name: str, recipe: str, settings: "Config") -> "Origin":
 def _track(comparison: "Comparison", settings: "Config", folder: Path, pictures: Sequence[Path]) -> str:
     """Logs the comparison as a run of its own, in one group with its trainings; gives the sentence on how to see it."""
     from asr.comparison.document import model_table
-    from asr.composition import plain
+    from asr.settings.compose import plain
     from asr.tracking.tracker import Tracker
 
     with Tracker(

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from asr.config import Config
-from asr.errors import ConfigError
-from asr.recipe import Recipe
+from asr.common.errors import ConfigError
+from asr.settings.recipe import Recipe
+from asr.settings.root import Config
 from asr.tracking.dashboard import Dashboard, sections_of_panels
 from asr.tracking.wandb_start import default_entity, goes_online
 

@@ -8,50 +8,46 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
-from asr.commands.train import manifests, model_name, open_tracker
-from asr.composition import plain
-from asr.config import Config
+from asr.batching.dataset import Dataset
+from asr.batching.loader import evaluation_shares, load
+from asr.common.errors import ConfigError, RunError
+from asr.common.progress import Progress
 from asr.data.audio import Audio
-from asr.data.loader import evaluation_shares, load
 from asr.data.manifest import read_manifest
-from asr.data.shards.audio import open_audio
+from asr.data.shards.reader import open_audio
 from asr.data.utterance import Utterance
 from asr.decoding.beam import BeamDecoder
-from asr.decoding.combination import Combination
-from asr.decoding.config import Combine, DecoderKind
 from asr.decoding.decoder import open_decoder, say_weights
-from asr.decoding.evaluation import labels_of, with_measures
-from asr.decoding.hearing import FramesHeard, Hearing
-from asr.decoding.hypothesis import Hypothesis
-from asr.decoding.measures import Measures, measure
 from asr.decoding.naming import GREEDY, decoder_name
-from asr.decoding.phones import phone_error_rate
-from asr.decoding.pool import open_pool
-from asr.decoding.recognizer import load as load_recognizer
 from asr.decoding.rescoring import Rescorer
-from asr.decoding.search import Search
-from asr.decoding.tuned import Weights, read_tuned, tuning_key
-from asr.errors import ConfigError, RunError
-from asr.features.inputs import Inputs
-from asr.lm.folder import language_model
+from asr.decoding.search import Hypothesis, Search
+from asr.decoding.weights import Weights, read_tuned, tuning_key
+from asr.inference.ensembles import Combination, FramesHeard, Hearing, open_pool
+from asr.inference.evaluation import Measures, measure, phone_error_rate, with_measures
+from asr.inference.recognizer import load as load_recognizer
+from asr.lm.ngram import language_model
 from asr.lm.recurrent_folder import load_language_model
 from asr.model.acoustic import count_parameters
 from asr.model.folder import model_folder
-from asr.progress import Progress
-from asr.recipe import Recipe
 from asr.scoring.alignment import worst
 from asr.scoring.error_rates import UtteranceScore, score_utterance, total
 from asr.scoring.intervals import bootstrap_interval
 from asr.scoring.provenance import kept_provenance, provenance
-from asr.scoring.results import Results, evaluation_folder, write_results
-from asr.scoring.table import results_table
+from asr.scoring.results import Results, evaluation_folder, results_table, write_results
+from asr.settings.compose import plain
+from asr.settings.decoder import DecoderKind
+from asr.settings.evaluation import Combine
+from asr.settings.recipe import Recipe
+from asr.settings.root import Config
+from asr.text.protocol import labels_of
 from asr.tracking.metrics import last_row, replace_text
 from asr.tracking.tracker import Tracker
-from asr.tracking.worst import WorstUtterance
+from asr.tracking.wandb_media import WorstUtterance
 from asr.training.debugging import simplify
 from asr.training.distributed import join_ranks
 from asr.training.hardware import resolve_hardware
 from asr.training.run_folder import RunFolder, find_run_folder
+from asr.training.session import manifests, model_name, open_tracker
 
 log = logging.getLogger(__name__)
 
@@ -125,7 +121,7 @@ def _evaluate(
 ) -> tuple[Results, list[UtteranceScore]]:
     utterances = read_manifest(recipe.manifest(config, split))
     audio = open_audio(config.shards, recipe.data(config))
-    inputs = Inputs(utterances, None, None, config.seed, audio=audio)
+    inputs = Dataset(utterances, None, None, config.seed, audio=audio)
     shares = evaluation_shares(inputs.seconds(0), 0, 1, config.batching.max_device_seconds)
     began = time.perf_counter()
     batches = load(shares, inputs, [[]] * len(utterances), config.hardware.workers)

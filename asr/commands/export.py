@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from asr.commands.flags import FlagParser
-from asr.errors import ConfigError
+from asr.common.errors import ConfigError
 
 FORMATS = ("nemo", "kaldi", "lhotse")
 
@@ -28,10 +28,10 @@ def main(arguments: Sequence[str]) -> None:
 
     from importlib import import_module
 
-    from asr.composition import compose
-    from asr.data.corpus import SPLITS
     from asr.data.manifest import read_manifest
-    from asr.recipe import find_recipe
+    from asr.data.splits import SPLITS
+    from asr.settings.compose import compose
+    from asr.settings.recipe import find_recipe
 
     recipe = find_recipe(options.recipe)
     config = compose(recipe, ["name=export", *options.overrides])

@@ -2,17 +2,17 @@
 
 import time
 
-from asr.config import Config
-from asr.data.corpus import SPLITS
+from asr.common.errors import ConfigError
+from asr.common.processes import cores
 from asr.data.mixture import read_split
-from asr.data.parallel import cores
-from asr.data.shards.audio import open_audio
-from asr.data.store import is_complete
-from asr.errors import ConfigError
-from asr.features.config import FeatureSource
+from asr.data.shards.reader import open_audio
+from asr.data.splits import SPLITS
 from asr.features.extraction import extract, store_folder, stored_factors
 from asr.features.perturbation import check_source
-from asr.recipe import Recipe
+from asr.features.store import is_complete
+from asr.settings.features import FeatureSource
+from asr.settings.recipe import Recipe
+from asr.settings.root import Config
 
 
 def run(recipe: Recipe, config: Config) -> None:

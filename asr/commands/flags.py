@@ -4,7 +4,7 @@ import argparse
 import math
 from typing import NoReturn
 
-from asr.errors import ConfigError
+from asr.common.errors import ConfigError
 
 
 def whole_number(text: str) -> int:

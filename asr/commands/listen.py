@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from asr.config import Config
-from asr.data.draws import key_of
+from asr.common.seeds import key_of
 from asr.data.mixture import read_split
-from asr.recipe import Recipe
 from asr.report.listening import write_examples
+from asr.settings.recipe import Recipe
+from asr.settings.root import Config
 
 
 def run(recipe: Recipe, config: Config) -> None:

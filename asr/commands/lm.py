@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asr.commands.flags import FlagParser, whole_number
-from asr.errors import ConfigError, DataError
+from asr.common.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from asr.config import Config
-    from asr.recipe import Recipe
+    from asr.settings.recipe import Recipe
+    from asr.settings.root import Config
 
 log = logging.getLogger(__name__)
 
@@ -27,14 +27,14 @@ def run(recipe: "Recipe", config: "Config") -> float:
         ConfigError: The configuration has no model that can be estimated.
         DataError: A text cannot be used.
     """
-    from asr.lm.config import LmKind
-    from asr.lm.folder import REPORT, build_ngram, lm_folder
+    from asr.lm.ngram import REPORT, build_ngram, lm_folder
     from asr.lm.text import held_out_sentences
+    from asr.settings.lm import LmKind
 
     if config.lm.kind is LmKind.none or config.lm.path is not None:
         raise ConfigError("asr lm train makes lm=ngram, lstm or gru; lm=none and lm.path name no model to be made.")
     if config.lm.kind.recurrent:
-        from asr.commands.lm_training import train_language_model
+        from asr.training.language_model_task import train_language_model
 
         return train_language_model(recipe, config)
     folder = lm_folder(recipe, config)
@@ -54,7 +54,7 @@ def _report(recipe: "Recipe", config: "Config", folder: Path) -> dict[str, Any]:
     Raises:
         DataError: There is no held-out text.
     """
-    from asr.lm.folder import HELD_OUT_TEXT, REPORT, unit_split
+    from asr.lm.ngram import HELD_OUT_TEXT, REPORT, unit_split
     from asr.lm.scores import open_model, score_sentences, total_perplexity
     from asr.lm.text import held_out_checksum, held_out_sentences
     from asr.tracking.metrics import replace_text

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr.commands.flags import FlagParser
-from asr.errors import ConfigError
+from asr.common.errors import ConfigError
 
 if TYPE_CHECKING:
     from asr.data.utterance import Utterance
@@ -50,9 +50,9 @@ def main(arguments: Sequence[str]) -> None:
 
     import tempfile
 
-    from asr.composition import compose
-    from asr.data.sources.reading import find_format, read_source
-    from asr.recipe import find_recipe
+    from asr.data.formats.reading import find_format, read_source
+    from asr.settings.compose import compose
+    from asr.settings.recipe import find_recipe
 
     source = options.source.expanduser().absolute()
     config = compose(find_recipe("own"), ["name=new"]).data

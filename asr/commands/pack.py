@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from asr.config import Config
-from asr.data.corpus import SPLITS
+from asr.common.errors import ConfigError
 from asr.data.mixture import read_split
 from asr.data.shards.packing import pack
-from asr.errors import ConfigError
-from asr.recipe import Recipe
+from asr.data.splits import SPLITS
+from asr.settings.recipe import Recipe
+from asr.settings.root import Config
 
 
 def run(recipe: Recipe, config: Config) -> None:

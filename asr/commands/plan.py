@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from asr.commands.flags import FlagParser
-from asr.errors import ConfigError
-from asr.recipe import Recipe, find_recipe
+from asr.common.errors import ConfigError
+from asr.settings.recipe import Recipe, find_recipe
 
 if TYPE_CHECKING:
-    from asr.config import Config
     from asr.planning.advice import Corpus
     from asr.planning.prediction import Prediction
     from asr.scoring.results import Results
+    from asr.settings.root import Config
 
 log = logging.getLogger(__name__)
 
@@ -64,11 +64,10 @@ def _parse(arguments: Sequence[str]) -> tuple[Recipe, list[str]]:
 
 def _plan(recipe: Recipe, overrides: Sequence[str]) -> None:
     from asr.commands.check import refuse_mistakes
-    from asr.composition import compose, sweep
     from asr.features.perturbation import check_source
-    from asr.planning.advice import Budget, Plan, advise
-    from asr.planning.calibration import calibrate
-    from asr.planning.table import plan_table
+    from asr.planning.advice import Budget, Plan, advise, plan_table
+    from asr.planning.prediction import calibrate
+    from asr.settings.compose import compose, sweep
     from asr.training.debugging import simplify
 
     points = sweep(recipe, overrides)

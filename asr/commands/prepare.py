@@ -5,16 +5,16 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
-from asr.config import Config
-from asr.data.corpus import SPLITS
-from asr.data.folders import alone
+from asr.common.errors import DataError
+from asr.common.files import file_lock
 from asr.data.indexing import Indexed
 from asr.data.manifest import read_manifest
 from asr.data.own import check_record
 from asr.data.sequences import seconds_of
+from asr.data.splits import SPLITS
 from asr.data.utterance import Utterance
-from asr.errors import DataError
-from asr.recipe import Recipe
+from asr.settings.recipe import Recipe
+from asr.settings.root import Config
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ def run(recipe: Recipe, config: Config) -> None:
     """
     # Jobs that begin at once: the first prepares, and the others find it done. Scripts may make the folder itself.
     lock = recipe.data(config).with_name(f".{recipe.name}.lock")
-    with alone(lock) if _missing(recipe, config) else nullcontext():
+    with file_lock(lock) if _missing(recipe, config) else nullcontext():
         _prepare(recipe, config)
     print(f"{'split':<6} {'utterances':>10} {'minutes':>8} {'speakers':>8}")
     for split in SPLITS:

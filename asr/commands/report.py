@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr.commands.flags import FlagParser
-from asr.errors import ConfigError
+from asr.common.errors import ConfigError
 
 if TYPE_CHECKING:
-    from asr.data.doctor import Finding
+    from asr.checks.corpus import Finding
     from asr.data.utterance import Utterance
     from asr.report.runs import Run
 
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str]) -> None:
     if options.serve and options.audio == "link":
         raise ConfigError("--serve shows nothing from outside the page: use --audio embed or --audio none with it.")
 
-    from asr.report.audio import AudioChoice
+    from asr.report.clips import AudioChoice
     from asr.report.page import Report, ReportOptions
     from asr.report.serve import serve
 
@@ -84,9 +84,9 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _examine(run: "Run", splits: "Mapping[str, Sequence[Utterance]]") -> "Sequence[Finding]":
+    from asr.checks.corpus import examine
     from asr.commands.check import requirements
-    from asr.composition import load_config
-    from asr.data.doctor import examine
     from asr.report.runs import SETTINGS
+    from asr.settings.compose import load_config
 
     return examine(splits, requirements(load_config(run.folder / SETTINGS), splits["train"]), decode=False)

@@ -1,13 +1,14 @@
 """`asr run`: prepares, checks, extracts, trains and evaluates, as far as it is not yet done."""
 
 from asr.commands import check, evaluate, extract, prepare, train
-from asr.config import Config
-from asr.features.config import FeatureSource
-from asr.recipe import Recipe
+from asr.settings.features import FeatureSource
+from asr.settings.recipe import Recipe
+from asr.settings.root import Config
 from asr.training.debugging import simplify
 from asr.training.distributed import join_ranks
 from asr.training.hardware import resolve_hardware
 from asr.training.run_folder import find_run_folder
+from asr.training.session import restarts
 
 
 def run(recipe: Recipe, config: Config) -> float:
@@ -17,7 +18,7 @@ def run(recipe: Recipe, config: Config) -> float:
         The best WER on the dev split.
     """
     ranks = join_ranks(resolve_hardware(config.hardware).device, config.cluster.join_minutes)
-    ranks.only_first(lambda: make_ready(recipe, config))
+    ranks.on_rank_0(lambda: make_ready(recipe, config))
     best = train.run(recipe, config)
     evaluate.run(recipe, config)
     return best
@@ -38,4 +39,4 @@ def make_ready(recipe: Recipe, config: Config) -> None:
 
 def _is_under_way(recipe: Recipe, config: Config) -> bool:
     folder = find_run_folder(recipe, config, resolve_hardware(config.hardware).precision)
-    return not train.restarts(config) and folder.is_under_way
+    return not restarts(config) and folder.is_under_way

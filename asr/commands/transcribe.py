@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr.commands.flags import FlagParser, whole_number
-from asr.errors import ConfigError, DataError, UserError
+from asr.common.errors import ConfigError, DataError, UserError
 
 if TYPE_CHECKING:
     from asr.decoding.decoder import Decoder
-    from asr.decoding.recognizer import Recognizer
-    from asr.decoding.transcription import Transcriber, Transcript
+    from asr.inference.recognizer import Recognizer
+    from asr.inference.transcription import Transcriber, Transcript
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str]) -> None:
         raise ConfigError("Standard input is read by one process: leave out --jobs, or give files.")
     places = _places(paths, options.output) if options.output is not None else {}
 
-    from asr.decoding.transcript_formats import ENDINGS, written
+    from asr.inference.transcript_formats import ENDINGS, written
     from asr.tracking.metrics import replace_text
 
     failed = 0
@@ -147,9 +147,9 @@ def _places(paths: Sequence[Path], output: Path) -> dict[Path, Path]:
 
 def _transcripts(options: Namespace, paths: Sequence[Path]) -> "Iterator[Transcript | DataError]":
     """The transcript of each recording, or why there is none, in their order."""
-    from asr.data.parallel import worker_pool
+    from asr.common.processes import worker_pool
+    from asr.common.progress import Progress
     from asr.data.recording import recording_seconds
-    from asr.progress import Progress
 
     settings = Settings(**{field.name: getattr(options, field.name) for field in fields(Settings)})
     lengths = [recording_seconds(path) for path in paths]
@@ -199,9 +199,9 @@ class Settings:
             RunError: There is no model.
             ConfigError: A flag does not fit.
         """
-        from asr.decoding.confidence import read_confidence
-        from asr.decoding.recognizer import load
-        from asr.decoding.transcription import Transcriber
+        from asr.inference.confidence import read_confidence
+        from asr.inference.recognizer import load
+        from asr.inference.transcription import Transcriber
         from asr.model.folder import model_folder
 
         folder = model_folder(self.model, "MODEL")
@@ -226,9 +226,9 @@ class Settings:
         """Searches with a language model, by what was tuned with it for the run where no flag says otherwise."""
         from asr.decoding.beam import BeamDecoder
         from asr.decoding.decoder import say_weights, search_among
-        from asr.decoding.tuned import read_tuned, resolve
-        from asr.lm.config import LmUnits
-        from asr.lm.folder import saved_language_model
+        from asr.decoding.weights import read_tuned, resolve
+        from asr.lm.ngram import saved_language_model
+        from asr.settings.lm import LmUnits
 
         lm, tokenizer, settings = saved_language_model(path), recognizer.tokenizer, recognizer.config.decoder
         by_words = lm.units is LmUnits.words

@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr.commands.flags import FlagParser
-from asr.commands.unseen_dev import open_run
-from asr.errors import ConfigError
-from asr.pictures import save_picture
+from asr.common.errors import ConfigError
+from asr.common.figures import save_picture
+from asr.training.opening import open_run
 
 if TYPE_CHECKING:
-    from asr.config import Config
-    from asr.decoding.combination import Combination
-    from asr.decoding.log_probs import HeardSplit
     from asr.decoding.search import Search
-    from asr.decoding.tuning import Trial
-    from asr.lm.folder import LanguageModel
-    from asr.recipe import Recipe
+    from asr.inference.ensembles import Combination
+    from asr.inference.evaluation import HeardSplit
+    from asr.inference.tuning import Trial
+    from asr.lm.ngram import LanguageModel
+    from asr.settings.recipe import Recipe
+    from asr.settings.root import Config
 
 log = logging.getLogger(__name__)
 
@@ -53,13 +53,13 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--data", metavar="FOLDER", help="the corpus, where it has moved: as paths.data")
     options = parser.parse_args(arguments)
 
-    from asr.bounds import check_bounds
-    from asr.composition import flattened, plain
-    from asr.decoding.combination import Combination
-    from asr.decoding.config import DecoderKind
-    from asr.decoding.recognizer import load
-    from asr.lm.config import LmKind, LmUnits
+    from asr.inference.ensembles import Combination
+    from asr.inference.recognizer import load
     from asr.model.folder import model_folder
+    from asr.settings.bounds import check_bounds
+    from asr.settings.compose import flattened, plain
+    from asr.settings.decoder import DecoderKind
+    from asr.settings.lm import LmKind, LmUnits
 
     recipe, config = open_run(options.run, options.data, "tune")
     changed = {"order": options.order, "texts": options.texts, "path": options.lm}
@@ -115,13 +115,13 @@ def draw(
 
 
 def _tune(recipe: "Recipe", config: "Config", run: Path, heard: "Combination") -> None:
-    from asr.data.parallel import cores
+    from asr.common.processes import cores
+    from asr.common.progress import Progress
     from asr.decoding.decoder import beam_search
-    from asr.decoding.tuned import UNTUNED, tuning_folder
-    from asr.decoding.tuning import BEAMS, LM_WEIGHTS, SEARCH_KEYS, WORD_SCORES, Trial, search_weights
-    from asr.lm.config import LmUnits
-    from asr.lm.folder import language_model
-    from asr.progress import Progress
+    from asr.decoding.weights import UNTUNED, tuning_folder
+    from asr.inference.tuning import BEAMS, LM_WEIGHTS, SEARCH_KEYS, WORD_SCORES, Trial, search_weights
+    from asr.lm.ngram import language_model
+    from asr.settings.lm import LmUnits
 
     lm = language_model(recipe, config)
     assert lm is not None
@@ -155,11 +155,11 @@ def _tune_recurrent(
     config: "Config", run: Path, lm: "LanguageModel", search: "Search", split: "HeardSplit", first: "Trial"
 ) -> Path:
     """Weighs the recurrent language model on the best hypotheses of the first search; gives the folder of it all."""
-    from asr.data.parallel import cores
+    from asr.common.processes import cores
     from asr.decoding.beam import BeamDecoder
     from asr.decoding.rescoring import language_model_scores
-    from asr.decoding.tuned import tuning_folder, tuning_key
-    from asr.decoding.tuning import RECURRENT_KEYS, search_recurrent_weights
+    from asr.decoding.weights import tuning_folder, tuning_key
+    from asr.inference.tuning import RECURRENT_KEYS, search_recurrent_weights
     from asr.lm.recurrent_folder import load_language_model
     from asr.text.tokenizer import load_tokenizer
 
@@ -195,7 +195,7 @@ def _keep(folder: Path, trials: "Sequence[Trial]", taken: "Trial") -> None:
 def _dev(recipe: "Recipe", config: "Config", run: Path, heard: "Combination") -> "HeardSplit":
     """The log-probabilities of dev, kept in the run's folder for the next tuning."""
     from asr.data.manifest import manifest_checksum
-    from asr.decoding.log_probs import kept_log_probs
+    from asr.inference.evaluation import kept_log_probs
     from asr.training.fine_tuning import weights_checksum
 
     key = weights_checksum(str(run / "model")) + manifest_checksum(recipe.manifest(config, "dev"))

@@ -4,21 +4,24 @@ What a model that was trained on whole utterances loses when its context is cut 
 need, as far as this model uses it.
 """
 
+import json
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from asr.common.progress import Progress
+from asr.comparison.reach import gradient_reach
 from asr.data.audio import read_waveform
 from asr.data.utterance import Utterance
-from asr.decoding.recognizer import Recognizer, load
+from asr.inference.recognizer import Recognizer, load
 from asr.model.subsampling import output_length
-from asr.progress import Progress
-from asr.scoring.error_rates import UtteranceScore, score_utterance
+from asr.scoring.error_rates import UtteranceScore, score_utterance, total
+from asr.tracking.metrics import replace_text
 
 CONTEXTS = (0.25, 0.5, 1.0, 2.0, 4.0, None)
 KEPT_SHARE = 0.125
@@ -142,3 +145,57 @@ def windowed_log_probs(recognizer: Recognizer, features: Tensor, seconds: float,
             offset = window.first_input // subsampling
             kept.append(log_probs[window.first_kept - offset : window.last_kept - offset, number])
     return torch.cat(kept)
+
+
+REACH_UTTERANCES = 24
+"""The longest ones, since they show the farthest."""
+CUT_KEPT_SHARE = 0.5
+"""Frames kept of each window: they hear at least half of the context on either side, and at most all of it."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a trained model feels and needs of what lies around an output frame."""
+
+    lags: list[float]
+    """Time of the output less that of the input (s): above 0 the input lies in the past."""
+    gradient: list[float]
+    """Mean norm of the gradient at each lag, as a share of the largest."""
+    past: float
+    """The seconds of past that hold 90 % of the gradient's norm."""
+    future: float
+    """The seconds of future that hold 90 % of the gradient's norm."""
+    contexts: list[float | None]
+    """Seconds that an output frame hears on either side at most; null is the whole utterance."""
+    context_wer: list[float]
+    """WER with each of these contexts, a fraction."""
+
+
+def measure_memory(run: Path, utterances: Sequence[Utterance], kept: Path) -> Memory:
+    """Measures the memory of a run's model, or reads what was measured before.
+
+    Args:
+        run: The run's folder.
+        utterances: The test split.
+        kept: File for what is measured.
+
+    Raises:
+        RunError: The run has no model.
+        DataError: An utterance cannot be read.
+    """
+    if kept.exists():
+        return Memory(**json.loads(kept.read_text(encoding="utf-8")))
+    longest = sorted(utterances, key=lambda utterance: -utterance.duration)[:REACH_UTTERANCES]
+    reach = gradient_reach(run / "model", longest)
+    cuts = cut_contexts(run / "model", utterances, CONTEXTS, CUT_KEPT_SHARE)
+    memory = Memory(
+        lags=[round(float(lag), 4) for lag in reach.lags],
+        gradient=[float(f"{value:.3g}") for value in reach.gradient],
+        past=reach.past(),
+        future=reach.future(),
+        contexts=[cut.seconds for cut in cuts],
+        context_wer=[total(cut.scores).wer for cut in cuts],
+    )
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    replace_text(kept, json.dumps(asdict(memory)) + "\n")
+    return memory

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from asr.composition import load_config
-from asr.config import Config
+from asr.common.errors import RunError
 from asr.decoding.naming import GREEDY
-from asr.errors import RunError
 from asr.scoring.error_rates import UtteranceScore, score_texts
 from asr.scoring.results import Results, evaluation_folder, read_results
+from asr.settings.compose import flattened, load_config, plain
+from asr.settings.root import Config
 from asr.tracking.metrics import Row, read_metrics
+from asr.training.run_folder import NOT_IN_HASH
 
 HYPOTHESES = "hypotheses.jsonl"
 
@@ -118,3 +119,34 @@ def _speed(rows: list[Row]) -> float:
             elapsed += seconds
             before = row["step"]
     return hours / elapsed if elapsed else float("nan")
+
+
+def group_runs(runs: Sequence[MeasuredRun]) -> dict[str, list[MeasuredRun]]:
+    """The runs of each model by its label, in the order in which the models come first, their seeds ascending.
+
+    A label is the name of the runs; where two models share one, with the settings in which they differ.
+    """
+    groups: dict[str, list[MeasuredRun]] = {}
+    for run in runs:
+        groups.setdefault(json.dumps([run.test.recipe, _settings(run.config)], sort_keys=True), []).append(run)
+    models = [sorted(group, key=lambda run: run.config.seed) for group in groups.values()]
+    names = [group[0].config.name for group in models]
+    return {
+        (group[0].config.name if names.count(group[0].config.name) == 1 else _long_label(group[0], models)): group
+        for group in models
+    }
+
+
+def _settings(config: Config) -> dict[str, object]:
+    """What determines the weights, but for the seed, by full key."""
+    kept = {key: value for key, value in plain(config).items() if key not in (*NOT_IN_HASH, "seed")}
+    values = flattened(kept)
+    return {key: value for key, value in values.items() if key != "training.restart" and not isinstance(value, dict)}
+
+
+def _long_label(run: MeasuredRun, models: Sequence[Sequence[MeasuredRun]]) -> str:
+    """The run's name and its values of the settings in which runs of this name differ."""
+    same_name = [_settings(group[0].config) for group in models if group[0].config.name == run.config.name]
+    here = _settings(run.config)
+    differing = [key for key in here if any(settings.get(key) != here[key] for settings in same_name)]
+    return ", ".join([run.config.name, *(f"{key}={here[key]}" for key in differing)])

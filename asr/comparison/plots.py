@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
+from asr.common.figures import save_picture
 from asr.comparison.summary import Comparison, ModelSummary
-from asr.pictures import save_picture
 
 matplotlib.use("Agg")
 

@@ -14,11 +14,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from asr.common.errors import RunError
+from asr.common.seeds import derive_seed, key_of, uniform
 from asr.data.audio import read_waveform
-from asr.data.draws import key_of, mix, uniform
 from asr.data.utterance import Utterance
-from asr.decoding.recognizer import Recognizer, load
-from asr.errors import RunError
+from asr.inference.recognizer import Recognizer, load
 from asr.model.acoustic import AcousticModel
 from asr.model.folder import build_model
 
@@ -127,7 +127,7 @@ def _norms(
     inputs = features.expand(len(chosen), -1, -1).clone().requires_grad_()
     log_probs, _ = network(inputs, lengths.expand(len(chosen)))
     picked = log_probs[torch.from_numpy(chosen), torch.arange(len(chosen))]
-    (gradient,) = torch.autograd.grad((picked * _directions(picked, mix(seed, utterance.id))).sum(), inputs)
+    (gradient,) = torch.autograd.grad((picked * _directions(picked, derive_seed(seed, utterance.id))).sum(), inputs)
     for place, norms in zip(chosen, gradient.norm(dim=2).double().cpu().numpy(), strict=True):
         yield int(place) * subsampling, norms
 

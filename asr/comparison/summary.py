@@ -11,10 +11,10 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import numpy as np
 
+from asr.common.errors import RunError
+from asr.common.files import atomic_write
+from asr.comparison.context import Memory
 from asr.comparison.measured import MeasuredRun
-from asr.comparison.memory import Memory
-from asr.data.folders import appearing_file
-from asr.errors import RunError
 from asr.scoring.error_rates import UtteranceScore
 from asr.scoring.paired import Difference, Estimate, differences, estimate, resampled_rates
 from asr.scoring.results import Results
@@ -223,7 +223,7 @@ def length_classes(scores: Sequence[UtteranceScore]) -> list[list[int]]:
 
 def write_summary(path: Path, comparison: Comparison) -> None:
     """Writes a comparison as JSON, whole or not at all."""
-    with appearing_file(path) as file:
+    with atomic_write(path) as file:
         file.write_text(json.dumps(asdict(comparison), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

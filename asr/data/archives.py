@@ -13,10 +13,10 @@ import zlib
 from pathlib import Path
 from typing import IO
 
-from asr.data.folders import appearing, appearing_file
-from asr.errors import DataError
-from asr.progress import Progress
-from asr.recipe import SHIPPED
+from asr.common.errors import DataError
+from asr.common.files import atomic_folder, atomic_write
+from asr.common.progress import Progress
+from asr.settings.recipe import SHIPPED
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ def unpack(archive: Path, folder: Path) -> Path:
         return folder
     log.info("Unpacking %s", archive)
     try:
-        with appearing(folder) as content, tarfile.open(archive) as tar:
+        with atomic_folder(folder) as content, tarfile.open(archive) as tar:
             tar.extractall(content, filter="data")
             # tarfile takes damage within for the end; reading on makes the compression compare its checksum.
             while tar.fileobj is not None and tar.fileobj.read(MEGABYTE):
@@ -108,7 +108,7 @@ def unpack_deb(package: Path, folder: Path) -> Path:
             content = file.read(size)
         if len(content) < size:
             raise tarfile.ReadError(f"it ends after {len(content)} of {size} bytes")
-        with appearing(folder) as place, tarfile.open(fileobj=io.BytesIO(content)) as tar:
+        with atomic_folder(folder) as place, tarfile.open(fileobj=io.BytesIO(content)) as tar:
             tar.extractall(place, filter="data")
     except (tarfile.TarError, ValueError, EOFError, lzma.LZMAError, zlib.error) as error:
         raise DataError(f"The package {package} cannot be unpacked ({error}): delete it and fetch it again.") from None
@@ -116,7 +116,7 @@ def unpack_deb(package: Path, folder: Path) -> Path:
 
 
 def _download(url: str, path: Path, sha256: str | None) -> Path:
-    with appearing_file(path) as part:
+    with atomic_write(path) as part:
         with urllib.request.urlopen(url, timeout=CONNECTION_SECONDS) as response, part.open("wb") as file:
             size = int(response.headers.get("Content-Length") or 0)
             checksum = _copy(response, file, size, f"Downloading {path.name}")

@@ -12,8 +12,8 @@ import soundfile
 import torch
 from torch import Tensor
 
+from asr.common.errors import DataError
 from asr.data.utterance import Utterance
-from asr.errors import DataError
 
 
 def read_waveform(utterance: Utterance) -> Tensor:

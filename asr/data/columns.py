@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from asr.data.folders import appearing_file
+from asr.common.files import atomic_write
 
 ALIGNMENT = 64
 LENGTH = struct.Struct("<q")
@@ -63,7 +63,7 @@ def write_columns(path: Path, description: Mapping[str, Any], columns: Mapping[s
     """
     kinds = [[name, column.dtype.str, len(column)] for name, column in columns.items()]
     text = json.dumps({**description, "columns": kinds}).encode()
-    with appearing_file(path) as beside, beside.open("wb") as file:
+    with atomic_write(path) as beside, beside.open("wb") as file:
         file.write(LENGTH.pack(len(text)) + text)
         for column in columns.values():
             file.write(bytes(_aligned(file.tell()) - file.tell()))

@@ -11,10 +11,10 @@ import soundfile
 import torch
 from torchaudio.functional import resample
 
-from asr.data.folders import appearing_file
-from asr.data.parallel import map_blocks
+from asr.common.errors import DataError
+from asr.common.files import atomic_write
+from asr.common.processes import map_blocks
 from asr.data.utterance import OneChannel, Utterance
-from asr.errors import DataError
 
 LOWPASS_WIDTH = 64
 """Half-length of the anti-aliasing filter in zero crossings, in place of torchaudio's 6: as sox's rate effect."""
@@ -64,7 +64,7 @@ def _convert(utterance: Utterance, folder: Path, sampling_rate: int) -> Utteranc
                 waveform = torch.from_numpy(samples.mean(axis=1) if channel is None else samples[:, channel])
                 if file.samplerate != sampling_rate:
                     waveform = resample(waveform, file.samplerate, sampling_rate, lowpass_filter_width=LOWPASS_WIDTH)
-            with appearing_file(path) as beside:
+            with atomic_write(path) as beside:
                 soundfile.write(beside, np.clip(waveform.numpy(), -1, 1), sampling_rate, subtype="PCM_16")
         frames = soundfile.info(path).frames
     except (soundfile.LibsndfileError, OSError) as error:

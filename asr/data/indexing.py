@@ -15,13 +15,12 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from asr.common.errors import DataError
+from asr.common.processes import map_blocks
+from asr.common.seeds import Keys, key_of
 from asr.data.columns import Columns, write_columns
-from asr.data.draws import Keys, key_of
-from asr.data.lines import parse_known, parse_line
-from asr.data.parallel import map_blocks
 from asr.data.sequences import Lines, Seconds
-from asr.data.utterance import Utterance
-from asr.errors import DataError
+from asr.data.utterance import Utterance, parse_known, parse_line
 
 VERSION = 1
 BLOCK_BYTES = 16 * 2**20

@@ -9,12 +9,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from asr.data.draws import key_of
-from asr.data.folders import appearing_file
+from asr.common.errors import DataError
+from asr.common.files import atomic_write
+from asr.common.seeds import key_of
 from asr.data.indexing import Indexed, LineIndex, Places, index_lines
-from asr.data.lines import parse_line
-from asr.data.utterance import Utterance
-from asr.errors import DataError
+from asr.data.utterance import Utterance, parse_line
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +41,7 @@ def write_manifest(path: Path, utterances: Iterable[Utterance]) -> None:
     """
     digest, places, speakers = hashlib.sha256(), Places(array("q"), array("d"), array("Q")), set[str]()
     folder, size = path.parent, 0
-    with appearing_file(path) as beside:
+    with atomic_write(path) as beside:
         with beside.open("wb") as lines:
             for utterance in utterances:
                 row = asdict(utterance)

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from asr.config import Config
-from asr.data.draws import Keys
+from asr.common.errors import DataError
+from asr.common.seeds import Keys
 from asr.data.manifest import manifest_checksum, read_manifest
 from asr.data.sequences import Lines, Picked, id_keys, joined
 from asr.data.utterance import Utterance
-from asr.errors import DataError
-from asr.recipe import Recipe
+from asr.settings.recipe import Recipe
+from asr.settings.root import Config
 
 OWN = "train"
 """In `data.mixture`, the recipe's own training manifest."""

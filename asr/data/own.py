@@ -6,13 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from asr.config import Config
-from asr.data.corpus import require_splits, write_splits
-from asr.data.sources.reading import read_source
-from asr.data.splitting import complete_splits
+from asr.common.errors import DataError
+from asr.data.formats.reading import read_source
+from asr.data.splits import complete_splits, require_splits, write_splits
 from asr.data.utterance import OneChannel, Utterance
-from asr.errors import DataError
-from asr.text.config import TextConfig
+from asr.settings.root import Config
+from asr.settings.text import TextConfig
 from asr.text.normalization import normalize
 
 RECORD = "source.json"
@@ -49,7 +48,7 @@ def finish(
         text = replace(config.text, language=config.text.language or language)
         splits = {split: normalized(utterances, text) for split, utterances in splits.items()}
     if config.data.convert:
-        from asr.data.conversion import convert  # imports torch, which takes seconds
+        from asr.data.conversion import convert
 
         splits = convert(splits, output / "converted", config.data.sampling_rate)
     else:

@@ -16,7 +16,7 @@ import soundfile
 import torch
 from torchaudio.transforms import Resample
 
-from asr.errors import DataError
+from asr.common.errors import DataError
 
 Samples = npt.NDArray[np.float32]
 

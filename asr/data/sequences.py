@@ -11,7 +11,7 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
-from asr.data.draws import Keys, keys_of
+from asr.common.seeds import Keys, keys_of
 from asr.data.utterance import Utterance
 
 Seconds = npt.NDArray[np.float64]

@@ -1,7 +1,12 @@
 """The utterance: one stretch of audio with its transcript."""
 
-from dataclasses import dataclass
+import json
+import os
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
+
+from asr.common.errors import DataError
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,3 +40,68 @@ class OneChannel(Utterance):
 
     channel: int
     """From 0 on."""
+
+
+FIELDS = {field.name: field.type for field in fields(Utterance)}
+NUMBERS = ("offset", "duration", "sampling_rate")
+LIMIT = 1e9
+"""No number of a line reaches it."""
+
+
+def parse_line(line: bytes, path: Path, number: int) -> Utterance:
+    """The utterance of a line.
+
+    Args:
+        path: Of the manifest, to whose folder the audio's path is relative.
+        number: Of the line, from 1.
+
+    Raises:
+        DataError: It is none; names the line and the field.
+    """
+    place = f"{path}, line {number}"
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        row = None
+    if not isinstance(row, dict):
+        raise DataError(f"{place}: not a JSON object.")
+    missing = [name for name in FIELDS if name not in row]
+    if missing:
+        raise DataError(f"{place}: the field {missing[0]!r} is missing; a line has {', '.join(FIELDS)}.")
+    for name in FIELDS:
+        value = row[name]
+        if name in NUMBERS and (isinstance(value, bool) or not isinstance(value, int | float)):
+            raise DataError(f"{place}: {name!r} must be a number, not {value!r}.")
+        if name not in NUMBERS and not isinstance(value, str):
+            raise DataError(f"{place}: {name!r} must be a string, not {value!r}.")
+        if isinstance(value, str) and not _is_whole(value):
+            raise DataError(f"{place}: {name!r} holds half a character, {value!r}: give names and texts in UTF-8.")
+    if not (0 < row["duration"] < LIMIT and 0 <= row["offset"] < LIMIT and 0 < row["sampling_rate"] < LIMIT):
+        raise DataError(
+            f"{place}: duration and sampling_rate must be above 0, offset not below, and all less than 1e9."
+        )
+    return utterance_of(row, str(path.parent.absolute()))
+
+
+def parse_known(line: bytes, folder: str) -> Utterance:
+    """The utterance of a line that was checked before.
+
+    Args:
+        folder: Absolute, of the manifest.
+    """
+    return utterance_of(json.loads(line), folder)
+
+
+def utterance_of(row: dict[str, Any], folder: str) -> Utterance:
+    """The utterance of a line's fields, its path made absolute."""
+    path = row["audio_filepath"]
+    row["audio_filepath"] = Path(os.path.normpath(f"{folder}/{path}" if path[:1] != "/" else path))
+    return Utterance(**{name: row[name] for name in FIELDS})
+
+
+def _is_whole(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -15,11 +15,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from asr.data.parallel import worker_pool
-from asr.decoding.hypothesis import Hypothesis
+from asr.common.errors import ConfigError, RunError
+from asr.common.processes import worker_pool
 from asr.decoding.rescoring import Rescorer
-from asr.decoding.search import Search
-from asr.errors import ConfigError, RunError
+from asr.decoding.search import Hypothesis, Search
 from asr.lm.counts import UNKNOWN
 from asr.text.protocol import BLANK, BLANK_SYMBOL, SPACE_SYMBOL, Tokenizer
 

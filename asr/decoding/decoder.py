@@ -8,20 +8,19 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from asr.config import Config
-from asr.data.parallel import cores
+from asr.common.errors import ConfigError
+from asr.common.processes import cores
 from asr.decoding.beam import BeamDecoder
-from asr.decoding.config import DecoderConfig, DecoderKind, RecurrentUse
 from asr.decoding.greedy import greedy
-from asr.decoding.lexicon import lexicon_of
 from asr.decoding.rescoring import Rescorer
-from asr.decoding.search import Search
-from asr.decoding.tuned import Weights, resolve
-from asr.errors import ConfigError
-from asr.lm.config import LmUnits
-from asr.lm.folder import LanguageModel, training_words
+from asr.decoding.search import Search, lexicon_of
+from asr.decoding.weights import Weights, resolve
+from asr.lm.ngram import LanguageModel, training_words
 from asr.lm.recurrent_folder import TrainedLanguageModel
-from asr.recipe import Recipe
+from asr.settings.decoder import DecoderConfig, DecoderKind, RecurrentUse
+from asr.settings.lm import LmUnits
+from asr.settings.recipe import Recipe
+from asr.settings.root import Config
 from asr.text.protocol import Tokenizer
 
 log = logging.getLogger(__name__)

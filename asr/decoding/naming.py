@@ -4,10 +4,11 @@ import hashlib
 import json
 from pathlib import Path
 
-from asr.config import Config
-from asr.decoding.config import Combine, DecoderKind, RecurrentUse
-from asr.lm.config import LmConfig, LmKind
-from asr.lm.naming import lm_name
+from asr.lm.ngram import lm_name
+from asr.settings.decoder import DecoderKind, RecurrentUse
+from asr.settings.evaluation import Combine
+from asr.settings.lm import LmConfig, LmKind
+from asr.settings.root import Config
 
 GREEDY = DecoderKind.greedy.name
 """Every run is decoded so, and runs are compared by it unless something else is asked for."""

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from asr.decoding.hypothesis import Hypothesis
+from asr.decoding.search import Hypothesis
 from asr.lm.recurrent_folder import TrainedLanguageModel
 from asr.lm.recurrent_scores import score_text
 

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torchaudio.functional import phase_vocoder
 from torchaudio.transforms import Resample
 
-from asr.data.draws import Keys, uniform
-from asr.errors import ConfigError
-from asr.features.config import AugmentConfig, SpecAugmentConfig
+from asr.common.errors import ConfigError
+from asr.common.seeds import Keys, uniform
+from asr.settings.augment import AugmentConfig, SpecAugmentConfig
 
 VOCODER_SECONDS = 0.032
 """Window of the phase vocoder: two or three periods of a low voice."""
@@ -23,7 +23,7 @@ def draw_speed_factors(keys: Keys, config: AugmentConfig, seed: int, epoch: int)
     """Draws the speed of each utterance in an epoch, all factors being equally likely.
 
     Args:
-        keys: Shape (utterances,), as made by `asr.data.draws.keys_of`.
+        keys: Shape (utterances,), as made by `asr.common.seeds.keys_of`.
 
     Returns:
         Speed factors, shape (utterances,).
@@ -96,7 +96,7 @@ def spec_augment(
     Args:
         features: Normalized, shape (batch, frames, dim).
         lengths: int64, shape (batch,), in frames.
-        keys: Shape (batch,), as made by `asr.data.draws.keys_of`.
+        keys: Shape (batch,), as made by `asr.common.seeds.keys_of`.
         hop_ms: Time between frames (ms).
     """
     frames, dim = features.shape[1:]

@@ -10,15 +10,16 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from asr.common.errors import DataError, UserError
+from asr.common.files import file_lock
+from asr.common.progress import Progress
 from asr.data.audio import FILES, Audio
-from asr.data.folders import alone
-from asr.data.store import FeatureStore, Part, plan_store
 from asr.data.utterance import Utterance
-from asr.errors import DataError, UserError
 from asr.features.augment import change_speed, perturbed_samples
-from asr.features.config import AugmentConfig, FeaturesConfig
 from asr.features.extractor import FeatureExtractor, frame_count
-from asr.progress import Progress
+from asr.features.store import FeatureStore, Part, plan_store
+from asr.settings.augment import AugmentConfig
+from asr.settings.features import FeaturesConfig
 
 VERSION = 1
 """Raised when the code computes other values from the same settings, so that older stores are not read."""
@@ -76,7 +77,7 @@ def extract(
     frames = np.array(
         [_frames(utterance, config, sampling_rate, speed_factors) for utterance in utterances], dtype=np.int64
     )
-    with alone(folder / ".lock"):
+    with file_lock(folder / ".lock"):
         parts = plan_store(folder, [utterance.id for utterance in utterances], speed_factors, frames, extractor.dim)
         missing = [part for part in parts if not part.complete]
         loader = DataLoader(

@@ -6,8 +6,8 @@ import torch
 import torchaudio.functional as audio
 from torch import Tensor, nn
 
-from asr.errors import ConfigError
-from asr.features.config import FeatureKind, FeaturesConfig
+from asr.common.errors import ConfigError
+from asr.settings.features import FeatureKind, FeaturesConfig
 
 POWER_FLOOR = 1e-8
 """Power below which the logarithm is flat: about that of 16-bit quantization noise in one bin of a 25 ms window."""

@@ -7,11 +7,12 @@ import torch
 from torch import Tensor
 from torchaudio.functional import mu_law_decoding, mu_law_encoding
 
-from asr.data.draws import mix, uniform
-from asr.errors import ConfigError
-from asr.features.config import AugmentConfig, FeaturesConfig, FeatureSource
+from asr.common.errors import ConfigError
+from asr.common.seeds import derive_seed, uniform
 from asr.features.recordings import Recordings
 from asr.features.rooms import reverberate, simulate_room
+from asr.settings.augment import AugmentConfig
+from asr.settings.features import FeaturesConfig, FeatureSource
 
 TELEPHONE_HZ = (300.0, 3400.0)
 """Edges of the band that telephones carry (ITU-T G.712), and the levels of their samples (G.711)."""
@@ -49,7 +50,7 @@ class Perturbation:
         Args:
             waveform: Shape (samples,), on the CPU.
             sampling_rate: In Hz.
-            key: Of the utterance, as made by `asr.data.draws.key_of`.
+            key: Of the utterance, as made by `asr.common.seeds.key_of`.
 
         Returns:
             Shape (samples,); samples may leave [-1, 1], nothing is clipped.
@@ -63,7 +64,7 @@ class Perturbation:
         if "babble" in drawn:
             waveform = self._with_babble(waveform, sampling_rate, draw)
         if "noise" in drawn:
-            generator = torch.Generator().manual_seed(mix("white noise", self.seed, epoch, key))
+            generator = torch.Generator().manual_seed(derive_seed("white noise", self.seed, epoch, key))
             white = torch.randn(waveform.shape, generator=generator)
             snr_db = draw.between(config.noise.snr_low_db, config.noise.snr_high_db, "snr")
             waveform = add_noise(waveform, white, snr_db)

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from torchaudio.transforms import Resample
 
-from asr.data.parallel import map_blocks
-from asr.data.sources.folder import AUDIO
-from asr.errors import ConfigError, DataError
+from asr.common.errors import ConfigError, DataError
+from asr.common.processes import map_blocks
+from asr.data.formats.audio_folder import AUDIO
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from asr.data.folders import appearing_file
-from asr.errors import DataError
+from asr.common.errors import DataError
+from asr.common.files import atomic_write
 from asr.lm.counts import SPECIAL
 from asr.lm.kneser_ney import NgramModel
 
@@ -16,7 +16,7 @@ BLOCK = 1 << 16
 
 def write_arpa(model: NgramModel, path: Path) -> None:
     """Writes a model, whole or not at all."""
-    with appearing_file(path) as beside, beside.open("w", encoding="utf-8") as file:
+    with atomic_write(path) as beside, beside.open("w", encoding="utf-8") as file:
         file.write("\\data\\\n")
         file.writelines(f"ngram {order}={len(table.keys)}\n" for order, table in enumerate(model.tables, start=1))
         for order in range(1, model.order + 1):

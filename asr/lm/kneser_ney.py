@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from asr.errors import DataError
+from asr.common.errors import DataError
 from asr.lm.counts import BEGIN_ID, SPECIAL, UNKNOWN_ID, Integers, Order, Text, count_ngrams
 
 Floats = npt.NDArray[np.float64]

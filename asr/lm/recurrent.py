@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
-from asr.lm.config import LmConfig
-from asr.model.config import Cell
 from asr.model.dropout import Dropout
 from asr.model.recurrent import RecurrentLayer, State
+from asr.settings.lm import LmConfig
+from asr.settings.model import Cell
 from asr.text.protocol import BLANK
 
 BOUNDARY = BLANK

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import torch
 
-from asr.composition import load_config
-from asr.config import Config
-from asr.errors import ConfigError, RunError
-from asr.lm.config import LmUnits
-from asr.lm.naming import lm_name
+from asr.common.errors import ConfigError, RunError
+from asr.lm.ngram import lm_name
 from asr.lm.recurrent import RecurrentLanguageModel
-from asr.lm.words import KIND, WordTokenizer
+from asr.lm.text import KIND, WordTokenizer
 from asr.model.folder import SETTINGS, WEIGHTS, find_model, read_weights
+from asr.settings.compose import load_config
+from asr.settings.lm import LmUnits
+from asr.settings.root import Config
 from asr.text.protocol import FILE, Tokenizer
 from asr.text.tokenizer import load_tokenizer
 

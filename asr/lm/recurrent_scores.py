@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from asr.lm.config import LmUnits
 from asr.lm.recurrent import BOUNDARY, LAYER_STATES, RecurrentLanguageModel, token_log_probs
 from asr.lm.recurrent_folder import TrainedLanguageModel
 from asr.lm.scores import SentenceScore
-from asr.lm.words import UNKNOWN_TOKEN
+from asr.lm.text import UNKNOWN_TOKEN
+from asr.settings.lm import LmUnits
 from asr.text.protocol import SPACE_SYMBOL, Tokenizer
 
 END = "</s>"

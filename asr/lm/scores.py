@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asr.errors import ConfigError, RunError
+from asr.common.errors import ConfigError, RunError
 from asr.lm.arpa import read_vocabulary
-from asr.lm.folder import ARPA, BINARY
 from asr.lm.kneser_ney import Perplexity
+from asr.lm.ngram import ARPA, BINARY
 
 if TYPE_CHECKING:
     import kenlm

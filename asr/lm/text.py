@@ -1,19 +1,22 @@
 """The text of a language model: transcripts and text files, split into units and numbered."""
 
 import hashlib
+import json
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 
-from asr.config import Config
+from asr.common.errors import DataError
 from asr.data.manifest import read_manifest
-from asr.errors import DataError
-from asr.lm.config import LmUnits
-from asr.lm.counts import BEGIN_ID, END_ID, SPECIAL, UNKNOWN_ID, Text
-from asr.recipe import Recipe
-from asr.text.protocol import Tokenizer
+from asr.lm.counts import BEGIN_ID, END_ID, SPECIAL, UNKNOWN, UNKNOWN_ID, Text
+from asr.settings.lm import LmUnits
+from asr.settings.recipe import Recipe
+from asr.settings.root import Config
+from asr.text.protocol import BLANK, BLANK_SYMBOL, FILE, Tokenizer
 
 Split = Callable[[str], Sequence[str]]
 """A sentence to its units."""
@@ -119,3 +122,56 @@ def _numbered(sentences: Iterable[str], split: Split, number: Callable[[str], in
     sizes = np.frombuffer(lengths, dtype=np.int64) if lengths else np.zeros(0, dtype=np.int64)
     starts = np.repeat(np.cumsum(sizes) - sizes, sizes)
     return Text((), numbers, np.arange(len(numbers)) - starts)
+
+
+KIND = "words"
+UNKNOWN_TOKEN = BLANK + 1
+
+
+class WordTokenizer:
+    """A token for each word of a vocabulary, and one for all others; see `asr.text.protocol.Tokenizer`.
+
+    Args:
+        words: The vocabulary.
+    """
+
+    def __init__(self, words: Sequence[str]) -> None:
+        self.symbols = [BLANK_SYMBOL, UNKNOWN, *words]
+        self._tokens = {word: token for token, word in enumerate(words, start=UNKNOWN_TOKEN + 1)}
+
+    @classmethod
+    def build(cls, sentences: Iterable[str], min_count: int) -> Self:
+        """The words that occur so often, the most frequent first.
+
+        Raises:
+            DataError: There is none.
+        """
+        counts = Counter(word for sentence in sentences for word in sentence.split())
+        words = sorted((word for word in counts if counts[word] >= min_count), key=lambda word: (-counts[word], word))
+        if not words:
+            raise DataError(f"No word of the text occurs lm.min_count={min_count} times: lower it, or give more text.")
+        return cls(words)
+
+    @classmethod
+    def load(cls, saved: Mapping[str, Any]) -> Self:
+        """The vocabulary that `save` wrote, from the content of its file."""
+        return cls([str(word) for word in saved["words"]])
+
+    @property
+    def size(self) -> int:
+        return len(self.symbols)
+
+    @property
+    def separator(self) -> None:
+        """Words stand side by side."""
+        return None
+
+    def encode(self, text: str) -> list[int]:
+        return [self._tokens.get(word, UNKNOWN_TOKEN) for word in text.split()]
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        return " ".join(self.symbols[token] for token in tokens if token != BLANK)
+
+    def save(self, folder: Path) -> None:
+        content = {"kind": KIND, "words": self.symbols[UNKNOWN_TOKEN + 1 :]}
+        (folder / FILE).write_text(json.dumps(content, ensure_ascii=False) + "\n", encoding="utf-8")

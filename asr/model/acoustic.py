@@ -8,15 +8,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from asr.errors import ConfigError
-from asr.features.config import Normalization
-from asr.features.normalizer import Normalizer
-from asr.model.config import Cell, CellOrder, ModelConfig
+from asr.common.errors import ConfigError
+from asr.features.front_end import Normalizer
 from asr.model.dropout import Dropout
 from asr.model.kernel.product import RoundedLinear
 from asr.model.lookahead import LookaheadConvolution
 from asr.model.recurrent import RecurrentLayer, State
 from asr.model.subsampling import ConvolutionalSubsampling, Waiting
+from asr.settings.features import Normalization
+from asr.settings.model import Cell, CellOrder, ModelConfig
 from asr.text.protocol import BLANK
 
 

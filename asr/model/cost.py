@@ -1,8 +1,8 @@
 """What a model costs to run, by layer, from its shapes alone."""
 
 from asr.model.acoustic import cells_of_layers
-from asr.model.config import Cell, ModelConfig
 from asr.model.subsampling import output_length
+from asr.settings.model import Cell, ModelConfig
 
 GATES = {Cell.rnn: 1, Cell.lstm: 4, Cell.gru: 3, Cell.ligru: 2}
 """Matrix products with the input, and with the state, in each step of a cell."""

@@ -10,12 +10,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from asr.composition import load_config, plain
-from asr.config import Config
-from asr.data.folders import appearing_file, sync
-from asr.errors import RunError
+from asr.common.errors import RunError
+from asr.common.files import atomic_write, sync
 from asr.features.extractor import FeatureExtractor
 from asr.model.acoustic import AcousticModel
+from asr.settings.compose import load_config, plain
+from asr.settings.root import Config
 from asr.text.protocol import Tokenizer
 from asr.text.tokenizer import load_tokenizer
 
@@ -65,9 +65,9 @@ def save_model(folder: Path, model: nn.Module, config: Config, tokenizer: Tokeni
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tokenizer.save(folder)
-        with appearing_file(folder / SETTINGS) as settings:
+        with atomic_write(folder / SETTINGS) as settings:
             settings.write_text(OmegaConf.to_yaml(OmegaConf.create(plain(config))), encoding="utf-8")
-        with appearing_file(folder / WEIGHTS) as weights:
+        with atomic_write(folder / WEIGHTS) as weights:
             save_file(tensors, weights)
             sync(weights)
         sync(folder)

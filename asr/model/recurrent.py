@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from asr.model.config import Cell
 from asr.model.kernel.product import linear
 from asr.model.kernel.recurrence import PackedFrames, kernel_dtype, recurrence
 from asr.model.light_gru import LightGRU, light_gru, normalized_gates
+from asr.settings.model import Cell
 
 State = tuple[Tensor, ...]
 """What a layer of one direction knows of the frames so far: of each tensor (1, batch, hidden)."""

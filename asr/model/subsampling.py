@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from asr.errors import ConfigError
+from asr.common.errors import ConfigError
 from asr.model.kernel.product import RoundedLinear
 
 SUBSAMPLINGS = (2, 4)

@@ -7,31 +7,91 @@ import json
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import mean
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
-from asr.composition import load_config
-from asr.config import Config
-from asr.data.loader import Share
-from asr.errors import UserError
-from asr.features.inputs import Inputs
+from asr.batching.dataset import Dataset
+from asr.batching.loader import Share
+from asr.batching.steps import Step, Steps
+from asr.common.errors import UserError
 from asr.model.acoustic import count_parameters
 from asr.model.cost import multiply_adds_per_second
-from asr.planning.epochs import PlannedEpoch, planned_epoch
-from asr.planning.memory import device_memory
 from asr.planning.prediction import Prediction
 from asr.planning.rehearsal import rehearse
-from asr.recipe import Recipe
 from asr.scoring.provenance import hardware as hardware_name
+from asr.settings.compose import load_config
+from asr.settings.recipe import Recipe
+from asr.settings.root import Config
 from asr.training.building import AcousticTrainer, build_trainer, read_splits
 from asr.training.distributed import Ranks
-from asr.training.hardware import Hardware, resolve_hardware
+from asr.training.hardware import Hardware, device_memory, resolve_hardware
 from asr.training.run_folder import RunFolder
-from asr.training.steps import Step
+
+GOLDEN = 0.6180339887
+
+Seconds = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class PlannedEpoch:
+    """The steps of an epoch and what they cost, in the order of the plan."""
+
+    steps: list[Step]
+    padded: Seconds
+    """Padded audio of each step (s), shape (steps,)."""
+    longest: Seconds
+    """Longest utterance of each step (s), weighted by padded audio where a step has several shares, (steps,)."""
+    widest: Seconds
+    """Padded audio of each step's largest share (s), shape (steps,)."""
+
+    def spread(self, count: int) -> list[Step]:
+        """Steps evenly spread from the shortest utterances to the longest, mixed so that the first few are so too."""
+        order = np.argsort(self.longest, kind="stable")
+        count = min(count, len(order))
+        chosen = order[((np.arange(count) + 0.5) * len(order) / count).astype(np.int64)]
+        # Multiples of the golden ratio fall evenly between those before them.
+        mixed = np.argsort(np.argsort((0.5 + np.arange(count) * GOLDEN) % 1))
+        return [self.steps[number] for number in chosen[mixed]]
+
+    def cost(self, step: Step) -> tuple[float, float]:
+        """Padded audio and longest utterance of a step of this epoch (s)."""
+        return float(self.padded[step.position]), float(self.longest[step.position])
+
+    def seconds(self, measured: Sequence[tuple[Step, float]], measured_in: "PlannedEpoch") -> float:
+        """Time of all steps, from the time that some took for each second of padded audio.
+
+        Long utterances are dearer than as many seconds of short ones, since a recurrent layer goes frame by frame; in
+        between, the price is interpolated.
+
+        Args:
+            measured: Steps with the time that each took (s).
+            measured_in: The epoch that they are of.
+        """
+        prices = sorted(
+            (longest, seconds / padded) for step, seconds in measured for padded, longest in [measured_in.cost(step)]
+        )
+        places, price = zip(*prices, strict=True)
+        return float((self.padded * np.interp(self.longest, places, price)).sum())
+
+
+def planned_epoch(steps: Steps, epoch: int) -> PlannedEpoch:
+    """The steps of an epoch."""
+    durations = steps.inputs.seconds(epoch)
+    planned = list(steps.start(epoch, 0, epoch + 1))
+    rows = []
+    for step in planned:
+        shares = [durations[share.utterances] for share in step.shares if len(share.utterances)]
+        padded = np.array([len(share) * share.max() for share in shares])
+        longest = np.array([share.max() for share in shares])
+        rows.append((padded.sum(), (longest * padded).sum() / padded.sum(), padded.max()))
+    columns = np.array(rows, dtype=np.float64).T
+    return PlannedEpoch(planned, columns[0], columns[1], columns[2])
+
 
 EPOCHS_PLANNED = 3
 """The plans of so many epochs are looked at: they differ a little where speeds are drawn."""
@@ -151,7 +211,7 @@ def _shorten_dev(trainer: AcousticTrainer) -> float:
     seconds, inputs = trainer.task.dev.seconds(0), trainer.task.dev
     every = math.ceil(seconds.sum() / (DEV_SHARES * trainer.config.batching.max_device_seconds))
     kept = np.argsort(seconds)[::-1][::every]
-    trainer.task.dev = Inputs(
+    trainer.task.dev = Dataset(
         [inputs.utterances[number] for number in kept], inputs.store, None, inputs.seed, audio=inputs.audio
     )
     return float(seconds[kept].sum() / seconds.sum())

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import torch
 
-from asr.data.loader import Share
+from asr.batching.loader import Share
+from asr.batching.steps import Step, Steps
 from asr.tracking.tracker import NullTracker
 from asr.training.building import AcousticTrainer
 from asr.training.hardware import peak_bytes
-from asr.training.steps import Step, Steps
 
 FEWEST_FURTHER = 4
 

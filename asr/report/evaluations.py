@@ -9,19 +9,18 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from asr.common.errors import UserError
+from asr.common.progress import Progress
 from asr.data.audio import read_waveform
-from asr.data.corpus import SPLITS
 from asr.data.manifest import read_manifest
+from asr.data.splits import SPLITS
 from asr.data.utterance import Utterance
-from asr.decoding.recognizer import Recognizer, load
-from asr.errors import UserError
-from asr.progress import Progress
-from asr.report.alignment import Alignment, Confusions, align, most_frequent
-from asr.report.audio import AudioChoice, Heard, listen, log_mel_picture
+from asr.inference.recognizer import Recognizer, load
+from asr.report.clips import AudioChoice, Heard, listen, log_mel_picture
 from asr.report.files import short_hash, write_data
-from asr.report.groups import grouped
 from asr.report.runs import Evaluation, Run
-from asr.report.spikes import read
+from asr.report.subgroups import grouped
+from asr.report.word_boxes import Alignment, Confusions, align, most_frequent, read
 from asr.scoring.paired import differences, resampled_rates
 
 log = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from asr.data.folders import appearing_file
+from asr.common.files import atomic_write
 
 
 def write_data(report: Path, name: str, value: Any) -> None:
@@ -28,7 +28,7 @@ def write_whole(path: Path, text: str) -> None:
     content = text.encode("utf-8", errors="backslashreplace")
     if path.exists() and path.read_bytes() == content:
         return
-    with appearing_file(path) as file:
+    with atomic_write(path) as file:
         file.write_bytes(content)
 
 

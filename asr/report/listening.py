@@ -10,16 +10,16 @@ import torch
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from torch import Tensor
 
-from asr.config import Config
-from asr.data.folders import appearing
+from asr.batching.dataset import Dataset
+from asr.common.errors import ConfigError
+from asr.common.files import atomic_folder
+from asr.common.progress import Progress
 from asr.data.utterance import Utterance
-from asr.errors import ConfigError
 from asr.features.augment import draw_speed_factors, draw_tempo_factors, spec_augment
-from asr.features.config import Normalization
 from asr.features.extractor import FeatureExtractor
-from asr.features.inputs import Inputs
-from asr.features.normalizer import Normalizer
-from asr.progress import Progress
+from asr.features.front_end import Normalizer
+from asr.settings.features import Normalization
+from asr.settings.root import Config
 
 MARK = ".asr-listen"
 RANGE = 2.5
@@ -47,9 +47,9 @@ def write_examples(recipe: str, config: Config, utterances: Sequence[Utterance],
     """
     if folder.exists() and not (folder / MARK).is_file():
         raise ConfigError(f"{folder} is there and was not written by `asr listen`: give another listen.folder.")
-    plain, train = Inputs(utterances, None, None, config.seed), Inputs(utterances, None, config.augment, config.seed)
+    plain, train = Dataset(utterances, None, None, config.seed), Dataset(utterances, None, config.augment, config.seed)
     pages = []
-    with appearing(folder) as place, Progress("listening", len(utterances), "utterances") as progress:
+    with atomic_folder(folder) as place, Progress("listening", len(utterances), "utterances") as progress:
         for number, utterance in enumerate(utterances):
             name = f"{number:03d}-{re.sub('[^A-Za-z0-9_-]', '_', utterance.id)[:60]}"
             before = plain(number, 0)
@@ -77,7 +77,7 @@ def write_examples(recipe: str, config: Config, utterances: Sequence[Utterance],
         (place / MARK).write_text("Written by `asr listen`, which replaces the whole folder.\n", encoding="utf-8")
 
 
-def _drawn(inputs: Inputs, number: int, epoch: int) -> str:
+def _drawn(inputs: Dataset, number: int, epoch: int) -> str:
     """What was drawn for an utterance in an epoch, in words."""
     assert inputs.augment is not None
     key = inputs.keys[number : number + 1]

@@ -8,13 +8,13 @@ from typing import Any
 
 import jiwer
 
-from asr.data.corpus import SPLITS
+from asr.common.errors import RunError
 from asr.data.manifest import read_manifest
-from asr.errors import RunError
-from asr.report.alignment import NOTHING, Alignment, Confusion, align, most_frequent
-from asr.report.audio import AudioChoice, listen
-from asr.report.groups import Group, grouped, speaking_rate
+from asr.data.splits import SPLITS
+from asr.report.clips import AudioChoice, listen
 from asr.report.runs import Evaluation, Run, find_runs
+from asr.report.subgroups import Group, grouped, speaking_rate
+from asr.report.word_boxes import NOTHING, Alignment, Confusion, align, most_frequent
 from asr.scoring.alignment import LINE_WIDTH, NO_WORD, worst
 from asr.scoring.error_rates import UtteranceScore, total
 

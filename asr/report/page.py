@@ -11,18 +11,18 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from asr.data.checks.findings import FINDINGS, read_findings
-from asr.data.corpus import SPLITS
-from asr.data.doctor import Finding
+from asr.checks.corpus import Finding
+from asr.checks.findings import FINDINGS, read_findings
+from asr.common.errors import ConfigError, RunError, UserError
 from asr.data.manifest import manifest_checksum, read_manifest
+from asr.data.splits import SPLITS
 from asr.data.utterance import Utterance
-from asr.errors import ConfigError, RunError, UserError
-from asr.report.audio import AudioChoice
-from asr.report.corpus import describe
+from asr.report.clips import AudioChoice
+from asr.report.corpus_checks import describe
 from asr.report.evaluations import EvaluationPages
 from asr.report.files import short_hash, write_data, write_whole
 from asr.report.runs import Run, differing_settings, find_runs
-from asr.tracking import findings
+from asr.tracking import diagnostics as findings
 
 log = logging.getLogger(__name__)
 

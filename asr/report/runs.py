@@ -10,10 +10,9 @@ from typing import Any
 
 import yaml
 
-from asr.composition import flattened
-from asr.errors import RunError
-from asr.tracking.metrics import Row, metrics_path, read_metrics
-from asr.tracking.panel import read_panel
+from asr.common.errors import RunError
+from asr.settings.compose import flattened
+from asr.tracking.metrics import Row, metrics_path, read_metrics, read_panel
 
 log = logging.getLogger(__name__)
 

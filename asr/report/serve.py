@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from asr.errors import ConfigError, UserError
+from asr.common.errors import ConfigError, UserError
 from asr.report.page import MARK, Report
 
 log = logging.getLogger(__name__)

@@ -5,8 +5,8 @@ from dataclasses import astuple, dataclass, fields
 
 import jiwer
 
+from asr.common.errors import DataError
 from asr.data.utterance import Utterance
-from asr.errors import DataError
 
 LETTERS = {"equal": "=", "substitute": "S", "delete": "D", "insert": "I"}
 

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from asr.errors import RunError
+from asr.common.errors import RunError
 from asr.scoring.error_rates import UtteranceScore
 from asr.scoring.intervals import resampled_sums, resampling_units, sum_by_unit
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from asr.errors import RunError
+from asr.common.errors import RunError
 
 CHECKOUT = Path(__file__).parents[2]
 GIT_SECONDS = 10

@@ -14,9 +14,9 @@ from typing import Any, Self
 
 from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
 
-from asr.errors import ConfigError
-from asr.text.alphabet import alphabet_of, check_alphabet, check_text
-from asr.text.config import TokenizerConfig, TokenizerKind
+from asr.common.errors import ConfigError
+from asr.settings.tokenizer import TokenizerConfig, TokenizerKind
+from asr.text.char import alphabet_of, check_alphabet, check_text
 from asr.text.protocol import BLANK, BLANK_SYMBOL, FILE
 
 

@@ -4,8 +4,8 @@ import re
 import unicodedata
 from importlib import import_module
 
-from asr.errors import ConfigError, DataError
-from asr.text.config import Case, TextConfig
+from asr.common.errors import ConfigError, DataError
+from asr.settings.text import Case, TextConfig
 
 APOSTROPHES = dict.fromkeys(map(ord, "\u2019\u02bc\u2018\u00b4`\uff07\u02b9"), "'")
 JOINERS = "\u200c\u200d"

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from asr.errors import ConfigError, DataError
-from asr.text.config import TokenizerConfig, TokenizerKind
-from asr.text.lexicon import ARPABET, Phones, in_case_of, read_lexicon
-from asr.text.pronunciation import as_arpabet, pronounce
+from asr.common.errors import ConfigError, DataError
+from asr.settings.tokenizer import TokenizerConfig, TokenizerKind
+from asr.text.pronunciation import ARPABET, Phones, as_arpabet, in_case_of, pronounce, read_lexicon
 from asr.text.protocol import BLANK, BLANK_SYMBOL, FILE, SPACE_SYMBOL
 
 SEPARATOR = BLANK + 1

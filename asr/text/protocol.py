@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from asr.common.errors import DataError
+
 BLANK = 0
 BLANK_SYMBOL = "<blank>"
 SPACE_SYMBOL = "\u2581"
@@ -38,3 +40,11 @@ class Tokenizer(Protocol):
 
     def save(self, folder: Path) -> None:
         """Writes tokenizer.json (data, never code) into an existing folder."""
+
+
+def labels_of(tokenizer: Tokenizer, text: str) -> list[int] | None:
+    """The tokens of a transcript, None where the tokenizer cannot write it."""
+    try:
+        return tokenizer.encode(text)
+    except DataError:
+        return None  # A transcript of test may have letters that the model never saw.

@@ -3,12 +3,14 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from asr.errors import ConfigError, RunError
+from asr.common.errors import ConfigError, RunError
+from asr.settings.tokenizer import TokenizerConfig, TokenizerKind
 from asr.text.bpe import BpeTokenizer
 from asr.text.char import CharTokenizer
-from asr.text.config import TokenizerConfig, TokenizerKind
 from asr.text.phone import PhoneTokenizer
+from asr.text.pronunciation import lexicon_checksum
 from asr.text.protocol import FILE, Tokenizer
 
 TOKENIZERS: dict[TokenizerKind, type[CharTokenizer | BpeTokenizer | PhoneTokenizer]] = {
@@ -46,3 +48,20 @@ def load_tokenizer(folder: Path) -> Tokenizer:
         raise RunError(f"No tokenizer can be read at {path} ({error.strerror}): give a whole model folder.") from None
     except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, ConfigError) as error:
         raise RunError(f"{path} is not a tokenizer ({error}): copy the model folder again.") from None
+
+
+OF_PHONES = ("lexicon", "g2p")
+"""Settings that other tokenizers do not read; they came later than runs and models that keep their names."""
+
+
+def tokenizer_identity(config: TokenizerConfig) -> dict[str, Any]:
+    """The settings that the kind of tokenizer reads, with the checksum of the lexicon in place of its path.
+
+    Raises:
+        ConfigError: There is no such lexicon.
+    """
+    identity: dict[str, Any] = {"kind": config.kind.name, "alphabet": config.alphabet, "pieces": config.pieces}
+    if config.kind is TokenizerKind.phone:
+        lexicon = None if config.lexicon is None else lexicon_checksum(config.lexicon)
+        identity |= {"lexicon": lexicon, "g2p": config.g2p}
+    return identity

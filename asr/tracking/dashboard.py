@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from asr.errors import ConfigError, RunError
+from asr.common.errors import ConfigError, RunError
 from asr.tracking.metrics import replace_text
 
 SAVED = "saved.json"

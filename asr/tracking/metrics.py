@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from asr.data.folders import appearing_file
-from asr.errors import RunError
+from asr.common.errors import RunError
+from asr.common.files import atomic_write
+from asr.scoring.error_rates import UtteranceScore
 
 Row = dict[str, Any]
 
@@ -95,7 +96,7 @@ class RowsFile:
 
 def replace_text(path: Path, text: str) -> None:
     """Writes a file, so that it is never seen half written."""
-    with appearing_file(path) as file:
+    with atomic_write(path) as file:
         file.write_text(text, encoding="utf-8")
 
 
@@ -113,3 +114,41 @@ def _parse(path: Path, number: int, line: bytes, numbers: Sequence[str]) -> Row:
             f"Line {number} of {path} is not a row of metrics: mend it, or start over with training.restart=true."
         )
     return row
+
+
+PANEL = "panel.jsonl"
+COLUMNS = ("epoch", "step", "id", "reference", "hypothesis", "wer")
+
+
+def panel_row(step: int, epoch: int, scores: Sequence[UtteranceScore]) -> Row:
+    """A line of panel.jsonl.
+
+    Args:
+        step: Optimizer steps done.
+        epoch: Epochs done.
+        scores: The utterances of the panel.
+    """
+    keys = ("id", "reference", "hypothesis", "wer", "alignment")
+    return {
+        "step": step,
+        "epoch": epoch,
+        "utterances": [{key: getattr(score, key) for key in keys} for score in scores],
+    }
+
+
+def read_panel(folder: Path) -> list[Row]:
+    """The lines of a run folder's panel.jsonl, none where there is no such file.
+
+    Raises:
+        RunError: A line is damaged.
+    """
+    return read_rows(folder / PANEL)
+
+
+def as_table(rows: Sequence[Row]) -> list[list[Any]]:
+    """One line for each utterance and epoch, as `COLUMNS` says."""
+    return [
+        [row["epoch"], row["step"], *(utterance[key] for key in COLUMNS[2:])]
+        for row in rows
+        for utterance in row["utterances"]
+    ]

@@ -7,13 +7,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from asr.errors import Interrupted, RunError
-from asr.tracking.config import TrackerConfig
-from asr.tracking.findings import Severity, collapsed, diverging
-from asr.tracking.metrics import Row, RowsFile, metrics_path, replace_text
-from asr.tracking.panel import COLUMNS, PANEL, as_table
+from asr.common.errors import Interrupted, RunError
+from asr.settings.tracker import TrackerConfig
+from asr.tracking.diagnostics import Severity, collapsed, diverging
+from asr.tracking.metrics import COLUMNS, PANEL, Row, RowsFile, as_table, metrics_path, replace_text
+from asr.tracking.wandb_media import WorstUtterance
 from asr.tracking.wandb_run import WandbRun
-from asr.tracking.worst import WorstUtterance
 
 PANEL_SECONDS = 60.0
 """Between two uploads of the growing table of the panel."""
@@ -95,7 +94,7 @@ class Tracker:
             self._alert_of_problems()
 
     def panel(self, row: Row) -> None:
-        """Adds the hypotheses of the panel after an epoch, as of `asr.tracking.panel.panel_row`."""
+        """Adds the hypotheses of the panel after an epoch, as of `asr.tracking.metrics.panel_row`."""
         self._panel.append(row)
         if self._panel_sent is None or time.monotonic() - self._panel_sent > PANEL_SECONDS:
             self._send_panel()

@@ -4,13 +4,29 @@ import html
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from asr.tracking.worst import WorstUtterance
+import numpy as np
+import numpy.typing as npt
+
+from asr.scoring.error_rates import UtteranceScore
 
 if TYPE_CHECKING:
     import wandb
+
+
+@dataclass(frozen=True)
+class WorstUtterance:
+    """An utterance that was recognized badly, with what is needed to read and to hear it."""
+
+    score: UtteranceScore
+    waveform: npt.NDArray[np.float32]
+    """Shape (samples,), in [-1, 1]."""
+    sampling_rate: int
+    """Hz."""
+
 
 SIGNS = {
     "S": ("≠", "substituted", "#7a4b00", "#ffe9c2"),

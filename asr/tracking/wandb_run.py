@@ -18,11 +18,11 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
+from asr.settings.tracker import TrackerConfig
 from asr.tracking import wandb_media
-from asr.tracking.config import TrackerConfig
 from asr.tracking.metrics import Row, replace_text
+from asr.tracking.wandb_media import WorstUtterance
 from asr.tracking.wandb_start import FINISH_SECONDS, LOWEST, modes_of, one_line, start
-from asr.tracking.worst import WorstUtterance
 
 if TYPE_CHECKING:
     import wandb

@@ -5,8 +5,8 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from asr.errors import ConfigError, RunError
-from asr.tracking.config import TrackerConfig, TrackerMode
+from asr.common.errors import ConfigError, RunError
+from asr.settings.tracker import TrackerConfig, TrackerMode
 
 if TYPE_CHECKING:
     import wandb

@@ -1,28 +1,164 @@
 """The training of an acoustic model: CTC on augmented features, judged by the WER on dev."""
 
+import logging
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from asr.config import Config
-from asr.data.loader import Batch
+from asr.batching.dataset import Dataset
+from asr.batching.loader import Batch, evaluation_shares, labels_of_all, load
+from asr.common.seeds import key_of
+from asr.decoding.decoder import greedy_decoder
 from asr.features.augment import spec_augment
 from asr.features.extractor import FeatureExtractor
 from asr.features.front_end import FrontEnd
-from asr.features.inputs import Inputs
+from asr.inference.evaluation import Decoded, decode_batches, phone_error_rate
 from asr.model.acoustic import AcousticModel
 from asr.model.folder import save_model
-from asr.text.labels import labels_of_all
-from asr.text.protocol import Tokenizer
-from asr.training.compiling import compile_front
+from asr.scoring.error_rates import UtteranceScore, total
+from asr.scoring.intervals import bootstrap_interval
+from asr.settings.root import Config
+from asr.settings.training import TrainingConfig
+from asr.text.protocol import BLANK, Tokenizer
 from asr.training.distributed import Ranks
 from asr.training.hardware import Hardware
 from asr.training.lost import LostUtterances
-from asr.training.objective import Objective
 from asr.training.progression import AUDIO
 from asr.training.task import Validation
-from asr.training.validation import choose_panel, decode_dev, dev_metrics
+
+
+class Objective(nn.Module):
+    """The CTC loss of a model, as one module: DistributedDataParallel must see every head in a single forward pass.
+
+    Where the model has an intermediate head, its loss counts for the share `training.intermediate_weight` (Lee &
+    Watanabe, "Intermediate loss regularization for CTC-based speech recognition", 2021).
+    """
+
+    def __init__(self, model: AcousticModel, config: TrainingConfig, hardware: Hardware) -> None:
+        super().__init__()
+        self.model, self.config, self.hardware = model, config, hardware
+
+    def forward(self, features: Tensor, lengths: Tensor, labels: Tensor, label_lengths: Tensor) -> Tensor:
+        """The loss, summed over utterances, in float64.
+
+        Args:
+            features: Normalized, (batch, frames, dim).
+            lengths: Frames of each utterance, int64 (batch,), in main memory, where cuDNN and CTC need them.
+            labels: Of all utterances one after the other, int64 (labels,).
+            label_lengths: Labels of each utterance, int64 (batch,), in main memory.
+        """
+        with self.hardware.autocast():
+            heads, lengths = self.model.all_heads(features, lengths)
+        losses = []
+        for log_probs in heads:
+            if self.config.deterministic:
+                log_probs = log_probs.cpu()  # CUDA's CTC adds in any order
+            # In float64: the forward variables reach -1000 and beyond, where float32 has but four decimals.
+            doubles, there = log_probs.double(), labels.to(log_probs.device, non_blocking=True)
+            loss = functional.ctc_loss(doubles, there, lengths, label_lengths, blank=BLANK, reduction="sum")
+            losses.append(loss.to(features.device))  # where the first loss is, there the loss scale is kept
+        if len(losses) == 1:
+            return losses[0]
+        last, intermediate = losses
+        return torch.lerp(last, intermediate, self.config.intermediate_weight)
+
+
+BOOTSTRAP_SAMPLES = 1000
+"""Enough for a curve; `asr evaluate` draws more."""
+
+
+def decode_dev(
+    config: Config,
+    dev: Dataset,
+    front: FrontEnd,
+    model: AcousticModel,
+    tokenizer: Tokenizer,
+    ranks: Ranks,
+    lost: LostUtterances,
+) -> list[Decoded]:
+    """Decodes every dev utterance once over all ranks; all of them get all, in the order of the manifest.
+
+    Args:
+        lost: Takes note of those that cannot be read any more, which are left out.
+    """
+    shares = evaluation_shares(dev.seconds(0), ranks.rank, ranks.size, config.batching.max_device_seconds)
+    batches = lost.watch(load(shares, dev, [[]] * len(dev.utterances), config.hardware.workers, dev.ids))
+    # Whatever decoder=... says: it is not part of a run's identity, and the best model is chosen by what this finds.
+    decoder = greedy_decoder(tokenizer)
+    decoded = ranks.gather(list(decode_batches(batches, dev.utterances, front, model, decoder, tokenizer)))
+    places = {utterance.id: place for place, utterance in enumerate(dev.utterances)}
+    return sorted(decoded, key=lambda one: places[one.score.id])
+
+
+def dev_metrics(decoded: Sequence[Decoded], tokenizer: Tokenizer) -> dict[str, float]:
+    """What is logged of the dev split after an epoch; rates and shares are fractions.
+
+    The loss is that of the transcripts that fit, in nats for each token; dev/per stands there where tokens are phones.
+    """
+    scores = [one.score for one in decoded]
+    score = total(scores)
+    low, high = bootstrap_interval(scores, samples=BOOTSTRAP_SAMPLES)
+    fitting = [one for one in decoded if one.score.ctc_loss_per_token is not None]
+    tokens = sum(one.measures.labels for one in fitting)
+    loss = {"dev/loss": sum(one.measures.ctc_loss or 0.0 for one in fitting) / tokens} if tokens else {}
+    phones = phone_error_rate(tokenizer, scores)
+    frames = sum(one.measures.frames for one in decoded)
+    return (
+        {
+            "dev/wer": score.wer,
+            "dev/wer_low": low,
+            "dev/wer_high": high,
+            "dev/cer": score.cer,
+            "dev/substitutions": score.substitutions,
+            "dev/deletions": score.deletions,
+            "dev/insertions": score.insertions,
+            "dev/blank_share": sum(one.measures.blank_frames for one in decoded) / frames,
+            "dev/empty_share": sum(not one.score.hypothesis for one in decoded) / len(decoded),
+        }
+        | loss
+        | ({} if phones is None else {"dev/per": phones})
+    )
+
+
+def choose_panel(decoded: Sequence[Decoded], count: int) -> list[UtteranceScore]:
+    """The same few utterances after every epoch and in every run on the same dev split, drawn by their ids."""
+    drawn = sorted((one.score for one in decoded), key=lambda score: key_of(score.id))[:count]
+    return sorted(drawn, key=lambda score: score.id)
+
+
+log = logging.getLogger(__name__)
+
+
+def compile_front(model: AcousticModel, dim: int, hardware: Hardware) -> bool:
+    """Compiles the convolutions of a model in place, for batches of any size; says whether that worked.
+
+    The recurrent layers have kernels of their own, which a compiler would not see into. PyTorch compiles at the first
+    call; so a short batch goes through, forward and backward, and where that fails the model stays as it is.
+
+    Args:
+        dim: Features in a frame.
+    """
+    front, began = model.subsampling, time.monotonic()
+    front.compile(dynamic=True)
+    try:
+        features = torch.zeros(2, 64, dim, device=hardware.device, dtype=hardware.dtype)
+        with hardware.autocast():
+            outputs, _ = front(features, torch.full((2,), 64))
+        torch.autograd.backward(outputs.float().sum())
+    except Exception as error:  # whatever compilers and drivers come up with
+        front._compiled_call_impl = None
+        cause = getattr(error, "inner_exception", error)  # of what PyTorch packs the errors of compilers into
+        reason = str(cause).strip().splitlines() or [type(cause).__name__]
+        log.warning("hardware.compile=true, but no compiler works here; going on without (%s).", reason[0])
+        return False
+    finally:
+        model.zero_grad()
+    log.info("The convolutions are compiled, which took %.0f s.", time.monotonic() - began)
+    return True
 
 
 class AcousticTask:
@@ -36,7 +172,13 @@ class AcousticTask:
     unit = AUDIO
 
     def __init__(
-        self, config: Config, train: Inputs, dev: Inputs, tokenizer: Tokenizer, model: AcousticModel, hardware: Hardware
+        self,
+        config: Config,
+        train: Dataset,
+        dev: Dataset,
+        tokenizer: Tokenizer,
+        model: AcousticModel,
+        hardware: Hardware,
     ) -> None:
         self.config, self.train, self.dev, self.tokenizer, self.hardware = config, train, dev, tokenizer, hardware
         self.model = model.to(hardware.device, hardware.dtype)

@@ -6,21 +6,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from asr.config import Config
+from asr.batching.dataset import Dataset
+from asr.common.processes import cores
+from asr.common.seeds import derive_seed
 from asr.data.audio import Audio
-from asr.data.draws import mix
 from asr.data.mixture import read_split, spread, weights_by_key
-from asr.data.parallel import cores
 from asr.data.sequences import Field, joined
-from asr.data.shards.audio import open_audio
-from asr.data.store import FeatureStore
+from asr.data.shards.reader import open_audio
 from asr.data.utterance import Utterance
-from asr.features.config import FeatureSource, Normalization
 from asr.features.extraction import extract, store_folder, stored_factors
 from asr.features.extractor import FeatureExtractor
-from asr.features.inputs import Inputs
+from asr.features.store import FeatureStore
 from asr.model.folder import build_model
-from asr.recipe import Recipe
+from asr.settings.features import FeatureSource, Normalization
+from asr.settings.recipe import Recipe
+from asr.settings.root import Config
 from asr.text.tokenizer import build_tokenizer
 from asr.training.acoustic_task import AcousticTask
 from asr.training.debugging import choose_utterances
@@ -57,7 +57,7 @@ def build_trainer(
     """Builds the trainer of a run, at the state of its newest checkpoint."""
     tokenizer = build_tokenizer(config.tokenizer, Field(read_split(recipe, config, "train"), "text"))
     set_deterministic(config.training.deterministic)
-    torch.manual_seed(mix("weights", config.seed))
+    torch.manual_seed(derive_seed("weights", config.seed))
     model = build_model(config, tokenizer.size)
     fine_tuned = config.training.init_from is not None
     if fine_tuned:
@@ -65,13 +65,13 @@ def build_trainer(
     audio = open_audio(config.shards, recipe.data(config))
     stores = [feature_store(recipe, config, split, part, audio) for split, part in (("train", train), ("dev", dev))]
     mixed, shares = spread(train, weights_by_key(recipe, config))
-    train_inputs = Inputs(mixed, stores[0], config.augment, config.seed, shares, audio)
-    dev_inputs = Inputs(dev, stores[1], None, config.seed, audio=audio)
+    train_inputs = Dataset(mixed, stores[0], config.augment, config.seed, shares, audio)
+    dev_inputs = Dataset(dev, stores[1], None, config.seed, audio=audio)
     task = AcousticTask(config, train_inputs, dev_inputs, tokenizer, model, hardware)
     trainer = Trainer(config, task, hardware, ranks, folder)
     fits = config.features.normalization is Normalization.corpus and not fine_tuned
     if not trainer.restore() and fits:
-        model.normalizer.fit(_frames(Inputs(train, stores[0], None, config.seed, audio=audio), config))
+        model.normalizer.fit(_frames(Dataset(train, stores[0], None, config.seed, audio=audio), config))
         trainer.averaged.module.load_state_dict(model.state_dict())
     return trainer
 
@@ -88,7 +88,7 @@ def feature_store(
     return extract(utterances, config.features, rate, factors, place, config.hardware.threads or cores(), audio)
 
 
-def _frames(inputs: Inputs, config: Config) -> Iterator[Tensor]:
+def _frames(inputs: Dataset, config: Config) -> Iterator[Tensor]:
     """The features of each utterance at its own speed, (frames, dim); of very many, of some evenly spread."""
     extractor = FeatureExtractor(config.features, config.data.sampling_rate)
     count = len(inputs.utterances)

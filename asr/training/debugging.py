@@ -8,9 +8,9 @@ from pathlib import Path
 
 import torch
 
-from asr.config import Config
 from asr.data.utterance import Utterance
-from asr.training.config import DebugMode
+from asr.settings.debug import DebugMode
+from asr.settings.root import Config
 from asr.training.distributed import Ranks
 
 log = logging.getLogger(__name__)

@@ -2,6 +2,7 @@
 
 import atexit
 import functools
+import math
 import os
 import re
 import sys
@@ -18,7 +19,8 @@ from torch import Tensor, nn
 from torch.distributed import TCPStore  # type: ignore[attr-defined]  # it is there, but not in __all__
 from torch.nn.parallel import DistributedDataParallel
 
-from asr.errors import RunError, UserError
+from asr.common.errors import RunError, UserError
+from asr.training.interruption import SIGNALS
 from asr.training.launch import Launch, find_launch
 
 T = TypeVar("T")
@@ -50,7 +52,7 @@ class Ranks:
             dist.all_reduce(values)
         return values
 
-    def only_first(self, action: Callable[[], T]) -> T:
+    def on_rank_0(self, action: Callable[[], T]) -> T:
         """What an action gives that rank 0 alone carries out while the others wait.
 
         Raises:
@@ -65,7 +67,7 @@ class Ranks:
             except Exception as error:
                 failure = error
                 outcome = error if isinstance(error, UserError) else RunError("Rank 0 failed: its output says why.")
-        received = self.from_first(outcome)
+        received = self.broadcast(outcome)
         if failure is not None:
             raise failure
         if isinstance(received, UserError):
@@ -80,7 +82,7 @@ class Ranks:
         dist.all_gather_object(lists, items, group=self.patient)
         return [item for part in lists for item in part or []]
 
-    def from_first(self, value: T) -> T:
+    def broadcast(self, value: T) -> T:
         """The value that rank 0 has."""
         if self.size == 1:
             return value
@@ -128,7 +130,7 @@ def share_gradients(model: Model, ranks: Ranks) -> Model | DistributedDataParall
     return DistributedDataParallel(model)
 
 
-def without_exchange(model: nn.Module) -> AbstractContextManager[None]:
+def no_sync(model: nn.Module) -> AbstractContextManager[None]:
     """Inside, gradients of a model from `share_gradients` are only added up on this rank."""
     return model.no_sync() if isinstance(model, DistributedDataParallel) else nullcontext()
 
@@ -179,3 +181,52 @@ def _native_errors_held() -> Iterator[None]:
             held.seek(0)
             while not said and (part := held.read(1 << 16)):
                 os.write(2, part)
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """What is known of a step on all ranks alike."""
+
+    loss: float
+    """Summed over the ranks."""
+    finite: bool
+    """Whether the loss and the gradients of all ranks are."""
+    lost_labels: int
+    """Labels of the utterances that could not be read."""
+    due: bool
+    """Whether a checkpoint is due on any rank."""
+    failed: bool
+    """Whether a checkpoint could not be written on any rank."""
+    signal: int
+    """The signal that any rank was sent; 0 for none."""
+    norm: float
+    """Length of the gradient, which is the same on all ranks, before clipping."""
+
+
+def agree(
+    ranks: Ranks, loss: Tensor, norm: Tensor, lost_labels: int, due: bool, failed: bool, signal: int
+) -> Agreement:
+    """Puts together what each rank knows of a step; called by all of them.
+
+    Nothing before it waits for the device: what the host knows goes there, and one tensor comes back.
+
+    Args:
+        loss: This rank's part of it, float64 ().
+        norm: Length of the summed gradient, ().
+    """
+    told = torch.tensor([lost_labels, due, failed, *(signal == number for number in SIGNALS)], dtype=torch.float64)
+    broken = ~torch.isfinite(norm)
+    told = torch.cat([loss.reshape(1), broken.double().reshape(1), told.to(loss.device, non_blocking=True)])
+    summed = torch.cat([ranks.sum(told), norm.double().reshape(1)])
+    total, not_finite, lost, any_due, any_failed, *heard, length = summed.tolist()
+    # Of several the last, since a job that Slurm warned is to be requeued.
+    signals = [int(number) for number, count in zip(SIGNALS, heard, strict=True) if count]
+    return Agreement(
+        loss=total,
+        finite=math.isfinite(total) and not not_finite,
+        lost_labels=int(lost),
+        due=bool(any_due),
+        failed=bool(any_failed),
+        signal=signals[-1] if signals else 0,
+        norm=length,
+    )

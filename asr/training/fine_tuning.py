@@ -7,11 +7,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from asr.composition import flattened, plain
-from asr.config import Config
-from asr.errors import ConfigError
+from asr.common.errors import ConfigError
 from asr.model.acoustic import AcousticModel, cells_of_layers
 from asr.model.folder import WEIGHTS, load_model, model_folder
+from asr.settings.compose import flattened, plain
+from asr.settings.root import Config
 from asr.text.protocol import Tokenizer
 
 log = logging.getLogger(__name__)

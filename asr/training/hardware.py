@@ -1,5 +1,6 @@
 """What a training runs on: device, arithmetic and threads."""
 
+import ctypes
 import os
 import sys
 from collections.abc import Iterator
@@ -10,11 +11,39 @@ from resource import RUSAGE_SELF, getrusage
 
 import torch
 
-from asr.errors import ConfigError
+from asr.common.errors import ConfigError
 from asr.model.kernel import library
-from asr.training.allocator import keep_freed_memory
-from asr.training.config import Device, HardwareConfig, Kernel, Precision
+from asr.settings.hardware import Device, HardwareConfig, Kernel, Precision
 from asr.training.launch import Launch, find_launch
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+"""Of malloc.h."""
+LARGEST_THRESHOLD = 32 << 20
+"""More is refused as a threshold of mmap."""
+NEVER = (1 << 31) - 1
+
+
+def keep_freed_memory() -> None:
+    """Makes this process keep what it frees, for the next step; where the C library is not glibc, nothing changes.
+
+    By itself glibc gives large blocks back to the system, which hands them out again page by page, each filled with
+    zeros: thousands of faults in every step of a training.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(M_TRIM_THRESHOLD, NEVER)
+        mallopt(M_MMAP_THRESHOLD, LARGEST_THRESHOLD)
+
+
+def give_back_freed_memory() -> None:
+    """Gives back what was freed, before work of another kind: its blocks would find no room among those that were kept.
+
+    Without it a process that trains and decodes by turns takes a little more memory in each epoch.
+    """
+    malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if malloc_trim is not None:
+        malloc_trim(0)
+
 
 NARROW = {Precision.bf16: torch.bfloat16, Precision.fp16: torch.float16}
 """The types of products that are narrower than the weights."""
@@ -141,3 +170,18 @@ def peak_bytes(device: torch.device) -> int:
         (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
         return int(line.split()[1]) * 1024
     return getrusage(RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+"""Where Linux says how much a container may take, in its second and first version of control groups."""
+
+
+def device_memory(device: torch.device) -> int:
+    """Bytes of a GPU, or of the machine as far as this process may use it."""
+    if device.type == "cuda":
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    for path in map(Path, LIMITS):
+        if path.is_file() and (text := path.read_text().strip()).isdigit():
+            limits.append(int(text))
+    return min(limits)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from asr.errors import ConfigError
+from asr.common.errors import ConfigError
 
 PORTS = range(20000, 32768)
 """From which jobs draw a port by their number, so that two on one node rarely meet; Linux gives out those above."""

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Iterator
 
 from torch import nn
 
-from asr.data.loader import Batch, Lost
-from asr.errors import RunError
+from asr.batching.loader import Batch, Lost
+from asr.batching.steps import Step
+from asr.common.errors import RunError
 from asr.training.distributed import Ranks
-from asr.training.progression import Progression
-from asr.training.steps import Step
+from asr.training.progression import TrainState
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class LostUtterances:
         """Labels of what this rank lacks and has not settled yet."""
         return sum(lost.labels for lost in self._unsettled)
 
-    def check(self, done: Progression) -> None:
+    def check(self, done: TrainState) -> None:
         """Finds a training that was begun with a higher limit and has lost more than is allowed now.
 
         Raises:
@@ -48,7 +48,7 @@ class LostUtterances:
                 f"{self.limit}: raise it to go on, or begin anew with training.restart=true."
             )
 
-    def settle(self, done: Progression, where: str) -> None:
+    def settle(self, done: TrainState, where: str) -> None:
         """Logs what any rank lacks and counts it, on all ranks alike; called by all of them or by none.
 
         Raises:

@@ -6,10 +6,9 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from asr.config import Config
-from asr.data.examples import Examples
-from asr.data.loader import Batch, Share, load
-from asr.errors import RunError
+from asr.batching.loader import Batch, Examples, Share, load
+from asr.common.errors import RunError
+from asr.settings.root import Config
 from asr.training.distributed import Ranks
 from asr.training.progression import Unit
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from asr.training.steps import Step
+from asr.batching.steps import Step
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ TEXT = Unit(
 
 
 @dataclass
-class Progression:
+class TrainState:
     """How far a training is: all that a checkpoint holds beside tensors."""
 
     step: int = 0

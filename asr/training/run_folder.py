@@ -13,19 +13,19 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from asr.composition import load_config, plain
-from asr.config import Config
-from asr.data.folders import appearing_file
+from asr.common.errors import ConfigError, RunError
+from asr.common.files import atomic_write
 from asr.data.manifest import manifest_checksum
 from asr.data.mixture import training_checksum
-from asr.errors import ConfigError, RunError
 from asr.features.perturbation import active_folders
 from asr.features.recordings import recordings_checksum
-from asr.recipe import Recipe
-from asr.text.config import TokenizerKind
-from asr.text.identity import OF_PHONES, tokenizer_identity
+from asr.settings.compose import load_config, plain
+from asr.settings.hardware import Precision, arithmetic
+from asr.settings.recipe import Recipe
+from asr.settings.root import Config
+from asr.settings.tokenizer import TokenizerKind
+from asr.text.tokenizer import OF_PHONES, tokenizer_identity
 from asr.tracking.metrics import metrics_path
-from asr.training.config import Precision, arithmetic
 from asr.training.fine_tuning import weights_checksum
 
 log = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ class RunFolder:
         with self.held(restart):
             if self.acoustic and not (self.path / SETTINGS).exists():
                 self._say_what_differs(config)
-            with self._written(), appearing_file(self.path / SETTINGS) as settings:
+            with self._written(), atomic_write(self.path / SETTINGS) as settings:
                 settings.write_text(OmegaConf.to_yaml(OmegaConf.create(plain(config))), encoding="utf-8")
             yield
 

@@ -7,8 +7,7 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
-from asr.data.examples import Examples
-from asr.data.loader import Batch
+from asr.batching.loader import Batch, Examples
 from asr.scoring.error_rates import UtteranceScore
 from asr.training.distributed import Ranks
 from asr.training.lost import LostUtterances

@@ -11,30 +11,26 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor
 
-from asr.config import Config
-from asr.data.draws import mix
-from asr.data.loader import Batch, load
-from asr.errors import Interrupted, RunError
-from asr.progress import Progress
-from asr.tracking.panel import panel_row
+from asr.batching.loader import Batch, load
+from asr.batching.steps import Step, Steps, shares_of
+from asr.common.errors import Interrupted, RunError
+from asr.common.progress import Progress
+from asr.common.seeds import derive_seed
+from asr.settings.root import Config
+from asr.tracking.metrics import panel_row
 from asr.tracking.tracker import Tracker
-from asr.training.agreement import Agreement, agree
-from asr.training.allocator import give_back_freed_memory
-from asr.training.checkpoint import newest_checkpoint
-from asr.training.checkpoint_writer import CheckpointWriter
+from asr.training.checkpoint import CheckpointWriter, newest_checkpoint
 from asr.training.debugging import STEPS_IN_EPOCH
-from asr.training.distributed import Ranks, share_gradients, without_exchange
-from asr.training.hardware import Hardware
+from asr.training.distributed import Agreement, Ranks, agree, no_sync, share_gradients
+from asr.training.hardware import Hardware, give_back_freed_memory
 from asr.training.interruption import Interruption
-from asr.training.layers import LayerWatch
+from asr.training.layer_metrics import LayerWatch
 from asr.training.lost import LostUtterances, rescale
 from asr.training.memory import named_if_full, try_batches
-from asr.training.optimization import AveragedModel, build_optimizer, set_learning_rate
-from asr.training.progression import Clock, Progression
+from asr.training.optimization import AveragedModel, Update, build_optimizer, set_learning_rate
+from asr.training.progression import Clock, TrainState
 from asr.training.run_folder import RunFolder
-from asr.training.steps import Step, Steps, shares_of
 from asr.training.task import Task
-from asr.training.update import Update
 from asr.training.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
@@ -55,14 +51,14 @@ class Trainer(Generic[AnyTask]):
         self.update = Update(self.model, self.optimizer, self.averaged, config.training.clip_norm, hardware)
         limit = STEPS_IN_EPOCH[config.debug.mode]
         self.steps = Steps(self.train, self.labels, config.batching, config.seed, ranks.rank, ranks.size, limit)
-        self.done = Progression()
+        self.done = TrainState()
         self.lost = LostUtterances(config.training.max_lost_utterances, ranks)
         self.watchdog = Watchdog(config.cluster.watchdog_minutes, ranks.rank)
         self.writer = CheckpointWriter(folder.checkpoints, config.training.keep_checkpoints)
 
     def restore(self) -> bool:
         """Takes up the newest whole checkpoint of the run folder; says whether there is one."""
-        state = self.ranks.only_first(lambda: newest_checkpoint(self.folder.checkpoints))
+        state = self.ranks.on_rank_0(lambda: newest_checkpoint(self.folder.checkpoints))
         if state is None:
             return False
         self.model.load_state_dict(state["model"])
@@ -70,7 +66,7 @@ class Trainer(Generic[AnyTask]):
         self.optimizer.load_state_dict(state["optimizer"])
         if scaler := state.get("scaler"):
             self.update.scaler.load_state_dict(scaler)
-        self.done = Progression.of(state["progression"])
+        self.done = TrainState.of(state["progression"])
         if state["ranks"] != self.ranks.size:
             log.warning("The run began on %d ranks and goes on with %d: same batches.", state["ranks"], self.ranks.size)
         return True
@@ -142,7 +138,7 @@ class Trainer(Generic[AnyTask]):
                     self._save()
                     saved = time.monotonic()
                 if signal or done.finished:
-                    self.ranks.only_first(self.writer.wait)
+                    self.ranks.on_rank_0(self.writer.wait)
                 if signal and not done.finished:
                     raise Interrupted(f"Saved at step {done.step}; the same command goes on from there.", signal)
                 if done.finished:
@@ -160,9 +156,9 @@ class Trainer(Generic[AnyTask]):
             batch = next(batches)
             clock.mark("data_wait")
             self.watchdog.reach(f"step {self.done.step}, gradients and their exchange")
-            torch.manual_seed(mix("dropout", self.config.seed, self.done.step, self.ranks.rank, number))
+            torch.manual_seed(derive_seed("dropout", self.config.seed, self.done.step, self.ranks.rank, number))
             last = number + 1 == len(step.shares)
-            with nullcontext() if last else without_exchange(self.parallel), named_if_full(self.config, self.task.unit):
+            with nullcontext() if last else no_sync(self.parallel), named_if_full(self.config, self.task.unit):
                 share_loss = self._loss(batch.to(self.hardware.device)) / step.labels
                 # DistributedDataParallel divides the sum over the ranks by their number.
                 torch.autograd.backward(self.update.scale(share_loss * self.ranks.size))
@@ -192,7 +188,7 @@ class Trainer(Generic[AnyTask]):
         def loss(batch: Batch) -> Tensor:
             return self._loss(batch.to(self.hardware.device))
 
-        with without_exchange(self.parallel):
+        with no_sync(self.parallel):
             largest, unit = self.steps.largest(self.done.epoch), self.task.unit
             reserved = 0 if self.optimizer.state else 2
             try_batches(largest, loss, self.model, self.train, self.labels, self.config, self.ranks, reserved, unit)
@@ -206,7 +202,7 @@ class Trainer(Generic[AnyTask]):
         self.watchdog.reach(f"step {self.done.step}, waiting for the other ranks")
         agreed = agree(self.ranks, loss, norm, self.lost.labels, due, self.writer.failed, signal)
         if agreed.failed:
-            self.ranks.only_first(self.writer.wait)
+            self.ranks.on_rank_0(self.writer.wait)
         return agreed
 
     def _set_learning_rate(self, step: Step) -> float:
@@ -246,7 +242,7 @@ class Trainer(Generic[AnyTask]):
             tracker.panel(panel_row(done.step, done.epoch, found.panel))
         self._log(tracker, step, {**found.metrics, **seconds, **self.hardware.memory()})
         if done.validated(found.score, self.config.training.with_dev):
-            self.ranks.only_first(lambda: self.task.save(self.folder.model, model))
+            self.ranks.on_rank_0(lambda: self.task.save(self.folder.model, model))
         stopped = early is not None and done.epoch - done.improved_epoch >= early
         if stopped:
             progress.say(f"No better {self.task.unit.judged_by} for {early} epochs: the training stops early.")
@@ -262,7 +258,7 @@ class Trainer(Generic[AnyTask]):
             "progression": asdict(self.done),
             "ranks": self.ranks.size,
         }
-        self.ranks.only_first(lambda: self.writer.save(self.done.step, state))
+        self.ranks.on_rank_0(lambda: self.writer.save(self.done.step, state))
 
     def _log(self, tracker: Tracker, step: Step, metrics: dict[str, float]) -> None:
         epoch = step.epoch + (step.position + 1) / step.epoch_steps

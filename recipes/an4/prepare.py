@@ -7,13 +7,13 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from asr.config import Config
+from asr.common.errors import DataError
+from asr.common.files import atomic_write
+from asr.common.seeds import derive_seed
 from asr.data.archives import fetch_archive, unpack
-from asr.data.corpus import whole_file, write_splits
-from asr.data.draws import mix
-from asr.data.folders import appearing_file
+from asr.data.splits import whole_file, write_splits
 from asr.data.utterance import Utterance
-from asr.errors import DataError
+from asr.settings.root import Config
 
 ARCHIVE = "an4_sphere.tar.gz"
 URL = f"http://www.speech.cs.cmu.edu/databases/an4/{ARCHIVE}"
@@ -30,7 +30,7 @@ def prepare(config: Config, archives: Path, output: Path) -> None:
     folder = unpack(fetch_archive(ARCHIVE, archives, URL), output / "original") / "an4"
     official = read_list(folder, "train")
     held_out = dev_speakers(official)
-    with appearing_file(output / LEXICON) as file:
+    with atomic_write(output / LEXICON) as file:
         file.write_text(SPELLED + (folder / "etc" / "an4.dic").read_text(encoding="utf-8"), encoding="utf-8")
     write_splits(
         output,
@@ -59,7 +59,9 @@ def read_list(folder: Path, split: str) -> list[Utterance]:
 def dev_speakers(utterances: Sequence[Utterance]) -> set[str]:
     """Speakers in an order drawn by their names alone, until they have spoken 100 utterances."""
     chosen: set[str] = set()
-    for speaker in sorted({utterance.speaker for utterance in utterances}, key=lambda name: mix("an4 dev", name)):
+    for speaker in sorted(
+        {utterance.speaker for utterance in utterances}, key=lambda name: derive_seed("an4 dev", name)
+    ):
         if sum(utterance.speaker in chosen for utterance in utterances) >= DEV_UTTERANCES:
             break
         chosen.add(speaker)

@@ -3,13 +3,13 @@
 from dataclasses import replace
 from pathlib import Path
 
-from asr.config import Config
+from asr.common.errors import ConfigError, DataError
 from asr.data.archives import fetch_archive, unpack
-from asr.data.corpus import SPLITS
+from asr.data.formats import table
+from asr.data.formats.rows import Row, utterances_of
 from asr.data.own import finish
-from asr.data.sources import table
-from asr.data.sources.rows import Row, utterances_of
-from asr.errors import ConfigError, DataError
+from asr.data.splits import SPLITS
+from asr.settings.root import Config
 
 PLACES = ("train.tsv", "*/train.tsv", "*/*/train.tsv")
 """Where the table may lie in what data.source names; an archive holds cv-corpus-VERSION/LANGUAGE/train.tsv."""

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from asr.config import Config
-from asr.data.corpus import whole_file, write_splits
-from asr.data.draws import keys_of, mix, uniform
-from asr.data.folders import appearing
-from asr.data.synthesis import Prompt, Voice, synthesize
-from asr.errors import DataError
+from digit_synthesis import Prompt, Voice, synthesize
+
+from asr.common.errors import DataError
+from asr.common.files import atomic_folder
+from asr.common.seeds import derive_seed, keys_of, uniform
+from asr.data.splits import whole_file, write_splits
+from asr.settings.root import Config
 
 Option = TypeVar("Option")
 
@@ -57,7 +58,7 @@ def prepare(config: Config, archives: Path, output: Path) -> None:
 def write_corpus(corpus: Corpus, config: Config, output: Path) -> None:
     """Makes a corpus of spoken digits; audio/words.jsonl tells when the words of each utterance begin."""
     prompts = {split: draw_prompts(corpus, split) for split in corpus.utterances}
-    with appearing(output / "audio") as folder:
+    with atomic_folder(output / "audio") as folder:
         spoken = [prompt for split in prompts.values() for prompt in split]
         write_word_starts(folder / "words.jsonl", spoken, synthesize(spoken, folder, config.data.sampling_rate))
     write_splits(
@@ -114,7 +115,7 @@ def draw_prompt(corpus: Corpus, id: str, variants: Sequence[str]) -> Prompt:
         silence=(between(0.1, 0.3, "before"), between(0.1, 0.3, "after")),
         snr_db=between(10, 40, "snr"),
         noise_slope=between(0, 2, "slope"),
-        noise_seed=mix("digits", "noise", corpus.seed, id),
+        noise_seed=derive_seed("digits", "noise", corpus.seed, id),
         peak=between(0.1, 0.9, "peak"),
     )
 

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-from asr.config import Config
-from asr.recipe import Recipe
+from asr.settings.recipe import Recipe
+from asr.settings.root import Config
 
 digits = Recipe(Path(__file__).parent.parent / "digits").script()
 

@@ -8,13 +8,13 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from asr.config import Config
+from asr.common.errors import DataError
+from asr.common.files import atomic_write
+from asr.common.seeds import derive_seed
 from asr.data.archives import ArchiveMissing, fetch_archive, unpack_deb
-from asr.data.corpus import whole_file, write_splits
-from asr.data.draws import mix
-from asr.data.folders import appearing_file
-from asr.errors import DataError
-from asr.text.config import Case, TextConfig
+from asr.data.splits import whole_file, write_splits
+from asr.settings.root import Config
+from asr.settings.text import Case, TextConfig
 from asr.text.normalization import normalize
 
 log = logging.getLogger(__name__)
@@ -54,11 +54,11 @@ def prepare(config: Config, archives: Path, output: Path) -> None:
         # A plus stands before the stressed vowel of some words; two French names have an apostrophe.
         text = normalize(match["text"].replace("+", "").replace("'", ""), TEXT)
         utterances.append(whole_file(voice / "wav" / f"{match['id']}.wav", text, SPEAKER))
-    drawn = sorted(utterances, key=lambda utterance: mix("festvox_ru", utterance.id))
+    drawn = sorted(utterances, key=lambda utterance: derive_seed("festvox_ru", utterance.id))
     splits, begin = {}, 0
     for split, count in HELD_OUT.items():
         splits[split], begin = drawn[begin : begin + count], begin + count
-    with appearing_file(output / SENTENCES) as file:
+    with atomic_write(output / SENTENCES) as file:
         file.write_text("".join(f"{sentence}\n" for sentence in _quotations(archives, output)), encoding="utf-8")
     write_splits(output, splits | {"train": drawn[begin:]})
 

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from asr.config import Config
+from asr.common.errors import DataError
 from asr.data.archives import fetch_archive, unpack
-from asr.data.corpus import whole_file, write_splits
+from asr.data.splits import whole_file, write_splits
 from asr.data.utterance import Utterance
-from asr.errors import DataError
+from asr.settings.root import Config
 
 URL = "https://www.openslr.org/resources/12"
 

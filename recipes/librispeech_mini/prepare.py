@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from asr.config import Config
-from asr.data.corpus import write_splits
-from asr.data.splitting import hold_out
-from asr.recipe import Recipe
+from asr.data.splits import hold_out, write_splits
+from asr.settings.recipe import Recipe
+from asr.settings.root import Config
 
 librispeech = Recipe(Path(__file__).parent.parent / "librispeech_100").script()
 

@@ -3,13 +3,14 @@
 import unicodedata
 from pathlib import Path
 
-from asr.config import Config
+from asr.common.errors import DataError
+from asr.common.files import lines_of
+from asr.common.seeds import derive_seed
 from asr.data.archives import fetch_archive, unpack
-from asr.data.draws import mix
+from asr.data.formats.rows import Row, utterances_of
 from asr.data.own import finish
-from asr.data.sources.rows import Row, lines_of, utterances_of
-from asr.errors import DataError
-from asr.text.config import Case, TextConfig
+from asr.settings.root import Config
+from asr.settings.text import Case, TextConfig
 from asr.text.normalization import normalize
 
 ARCHIVE = "LJSpeech-1.1.tar.bz2"
@@ -24,7 +25,7 @@ TEXT = TextConfig(normalize=True, language="en", case=Case.upper, numbers=False)
 def prepare(config: Config, archives: Path, output: Path) -> None:
     """Reads the publisher's table; test and dev are clips in an order drawn by their ids alone."""
     folder = unpack(fetch_archive(ARCHIVE, archives, URL, SHA256), output / "original") / "LJSpeech-1.1"
-    read = sorted(rows(folder), key=lambda row: mix("ljspeech", row.audio.stem))
+    read = sorted(rows(folder), key=lambda row: derive_seed("ljspeech", row.audio.stem))
     splits, begin = {}, 0
     for split, count in HELD_OUT.items():
         splits[split], begin = read[begin : begin + count], begin + count

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from asr.config import Config
+from asr.common.files import lines_of
 from asr.data.archives import fetch_archive, unpack
-from asr.data.corpus import SPLITS, write_splits
-from asr.data.sources.rows import Row, lines_of, utterances_of
+from asr.data.formats.rows import Row, utterances_of
+from asr.data.splits import SPLITS, write_splits
+from asr.settings.root import Config
 
 ARCHIVE = "speech_commands_v0.02.tar.gz"
 URL = f"http://download.tensorflow.org/data/{ARCHIVE}"

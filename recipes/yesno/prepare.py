@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from asr.config import Config
+from asr.common.errors import DataError
 from asr.data.archives import fetch_archive, unpack
-from asr.data.corpus import whole_file, write_splits
-from asr.errors import DataError
+from asr.data.splits import whole_file, write_splits
+from asr.settings.root import Config
 
 ARCHIVE = "waves_yesno.tar.gz"
 URL = f"https://www.openslr.org/resources/1/{ARCHIVE}"

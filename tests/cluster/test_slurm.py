@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.slurm import Slurm, missing, running_slurm
-from tests.trainings import ROOT, SMALL, asr, metrics, prepare_yesno
+from tests.helpers.slurm import Slurm, missing, running_slurm
+from tests.helpers.trainings import ROOT, SMALL, asr, metrics, prepare_yesno
 
 pytestmark = pytest.mark.slow
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.trainings import ROOT, SMALL, asr, metrics, prepare_yesno, run_folder
+from tests.helpers.trainings import ROOT, SMALL, asr, metrics, prepare_yesno, run_folder
 
 pytestmark = pytest.mark.slow
 

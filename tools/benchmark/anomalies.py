@@ -17,14 +17,14 @@ from pathlib import Path
 
 import numpy as np
 
-from asr.commands.anomalies import RANKING
+from asr.checks.corpus import Requirements, ctc_frames
+from asr.checks.findings import ANOMALY, FINDINGS
+from asr.checks.model_based import RANKING
 from asr.commands.check import requirements
-from asr.composition import compose
-from asr.data.checks.findings import ANOMALY, FINDINGS
-from asr.data.doctor import Requirements, ctc_frames
 from asr.data.manifest import read_manifest, write_manifest
 from asr.data.utterance import Utterance
-from asr.recipe import find_recipe
+from asr.settings.compose import compose
+from asr.settings.recipe import find_recipe
 from asr.training.hardware import resolve_hardware
 from asr.training.run_folder import find_run_folder
 

@@ -12,10 +12,10 @@ import time
 import numpy as np
 import torch
 
-from asr.composition import compose
-from asr.data.plan import plan_epoch, split_batch
+from asr.batching.batch_plan import plan_epoch, split_batch
 from asr.planning.rehearsal import peak_bytes
-from asr.recipe import RECIPES, Recipe
+from asr.settings.compose import compose
+from asr.settings.recipe import RECIPES, Recipe
 
 RANKS = 8
 SPLIT = 200

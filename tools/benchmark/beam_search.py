@@ -10,17 +10,17 @@ import sys
 import time
 from pathlib import Path
 
-from asr.composition import compose
 from asr.decoding.beam import BeamDecoder
-from asr.decoding.combination import Combination
-from asr.decoding.config import DecoderKind
 from asr.decoding.decoder import beam_search
-from asr.decoding.log_probs import split_log_probs
-from asr.decoding.recognizer import load
-from asr.decoding.tuned import resolve
-from asr.lm.folder import language_model
-from asr.recipe import find_recipe
-from tests.prefix_beam_search import prefix_beam_search
+from asr.decoding.weights import resolve
+from asr.inference.ensembles import Combination
+from asr.inference.evaluation import split_log_probs
+from asr.inference.recognizer import load
+from asr.lm.ngram import language_model
+from asr.settings.compose import compose
+from asr.settings.decoder import DecoderKind
+from asr.settings.recipe import find_recipe
+from tests.helpers.prefix_beam_search import prefix_beam_search
 
 ROUNDS = 3
 UTTERANCES = 20

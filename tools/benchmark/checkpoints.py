@@ -18,9 +18,9 @@ from unittest import mock
 
 from end_to_end import LastRow, make_trainer
 
-from asr.composition import compose
-from asr.config import Config
-from asr.recipe import Recipe, find_recipe
+from asr.settings.compose import compose
+from asr.settings.recipe import Recipe, find_recipe
+from asr.settings.root import Config
 from asr.training.trainer import Trainer
 
 ROUNDS = 3

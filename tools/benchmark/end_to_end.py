@@ -14,19 +14,19 @@ import torch
 from steps import PACKED, Variant, timed
 from torch.nn.utils.rnn import pad_sequence
 
+from asr.batching.loader import Share, load
 from asr.commands.train import build_trainer
-from asr.config import Config
 from asr.data.audio import read_waveform
-from asr.data.loader import Share, load
 from asr.data.manifest import read_manifest
 from asr.decoding.decoder import greedy_decoder
-from asr.decoding.evaluation import decode_batches
+from asr.inference.evaluation import decode_batches
 from asr.model.kernel import library
 from asr.model.recurrent import RecurrentLayer
-from asr.recipe import Recipe
+from asr.settings.hardware import Precision
+from asr.settings.recipe import Recipe
+from asr.settings.root import Config
 from asr.tracking.tracker import NullTracker
 from asr.training.building import AcousticTrainer
-from asr.training.config import Precision
 from asr.training.distributed import join_ranks
 from asr.training.hardware import resolve_hardware
 from asr.training.run_folder import RunFolder

@@ -11,10 +11,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from asr.composition import compose
 from asr.data.manifest import read_manifest
 from asr.features.extraction import extract, stored_factors
-from asr.recipe import find_recipe
+from asr.settings.compose import compose
+from asr.settings.recipe import find_recipe
 
 
 def main() -> None:

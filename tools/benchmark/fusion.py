@@ -11,18 +11,18 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from asr.composition import compose
 from asr.decoding.beam import BeamDecoder
-from asr.decoding.combination import Combination
 from asr.decoding.decoder import beam_search
-from asr.decoding.log_probs import split_log_probs
-from asr.decoding.recognizer import load
 from asr.decoding.rescoring import Rescorer
 from asr.decoding.search import Search
-from asr.decoding.tuned import resolve
-from asr.lm.folder import language_model
+from asr.decoding.weights import resolve
+from asr.inference.ensembles import Combination
+from asr.inference.evaluation import split_log_probs
+from asr.inference.recognizer import load
+from asr.lm.ngram import language_model
 from asr.lm.recurrent_folder import load_language_model
-from asr.recipe import find_recipe
+from asr.settings.compose import compose
+from asr.settings.recipe import find_recipe
 
 UTTERANCES = 10
 """Spread over the split."""

@@ -20,13 +20,13 @@ from pathlib import Path
 import jiwer
 import numpy as np
 import soundfile
+from asr.data.synthesis import coloured_noise
 
 from asr.data.audio import read_waveform
 from asr.data.manifest import read_manifest
-from asr.data.synthesis import coloured_noise
 from asr.data.utterance import Utterance
-from asr.decoding.recognizer import load
-from asr.recipe import Recipe
+from asr.inference.recognizer import load
+from asr.settings.recipe import Recipe
 
 PAUSES = (0.3, 3.0)
 NOISE_DB = -70.0

@@ -17,9 +17,9 @@ from statistics import mean
 
 from omegaconf import OmegaConf
 
-from asr.composition import compose, plain
-from asr.planning.calibration import calibrate
-from asr.recipe import find_recipe
+from asr.planning.prediction import calibrate
+from asr.settings.compose import compose, plain
+from asr.settings.recipe import find_recipe
 from asr.tracking.metrics import read_metrics
 
 EPOCHS = 3
@@ -28,8 +28,8 @@ TRAINING = """
 import sys
 from pathlib import Path
 from asr.commands import train
-from asr.composition import load_config
-from asr.recipe import Recipe
+from asr.settings.compose import load_config
+from asr.settings.recipe import Recipe
 from asr.training.hardware import peak_bytes, resolve_hardware
 config = load_config(Path(sys.argv[2]))
 train.run(Recipe(Path(sys.argv[1])), config)

@@ -17,13 +17,13 @@ import numpy as np
 from omegaconf import OmegaConf
 from playwright.sync_api import Page, sync_playwright
 
-from asr.cli import main as asr
-from asr.composition import compose, plain
-from asr.recipe import find_recipe
+from asr.commands.cli import main as asr
 from asr.scoring.error_rates import UtteranceScore, score_texts, total
 from asr.scoring.intervals import bootstrap_interval
 from asr.scoring.results import Results, write_results
-from asr.tracking.panel import panel_row
+from asr.settings.compose import compose, plain
+from asr.settings.recipe import find_recipe
+from asr.tracking.metrics import panel_row
 
 EPOCHS, STEPS = 60, 50
 WORDS = [f"{left}{right}" for left in "BDFGKLMNPRST" for right in ("A", "EN", "IST", "OR", "UM", "ELL", "ICK", "OUND")]

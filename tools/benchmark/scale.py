@@ -18,19 +18,19 @@ import numpy as np
 import soundfile
 import torch
 
-from asr.composition import compose
-from asr.data.config import BatchingConfig, BatchOrder, ShardsConfig
+from asr.batching.dataset import Dataset
+from asr.batching.loader import labels_of_all, load
+from asr.batching.steps import Steps, shares_of
 from asr.data.indexing import index_path
-from asr.data.loader import load
 from asr.data.manifest import make_index, read_manifest
-from asr.data.shards.audio import open_audio
 from asr.data.shards.packing import pack
+from asr.data.shards.reader import open_audio
 from asr.data.utterance import Utterance
-from asr.features.inputs import Inputs
-from asr.recipe import RECIPES, Recipe
+from asr.settings.batching import BatchingConfig, BatchOrder
+from asr.settings.compose import compose
+from asr.settings.recipe import RECIPES, Recipe
+from asr.settings.shards import ShardsConfig
 from asr.text.char import CharTokenizer
-from asr.text.labels import labels_of_all
-from asr.training.steps import Steps, shares_of
 
 BLOCK = 100_000
 WORDS = ["THE", "OF", "AND", "TO", "IN", "A", "WAS", "HE", "THAT", "IT", "HIS", "HER", "WITH", "AS", "HAD", "FOR"]
@@ -124,7 +124,7 @@ def measure_manifest(path: Path, workers: int, batches: int) -> None:
     print(f"opened: {len(utterances):,} utterances in {opened - began:.3f} s; index {_size(index_path(path))}")
     batching = BatchingConfig(600.0, 600.0, 0.1, BatchOrder.random)
     augment = compose(Recipe(RECIPES / "yesno"), ["augment=speed"]).augment
-    inputs = Inputs(utterances, None, augment, 1, audio=Silence())
+    inputs = Dataset(utterances, None, augment, 1, audio=Silence())
     labels = labels_of_all(CharTokenizer(ALPHABET), utterances)
     steps = Steps(inputs, labels, batching, 1, 0, 1)
     step = next(steps.start(0, 0, 1))

@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import clip_grad_norm_
 
-from asr.composition import compose
-from asr.config import Config
-from asr.features.config import Normalization
 from asr.model.acoustic import AcousticModel
-from asr.model.config import Cell
 from asr.model.kernel import library
-from asr.recipe import RECIPES, Recipe
+from asr.settings.compose import compose
+from asr.settings.features import Normalization
+from asr.settings.model import Cell
+from asr.settings.recipe import RECIPES, Recipe
+from asr.settings.root import Config
 from asr.training.optimization import build_optimizer
 
 GATES = {Cell.rnn: 1, Cell.lstm: 4, Cell.gru: 3, Cell.ligru: 2}

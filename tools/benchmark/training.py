@@ -24,12 +24,11 @@ from end_to_end import measure_rest, measure_training, profile_training
 from steps import PACKED, Sizes, Step, Variant, measure_steps, threads
 
 from asr.commands import prepare
-from asr.composition import compose
-from asr.model.config import Cell
-from asr.recipe import RECIPES, Recipe
 from asr.scoring.provenance import commit, hardware
-from asr.training.allocator import keep_freed_memory
-from asr.training.hardware import peak_bytes
+from asr.settings.compose import compose
+from asr.settings.model import Cell
+from asr.settings.recipe import RECIPES, Recipe
+from asr.training.hardware import keep_freed_memory, peak_bytes
 
 SIZES = Sizes(layers=3, hidden=320, batch=16, frames=150, shortest=0.8)
 OURS = [Variant("kernel", "fp32"), Variant("kernel", "bf16")]

@@ -5,7 +5,7 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Any, Protocol
 
-from asr.errors import ConfigError, DataError
+from asr.common.errors import ConfigError, DataError
 
 MOST_OPEN = 256
 """Files that a process keeps open."""

@@ -9,9 +9,9 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from asr.model.config import Cell
 from asr.model.kernel.library import load
 from asr.model.kernel.product import missing_rows, transposed_product
+from asr.settings.model import Cell
 
 CELLS = {Cell.rnn: 0, Cell.lstm: 1, Cell.gru: 2, Cell.ligru: 3}
 """The numbers of the cells in recurrence.cpp."""

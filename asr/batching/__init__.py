@@ -1,0 +1,1 @@
+"""From utterances and features to the micro-batches of each rank: the dataset, the batch plan, the loader."""

@@ -1,0 +1,87 @@
+"""The part of `asr check` that a trained model does: transcripts that do not belong to their audio."""
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+from asr.batching.dataset import Dataset
+from asr.checks.anomalies import Anomaly, anomaly_finding, asked_speeds, hear, rank
+from asr.checks.findings import ANOMALY, Finding, Severity
+from asr.common.errors import ConfigError, RunError
+from asr.data.audio import Audio
+from asr.data.utterance import Utterance
+from asr.inference.recognizer import Recognizer, load
+from asr.model.folder import model_folder
+from asr.settings.recipe import Recipe
+from asr.settings.root import Config
+from asr.tracking.metrics import replace_text
+
+log = logging.getLogger(__name__)
+
+RANKING = "anomalies.jsonl"
+"""Lies beside the manifests: every utterance that was heard, the most anomalous first."""
+
+
+def open_recognizer(config: Config, device: str) -> Recognizer:
+    """The model of check.model on a device.
+
+    Raises:
+        RunError: There is none.
+        ConfigError: It hears at another rate.
+    """
+    assert config.check.model is not None
+    folder = model_folder(config.check.model, "check.model")
+    recognizer = load(folder, device)
+    rate = recognizer.config.data.sampling_rate
+    if rate != config.data.sampling_rate:
+        raise ConfigError(
+            f"The model {folder} hears at {rate} Hz, data.sampling_rate is {config.data.sampling_rate} Hz: give "
+            "another in check.model."
+        )
+    return recognizer
+
+
+def find_anomalies(
+    recipe: Recipe,
+    config: Config,
+    recognizer: Recognizer,
+    splits: Mapping[str, Sequence[Utterance]],
+    errors: Sequence[Finding],
+    audio: Audio,
+) -> list[Finding]:
+    """Ranks all utterances of all splits and writes the ranking beside the manifests.
+
+    Args:
+        errors: What the doctor found; utterances with errors are not heard.
+
+    Returns:
+        Findings of the anomalies, the worst first.
+    """
+    spoilt = {(error.split, error.utterance) for error in errors}
+    ranking: list[tuple[Anomaly, Utterance]] = []
+    findings: list[Finding] = []
+    speeds = asked_speeds(recognizer.config)
+    for split, all_of_it in splits.items():
+        utterances = [utterance for utterance in all_of_it if (split, utterance.id) not in spoilt]
+        inputs = Dataset(utterances, None, None, config.seed, audio=audio)
+        seconds, workers = config.batching.max_device_seconds, config.hardware.workers
+        heard = [hear(split, inputs, speed, recognizer, seconds, workers) for speed in speeds]
+        compared = set().union(*heard)
+        if len(compared) < len(utterances):
+            log.info(
+                "%d transcripts of %s cannot be written in the frames or with the tokens of the model: not compared.",
+                len(utterances) - len(compared),
+                split,
+            )
+        try:
+            by_id = {utterance.id: utterance for utterance in utterances}
+            ranking += [(anomaly, by_id[anomaly.id]) for anomaly in rank(split, utterances, heard)]
+        except RunError as error:  # what the doctor found without it shall not be lost
+            findings.append(Finding(Severity.warning, split, "", str(error), ANOMALY))
+    ranking.sort(key=lambda item: -item[0].score)
+    lines = (json.dumps(asdict(anomaly), ensure_ascii=False) + "\n" for anomaly, _ in ranking)
+    replace_text(recipe.data(config) / RANKING, "".join(lines))
+    log.info("All utterances, the least fitting transcripts first: %s", recipe.data(config) / RANKING)
+    found = [anomaly_finding(*item) for item in ranking if item[0].score >= config.check.anomaly]
+    return [*findings, *found]

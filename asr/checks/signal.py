@@ -1,0 +1,201 @@
+"""What the header of a file promises, against what is there: libsndfile takes a file that was cut for a shorter one."""
+
+import hashlib
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+
+from asr.checks.findings import Complaint, error, warning
+from asr.common.errors import DataError
+from asr.data.audio import FILES, Audio, AudioFiles
+from asr.data.utterance import Utterance
+
+CHUNK = struct.Struct("<4sI")
+UNKNOWN_SIZES = (0, 0xFFFFFFFF, 0x7FFFFFFF, 0x7FFFF000)
+"""What programs write that could not go back to the header, as at the end of a pipe."""
+
+
+def missing_bytes(path: Path) -> int:
+    """How many bytes of audio a WAV or SPHERE file lacks; 0 for other formats, and where the header does not say."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(1024)
+    if head[:4] == b"RIFF" and head[8:12] == b"WAVE":
+        return _missing_of_wav(path, size)
+    if head.startswith(b"NIST_1A"):
+        return _missing_of_sphere(head, size)
+    return 0
+
+
+def _missing_of_wav(path: Path, size: int) -> int:
+    with path.open("rb") as file:
+        place = 12
+        while place + CHUNK.size <= size:
+            file.seek(place)
+            name, length = CHUNK.unpack(file.read(CHUNK.size))
+            if name == b"data":
+                return 0 if length in UNKNOWN_SIZES else max(0, place + CHUNK.size + length - size)
+            place += CHUNK.size + length + length % 2
+    return 0
+
+
+def _missing_of_sphere(head: bytes, size: int) -> int:
+    """Source: the header of NIST SPHERE is lines of a name, a type and a value, as long as its second line says."""
+    try:
+        length = int(head.split(b"\n", 2)[1])
+        fields = dict(line.split(" ", 2)[::2] for line in head.decode("ascii", "replace").split("\n") if " -" in line)
+        if fields.get("sample_coding", "pcm") not in ("pcm", "ulaw", "alaw", "pcm-alaw", "mu-law"):
+            return 0  # compressed
+        sample = int(fields["sample_count"]) * int(fields.get("channel_count", 1)) * int(fields["sample_n_bytes"])
+    except (ValueError, IndexError, KeyError):
+        return 0
+    return max(0, length + sample - size)
+
+
+Samples = npt.NDArray[np.float32]
+
+SILENT_PEAK = 2 / 32768
+"""Digital silence, dithered or not."""
+FAINT_RMS = 10 ** (-60 / 20)
+CLIPPED_SHARE = 1e-3
+"""Of the samples, in stretches at the extreme."""
+CLIPPED_STRETCH = 3
+OFFSET = 0.01
+"""Of full scale; AN4's worst file, which is audibly so, has 0.011."""
+OFFSET_TO_RMS = 0.25
+DEAD_SHARE = 0.5
+"""Of an utterance: zeros in one stretch, as of a lost connection."""
+FULL_SCALE_RMS = 0.2
+WHITE_LAG = 0.15
+"""Correlation of neighbouring samples below which there is only noise; of speech at 8 and 16 kHz it is 0.3 to 0.98."""
+STEADY = 0.25
+"""Spread of the level between twenty parts of an utterance, against its mean; of speech it is above 0.5."""
+LONGER_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """What became of an audio file."""
+
+    mistake: str | None
+    """Why it cannot be read."""
+    digest: bytes | None
+    """Of the samples, where they were decoded."""
+    complaints: tuple[Complaint, ...] = ()
+
+
+def listen(utterance: Utterance, audio: Audio = FILES) -> Listening:
+    """Decodes an utterance and measures it."""
+    try:
+        samples = audio.read(utterance).numpy()
+    except DataError as fault:
+        return Listening(str(fault), None)
+    digest = hashlib.blake2b(samples.tobytes(), digest_size=16).digest()
+    of_file = file_complaints(utterance) if isinstance(audio, AudioFiles) else ()
+    return Listening(None, digest, (*cut_short(utterance, audio), *of_file, *sound_complaints(samples)))
+
+
+def cut_short(utterance: Utterance, audio: Audio) -> Iterator[Complaint]:
+    """Whether the file is shorter than its header says, which the header alone tells."""
+    if isinstance(audio, AudioFiles) and (lacking := missing_bytes(utterance.audio_filepath)):
+        yield error(
+            "truncated",
+            f"its header promises {lacking} bytes more than the file has; it is cut short, replace it.",
+        )
+
+
+def file_complaints(utterance: Utterance) -> Iterator[Complaint]:
+    """What the file says otherwise than the manifest."""
+    info = soundfile.info(utterance.audio_filepath)
+    longer = info.duration - utterance.offset - utterance.duration
+    if utterance.offset == 0 and longer > max(LONGER_SECONDS, 0.02 * info.duration):
+        yield warning(
+            "duration",
+            f"the manifest says {utterance.duration:.2f} s, the file has {info.duration:.2f} s; correct the duration, "
+            "or the rest is never heard.",
+        )
+
+
+def sound_complaints(samples: Samples) -> Iterator[Complaint]:
+    """What is wrong with samples in [-1, 1], shape (samples,): the gravest alone."""
+    wide = samples.astype(np.float64)
+    peak, mean = float(np.abs(wide).max()), float(wide.mean())
+    rms = float(np.sqrt(np.square(wide).mean()))
+    if peak <= SILENT_PEAK:
+        yield error("silent", "there is nothing but silence; replace the file or leave the utterance out.")
+    elif _other_byte_order(samples, rms):
+        yield error(
+            "byte order",
+            "its bytes are in the other order, so that speech became noise; convert the file, or correct the byte "
+            "order in its header.",
+        )
+    elif _white(wide, rms):
+        yield warning("noise", "it sounds like steady white noise; listen to it, and leave it out if that is so.")
+    elif rms < FAINT_RMS:
+        yield warning("faint", f"its level is {20 * np.log10(rms):.0f} dB of full scale; was the microphone off?")
+    elif (share := _clipped_share(samples, peak)) > CLIPPED_SHARE:
+        yield warning("clipped", f"{100 * share:.1f} % of its samples are clipped; record it at a lower level.")
+    elif abs(mean) > OFFSET and abs(mean) > OFFSET_TO_RMS * rms:
+        yield warning("DC offset", f"its mean is {mean:.3f} of full scale, not 0; filter it with a high-pass.")
+    elif (share := _longest_run(wide == 0) / len(wide)) > DEAD_SHARE:
+        yield warning("dropout", f"{100 * share:.0f} % of it are zeros in one stretch; is the recording whole?")
+
+
+def _other_byte_order(samples: Samples, rms: float) -> bool:
+    """Whether swapping the bytes of 16-bit samples, or shifting them by one, makes soft and smooth sound of noise.
+
+    The low byte of speech is as good as random: read as the high one, it is white noise near full scale.
+    """
+    if rms < FULL_SCALE_RMS:
+        return False
+    read = np.round(samples * 32768).clip(-32768, 32767).astype("<i2")
+    if not np.array_equal(read.astype(np.float32) / 32768, samples):
+        return False  # not of 16 bits
+    roughness = _roughness(read)
+    candidates = (read.byteswap(), np.frombuffer(read.tobytes()[1:-1], "<i2"))
+    return any(
+        _roughness(other) < 0.9 * roughness and float(other.astype(np.float64).std()) < 0.5 * float(read.std())
+        for other in candidates
+        if len(other) > 1
+    )
+
+
+def _roughness(samples: npt.NDArray[np.int16]) -> float:
+    """Energy of the differences of neighbours against that of the samples: 2 for white noise, near 0 for speech."""
+    wide = samples.astype(np.float64)
+    wide -= wide.mean()
+    differences = np.diff(wide)
+    return float(differences @ differences) / max(float(wide @ wide), 1e-9)
+
+
+def _white(samples: npt.NDArray[np.float64], rms: float) -> bool:
+    centred = samples - samples.mean()
+    energy = float(centred @ centred)
+    if len(samples) < 2000 or rms < FAINT_RMS or energy == 0:
+        return False
+    levels = np.sqrt([np.square(part).mean() for part in np.array_split(centred, 20)])
+    correlation = max(abs(float(centred[lag:] @ centred[:-lag])) / energy for lag in (1, 2, 3))
+    return correlation < WHITE_LAG and float(levels.std()) < STEADY * float(levels.mean())
+
+
+def _clipped_share(samples: Samples, peak: float) -> float:
+    """The share of samples that stand at the extreme for several in a row."""
+    if peak < 0.25:
+        return 0.0
+    total = 0
+    for flat in (samples >= 0.999 * peak, samples <= -0.999 * peak):
+        if flat.any():
+            edges = np.flatnonzero(np.diff(np.concatenate([[0], flat.view(np.int8), [0]])))
+            runs = edges[1::2] - edges[::2]
+            total += int(runs[runs >= CLIPPED_STRETCH].sum())
+    return total / len(samples)
+
+
+def _longest_run(flags: npt.NDArray[np.bool_]) -> int:
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.view(np.int8), [0]])))
+    return int((edges[1::2] - edges[::2]).max(initial=0))

@@ -1,0 +1,220 @@
+"""The command line: `asr COMMAND RECIPE [key=value ...]`, and `asr COMMAND RUN ... [--flag ...]`.
+
+Neither torch nor Hydra is imported until a command runs, so that help comes at once.
+"""
+
+import argparse
+import errno
+import logging
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, NoReturn
+
+from asr.commands.help import COMMANDS, command_help, general_help, shipped_recipes, version
+from asr.common.errors import ConfigError, Interrupted, UserError
+from asr.settings.recipe import Recipe, find_recipe
+from asr.training.interruption import await_the_end
+from asr.training.launch import find_launch
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+log = logging.getLogger(__name__)
+
+OWN_ARGUMENTS = (
+    "plan", "compare", "report", "errors", "new", "export", "lm", "tune", "calibrate", "transcribe", "align"
+)  # fmt: skip
+"""Commands whose module has `main(arguments)` instead: they read the command line, --help included, themselves."""
+
+BY_THE_FIRST = ("prepare", "check", "listen", "pack", "extract")
+"""Of several ranks the first carries these out alone."""
+
+HYDRA_OPTIONS = ("overrides", "multirun", "cfg", "package", "resolve", "run")
+"""What Hydra's own command line takes that makes sense here."""
+
+# What a file system may answer without any defect of the program.
+FULL = (errno.ENOSPC, errno.EDQUOT)
+CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command that the arguments name.
+
+    Returns:
+        0 if it did its work.
+
+    Raises:
+        SystemExit: 2 for a mistake of the user, 128 and the number of the signal where one ended the command.
+    """
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    with exit_codes():
+        command, *rest = arguments or ["--help"]
+        if command in ("-h", "--help"):
+            print(general_help())
+        elif command == "--version":
+            print(version())
+        elif command not in COMMANDS:
+            raise ConfigError(f"There is no command {command!r}, only {', '.join(COMMANDS)}{_nearest_command(command)}")
+        elif command == "lm" and rest[:1] == ["train"] and not {"-h", "--help"} & set(rest):
+            run_over_hydra("lm", rest[1:])
+        elif command in OWN_ARGUMENTS:
+            log_to_stderr()
+            import_module(f"asr.commands.{command}").main(rest)
+        elif "-h" in rest or "--help" in rest:
+            print(command_help(command))
+        else:
+            run_over_hydra(command, _without_subject(rest) if command == "benchmark" else rest)
+        sys.stdout.flush()
+    return 0
+
+
+@dataclass(frozen=True)
+class Job:
+    """What Hydra calls with each composed configuration; launchers send it to other machines as a pickle."""
+
+    command: str
+    recipe: Recipe
+    group: str | None = None
+    """Of the runs of a multirun in Weights & Biases, where tracker.group names none."""
+    arguments: tuple[str, ...] = ()
+    """Of the command line that submits it."""
+
+    def __call__(self, composed: "DictConfig") -> float | None:
+        from hydra.core.hydra_config import HydraConfig
+        from hydra.types import RunMode
+
+        from asr.settings.compose import to_config
+        from asr.training.cluster import on_slurm
+
+        log_to_stderr()
+        submitted = "SUBMITIT_EXECUTOR" in os.environ
+        if submitted:
+            sys.argv[1:] = self.arguments  # a result names this command, not submitit's
+        with on_slurm() if submitted else exit_codes():
+            config = to_config(composed)
+            config.tracker.group = config.tracker.group or self.group
+            hydra = HydraConfig.get()
+            if hydra.mode == RunMode.MULTIRUN:
+                log.info("Job %d: %s", hydra.job.num, " ".join(hydra.overrides.task))
+            if self.command in BY_THE_FIRST and find_launch().rank > 0:
+                return None
+            outcome: float | None = import_module(f"asr.commands.{self.command}").run(self.recipe, config)
+            return outcome
+
+
+def run_over_hydra(command: str, arguments: Sequence[str]) -> None:
+    """Composes the configuration of the recipe and runs the command on it, or on each of a sweep.
+
+    Raises:
+        ConfigError: There is no such recipe, or its configuration cannot be composed.
+    """
+    from hydra import version
+    from hydra._internal.utils import _run_hydra, get_args_parser
+
+    from asr.settings.compose import HYDRA_VERSION, check_overrides, errors_as_sentences, into_mappings, search_path
+    from asr.settings.sweeps import expand_sweep, group_name
+    from asr.training.cluster import submission_errors
+
+    parser = get_args_parser()
+    options = _parse(parser, command, arguments)
+    recipe, overrides = _split_recipe(command, options.overrides)
+    check_overrides(recipe, overrides)
+    overrides, swept = expand_sweep(recipe, overrides)
+    if swept and options.cfg:
+        raise ConfigError(f"asr {command}: a sweep runs and --cfg only prints; give one of the two.")
+    options.multirun = options.multirun or swept
+    group = group_name(recipe, overrides) if options.multirun else None
+    options.overrides = [*into_mappings(overrides), search_path()]
+    # Hydra would print its errors itself, over several lines, and exit with 1.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    version.setbase(HYDRA_VERSION)
+    job = Job(command, recipe, group, tuple(sys.argv[1:]))
+    with errors_as_sentences(), submission_errors():
+        _run_hydra(options, parser, job, str(recipe.folder), "recipe")
+
+
+def log_to_stderr() -> None:
+    """Prints what the package logs as bare lines, on rank 0 alone, and warnings as such on every rank."""
+    logger = logging.getLogger("asr")
+    logger.handlers = [_BareLines()]
+    logger.setLevel(logging.INFO if find_launch().rank == 0 else logging.WARNING)
+
+
+class _BareLines(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        prefix = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
+        print(prefix + self.format(record), file=sys.stderr, flush=True)
+
+
+@contextmanager
+def exit_codes() -> Iterator[None]:
+    """Ends the process with one line on stderr where no traceback would help."""
+    try:
+        yield
+    except UserError as error:
+        _stop(str(error), 2)
+    except Interrupted as error:
+        print("asr:", error, file=sys.stderr, flush=True)
+        await_the_end(error.signal)
+        sys.exit(128 + error.signal)
+    except KeyboardInterrupt:
+        _stop("interrupted.", 130)
+    except BrokenPipeError:
+        # The reader of our output left, as `head` does; without this, closing stdout would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except OSError as error:
+        if error.errno in FULL:
+            _stop(f"The disk is full{f' at {error.filename}' if error.filename else ''}: free space and try again.", 2)
+        if error.errno not in CLOSED or not error.filename:
+            raise
+        _stop(f"{error.filename} cannot be used ({error.strerror}): allow it, or give another place.", 2)
+
+
+def _stop(sentence: str, code: int) -> NoReturn:
+    print("asr:", " ".join(sentence.split()), file=sys.stderr)
+    sys.exit(code)
+
+
+def _parse(parser: argparse.ArgumentParser, command: str, arguments: Sequence[str]) -> argparse.Namespace:
+    parser.exit_on_error = False
+    try:
+        options, unknown = parser.parse_known_intermixed_args(arguments)
+    except argparse.ArgumentError as error:
+        raise ConfigError(f"asr {command}: {error}.") from None
+    given = {name for name, value in vars(options).items() if value} - {*HYDRA_OPTIONS}
+    unknown += [f"--{name.replace('_', '-')}" for name in sorted(given)]
+    if options.resolve and not options.cfg:
+        raise ConfigError(f"asr {command}: --resolve goes with --cfg job.")
+    if options.multirun and options.cfg:
+        raise ConfigError(f"asr {command}: -m runs and --cfg only prints; give one of the two.")
+    if unknown:
+        from asr.settings.compose import known_keys, nearest
+
+        hint = nearest(unknown[0].lstrip("-").split("=")[0].replace("-", "_"), known_keys())
+        raise ConfigError(f"asr {command} takes key=value and no {unknown[0]}{hint or f'; see asr {command} --help.'}")
+    return options
+
+
+def _split_recipe(command: str, positionals: Sequence[str]) -> tuple[Recipe, list[str]]:
+    if not positionals or "=" in positionals[0]:
+        raise ConfigError(f"asr {command} needs a RECIPE: a folder, or one of {', '.join(shipped_recipes())}.")
+    return find_recipe(positionals[0]), list(positionals[1:])
+
+
+def _without_subject(arguments: Sequence[str]) -> Sequence[str]:
+    """The arguments of `asr benchmark` without what is measured."""
+    if arguments[:1] != ["scaling"]:
+        raise ConfigError("asr benchmark measures scaling only: asr benchmark scaling RECIPE.")
+    return arguments[1:]
+
+
+def _nearest_command(command: str) -> str:
+    from difflib import get_close_matches
+
+    found = get_close_matches(command, COMMANDS, n=1)
+    return f"; did you mean {found[0]}?" if found else "."

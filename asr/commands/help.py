@@ -1,0 +1,103 @@
+"""What there is to be called: the commands, and the help that names groups, choices and recipes."""
+
+from asr.settings.recipe import CONF, RECIPES
+
+COMMANDS = {
+    "prepare": "Gets the corpus and writes the manifests of its splits.",
+    "check": "Looks for mistakes in the prepared corpus before a training meets them.",
+    "listen": "Writes augmented training utterances as sound and pictures: what the model gets.",
+    "pack": "Packs the audio of the corpus into shards that are read from a disk or a server.",
+    "extract": "Computes the features of every utterance into a store.",
+    "train": "Trains the model; the same command resumes an interrupted training.",
+    "evaluate": "Decodes dev and test with the best model and scores them.",
+    "run": "Does all of these in turn, and goes on with what was begun.",
+    "plan": "Predicts time and memory of a training before it starts, of several models side by side.",
+    "compare": "Trains models with several seeds each and says which is better; or compares finished runs.",
+    "report": "Makes a page for reviewing runs: curves, comparisons, errors with audio. Opens offline in any browser.",
+    "errors": "Prints what a run gets wrong, and for whom, as text or as JSON.",
+    "dashboard": "Makes or updates a workspace and a report in Weights & Biases for the runs of a recipe.",
+    "new": "Writes a recipe folder for a corpus of your own: asr new NAME PATH.",
+    "export": "Writes the manifests of a recipe for NeMo, Kaldi or lhotse.",
+    "tune": "Finds the weights of a run's beam search on dev and keeps them for its evaluation.",
+    "lm": "Estimates language models, scores text with them, predicts what comes next: asr lm train RECIPE.",
+    "calibrate": "Learns on dev how sure each word of a run's hypotheses is, and how far that can be trusted.",
+    "transcribe": "Writes what is said in audio files of any format and length: text, subtitles, word times.",
+    "align": "Finds when each word of a given text is said in a recording of any length.",
+    "benchmark": "Measures how well several ranks are used: asr benchmark scaling RECIPE.",
+}
+"""The module asr.commands.NAME has `run(recipe, config)`; train gives the best dev WER to Hydra's sweepers."""
+
+
+def general_help() -> str:
+    """What `asr --help` prints."""
+    lines = "\n".join(f"  {name:<11}{about}" for name, about in COMMANDS.items())
+    return f"""Usage: asr COMMAND RECIPE [key=value ...]
+       asr report RUN ... -o FOLDER, asr errors RUN
+
+Trains speech recognizers with recurrent networks and CTC, from a corpus archive to a word error rate.
+
+Commands:
+{lines}
+
+RECIPE is a folder with a recipe.yaml, or one of the shipped: {", ".join(shipped_recipes())}.
+RUN is the folder of a run, as in runs/an4/lstm-0123abcd.
+
+Examples:
+  asr run an4                      from the archive to the WER of the test split
+  asr train an4 model=gru seed=2   the same recipe with another model
+  asr report runs/an4 -o report    a page about all runs of an4
+  asr train --help                 the groups and their choices"""
+
+
+def command_help(command: str) -> str:
+    """What `asr COMMAND --help` prints: the groups with their choices, and how to override."""
+    defaults = default_choices()
+    groups = "\n".join(
+        f"  {group:<12}" + ", ".join(f"{choice}*" if choice == defaults.get(group) else choice for choice in choices)
+        for group, choices in group_choices().items()
+    )
+    return f"""Usage: asr {command} RECIPE [key=value ...] [-m] [--cfg job]
+
+{COMMANDS[command]}
+
+RECIPE is a folder with a recipe.yaml, or one of the shipped: {", ".join(shipped_recipes())}.
+
+Groups, chosen as in model=gru (* where neither the recipe nor you choose):
+{groups}
+
+Keys, set as in model.hidden=512: docs/configuration.md explains them all.
+
+Options:
+  -m, --multirun   run every combination of the values that stand in lists
+  --cfg job        print the composed configuration and run nothing
+
+Examples:
+  asr {command} an4 model=gru model.hidden=512
+  asr {command} an4 -m model=lstm,gru seed=1,2,3
+  asr {command} an4 sweep=cells"""
+
+
+def group_choices() -> dict[str, list[str]]:
+    """The groups of conf/ with their choices."""
+    folders = sorted(path for path in CONF.iterdir() if path.is_dir())
+    return {folder.name: sorted(path.stem for path in folder.glob("*.yaml")) for folder in folders}
+
+
+def default_choices() -> dict[str, str]:
+    """The choice of each group where neither the recipe nor the user chooses."""
+    import yaml
+
+    defaults = yaml.safe_load((CONF / "config.yaml").read_text(encoding="utf-8"))["defaults"]
+    return {group: str(choice) for entry in defaults if isinstance(entry, dict) for group, choice in entry.items()}
+
+
+def shipped_recipes() -> list[str]:
+    """The names of the recipes that come with the package."""
+    return sorted(path.parent.name for path in RECIPES.glob("*/recipe.yaml"))
+
+
+def version() -> str:
+    """The version of the installed package."""
+    import importlib.metadata
+
+    return importlib.metadata.version("asr")

@@ -1,0 +1,1 @@
+"""What every layer uses: errors, progress, files, seeds, processes."""

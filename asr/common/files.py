@@ -1,0 +1,98 @@
+"""Files and folders that appear whole or not at all or are written by one process at a time, and what outlives a power
+cut."""
+
+import fcntl
+import hashlib
+import logging
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from asr.common.errors import DataError
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def atomic_folder(folder: Path) -> Iterator[Path]:
+    """Gives an empty folder to fill, which takes the place of `folder` when the block ends without an error."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
+        content = Path(temporary) / folder.name
+        content.mkdir()
+        yield content
+        if folder.exists():
+            folder.rename(Path(temporary) / "replaced")
+        content.rename(folder)
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[Path]:
+    """Gives a place to write to, with the suffix of the file, which becomes the file when the block ends without an
+    error. Its folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        yield beside
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def file_lock(path: Path) -> Iterator[None]:
+    """Lets one process at a time go on; the next one waits, and then may find the work done.
+
+    Args:
+        path: Of a file for the lock, which is made with its folder, and stays.
+
+    Raises:
+        DataError: The file cannot be written.
+    """
+    try:
+        with suppress(FileExistsError):  # a file in its place, which the next line names better
+            path.parent.mkdir(parents=True, exist_ok=True)
+        lock = path.open("w")
+    except OSError as error:
+        raise DataError(f"{path} cannot be written ({error.strerror}): set paths.data to another folder.") from None
+    with lock:
+        try:
+            # Not flock, whose locks live on in processes that were forked when this one is killed.
+            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            log.info("Another process is at work in %s: waiting for it.", path.parent)
+            fcntl.lockf(lock, fcntl.LOCK_EX)
+        yield
+
+
+def file_name(id: str) -> str:
+    """A file name for an utterance; ids that differ in slashes alone get different ones."""
+    return id if "/" not in id else f"{id.replace('/', '-')}-{hashlib.sha256(id.encode()).hexdigest()[:8]}"
+
+
+def sync(path: Path) -> None:
+    """Waits until a file, or the list of a folder's files, is on the disk itself."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def lines_of(path: Path) -> Iterable[tuple[int, str]]:
+    """The lines of a text file in UTF-8 that hold something, with their numbers.
+
+    Raises:
+        DataError: The file cannot be read, or not as UTF-8.
+    """
+    try:
+        with path.open(encoding="utf-8-sig") as lines:
+            for place, line in enumerate(lines, start=1):
+                if line.strip():
+                    yield place, line.rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not in UTF-8 ({error.reason}): save it as such.") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}).") from None

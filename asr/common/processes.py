@@ -1,0 +1,107 @@
+"""Work on many items, shared among processes."""
+
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import forkserver
+from typing import Any, TypeVar
+
+from asr.common.progress import Progress
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+"""As many threads in each worker as there are cores would wait for each other most of the time."""
+
+
+def map_blocks(
+    function: Callable[[Sequence[Item]], Sequence[Result]],
+    items: Sequence[Item],
+    block: int,
+    description: str,
+    unit: str,
+    fresh: bool = False,
+) -> list[Result]:
+    """Applies a function to blocks of consecutive items in one process per core, showing progress.
+
+    The blocks depend on nothing but the items, so neither does what is computed.
+
+    Args:
+        function: From a block of items to one result each; a module's own function, so that processes can import it.
+        items: What to work on.
+        block: Items in a block. A single block stays in this process.
+        description: What is being done, for the progress bar.
+        unit: What an item is, for the progress bar.
+        fresh: Give every block a process in which nothing ran before, for libraries that remember.
+
+    Returns:
+        The results, in the order of the items.
+    """
+    blocks = [items[start : start + block] for start in range(0, len(items), block)]
+    results: list[Result] = []
+    with Progress(description, len(items), unit) as progress:
+        if len(blocks) <= 1 and not fresh:
+            return [result for part in blocks for result in function(part)]
+        processes = min(cores(), len(blocks)) or 1
+        with worker_pool(function.__module__, processes, fresh=fresh) as pool:
+            for part in pool.map(function, blocks):
+                results.extend(part)
+                progress.advance(len(part))
+    return results
+
+
+def worker_pool(
+    module: str,
+    processes: int,
+    start: Callable[..., None] | None = None,
+    arguments: tuple[Any, ...] = (),
+    fresh: bool = False,
+) -> ProcessPoolExecutor:
+    """Processes of one thread that wait for work, deaf to Ctrl-C, which is the main process's to handle.
+
+    Args:
+        module: What the work needs; the fork server imports it once and its children start from there.
+        start: Called in each process before its first work, with the arguments.
+        fresh: Give every piece of work a process in which nothing ran before.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([module])
+    _start_fork_server()
+    return ProcessPoolExecutor(
+        processes,
+        mp_context=context,
+        initializer=_start_process,
+        initargs=(start, arguments),
+        max_tasks_per_child=1 if fresh else None,
+    )
+
+
+def _start_process(start: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)  # a server that others started may have more
+    if start is not None:
+        start(*arguments)
+
+
+def _start_fork_server() -> None:
+    """Starts the fork server with one thread, deaf to Ctrl-C, which would break off its imports with a traceback."""
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    environment = dict(os.environ)
+    os.environ.update(ONE_THREAD)  # libraries read it when they are imported
+    try:
+        forkserver.ensure_running()
+    finally:
+        for name in ONE_THREAD:
+            os.environ.pop(name)
+        os.environ.update(environment)
+        signal.signal(signal.SIGINT, handler)
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0))

@@ -1,1 +1,0 @@
-"""What the doctor looks for: in files, in sound, in transcripts, and between utterances."""

@@ -1,1 +1,0 @@
-"""Corpora written for other toolkits."""

@@ -1,0 +1,139 @@
+"""Cuts of lhotse, read with lhotse itself (Żelasko et al., "Lhotse: a speech data representation library", 2021)."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import soundfile
+
+from asr.common.errors import DataError
+from asr.common.files import file_name
+from asr.common.optional import optional
+from asr.data.formats.rows import Row, read_by_split
+from asr.data.utterance import Utterance
+
+SUFFIXES = (".jsonl.gz", ".jsonl")
+
+
+def matches(source: Path) -> bool:
+    """Whether it is a file of cuts or a folder that holds some, by the names that lhotse's recipes give them."""
+    return bool(_files(source))
+
+
+def read(source: Path, audio: Path) -> dict[str | None, list[Row]]:
+    """Reads cuts: one utterance for each supervision.
+
+    A cut of a file is read from the file; what lhotse computes on the fly (other rates, mixtures, tracks in memory) is
+    written as FLAC.
+
+    Args:
+        source: A file, or a folder with one for each split.
+        audio: Where audio that is no file of its own is written.
+
+    Raises:
+        ConfigError: lhotse is not installed.
+        DataError: The file holds no cuts, or files are not named after splits.
+    """
+    lhotse = optional("lhotse", "lhotse")
+
+    def rows(path: Path) -> list[Row]:
+        try:
+            cuts = lhotse.CutSet.from_file(path)
+            return [_row(cut, path, audio) for cut in cuts.trim_to_supervisions(keep_overlapping=False)]
+        except DataError:
+            raise
+        except Exception as error:  # whatever lhotse raises of a damaged file, or of audio that it cannot read
+            raise DataError(f"{path} cannot be read as cuts ({type(error).__name__}: {error}).") from None
+
+    return read_by_split(_files(source), rows, source)
+
+
+def _files(source: Path) -> list[Path]:
+    candidates = [source] if source.is_file() else sorted(source.glob("*cuts*.jsonl*"))
+    return [path for path in candidates if path.name.endswith(SUFFIXES) and "cuts" in path.name]
+
+
+def _row(cut: Any, path: Path, audio: Path) -> Row:
+    (supervision,) = cut.supervisions
+    text, speaker = supervision.text or "", supervision.speaker or ""
+    # Trimming numbers the cuts; where a cut is one supervision, the supervision's name is what other tools know.
+    name = supervision.id
+    file = _file(cut, path)
+    if file is not None:
+        return Row(file, text, speaker, name, cut.start, cut.duration, _channel(cut))
+    written = audio / f"{file_name(name)}.flac"
+    written.parent.mkdir(parents=True, exist_ok=True)
+    samples = cut.load_audio()
+    soundfile.write(written, samples.T, cut.sampling_rate)
+    return Row(written, text, speaker, name)
+
+
+def _file(cut: Any, path: Path) -> Path | None:
+    """The file of a cut that is read as it lies there."""
+    recording = getattr(cut, "recording", None)
+    if recording is None or recording.transforms or len(recording.sources) != 1:
+        return None
+    (place,) = recording.sources
+    if len(_channels(cut)) not in (1, len(place.channels)):
+        return None
+    if place.type != "file":
+        if place.type == "command":
+            raise DataError(f"{path}: the recording {recording.id} is made by a program, and nothing there is run.")
+        return None
+    file = Path(place.source)
+    return file if file.is_absolute() or file.exists() else path.parent.absolute() / file
+
+
+def _channels(cut: Any) -> list[int]:
+    return [cut.channel] if isinstance(cut.channel, int) else list(cut.channel)
+
+
+def _channel(cut: Any) -> int | None:
+    """The place in its file of the single channel of a cut."""
+    (place,), channels = cut.recording.sources, _channels(cut)
+    return int(place.channels.index(channels[0])) if len(channels) == 1 else None
+
+
+def export(splits: Mapping[str, Sequence[Utterance]], folder: Path) -> None:
+    """Writes recordings_SPLIT, supervisions_SPLIT and cuts_SPLIT, each as .jsonl.gz.
+
+    Raises:
+        ConfigError: lhotse is not installed.
+        DataError: An audio file cannot be read.
+    """
+    lhotse = optional("lhotse", "lhotse")
+    for split, utterances in splits.items():
+        recordings: dict[Path, Any] = {}
+        for path in dict.fromkeys(utterance.audio_filepath for utterance in utterances):
+            try:
+                # By its path within all audio: the names of files may be alike.
+                recordings[path] = lhotse.Recording.from_file(
+                    path, recording_id=f"{split}-{len(recordings)}-{path.stem}"
+                )
+            except Exception as error:  # whatever lhotse raises of audio that it cannot read
+                raise DataError(f"The audio file {path} cannot be read by lhotse ({error}).") from None
+        supervisions = [
+            lhotse.SupervisionSegment(
+                id=utterance.id,
+                recording_id=recordings[utterance.audio_filepath].id,
+                start=utterance.offset,
+                duration=utterance.duration,
+                text=utterance.text,
+                speaker=utterance.speaker or None,
+            )
+            for utterance in utterances
+        ]
+        cuts = [
+            lhotse.MonoCut(
+                id=utterance.id,
+                start=utterance.offset,
+                duration=utterance.duration,
+                channel=0,
+                recording=recordings[utterance.audio_filepath],
+                supervisions=[supervision.with_offset(-utterance.offset)],
+            )
+            for utterance, supervision in zip(utterances, supervisions, strict=True)
+        ]
+        lhotse.RecordingSet.from_recordings(recordings.values()).to_file(folder / f"recordings_{split}.jsonl.gz")
+        lhotse.SupervisionSet.from_segments(supervisions).to_file(folder / f"supervisions_{split}.jsonl.gz")
+        lhotse.CutSet.from_cuts(cuts).to_file(folder / f"cuts_{split}.jsonl.gz")

@@ -1,0 +1,80 @@
+"""Any source: finds out its format and reads it into splits."""
+
+from pathlib import Path
+
+from asr.common.errors import ConfigError
+from asr.data.formats import audio_folder as folder
+from asr.data.formats import huggingface, kaldi, nemo, table
+from asr.data.formats import lhotse as lhotse_cuts
+from asr.data.formats.rows import utterances_of
+from asr.data.utterance import Utterance
+from asr.settings.data import DataConfig, SourceFormat
+
+FORMATS = {
+    SourceFormat.huggingface: huggingface.matches,
+    SourceFormat.kaldi: kaldi.matches,
+    SourceFormat.lhotse: lhotse_cuts.matches,
+    SourceFormat.nemo: nemo.matches,
+    SourceFormat.table: table.matches,
+    SourceFormat.folder: folder.matches,
+}
+"""From the most particular on: a folder of any format may hold audio files too."""
+
+ROLES = {SourceFormat.huggingface: huggingface.ROLES, SourceFormat.table: tuple(table.COLUMNS)}
+"""What `data.columns` may name; other formats have no columns."""
+
+
+def find_format(source: Path) -> SourceFormat:
+    """The format of a source.
+
+    Raises:
+        ConfigError: There is nothing, or nothing that is known.
+    """
+    if not source.exists():
+        raise ConfigError(f"data.source={source} does not exist: give a folder or a file.")
+    for kind, matches in FORMATS.items():
+        if matches(source):
+            return kind
+    raise ConfigError(
+        f"data.source={source} is none of: a folder with x.wav and x.txt, a CSV or TSV table, NeMo's JSON lines, "
+        "Kaldi's wav.scp and text, lhotse's cuts, a dataset of Hugging Face."
+    )
+
+
+def read_source(config: DataConfig, audio: Path) -> dict[str | None, list[Utterance]]:
+    """Reads the corpus at `data.source`.
+
+    Args:
+        audio: Where audio is written that is no file of its own yet.
+
+    Returns:
+        The utterances of each split; None holds those of which the source does not say to which they belong.
+
+    Raises:
+        ConfigError: There is no such source, or its format is not known.
+        DataError: It is incomplete or damaged.
+    """
+    if config.source is None:
+        raise ConfigError("data.source is null: give your corpus, as in data.source=/data/mine.")
+    source = Path(config.source).expanduser().absolute()
+    kind = find_format(source) if config.format is SourceFormat.auto else config.format
+    if not FORMATS[kind](source):
+        raise ConfigError(f"data.source={source} is not in the format {kind.value}: leave data.format to auto.")
+    roles = ROLES.get(kind, ())
+    if unknown := [role for role in config.columns if role not in roles]:
+        may = f"it may name {', '.join(roles)}" if roles else "leave it out"
+        raise ConfigError(f"data.columns names {unknown[0]!r}, which is not read of the format {kind.value}: {may}.")
+    match kind:
+        case SourceFormat.huggingface:
+            rows = huggingface.read(source, config.columns, audio)
+        case SourceFormat.kaldi:
+            rows = kaldi.read(source)
+        case SourceFormat.lhotse:
+            rows = lhotse_cuts.read(source, audio)
+        case SourceFormat.nemo:
+            rows = nemo.read(source)
+        case SourceFormat.table:
+            rows = table.read(source, config.columns)
+        case _:
+            rows = folder.read(source)
+    return utterances_of(rows, source if source.is_dir() else source.parent)

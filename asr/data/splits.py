@@ -1,0 +1,123 @@
+"""What a recipe's prepare.py describes a corpus with."""
+
+import logging
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import soundfile
+
+from asr.common.errors import DataError
+from asr.common.seeds import derive_seed
+from asr.data.manifest import write_manifest
+from asr.data.utterance import Utterance
+
+SPLITS = ("train", "dev", "test")
+
+
+def whole_file(path: Path, text: str, speaker: str, id: str | None = None) -> Utterance:
+    """The utterance that fills an audio file; length and rate come from the file's header, the id from its name.
+
+    Raises:
+        DataError: The file is missing or its header cannot be read.
+    """
+    try:
+        info = soundfile.info(path)
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise DataError(f"The audio file {path} cannot be read ({error}): replace it or leave it out.") from None
+    return Utterance(
+        id=id or path.stem,
+        audio_filepath=path,
+        offset=0.0,
+        duration=info.frames / info.samplerate,
+        text=text,
+        speaker=speaker,
+        sampling_rate=info.samplerate,
+    )
+
+
+def write_splits(output: Path, splits: Mapping[str, Sequence[Utterance]]) -> None:
+    """Writes the manifests train.jsonl, dev.jsonl and test.jsonl, and before them those of any further splits.
+
+    Raises:
+        DataError: A split has no utterance; then none is written.
+    """
+    require_splits(output, splits)
+    for split in (*(split for split in splits if split not in SPLITS), *SPLITS):
+        write_manifest(output / f"{split}.jsonl", splits[split])
+
+
+def require_splits(output: Path, splits: Mapping[str, Sequence[Utterance]]) -> None:
+    """Refuses splits of which one is empty.
+
+    Raises:
+        DataError: It is.
+    """
+    for split in (*SPLITS, *splits):
+        if not splits.get(split):
+            raise DataError(
+                f"No utterance is left for {split} in {output}: the archive may be another one than expected; delete "
+                "the folder and prepare the corpus from the publisher's archive."
+            )
+
+
+log = logging.getLogger(__name__)
+
+FEWEST_SPEAKERS = 6
+"""With fewer, whole speakers held out would leave too few to train on."""
+
+
+def complete_splits(splits: Mapping[str | None, Sequence[Utterance]], share: float) -> dict[str, list[Utterance]]:
+    """Train, dev and test, of which those that are missing are held out of train.
+
+    Args:
+        splits: What there is; None holds utterances of no split, which are taken for training.
+        share: Of the training audio, for each split that is missing.
+
+    Raises:
+        DataError: There is nothing to train on, or too little to hold any of it out.
+    """
+    found = {split: list(splits.get(split, ())) for split in SPLITS}
+    found["train"] = [*found["train"], *splits.get(None, ())]
+    missing = [split for split in ("test", "dev") if not found[split]]
+    speakers = {utterance.speaker for utterance in found["train"] if utterance.speaker}
+    by_speaker = len(speakers) >= FEWEST_SPEAKERS
+    if missing and not by_speaker:
+        log.info("%d speakers are known, too few to hold any out: dev and test hear those of train.", len(speakers))
+    for split in missing:
+        found["train"], found[split] = hold_out(found["train"], share, split, by_speaker)
+    return found
+
+
+def hold_out(
+    utterances: Sequence[Utterance], share: float, name: str, by_speaker: bool = True
+) -> tuple[list[Utterance], list[Utterance]]:
+    """Takes utterances out until they hold a share of the audio: all of a speaker, or single ones.
+
+    The choice depends on the names alone, so that a corpus that grows keeps most of its split.
+
+    Args:
+        share: Of the audio, above 0 and below 1.
+        name: Of what is held out: another name is another choice.
+        by_speaker: Takes whole speakers; utterances of unknown ones are taken singly.
+
+    Returns:
+        What stays, and what is held out.
+
+    Raises:
+        DataError: Nothing would stay.
+    """
+    groups: dict[str, list[Utterance]] = defaultdict(list)
+    for utterance in utterances:
+        groups[f"speaker {utterance.speaker}" if by_speaker and utterance.speaker else utterance.id].append(utterance)
+    wanted = share * sum(utterance.duration for utterance in utterances)
+    held: set[str] = set()
+    for group in sorted(groups, key=lambda group: derive_seed("hold out", name, group)):
+        if held and sum(utterance.duration for chosen in held for utterance in groups[chosen]) >= wanted:
+            break
+        held.add(group)
+    out = {utterance.id for group in held for utterance in groups[group]}
+    stays = [utterance for utterance in utterances if utterance.id not in out]
+    if not stays:
+        raise DataError(f"{len(utterances)} utterances are too few to hold {name} out of them: add recordings.")
+    return stays, [utterance for utterance in utterances if utterance.id in out]

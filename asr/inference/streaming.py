@@ -1,0 +1,103 @@
+"""A stream: a recognizer hears an utterance piece by piece and says what it has understood so far."""
+
+import torch
+from torch import Tensor
+
+from asr.common.errors import ConfigError, RunError
+from asr.decoding.decoder import Decoder
+from asr.features.extractor import frame_count
+from asr.features.front_end import FrontEnd
+from asr.model.acoustic import AcousticModel, StreamState
+from asr.settings.features import Normalization
+from asr.settings.root import Config
+
+DELTAS_REACH = 4
+"""Frames that second time differences read on both sides: two for each difference."""
+
+
+class Stream:
+    """One utterance while it is spoken. Heard in pieces of any size it gives what it gives when heard at once.
+
+    The log-probabilities lag behind the sound by the window of the features, three feature frames for the convolutions
+    (four more with deltas) and `model.lookahead` output frames.
+
+    Args:
+        model: A trained model of one direction.
+        config: Of the model.
+        front: Waveforms to normalized features.
+        decoder: Log-probabilities to hypotheses.
+
+    Raises:
+        ConfigError: The model needs the whole utterance.
+    """
+
+    def __init__(self, model: AcousticModel, config: Config, front: FrontEnd, decoder: Decoder) -> None:
+        if not config.model.bidirectional and config.features.normalization is Normalization.utterance:
+            raise ConfigError(
+                "This model has features.normalization=utterance, which is known at the utterance's end only, so it "
+                "cannot hear a stream: train one with features.normalization=corpus."
+            )
+        self._model, self._config, self._front, self._decoder = model, config, front, decoder
+        self._samples = torch.zeros(0)
+        self._given = 0
+        """Frames of self._samples that the model has heard already."""
+        self._state: StreamState | None = None
+        self._log_probs: list[Tensor] = []
+        self._finished = False
+        self._advance(final=False)
+
+    def hear(self, waveform: Tensor) -> None:
+        """Hears the next samples.
+
+        Args:
+            waveform: float32 in [-1, 1] at the model's sampling rate, (samples,).
+
+        Raises:
+            RunError: The utterance is finished.
+        """
+        if self._finished:
+            raise RunError("This stream is finished: begin another one for the next utterance.")
+        self._samples = torch.cat([self._samples, waveform.cpu()])
+        self._advance(final=False)
+
+    def finish(self) -> str:
+        """Ends the utterance, which lets the last frames be understood; gives its hypothesis."""
+        if not self._finished:
+            self._advance(final=True)
+            self._finished = True
+        return self.text
+
+    @property
+    def log_probs(self) -> Tensor:
+        """Log-probabilities of the tokens in the frames that are settled, (frames, 1, tokens)."""
+        return torch.cat(self._log_probs)
+
+    @property
+    def text(self) -> str:
+        """The hypothesis so far, decoded anew at each call."""
+        log_probs = self.log_probs
+        (hypothesis,) = self._decoder(log_probs, torch.tensor([len(log_probs)]))
+        return hypothesis
+
+    @torch.inference_mode()
+    def _advance(self, final: bool) -> None:
+        log_probs, self._state = self._model.stream(self._next_features(final), self._state, final)
+        if len(log_probs) or not self._log_probs:
+            self._log_probs.append(log_probs)
+
+    def _next_features(self, final: bool) -> Tensor:
+        """Features of the frames that are settled since the last call, (1, frames, dim)."""
+        config, extractor = self._config.features, self._front.extractor
+        reach = DELTAS_REACH if config.deltas else 0
+        frames = frame_count(config, extractor.sampling_rate, len(self._samples))
+        settled = frames if final else max(frames - reach, 0)
+        device = next(self._model.parameters()).device
+        if settled <= self._given:
+            return torch.zeros(1, 0, extractor.dim, device=device)
+        samples = torch.tensor([len(self._samples)], device=device)
+        features: Tensor = self._front(self._samples[None].to(device), samples)[0]
+        new = features[:, self._given : settled]
+        # The last frame stays: its samples tell where the next one begins.
+        self._given = min(settled, max(reach, 1))
+        self._samples = self._samples[(settled - self._given) * extractor.hop :]
+        return new

@@ -1,0 +1,245 @@
+"""Where language models lie: an n-gram model is estimated once and kept beside the data that it was made of."""
+
+import hashlib
+import json
+import logging
+import shutil
+import subprocess
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from asr.common.errors import ConfigError, DataError
+from asr.common.files import atomic_folder
+from asr.data.manifest import manifest_checksum, read_manifest
+from asr.lm.arpa import read_vocabulary, write_arpa
+from asr.lm.kneser_ney import NgramModel, Perplexity, estimate, perplexity
+from asr.lm.text import (
+    Split,
+    held_out_checksum,
+    held_out_sentences,
+    number_known,
+    number_units,
+    split_into,
+    training_sentences,
+)
+from asr.settings.lm import LmConfig, LmKind, LmUnits
+from asr.settings.recipe import Recipe
+from asr.settings.root import Config
+from asr.text.tokenizer import build_tokenizer, tokenizer_identity
+
+
+def lm_name(lm: LmConfig) -> str:
+    """Names a language model in results and folders: ngram3-words, lstm-tokens, or by its file."""
+    if lm.kind.recurrent:
+        return f"{lm.kind.name}-{lm.units.name}"
+    if lm.path is not None:
+        return given_name(Path(lm.path), lm.units)
+    return f"{lm.kind.name}{lm.order}-{lm.units.name}"
+
+
+def given_name(path: Path, units: LmUnits) -> str:
+    """Names n-grams that were made elsewhere, by their file: ngram-big-words."""
+    return f"{LmKind.ngram.name}-{path.stem}-{units.name}"
+
+
+log = logging.getLogger(__name__)
+
+ARPA, BINARY, REPORT = "lm.arpa", "lm.binary", "report.json"
+HELD_OUT_TEXT = "held_out_text"
+"""In report.json, the checksum of the text that its perplexity is of."""
+LMPLZ_UNITS = 50_000_000
+"""Longer texts are left to KenLM's lmplz, which sorts on the disk, where it is installed."""
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """An n-gram model on the disk."""
+
+    file: Path
+    """What KenLM loads: an ARPA file or a binary."""
+    vocabulary: list[str] | None
+    """Its units but for the special ones; None where a binary does not tell."""
+    units: LmUnits
+    key: str
+    """Differs between models, as ngram3-words-0123abcd."""
+
+
+def language_model(recipe: Recipe, config: Config) -> LanguageModel | None:
+    """The language model of a configuration, estimated now if it was not before; None for lm=none.
+
+    Raises:
+        ConfigError: There is no file at lm.path.
+        DataError: A text cannot be used.
+    """
+    lm = config.lm
+    if lm.kind is LmKind.none:
+        return None
+    if lm.kind.recurrent:
+        raise ConfigError(
+            f"decoder=beam searches with lm=ngram, or lm=none; a model of lm={lm.kind.name} rescores what it finds: "
+            "decoder.recurrent=FOLDER."
+        )
+    if lm.path is not None:
+        return _given(Path(lm.path), lm.units)
+    folder = lm_folder(recipe, config)
+    if not (folder / REPORT).is_file():
+        build_ngram(recipe, config, folder)
+    return _estimated(folder, lm.units)
+
+
+def saved_language_model(path: Path) -> LanguageModel:
+    """The n-gram model at a place: a folder of `asr lm train`, or a file over words.
+
+    Raises:
+        ConfigError: There is none.
+        DataError: It cannot be read.
+    """
+    if not path.is_dir():
+        return _given(path, LmUnits.words)
+    try:
+        report = json.loads((path / REPORT).read_text(encoding="utf-8"))
+        units = LmUnits[report["settings"]["units"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ConfigError(f"No n-gram model at {path}: `asr lm train RECIPE` makes one and says where.") from None
+    return _estimated(path, units)
+
+
+def lm_folder(recipe: Recipe, config: Config) -> Path:
+    """`paths.data/RECIPE/lm/NAME-HASH`, by the settings that determine the model and the checksum of its text.
+
+    Raises:
+        ConfigError: There is no such lexicon.
+        DataError: A text cannot be read.
+    """
+    lm = config.lm
+    identity: dict[str, Any] = {
+        "settings": [lm.units.name, lm.order, lm.prune, lm.fallback_discounts],
+        **texts_identity(recipe, config),
+    }
+    if lm.units is LmUnits.tokens:
+        identity["tokenizer"] = [*tokenizer_identity(config.tokenizer).values()]
+    digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:8]
+    return recipe.data(config) / "lm" / f"{lm_name(lm)}-{digest}"
+
+
+def texts_identity(recipe: Recipe, config: Config) -> dict[str, Any]:
+    """The checksums of the text that a language model is made of.
+
+    Raises:
+        DataError: A file cannot be read.
+    """
+    train = manifest_checksum(recipe.manifest(config, "train")) if config.lm.transcripts else None
+    return {"train": train, "texts": [_checksum(Path(path)) for path in config.lm.texts]}
+
+
+def build_ngram(recipe: Recipe, config: Config, folder: Path) -> None:
+    """Estimates the n-gram model of a configuration into a folder: lm.arpa, lm.binary where KenLM's build_binary is
+    installed, and report.json with its size, discounts and perplexity.
+
+    Raises:
+        DataError: A text cannot be used.
+    """
+    lm = config.lm
+    split = unit_split(recipe, config)
+    text = number_units(training_sentences(recipe, config), split)
+    log.info("Estimating %s from %d %s.", folder.name, (text.places > 0).sum(), lm.units.name)
+    with atomic_folder(folder) as place:
+        if len(text.units) > LMPLZ_UNITS and (lmplz := shutil.which("lmplz")):
+            sentences = (" ".join(split(sentence)) for sentence in training_sentences(recipe, config))
+            _run_lmplz(lmplz, lm, sentences, place / ARPA)
+            report: dict[str, Any] = {"estimated_by": lmplz}
+        else:
+            if len(text.units) > LMPLZ_UNITS:
+                log.warning("So long a text takes much memory here; with KenLM's lmplz installed it would not.")
+            model = estimate(text, lm.order, lm.prune, lm.fallback_discounts)
+            for order in model.fallbacks:
+                log.warning(
+                    "The %d-grams are too few or too regular to tell discounts; lm.fallback_discounts are used.", order
+                )
+            write_arpa(model, place / ARPA)
+            held_out = number_known(held_out_sentences(recipe, config), split, model.vocabulary)
+            report = describe(model, perplexity(model, held_out)) | {HELD_OUT_TEXT: held_out_checksum(recipe, config)}
+        if build_binary := shutil.which("build_binary"):
+            _run([build_binary, str(place / ARPA), str(place / BINARY)])
+        settings = {"order": lm.order, "units": lm.units.name, "prune": lm.prune, "texts": lm.texts}
+        content = {"settings": settings, "training_units": int((text.places > 0).sum())} | report
+        (place / REPORT).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def describe(model: NgramModel, held_out: Perplexity) -> dict[str, Any]:
+    """What report.json says of a model."""
+    return {
+        "estimated_by": "asr",
+        "ngrams": [len(table.keys) for table in model.tables],
+        "discounts": [list(amounts) for amounts in model.discounts],
+        "fallback_orders": list(model.fallbacks),
+        "held_out": asdict(held_out),
+    }
+
+
+def training_words(recipe: Recipe, config: Config) -> list[str]:
+    """The words of the training transcripts, sorted."""
+    return sorted({word for row in read_manifest(recipe.manifest(config, "train")) for word in row.text.split()})
+
+
+def _estimated(folder: Path, units: LmUnits) -> LanguageModel:
+    binary = folder / BINARY
+    file = binary if binary.is_file() else folder / ARPA
+    return LanguageModel(file, read_vocabulary(folder / ARPA), units, folder.absolute().name)
+
+
+def _given(path: Path, units: LmUnits) -> LanguageModel:
+    if path.is_dir():
+        raise ConfigError(f"The language model {path} is a folder: give the file in it, as {path / ARPA}.")
+    if not path.is_file():
+        raise ConfigError(f"No language model at {path}: give an ARPA file or a KenLM binary.")
+    with path.open("rb") as file:
+        text = file.read(256).lstrip().startswith(b"\\data\\")
+    vocabulary = read_vocabulary(path) if text else None
+    return LanguageModel(path, vocabulary, units, f"{given_name(path, units)}-{_checksum(path)[:8]}")
+
+
+def unit_split(recipe: Recipe, config: Config) -> Split:
+    """How the sentences of a language model become its units."""
+    words = config.lm.units is LmUnits.words
+    tokenizer = None if words else build_tokenizer(config.tokenizer, tokenizer_texts(recipe, config))
+    return split_into(config.lm.units, tokenizer)
+
+
+def tokenizer_texts(recipe: Recipe, config: Config) -> list[str]:
+    """What the tokenizer of a language model is learned from: as that of the acoustic model from the transcripts, where
+    these belong to its text."""
+    if not config.lm.transcripts:
+        return list(training_sentences(recipe, config))
+    return [utterance.text for utterance in read_manifest(recipe.manifest(config, "train"))]
+
+
+def _checksum(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"The text {path} cannot be read ({error.strerror}): give another.") from None
+
+
+def _run_lmplz(lmplz: str, lm: LmConfig, sentences: Iterable[str], arpa: Path) -> None:
+    discounts = [str(amount) for amount in lm.fallback_discounts]
+    prune = [str(count) for count in lm.prune[: lm.order]]
+    arguments = ["-o", str(lm.order), "--prune", *prune, "--discount_fallback", *discounts, "--arpa", str(arpa)]
+    _run([lmplz, *arguments], sentences)
+
+
+def _run(command: list[str], lines: Iterable[str] = ()) -> None:
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    assert process.stdin is not None and process.stderr is not None
+    try:
+        for line in lines:
+            process.stdin.write(line.encode() + b"\n")
+        process.stdin.close()
+    except BrokenPipeError:
+        pass  # it says why below
+    said = process.stderr.read().decode(errors="replace").strip()
+    if process.wait():
+        raise DataError(f"{command[0]} failed ({said.splitlines()[-1] if said else process.returncode}).")

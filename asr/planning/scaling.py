@@ -1,0 +1,128 @@
+"""How well ranks are used: the speed of a training, and where the time of its steps goes."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from typing import TypeVar
+
+import torch
+
+from asr.batching.loader import Batch, load
+from asr.batching.steps import Step, shares_of
+from asr.training.building import AcousticTrainer
+from asr.training.distributed import no_sync
+from asr.training.progression import Clock
+
+WARM_UP, STEPS = 3, 20
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """What a number of ranks reaches. Times are means over steps and ranks (s)."""
+
+    ranks: int
+    audio_hours_per_hour: float
+    """Audio fed to the network, as a training does it."""
+    step_seconds: float
+    data_wait: float
+    """Waiting for the loader."""
+    compute: float
+    """Forward, backward and the optimizer."""
+    straggler_wait: float
+    """Waiting for the slowest rank."""
+    all_reduce: float
+    """Adding up the gradients, apart from the backward pass, with which a training overlaps it."""
+    padding_share: float
+    """Padded audio that holds nothing, as a share of what is computed."""
+
+
+def measure(trainer: AcousticTrainer) -> Scaling:
+    """Takes some steps as a training does, and the same once more with each part of a step on its own.
+
+    All ranks call it together.
+    """
+    seconds, audio, padding = _speed(trainer)
+    parts = trainer.ranks.sum(torch.tensor(_split(trainer), device=trainer.hardware.device)) / trainer.ranks.size
+    data_wait, compute, straggler_wait, all_reduce = parts.tolist()
+    return Scaling(
+        ranks=trainer.ranks.size,
+        audio_hours_per_hour=audio / seconds,
+        step_seconds=seconds / STEPS,
+        data_wait=data_wait,
+        compute=compute,
+        straggler_wait=straggler_wait,
+        all_reduce=all_reduce,
+        padding_share=padding,
+    )
+
+
+def _steps(trainer: AcousticTrainer) -> tuple[list[Step], Iterator[Batch]]:
+    # From the second epoch on: the first may be ordered by length.
+    steps = list(islice(trainer.steps.start(1, 0, 1 + WARM_UP + STEPS), WARM_UP + STEPS))
+    workers, pin = trainer.config.hardware.workers, trainer.hardware.device.type == "cuda"
+    return steps, load(shares_of(steps), trainer.train, trainer.labels, workers, pin=pin)
+
+
+def _speed(trainer: AcousticTrainer) -> tuple[float, float, float]:
+    """Time of the measured steps (s), their audio (s) and their padding."""
+    steps, batches = _steps(trainer)
+    began, padded = 0.0, 0.0
+    for number, step in enumerate(steps):
+        if number == WARM_UP:
+            began = _now(trainer)
+        trainer._accumulate(step, batches, Clock(trainer.task.unit))
+        _update(trainer)
+        padded += step.seconds / (1 - step.padding) if number >= WARM_UP else 0.0
+    audio = sum(step.seconds for step in steps[WARM_UP:])
+    return _now(trainer) - began, audio, 1 - audio / padded
+
+
+def _split(trainer: AcousticTrainer) -> list[float]:
+    """Mean times of a step on this rank (s): data wait, compute, straggler wait, all-reduce."""
+    steps, batches = _steps(trainer)
+    totals = [0.0, 0.0, 0.0, 0.0]
+    for number, step in enumerate(steps):
+        if number == WARM_UP:
+            totals = [0.0, 0.0, 0.0, 0.0]
+        with no_sync(trainer.parallel):
+            for _ in step.shares:
+                batch, waited = _timed(trainer, lambda: next(batches))
+                _, computed = _timed(trainer, partial(_gradients, trainer, batch, step))
+                totals[0] += waited
+                totals[1] += computed
+        totals[2] += _timed(trainer, lambda: trainer.ranks.sum(torch.zeros(1, device=trainer.hardware.device)))[1]
+        totals[3] += _timed(trainer, lambda: _add_up(trainer))[1]
+        totals[1] += _timed(trainer, lambda: _update(trainer))[1]
+    return [total / STEPS for total in totals]
+
+
+def _gradients(trainer: AcousticTrainer, batch: Batch, step: Step) -> None:
+    loss = trainer._loss(batch.to(trainer.hardware.device)) / step.labels
+    torch.autograd.backward(trainer.update.scale(loss))
+
+
+def _add_up(trainer: AcousticTrainer) -> None:
+    gradients = [weight.grad.flatten() for weight in trainer.model.parameters() if weight.grad is not None]
+    trainer.ranks.sum(torch.cat(gradients))
+
+
+def _update(trainer: AcousticTrainer) -> None:
+    trainer.update.unscale()
+    trainer.update.take(trainer.update.norm(), 1)
+    trainer.update.end()
+
+
+def _timed(trainer: AcousticTrainer, action: Callable[[], T]) -> tuple[T, float]:
+    began = _now(trainer)
+    outcome = action()
+    return outcome, _now(trainer) - began
+
+
+def _now(trainer: AcousticTrainer) -> float:
+    if trainer.hardware.device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter()

@@ -1,0 +1,266 @@
+"""Composes the configuration of a recipe, checks it against the dataclasses, and reads it back from a run."""
+
+import dataclasses
+import difflib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from enum import Enum
+from functools import cache
+from pathlib import Path
+from types import NoneType
+from typing import Any, cast, get_args, get_origin, get_type_hints
+
+import hydra
+import yaml
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException, OverrideParseException
+from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException, ValidationError
+
+from asr.common.errors import ConfigError
+from asr.settings.bounds import check_bounds
+from asr.settings.recipe import CONF, Recipe
+from asr.settings.root import Config
+from asr.settings.sweeps import expand_sweep
+
+HYDRA_VERSION = "1.3"
+
+LATER_GROUPS = {
+    "decoder": "greedy", "lm": "ngram", "evaluation": "default", "augment": "specaugment", "tokenizer": "char",
+    "hardware": "auto", "listen": "default", "pack": "default", "shards": "default",
+    "check": "default",
+}  # fmt: skip
+"""Groups that grew after models were trained, by keys that did not determine their weights, with their default
+choices."""
+
+
+def compose(recipe: Recipe, overrides: Sequence[str] = ()) -> Config:
+    """The configuration of a recipe, with overrides as on the command line.
+
+    Raises:
+        ConfigError: A key that does not exist, a value of the wrong type, or a value that is missing.
+    """
+    check_overrides(recipe, overrides)
+    hydra_config = HydraConfig.instance()
+    previous = hydra_config.cfg
+    try:
+        with errors_as_sentences(), hydra.initialize_config_dir(str(recipe.folder), version_base=HYDRA_VERSION):
+            composed = hydra.compose("recipe", [*into_mappings(overrides), search_path()], return_hydra_config=True)
+            hydra_config.set_config(composed)
+        with open_dict(composed):
+            del composed["hydra"]
+        return to_config(composed)
+    finally:
+        hydra_config.cfg = previous
+
+
+def sweep(recipe: Recipe, overrides: Sequence[str]) -> list[list[str]]:
+    """Every combination of the values that stand in lists, as `-m` runs them.
+
+    Returns:
+        The overrides of each, in the order that Hydra takes them, as in [["model=lstm", "seed=1"], ...].
+
+    Raises:
+        ConfigError: A key that does not exist, or what is no list of values.
+    """
+    check_overrides(recipe, overrides)
+    overrides, _ = expand_sweep(recipe, overrides)
+    with errors_as_sentences():
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+        (points,) = BasicSweeper.split_arguments(parsed, max_batch_size=None)
+    for point in points:
+        check_overrides(recipe, point)
+    return points
+
+
+def search_path() -> str:
+    """The override by which Hydra finds conf/ behind the folder of the recipe."""
+    folder = str(CONF).replace("\\", "\\\\").replace("'", "\\'")
+    return f"hydra.searchpath=['file://{folder}']"
+
+
+def check_overrides(recipe: Recipe, overrides: Sequence[str]) -> None:
+    """Finds keys that do not exist, before Hydra composes anything.
+
+    Raises:
+        ConfigError: Names the override and the nearest key.
+    """
+    with errors_as_sentences():
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+    for override in parsed:
+        key, value = override.key_or_group, override.value()
+        if key == "sweep" and override.is_sweep_override():
+            raise ConfigError("sweep takes one name: run one sweep after the other.")
+        choices = sorted(path.stem for root in (CONF, recipe.folder) for path in (root / key).glob("*.yaml"))
+        if choices and isinstance(value, list):
+            named = ",".join(str(item) for item in value)
+            raise ConfigError(f"{key} takes one of its choices: to run each, write {key}={named} and add -m.")
+        if choices and isinstance(value, str | int | float) and str(value) not in choices:
+            hint = nearest(str(value), choices) or "."
+            raise ConfigError(f"There is no {key}={value}, only {', '.join(choices)}{hint}")
+        if not choices and not key.startswith(("hydra.", "hydra/")):
+            _require_known([key])
+
+
+def into_mappings(overrides: Sequence[str]) -> list[str]:
+    """Overrides that may add keys of the user's own where a mapping takes any; Hydra wants `++` before those."""
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    return [
+        f"++{text}" if not text.startswith(("+", "~")) and _takes_any(override.key_or_group) else text
+        for text, override in zip(overrides, parsed, strict=True)
+    ]
+
+
+def _takes_any(key: str) -> bool:
+    return get_origin(known_keys().get(key)) is dict or _inside_mapping(key)
+
+
+def to_config(composed: DictConfig) -> Config:
+    """Checks a composed configuration against the dataclasses and resolves its interpolations.
+
+    Raises:
+        ConfigError: A key that does not exist, or a value that is missing, of the wrong type or out of its bounds.
+    """
+    with errors_as_sentences():
+        values = flattened(cast(dict[str, Any], OmegaConf.to_container(composed)))
+        _require_known(values)
+        try:
+            merged = OmegaConf.merge(OmegaConf.structured(Config), composed)
+        except ValidationError as error:
+            raise ConfigError(_wrong_type(error, composed)) from None
+        for key in known_keys():
+            if values.get(key, MISSING) == MISSING:
+                raise ConfigError(f"{key} has no value: set it in recipe.yaml or as {key}=...")
+        config = cast(Config, OmegaConf.to_object(merged))
+    check_bounds(flattened(plain(config)))
+    return config
+
+
+def plain(config: Config) -> dict[str, Any]:
+    """The configuration as dicts, lists, numbers and strings, enums by name; `load_config` reads it back from YAML."""
+    return cast(dict[str, Any], OmegaConf.to_container(OmegaConf.structured(config), enum_to_str=True))
+
+
+def flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested values by their full key, groups included: {"model": {...}, "model.hidden": 320}."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        flat[f"{prefix}{name}"] = value
+        if isinstance(value, dict):
+            flat |= flattened(value, f"{prefix}{name}.")
+    return flat
+
+
+def load_config(path: Path) -> Config:
+    """Reads the config.yaml of a run or of a model. Nothing in it is executed.
+
+    What it lacks of LATER_GROUPS, as one of an earlier version does, is that of their default choices.
+
+    Raises:
+        ConfigError: There is no such file, or it is no configuration; names the file.
+    """
+    try:
+        loaded = OmegaConf.load(path)
+        if not isinstance(loaded, DictConfig):
+            raise ConfigError("it holds no keys.")
+        return to_config(DictConfig(OmegaConf.merge(_later_groups(), loaded)))
+    except FileNotFoundError:
+        raise ConfigError(f"No configuration at {path}: is its folder a run or a model?") from None
+    except (ConfigError, OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"The configuration {path} cannot be used: {error}") from None
+
+
+def nearest(word: str, choices: Iterable[str]) -> str:
+    """ "; did you mean X?" where a choice resembles the word or ends in it, else an empty string."""
+    choices = list(choices)
+    same_ending = [choice for choice in choices if choice.split(".")[-1] == word.split(".")[-1]]
+    close = difflib.get_close_matches(word, choices, n=1)
+    # Of a name without its group any ending is as near as another: the groups stand in the order of their weight.
+    found = (close or same_ending if "." in word else same_ending or close)[:1]
+    return f"; did you mean {found[0]}?" if found else ""
+
+
+def _later_groups() -> DictConfig:
+    files = {group: CONF / group / f"{choice}.yaml" for group, choice in LATER_GROUPS.items()}
+    return OmegaConf.create({group: OmegaConf.load(path) for group, path in files.items()})
+
+
+@contextmanager
+def errors_as_sentences() -> Iterator[None]:
+    """Turns the errors of Hydra and OmegaConf into a ConfigError of one sentence."""
+    try:
+        yield
+    except OverrideParseException as error:
+        raise ConfigError(f"Cannot read {error.override!r}: write key=value, and quote special characters.") from None
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{error.full_key or 'The configuration'}: {str(error).splitlines()[0]}") from None
+    except HydraException as error:
+        if "Could not find 'hydra/launcher/submitit_slurm'" in str(error):
+            raise ConfigError("cluster=slurm needs submitit: pip install 'asr[cluster]' brings it.") from None
+        if "must be a DictConfig" in str(error):
+            raise ConfigError(
+                "recipe.yaml holds no keys: write `defaults: [/config, _self_]` and what differs."
+            ) from None
+        message, *ways_out = str(error).split("\nConfig search path")[0].split("\n1. To use it as a list")
+        raise ConfigError(f"{message}: add -m to run each, or write a [list]." if ways_out else message) from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"A configuration file is no YAML: {error}") from None
+
+
+@cache
+def known_keys() -> dict[str, Any]:
+    """Every key of the configuration with its type, as in {"model": ModelConfig, "model.hidden": int}."""
+    return dict(_keys_of_type(Config, ""))
+
+
+def _keys_of_type(owner: type, prefix: str) -> Iterator[tuple[str, Any]]:
+    for name, kind in get_type_hints(owner).items():
+        yield prefix + name, kind
+        if dataclasses.is_dataclass(kind):
+            yield from _keys_of_type(cast(type, kind), f"{prefix}{name}.")
+
+
+def _inside_mapping(key: str) -> bool:
+    """Whether a key is the user's own, below one that takes any, such as cluster.sbatch."""
+    parents = (key[:place] for place, letter in enumerate(key) if letter == ".")
+    return any(get_origin(known_keys().get(parent)) is dict for parent in parents)
+
+
+def _require_known(keys: Iterable[str]) -> None:
+    for key in keys:
+        if key not in known_keys() and not _inside_mapping(key):
+            raise ConfigError(f"There is no key {key}{nearest(key, known_keys()) or '; see docs/configuration.md.'}")
+
+
+def _wrong_type(error: ValidationError, composed: DictConfig) -> str:
+    key = (error.full_key or "").split("[")[0]
+    value = OmegaConf.select(composed, key)
+    kind = known_keys().get(key) or get_args(known_keys()[key.rpartition(".")[0]])[1]
+    choices = [member.name for enum in _enums_in(kind) for member in enum]
+    wrong = [item for item in (value if OmegaConf.is_list(value) else [value]) if item not in choices]
+    hint = nearest(str(wrong[0]), choices) if wrong else ""
+    found = "null" if value is None else repr(value)
+    return f"{key} is {found}, where {described(kind)} belongs{hint or '.'}"
+
+
+def _enums_in(kind: Any) -> list[type[Enum]]:
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return [kind]
+    return [enum for part in get_args(kind) for enum in _enums_in(part)]
+
+
+def described(kind: Any) -> str:
+    """The type of a key in words, as in "a whole number or null"."""
+    if dataclasses.is_dataclass(kind):
+        return f"a group with the keys {', '.join(field.name for field in dataclasses.fields(kind))}"
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return f"one of {', '.join(member.name for member in kind)}"
+    if get_origin(kind) is list:
+        return f"a list in brackets (each item {described(get_args(kind)[0])})"
+    if get_origin(kind) is dict:
+        return f"a mapping in braces (each value {described(get_args(kind)[1])})"
+    if NoneType in get_args(kind):
+        return f"{described(get_args(kind)[0])} or null"
+    return {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}.get(kind, str(kind))

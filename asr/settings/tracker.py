@@ -1,0 +1,35 @@
+"""Settings of the group `tracker`."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class TrackerMode(Enum):
+    auto = "auto"
+    online = "online"
+    offline = "offline"
+    disabled = "disabled"
+
+
+@dataclass
+class TrackerConfig:
+    mode: TrackerMode
+    """Weights & Biases: auto is online with a login, else offline."""
+    project: str
+    """Project in Weights & Biases."""
+    entity: str | None
+    """User or team in Weights & Biases; null is the account's default."""
+    group: str | None
+    """Group of runs in Weights & Biases, as for the seeds of one experiment."""
+    tags: list[str]
+    """Tags of the run."""
+    notes: str | None
+    """A line about the run."""
+    job_type: str | None
+    """What the run is listed as in Weights & Biases; null names the command, as in train."""
+    panel_utterances: int
+    """Utterances of dev whose hypotheses are kept after every epoch, in panel.jsonl; the same in every run."""
+    worst_utterances: int
+    """Rows in the table of the worst utterances, with audio; 0 logs no table."""
+    upload_model: bool
+    """Keep the best model as an artifact."""

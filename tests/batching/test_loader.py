@@ -1,0 +1,52 @@
+"""Loading shares in their order, and faults in the data as they are."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from asr.batching.loader import Share, evaluation_shares, load
+from asr.common.errors import DataError
+
+LABELS = [[number, number] for number in range(6)]
+
+
+def read(number: int, epoch: int) -> Tensor:
+    if number == 5:
+        raise DataError("Utterance 5 is rotten.")
+    return torch.full((number + 1, 2), float(epoch))
+
+
+def shares(*batches: Sequence[int]) -> list[Share]:
+    return [Share(epoch, np.array(batch, dtype=np.int64)) for epoch, batch in enumerate(batches)]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_batches_come_in_order_padded_with_zeros(workers: int) -> None:
+    batches = list(load(shares([1, 3], [], [0], [4, 2]), read, LABELS, workers))
+    assert [list(batch.utterances) for batch in batches] == [[1, 3], [], [0], [4, 2]]
+    last = batches[3]
+    assert last.inputs.shape == (2, 5, 2)
+    assert last.lengths.tolist() == [5, 3]
+    assert last.labels.tolist() == [4, 4, 2, 2]
+    assert last.inputs[1, :, 0].tolist() == [3, 3, 3, 0, 0]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_fault_in_the_data_is_one_sentence(workers: int) -> None:
+    loaded = load(shares([1], [5], [2]), read, LABELS, workers)
+    next(loaded)
+    with pytest.raises(DataError) as caught:
+        next(loaded)
+    assert str(caught.value) == "Utterance 5 is rotten."
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3, 9])
+def test_evaluation_takes_each_utterance_once_over_all_ranks(ranks: int) -> None:
+    seconds = np.array([3.0, 1.0, 2.0, 50.0, 4.0, 1.0, 2.5])
+    parts = [share for rank in range(ranks) for share in evaluation_shares(seconds, rank, ranks, 10.0)]
+    assert sorted(number for share in parts for number in share.utterances) == list(range(len(seconds)))
+    for share in parts:
+        assert len(share.utterances) == 1 or len(share.utterances) * seconds[share.utterances].max() <= 10.0

@@ -1,0 +1,287 @@
+"""Comparisons: sizes that are equal, runs that are planned and grouped, and what is said of them."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from asr.commands.compare import HELP, main
+from asr.common.errors import ConfigError, RunError, UserError
+from asr.comparison import grid as plan
+from asr.comparison.document import body, findings
+from asr.comparison.grid import comparison_name, equal_time, is_done, parameters_of, plan_variants, solve_hidden
+from asr.comparison.measured import group_runs, read_run
+from asr.comparison.runner import _environment
+from asr.comparison.summary import Comparison, Origin, length_classes, read_summary, summarize, write_summary
+from asr.model.acoustic import count_parameters
+from asr.model.folder import build_model
+from asr.settings.compose import compose, sweep
+from asr.settings.recipe import Recipe, find_recipe
+from asr.settings.root import Config
+from tests.helpers.compared_runs import TEXTS, write_run
+
+AN4 = find_recipe("an4")
+DIGITS = find_recipe("digits")  # its tokenizer needs no transcripts
+ORIGIN = Origin("cells", "an4", "asr compare an4", None, "a machine", "2")
+
+
+def compared(runs: Sequence[Path], origin: Origin = ORIGIN) -> Comparison:
+    return summarize(origin, group_runs([read_run(run) for run in runs]), lambda run: 1e6, {}, {})
+
+
+@pytest.mark.parametrize("model", ["rnn", "lstm", "gru", "ligru", "hybrid"])
+def test_every_model_comes_within_two_per_cent_of_the_wanted_size(model: str) -> None:
+    config = compose(AN4, [f"model={model}"])
+    for wanted in (2e6, 3.3e5):
+        solved = replace(config, model=replace(config.model, hidden=solve_hidden(config, 29, wanted)))
+        assert parameters_of(solved, 29) == pytest.approx(wanted, rel=0.02)
+
+
+def test_parameters_are_counted_as_of_the_built_model() -> None:
+    config = compose(AN4, ["model=hybrid", "model.hidden=24"])
+    assert parameters_of(config, 29) == count_parameters(build_model(config, 29))
+
+
+def test_a_size_that_no_model_has_is_refused_with_the_nearest() -> None:
+    with pytest.raises(ConfigError, match=r"\d+ \(model.hidden=\d+\)"):
+        solve_hidden(compose(find_recipe("yesno"), ["model.layers=1", "model.channels=4"]), 7, 2e4)
+
+
+def test_a_sweep_is_the_product_of_its_lists() -> None:
+    assert sweep(AN4, ["model=lstm,gru", "model.dropout=0.1", "seed=range(1,3)"]) == [
+        ["model=lstm", "model.dropout=0.1", "seed=1"],
+        ["model=lstm", "model.dropout=0.1", "seed=2"],
+        ["model=gru", "model.dropout=0.1", "seed=1"],
+        ["model=gru", "model.dropout=0.1", "seed=2"],
+    ]
+    with pytest.raises(ConfigError, match=r"no model=grru.*did you mean gru"):
+        sweep(AN4, ["model=lstm,grru"])
+
+
+def test_the_plan_tells_models_from_seeds_and_sizes_them() -> None:
+    overrides = ["model=lstm,gru", "seed=2,1", "compare.parameters=1e6", "model.dropout=0.1", "compare.jobs=2"]
+    settings = compose(DIGITS, sweep(DIGITS, overrides)[0])
+    variants, seeds = plan_variants(DIGITS, overrides, settings.compare, [])
+    assert [variant.label for variant in variants] == ["lstm", "gru"]
+    assert seeds == [2, 1]
+    for variant in variants:
+        assert variant.overrides[:2] == [f"model={variant.label}", "model.dropout=0.1"]
+        assert f"model.hidden={variant.config.model.hidden}" in variant.overrides
+        assert variant.config.hardware.threads is not None
+        assert variant.parameters == pytest.approx(1e6, rel=0.02)
+
+
+def test_other_settings_than_the_model_can_be_compared() -> None:
+    overrides = ["optimizer.learning_rate=1e-3,2e-3", "seed=1"]
+    variants, _ = plan_variants(DIGITS, overrides, compose(DIGITS).compare, [])
+    assert [variant.label for variant in variants] == ["optimizer.learning_rate=0.001", "optimizer.learning_rate=0.002"]
+    # The name is also the group of the runs in Weights & Biases, a value that Hydra must be able to read.
+    name = comparison_name(variants, compose(DIGITS))
+    assert compose(DIGITS, [f"tracker.group={name}"]).tracker.group == name
+
+
+def test_a_comparison_is_found_again_with_more_seeds_or_another_place_and_not_with_another_size() -> None:
+    def name(*overrides: str) -> str:
+        settings = compose(DIGITS, sweep(DIGITS, overrides)[0])
+        return comparison_name(plan_variants(DIGITS, overrides, settings.compare, [])[0], settings)
+
+    first = name("model=lstm,gru", "seed=1")
+    assert first == name("model=lstm,gru", "seed=1,2,3", "paths.runs=/tmp/x", "hardware.threads=1", "compare.jobs=2")
+    assert first.startswith("lstm-gru-")
+    others = [name("model=lstm,gru", "compare.parameters=1e6"), name("model=lstm,gru", "compare.minutes=3")]
+    assert len({first, *others}) == 3
+    assert name("model=lstm,gru", "compare.name=cells") == "cells"
+
+
+def test_epochs_follow_from_the_minutes_and_one_trial_of_each_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[str] = []
+
+    def calibrate(recipe: Recipe, config: Config) -> SimpleNamespace:
+        tried.append(f"{config.name} {config.model.hidden}")
+        return SimpleNamespace(epoch_seconds=6.0)
+
+    monkeypatch.setattr(plan, "calibrate", calibrate)
+
+    def epochs(minutes: float, *overrides: str) -> list[int]:
+        variants, _ = plan_variants(DIGITS, ["model=lstm,gru", *overrides], compose(DIGITS).compare, [])
+        return [timed.config.training.epochs for timed in equal_time(DIGITS, variants, minutes, tmp_path)]
+
+    assert epochs(1) == [10, 10]
+    assert epochs(2, "hardware.threads=1", "decoder=beam") == [20, 20]
+    assert len(tried) == 2, "what an epoch takes is kept"
+    assert epochs(2, "model.hidden=7") == [20, 20]
+    assert tried[2:] == ["lstm 7", "gru 7"]
+    with pytest.raises(ConfigError, match="leave one of the two out"):
+        epochs(2, "model.hidden=7", "training.epochs=3")
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [(None, ["0", "1", "0"]), ("4,5", ["4", "5", "4"]), ("GPU-a, GPU-b,-1,3", ["GPU-a", "GPU-b", "GPU-a"])],
+)
+def test_trainings_take_turns_on_the_gpus_that_were_given(
+    given: str | None, taken: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if given is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", given)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert [_environment(slot)["CUDA_VISIBLE_DEVICES"] for slot in range(3)] == taken
+
+
+def test_size_and_epochs_cannot_be_both_set_and_solved() -> None:
+    overrides = ["model=lstm,gru", "model.hidden=64", "compare.parameters=1e6"]
+    with pytest.raises(ConfigError, match="leave one of the two out"):
+        plan_variants(DIGITS, overrides, compose(DIGITS, ["compare.parameters=1e6"]).compare, [])
+
+
+def test_a_run_is_done_when_it_is_trained_to_its_end_and_evaluated(tmp_path: Path) -> None:
+    config = compose(AN4, ["training.epochs=3"])
+    run = write_run(tmp_path)
+    assert is_done(run, config)
+    assert not is_done(run, compose(AN4, ["training.epochs=4"]))
+    with (run / "metrics.jsonl").open("a") as rows:
+        rows.write('{"step": 40, "epoch": 3.5, "seconds": 40.0}\n')
+    assert not is_done(run, config)
+    (run / "evaluation/test/greedy/results.json").unlink()
+    assert not is_done(run, config)
+
+
+def test_runs_that_differ_in_the_seed_alone_are_one_model(tmp_path: Path) -> None:
+    runs = [
+        write_run(tmp_path, "lstm", 2),
+        write_run(tmp_path, "gru", 1),
+        write_run(tmp_path, "lstm", 1, overrides=["hardware.threads=1"]),
+        write_run(tmp_path, "gru", 3, overrides=["model.dropout=0.5", "decoder=greedy"]),
+    ]
+    groups = group_runs([read_run(run) for run in runs])
+    assert {label: [run.config.seed for run in group] for label, group in groups.items()} == {
+        "lstm": [1, 2],
+        f"gru, model.dropout={compose(AN4).model.dropout}": [1],
+        "gru, model.dropout=0.5": [3],
+    }
+
+
+def test_the_figures_are_those_of_the_runs(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path, "lstm", seed, wrong=range(seed)) for seed in (1, 2)]
+    runs += [write_run(tmp_path, "gru", seed, wrong=range(8, 20)) for seed in (1, 2)]
+    comparison = compared(runs)
+    lstm, gru = comparison.models
+    assert lstm.wer.mean == pytest.approx(sum(read_run(run).test.wer for run in runs[:2]) / 2)
+    assert lstm.peak_memory_mb is not None and lstm.peak_memory_mb.mean == 803
+    assert lstm.audio_hours_per_hour.mean == pytest.approx(51.5)
+    # The lowest dev WER that all runs reach is that of seed 2, 0.22, after the third epoch.
+    assert comparison.dev_wer == pytest.approx(0.22)
+    assert gru.seconds_to_dev_wer is not None and gru.seconds_to_dev_wer.mean == 30
+    (pair,) = comparison.pairs
+    assert pair.mean == pytest.approx(lstm.wer.mean - gru.wer.mean)
+    assert pair.high < 0
+    assert (comparison.speakers, comparison.utterances) == (8, len(TEXTS))
+
+
+def test_a_dev_wer_that_a_run_never_reached_has_no_time(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path, "lstm"), write_run(tmp_path, "gru", curve={5.0: 0.9, 9.0: 0.1})]
+    lstm, gru = compared(runs, replace(ORIGIN, dev_wer=0.15)).models
+    assert lstm.seconds_to_dev_wer is None
+    assert gru.seconds_to_dev_wer is not None and gru.seconds_to_dev_wer.mean == 9.0
+
+
+def test_classes_of_length_hold_equally_many_utterances_the_shortest_first(tmp_path: Path) -> None:
+    scores = read_run(write_run(tmp_path)).scores
+    classes = length_classes(scores)
+    assert [len(part) for part in classes] == [6, 6, 6, 6]
+    assert sorted(place for part in classes for place in part) == list(range(len(scores)))
+    longest = [max(scores[place].duration for place in part) for part in classes]
+    assert longest == sorted(longest)
+
+
+def test_a_comparison_is_read_back_as_it_was(tmp_path: Path) -> None:
+    comparison = compared([write_run(tmp_path, "lstm"), write_run(tmp_path, "gru", wrong=[1, 2])])
+    write_summary(tmp_path / "comparison.json", comparison)
+    assert read_summary(tmp_path / "comparison.json") == comparison
+
+
+def test_a_stored_comparison_may_lack_what_came_later(tmp_path: Path) -> None:
+    comparison = compared([write_run(tmp_path, "lstm"), write_run(tmp_path, "gru")])
+    path = tmp_path / "comparison.json"
+    write_summary(path, comparison)
+    path.write_text(re.sub(r',\s*"evaluated": null', "", path.read_text()))
+    assert "evaluated" not in path.read_text() and read_summary(path) == comparison
+    path.write_text("{}")
+    with pytest.raises(RunError, match="is no comparison of this version"):
+        read_summary(path)
+
+
+def test_only_a_shown_difference_is_claimed(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path, "lstm", seed, wrong=[seed]) for seed in (1, 2, 3)]
+    runs += [write_run(tmp_path, "gru", seed, wrong=[seed + 4]) for seed in (1, 2, 3)]
+    runs += [write_run(tmp_path, "rnn", seed, wrong=range(24)) for seed in (1, 2, 3)]
+    said = findings(compared(runs))
+    assert any(sentence.startswith("lstm beats rnn by ") for sentence in said)
+    assert any(sentence.startswith("No difference between lstm and gru could be shown") for sentence in said)
+    assert not any("gru beats lstm" in sentence or "lstm beats gru" in sentence for sentence in said)
+
+
+def test_a_single_seed_and_few_speakers_are_said(tmp_path: Path) -> None:
+    said = " ".join(findings(compared([write_run(tmp_path, "lstm"), write_run(tmp_path, "gru")])))
+    assert "one training only" in said
+    assert "8 speakers" in said
+
+
+def test_the_command_compares_run_folders(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("asr.commands.compare._multiply_adds", lambda run: None)
+    runs = [write_run(tmp_path, model, seed, wrong=[seed]) for model in ("lstm", "gru") for seed in (1, 2)]
+    main([*map(str, runs), "-o", str(tmp_path / "out"), "--dev-wer", "0.5"])
+    comparison = read_summary(tmp_path / "out/comparison.json")
+    assert [len(model.runs) for model in comparison.models] == [2, 2]
+    assert comparison.dev_wer == 0.5
+    assert body(comparison) in capsys.readouterr().out
+    page = (tmp_path / "out/comparison.md").read_text()
+    for picture in ("wer", "curves", "lengths"):
+        assert f"({picture}.png)" in page
+        assert (tmp_path / f"out/{picture}.png").read_bytes()[:4] == b"\x89PNG"
+        assert (tmp_path / f"out/{picture}.svg").read_text().startswith("<?xml")
+
+
+def test_runs_of_different_test_sets_are_refused(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path, "lstm"), write_run(tmp_path, "gru", texts=["OTHER", *TEXTS[1:]])]
+    with pytest.raises(RunError, match="not scored on the same utterances"):
+        main([*map(str, runs), "-o", str(tmp_path / "out")])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "needs a RECIPE, or the folders of several runs"),
+        (["an4", "--fast"], "unrecognized arguments: --fast"),
+        (["an4", "-o", "here"], "-o is for run folders"),
+        (["an4", "-m", "compare.jobs=0"], "compare.jobs is 0; it must be at least 1"),
+        (["an4", "-m", "modle=lstm,gru"], "did you mean model"),
+        (["an5", "-m"], "No recipe at 'an5'"),
+    ],
+)
+def test_a_mistake_is_one_sentence(arguments: list[str], sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        main(arguments)
+
+
+def test_help_names_every_key_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--help"])
+    assert capsys.readouterr().out.strip() == HELP
+    for key in vars(compose(AN4).compare):
+        assert f"compare.{key}=" in HELP
+
+
+def test_runs_are_compared_greedily_unless_another_decoder_is_named(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path, "lstm", overrides=["decoder=beam"]), write_run(tmp_path, "gru")]
+    assert [read_run(run).test.decoder for run in runs] == ["greedy", "greedy"]
+    with pytest.raises(RunError, match=r"No results at .*/evaluation/dev/beam-words/results.json"):
+        main([*map(str, runs), "-o", str(tmp_path / "out"), "--decoder", "beam-words"])

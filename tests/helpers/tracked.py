@@ -1,0 +1,80 @@
+"""Trackers as a training uses them, in this process and in processes of their own."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from asr.settings.tracker import TrackerConfig, TrackerMode
+from asr.tracking.tracker import Tracker
+from tests.helpers.offline_runs import records
+from tests.helpers.wandb_server import Server
+
+TRAIN = """
+import os, signal, sys
+from pathlib import Path
+from tests.helpers.tracked import open_tracker, train
+
+folder, start, end, kill = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), len(sys.argv) > 4
+with open_tracker(folder, start, mode="auto") as tracker:
+    train(tracker, start, end)
+    if kill:
+        os.kill(os.getpid(), signal.SIGKILL)
+print(tracker.where())
+"""
+
+
+@pytest.fixture
+def no_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees a login, writes outside its folder or reaches a server but its own."""
+    for name in [name for name in os.environ if name.startswith("WANDB_")]:
+        monkeypatch.delenv(name)
+    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / "home"))
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+def open_tracker(folder: Path, step: int = 0, mode: str = "offline", upload_model: bool = True) -> Tracker:
+    config = TrackerConfig(
+        mode=TrackerMode(mode),
+        project="asr",
+        entity=None,
+        group=None,
+        tags=["quick"],
+        notes=None,
+        job_type=None,
+        panel_utterances=10,
+        worst_utterances=30,
+        upload_model=upload_model,
+    )
+    settings = {"seed": 1, "model": {"cells": ["lstm"]}}
+    return Tracker(folder, config, name="lstm", recipe="yesno", settings=settings, job_type="train", step=step)
+
+
+def train(tracker: Tracker, start: int, end: int) -> None:
+    """Each step has a row, and every fifth a second one, as after an epoch."""
+    for step in range(start + 1, end + 1):
+        tracker.log(step, step / 5, 2.0 * step, {"train/loss": 1 / step})
+        if step % 5 == 0:
+            tracker.log(step, step / 5, 2.0 * step, {"dev/wer": 1 / step})
+
+
+def train_apart(folder: Path, start: int, end: int, *, kill: bool = False, server: Server | None = None) -> str:
+    """Trains in a process of its own, which may end by SIGKILL, offline without a server; returns what it said."""
+    command = [sys.executable, "-c", TRAIN, str(folder), str(start), str(end), *(["kill"] if kill else [])]
+    env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    if server is not None:
+        env |= {"WANDB_API_KEY": "k" * 40, "WANDB_BASE_URL": server.url}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == (-signal.SIGKILL if kill else 0), done.stderr
+    said: str = done.stdout
+    return said
+
+
+def summary(folder: Path) -> dict[str, Any]:
+    return {key: value for record in records(folder, "summary") for key, value in record.get("update", {}).items()}

@@ -1,0 +1,105 @@
+"""What is heard piece by piece equals what is heard at once, and models that cannot hear a stream say why."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from torch import Tensor
+
+from asr.common.errors import ConfigError, RunError
+from asr.data.audio import read_waveform
+from tests.helpers.corpora import an4_utterances
+from tests.helpers.models import random_recognizer
+
+MODELS = {
+    "rnn": ["model.cells=[rnn]"],
+    "lstm": ["model.cells=[lstm]"],
+    "gru": ["model.cells=[gru]"],
+    "ligru": ["model.cells=[ligru]"],
+    "hybrid with projection and residuals": ["model.cells=[gru,lstm]", "model.projection=20", "model.residual=true"],
+    "half the subsampling, no lookahead": ["model.subsampling=2", "model.lookahead=0"],
+    "half the subsampling": ["model.subsampling=2", "model.lookahead=3"],
+    "deltas": ["features.deltas=true", "features=mfcc"],
+    "a hop longer than the window": ["features.hop_ms=30", "features.normalization=none"],
+}
+
+
+@pytest.fixture(scope="module")
+def waveform(tmp_path_factory: pytest.TempPathFactory) -> Tensor:
+    """About four seconds of AN4."""
+    return read_waveform(an4_utterances(tmp_path_factory.mktemp("an4"))[5])
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_chunks_of_samples_give_what_the_whole_gives(model: str, waveform: Tensor) -> None:
+    recognizer = random_recognizer(["model=lstm_streaming", *MODELS[model]], [waveform])
+    whole, (length,) = recognizer.log_probs(waveform[None], torch.tensor([len(waveform)]))
+    for seed, longest in enumerate((500, 3000, 20000)):
+        cuts = np.random.default_rng(seed).integers(1, longest, size=len(waveform)).cumsum()
+        stream = recognizer.stream()
+        for chunk in waveform.tensor_split(cuts[cuts < len(waveform)].tolist()):
+            stream.hear(chunk)
+            heard = stream.log_probs
+            torch.testing.assert_close(heard, whole[: len(heard)], rtol=0, atol=1e-5)
+        text = stream.finish()
+        assert len(stream.log_probs) == length
+        assert (stream.log_probs - whole[:length]).abs().max() <= 1e-5
+        assert [text] == recognizer.decode(whole, torch.tensor([length]))
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_chunks_of_frames_give_what_the_whole_gives(model: str, waveform: Tensor) -> None:
+    recognizer = random_recognizer(["model=lstm_streaming", *MODELS[model]], [waveform])
+    with torch.inference_mode():
+        features, (frames,) = recognizer.front(waveform[None], torch.tensor([len(waveform)]))
+        # Two utterances in step: the second is the first one reversed.
+        both = torch.cat([features, features.flip(1)])
+        whole, _ = recognizer.model(both, torch.tensor([frames, frames]))
+        for size in (1, 2, 3, 5, 8, 60):
+            state, parts = None, []
+            for chunk in both.split(size, dim=1):
+                log_probs, state = recognizer.model.stream(chunk, state)
+                parts.append(log_probs)
+            parts.append(recognizer.model.stream(both[:, :0], state, final=True)[0])
+            assert (torch.cat(parts) - whole).abs().max() <= 1e-5
+
+
+def test_a_stream_tells_what_it_has_understood_so_far(waveform: Tensor) -> None:
+    recognizer = random_recognizer(["model=gru_streaming"], [waveform])
+    stream = recognizer.stream()
+    assert stream.text == ""
+    stream.hear(waveform[: len(waveform) // 2])
+    first = stream.text
+    stream.hear(waveform[len(waveform) // 2 :])
+    assert first and stream.finish().startswith(first[:-1].rstrip())
+    with pytest.raises(RunError, match="is finished"):
+        stream.hear(waveform)
+
+
+def test_an_utterance_shorter_than_a_window_has_no_text(waveform: Tensor) -> None:
+    stream = random_recognizer(["model=gru_streaming"], [waveform]).stream()
+    stream.hear(waveform[:100])
+    assert stream.finish() == ""
+
+
+def test_a_stream_of_a_file_gives_its_transcription(waveform: Tensor, tmp_path: Path) -> None:
+    recognizer = random_recognizer(["model=lstm_streaming"], [waveform])
+    soundfile.write(tmp_path / "speech.wav", waveform.numpy(), 16000, subtype="FLOAT")
+    stream = recognizer.stream()
+    for chunk in waveform.split(1600):
+        stream.hear(chunk)
+    assert [stream.finish()] == recognizer.transcribe([tmp_path / "speech.wav"])
+
+
+@pytest.mark.parametrize(
+    ("overrides", "key"),
+    [
+        (["model=lstm"], "model.bidirectional=true"),
+        (["model=lstm_streaming", "features.normalization=utterance"], "features.normalization=utterance"),
+    ],
+)
+def test_a_model_that_needs_the_whole_utterance_says_so(overrides: list[str], key: str, waveform: Tensor) -> None:
+    with pytest.raises(ConfigError, match=key):
+        random_recognizer(overrides, [waveform]).stream()

@@ -1,0 +1,105 @@
+"""What a model gets wrong: alignments, groups, spikes, and `asr errors`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asr.commands.cli import main
+from asr.data.utterance import Utterance
+from asr.report.subgroups import grouped
+from asr.report.word_boxes import align, most_frequent
+from asr.scoring.error_rates import UtteranceScore, score_utterance
+from tests.helpers.reports import evaluate, metrics_rows, write_run, write_test_corpus
+
+WORDS = st.lists(st.sampled_from(["A", "BB", "C", "DC"]), max_size=6).map(" ".join)
+
+
+def scored(id: str, reference: str, hypothesis: str, speaker: str = "", duration: float = 1.0) -> UtteranceScore:
+    return score_utterance(Utterance(id, Path(), 0, duration, reference, speaker, 16000), hypothesis)
+
+
+def row(score: UtteranceScore) -> dict[str, Any]:
+    return {name: getattr(score, name) for name in ("id", "speaker", "duration", "reference", "hypothesis")}
+
+
+@given(st.lists(st.tuples(WORDS.filter(bool), WORDS), min_size=1, max_size=8))
+def test_many_utterances_at_once_are_counted_as_each_alone(texts: list[tuple[str, str]]) -> None:
+    scores = [scored(str(number), *pair) for number, pair in enumerate(texts)]
+    alignment = align([row(score) for score in scores])
+    assert alignment.scores == scores
+    for one in alignment.utterances:
+        steps = one.steps or "=" * one.score.words
+        assert [steps.count(letter) for letter in "SDI"] == [
+            one.score.substitutions,
+            one.score.deletions,
+            one.score.insertions,
+        ]
+        assert len(steps.replace("I", "")) == one.score.words
+
+
+def test_confusions_name_the_pair_and_where_it_was() -> None:
+    scores = [scored("1", "A B C", "A X C"), scored("2", "B B", "X"), scored("3", "A", "A Y")]
+    alignment = align([row(score) for score in scores])
+    assert [
+        (pair.reference, pair.hypothesis, pair.count, pair.places) for pair in most_frequent(alignment.words, 9)
+    ] == [
+        ("B", "X", 2, [0, 1]),
+        ("", "Y", 1, [2]),
+        ("B", "", 1, [1]),
+    ]
+    assert most_frequent(alignment.characters, 1)[0].count == 2
+
+
+def test_groups_hold_every_utterance_once() -> None:
+    scores = [
+        scored(str(number), "A B C", "A B C" if number % 3 else "", f"s{number % 2}", 0.5 * (number + 1))
+        for number in range(20)
+    ]
+    groups = grouped(scores, {str(number): float(number) for number in range(10)})
+    for measure in ("speaker", "length", "speaking rate"):
+        assert sorted(id for group in groups[measure] for id in group.ids) == sorted(score.id for score in scores)
+    assert sorted(id for group in groups["speech above background"] for id in group.ids) == sorted(map(str, range(10)))
+    assert [group.label for group in groups["length"]] == ["under 1 s", "1 to 2 s", "2 to 4 s", "4 to 8 s", "8 to 16 s"]
+    assert [group.utterances for group in groups["speaking rate"]] == [5, 5, 5, 5]
+
+
+def test_groups_of_one_value_are_one_group() -> None:
+    assert [group.utterances for group in grouped([scored("1", "A", "A")] * 4, {})["speaking rate"]] == [4]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    utterances = write_test_corpus(tmp_path / "data", ["YES NO YES", "NO NO", "YES", "NO YES"])
+    run = write_run(tmp_path / "runs" / "yesno" / "lstm-1", tmp_path / "data", metrics_rows(4))
+    evaluate(run, utterances, ["YES NO", "NO NO", "YES YES", "YES YES"])
+    evaluate(run, utterances, ["YES NO YES", "NO NO", "YES", "NO"], split="dev")
+    return run
+
+
+def test_errors_as_text_show_groups_confusions_and_the_worst(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["errors", str(run), "--worst", "1", "--pairs", "2"]) == 0
+    printed = capsys.readouterr().out
+    assert "WER 37.50 %" in printed and "3 of 4 utterances are wrong." in printed
+    assert "WER by speech above background" in printed
+    assert printed.count("REF:") == 1 and "2, speaker speaker 0, 0.4 s, WER 100.00 %" in printed
+    assert "      1  *** -> YES\n      1  NO -> YES\n" in printed
+
+
+def test_errors_as_json_hold_every_utterance(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["errors", str(run), "--split=dev", "--json", "--no-audio"]) == 0
+    errors = json.loads(capsys.readouterr().out)
+    assert [one["steps"] for one in errors["utterances"]] == ["", "", "", "=D"]
+    assert errors["confusions"]["words"] == [{"reference": "YES", "hypothesis": "", "count": 1}]
+    assert errors["results"]["wer"] == pytest.approx(1 / 8)
+    assert "speech above background" not in errors["groups"]
+
+
+def test_an_evaluation_that_is_not_there_is_named(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for flags, sentence in (("--split=train", "only of dev, test"), ("--decoder=beam", "only with greedy")):
+        with pytest.raises(SystemExit) as stop:
+            main(["errors", str(run), flags])
+        assert stop.value.code == 2 and sentence in capsys.readouterr().err

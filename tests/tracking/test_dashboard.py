@@ -1,0 +1,83 @@
+"""The workspace and the report in Weights & Biases, offline and against a stand-in of its server."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from asr.commands.cli import main
+from asr.tracking import dashboard
+from tests.helpers.tracked import no_login  # noqa: F401  a fixture
+from tests.helpers.wandb_server import Server, wandb_server
+
+pytestmark = pytest.mark.usefixtures("no_login")
+
+ROOT = Path(__file__).parents[2]
+SECTIONS = ["Overview", "Training health", "Errors", "LSTM against GRU"]
+
+
+def metrics_in(value: Any) -> set[str]:
+    """Every metric that a specification plots."""
+    if isinstance(value, dict):
+        own = value.get("metrics") if isinstance(value.get("metrics"), list) else []
+        return {one for one in own if isinstance(one, str)}.union(*(metrics_in(item) for item in value.values()))
+    return set().union(*(metrics_in(item) for item in value)) if isinstance(value, list) else set()
+
+
+def test_offline_the_specification_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["dashboard", "yesno", "tracker=offline", f"paths.runs={tmp_path}"]) == 0
+    folder = tmp_path / "yesno" / "dashboard"
+    assert str(folder / "workspace.json") in capsys.readouterr().out
+    workspace, report = (json.loads((folder / f"{name}.json").read_text()) for name in ("workspace", "report"))
+    sections = workspace["spec"]["section"]["panelBankConfig"]["sections"]
+    assert [section["name"] for section in sections] == SECTIONS
+    plotted = metrics_in(workspace)
+    assert plotted == metrics_in(report)
+    assert plotted >= {"dev/wer", "dev/wer.min", "test/wer", "train/loss", "dev/blank_share", "dev/empty_share"}
+    assert "recipe" in json.dumps(workspace["spec"]["section"]["runSets"])
+    assert "worst_utterances" in json.dumps(report)
+
+
+def test_every_metric_that_is_plotted_is_one_that_a_training_logs(tmp_path: Path) -> None:
+    from asr.scoring.results import Results
+    from asr.training.progression import PARTS
+
+    assert main(["dashboard", "yesno", "tracker=offline", f"paths.runs={tmp_path}"]) == 0
+    logged = {f"time/{part}_share" for part in PARTS} | {f"test/{name}" for name in Results.__dataclass_fields__}
+    code = "".join(path.read_text() for path in (ROOT / "asr" / "training").glob("*.py"))
+    for metric in metrics_in(json.loads((tmp_path / "yesno" / "dashboard" / "report.json").read_text())):
+        assert metric in logged or f'"{metric.removesuffix(".min")}"' in code, metric
+
+
+def saved(server: Server, runs: Path) -> str:
+    env = os.environ | {"PYTHONPATH": str(ROOT), "WANDB_API_KEY": "k" * 40, "WANDB_BASE_URL": server.url}
+    command = [sys.executable, "-m", "asr", "dashboard", "yesno", f"paths.runs={runs}", "tracker.entity=someone"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_online_both_are_created_once_and_then_updated(tmp_path: Path) -> None:
+    with wandb_server() as server:
+        said = saved(server, tmp_path)
+        assert [view["type"] for view in server.views] == ["project-view", "runs"]
+        assert f"The workspace: {server.url}/someone/asr?nw=" in said
+        assert f"The report: {server.url}/someone/asr/reports/" in said
+        first = [(view["id"], view["spec"]) for view in server.views]
+        assert saved(server, tmp_path) == said
+        assert [view["id"] for view in server.views] == [id for id, _ in first]
+
+
+def test_without_its_package_the_command_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "wandb_workspaces.reports.v2.interface", None)
+    with pytest.raises(SystemExit) as stop:
+        main(["dashboard", "yesno"])
+    assert stop.value.code == 2
+    assert "pip install 'asr[dashboard]'" in capsys.readouterr().err
+    assert dashboard.SAVED

@@ -1,0 +1,85 @@
+"""A training that was killed and started again ends as one that never was."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from asr.tracking.metrics import read_panel
+from tests.helpers.offline_runs import history
+from tests.helpers.trainings import last_checkpoint, metrics, prepare_yesno, run_folder, train
+
+OVERRIDES = ["training.epochs=4", "tracker=offline", "training.log_every_steps=3"]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    assert train(prepare_yesno(folder / "data"), folder, OVERRIDES) == 0
+    return run_folder(folder, "yesno")
+
+
+def steps_in_epoch(run: Path) -> int:
+    (first,) = (row["step"] for row in metrics(run) if row["epoch"] == 1.0 and "dev/wer" in row)
+    return int(first)
+
+
+def assert_same_weights(run: Path, other: Path) -> None:
+    assert (run / "model/model.safetensors").read_bytes() == (other / "model/model.safetensors").read_bytes()
+    for part in ("model", "averaged"):
+        resumed, whole = last_checkpoint(run)[part], last_checkpoint(other)[part]
+        assert all(torch.equal(resumed[name], whole[name]) for name in whole)
+
+
+@pytest.mark.parametrize("signal", ["DIE_AT", "TERMINATE_AT"])
+def test_a_training_killed_in_its_third_epoch_ends_the_same(signal: str, undisturbed: Path, tmp_path: Path) -> None:
+    recipe = prepare_yesno(tmp_path / "data")
+    in_third_epoch = 2 * steps_in_epoch(undisturbed) + 1
+    code = train(recipe, tmp_path, OVERRIDES, **{signal: str(in_third_epoch)})
+    assert code == {"DIE_AT": -9, "TERMINATE_AT": 128 + 15}[signal]
+    assert train(recipe, tmp_path, OVERRIDES) == 0
+
+    run = run_folder(tmp_path, recipe)
+    assert run.name == undisturbed.name
+    assert metrics(run) == metrics(undisturbed)
+    assert_same_weights(run, undisturbed)
+    panel = read_panel(run)
+    assert panel == read_panel(undisturbed)
+    assert [row["epoch"] for row in panel] == [1, 2, 3, 4]
+    assert all(len(row["utterances"]) == len(panel[0]["utterances"]) > 1 for row in panel)
+
+    logged = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert history(run) == logged, "the W&B run holds every row once"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ranks", [2, 3])
+def test_ranks_that_were_killed_end_the_same(ranks: int, tmp_path: Path) -> None:
+    runs = []
+    for name, kills in (("undisturbed", []), ("killed", [7, 5])):
+        folder = tmp_path / name
+        recipe = prepare_yesno(folder / "data")
+        for steps in kills:
+            assert train(recipe, folder, OVERRIDES, ranks, DIE_AT=str(steps)) != 0
+        assert train(recipe, folder, OVERRIDES, ranks) == 0
+        runs.append(run_folder(folder, recipe))
+    assert metrics(runs[1]) == metrics(runs[0])
+    assert_same_weights(runs[1], runs[0])
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("settings", [[], ["hardware.precision=fp32"], ["hardware.precision=fp16"]])
+def test_a_deterministic_training_on_a_gpu_ends_the_same(settings: list[str], tmp_path: Path) -> None:
+    settings = ["training.epochs=3", "hardware.device=cuda", "training.deterministic=true", *settings]
+    recipe = prepare_yesno(tmp_path / "data")
+    runs = []
+    for name, environment in (("undisturbed", {}), ("killed", {"DIE_AT": "5"})):
+        own = [*settings, f"paths.runs={tmp_path / name}"]
+        if environment:
+            assert train(recipe, tmp_path, own, **environment) == -9
+        assert train(recipe, tmp_path, own) == 0
+        (run,) = (tmp_path / name / recipe).glob("lstm-*")
+        runs.append(run)
+    assert metrics(runs[1]) == metrics(runs[0])
+    assert_same_weights(runs[1], runs[0])

@@ -1,0 +1,109 @@
+"""A run is found again by the same settings and data, and held by one process at a time."""
+
+import logging
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from asr.common.errors import RunError
+from asr.settings.compose import compose, load_config
+from asr.settings.hardware import Precision
+from asr.settings.recipe import RECIPES, Recipe
+from asr.settings.root import Config
+from asr.training.checkpoint import save_checkpoint
+from asr.training.run_folder import RunFolder, find_run_folder
+from tests.helpers.corpora import write_corpus
+
+RECIPE = Recipe(RECIPES / "an4")
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    write_corpus(tmp_path / "data" / "an4", {split: ["A B", "B"] for split in ("train", "dev", "test")})
+    return compose(RECIPE, [f"paths.data={tmp_path / 'data'}", f"paths.runs={tmp_path / 'runs'}"])
+
+
+def find(config: Config, precision: Precision = Precision.fp32) -> RunFolder:
+    return find_run_folder(RECIPE, config, precision)
+
+
+def test_what_trains_other_weights_is_another_run(config: Config, tmp_path: Path) -> None:
+    run = find(config).path
+    assert find(replace(config, seed=2)).path != run
+    assert find(config, Precision.bf16).path != run
+    tf32 = replace(config, hardware=replace(config.hardware, tf32=True))
+    assert find(tf32).path != run and find(tf32, Precision.bf16).path == find(config, Precision.bf16).path
+    assert find(replace(config, training=replace(config.training, restart=True))).path == run
+    assert find(replace(config, tracker=replace(config.tracker, tags=["x"]))).path == run
+    write_corpus(tmp_path / "data" / "an4", {split: ["A B", "A"] for split in ("train", "dev", "test")})
+    assert find(config).path != run
+
+
+def test_another_process_is_kept_out(config: Config) -> None:
+    folder = find(config)
+    hold = "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.lockf(f, fcntl.LOCK_EX); print(flush=True); input()"
+    folder.path.mkdir(parents=True)
+    command = [sys.executable, "-c", hold, str(folder.path / ".lock")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        with pytest.raises(RunError, match="Another process"), folder.held():
+            pass
+        other.communicate(b"\n")
+    with folder.held():
+        pass
+
+
+def test_restarting_throws_away_what_is_there_and_nothing_else_does(config: Config) -> None:
+    folder = find(config)
+    with folder.trained(config):
+        (folder.path / "model").mkdir()
+    with folder.trained(config):
+        assert (folder.path / "model").is_dir()
+    with folder.trained(config, restart=True):
+        assert not (folder.path / "model").exists()
+
+
+def test_settings_are_those_of_the_training(config: Config) -> None:
+    folder = find(config)
+    with folder.trained(config):
+        assert load_config(folder.path / "config.yaml") == config
+    with folder.held():
+        assert load_config(folder.path / "config.yaml") == config
+
+
+def test_a_new_run_says_in_which_key_it_differs(config: Config, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "asr")
+    refused = replace(config, model=replace(config.model, hidden=6))
+    for begun in (config, refused):
+        with find(begun).trained(begun):
+            pass
+    (find(config).path / "metrics.jsonl").touch()  # the training was begun and not refused
+    (find(config).path.parent / "damaged").mkdir()
+    (find(config).path.parent / "damaged" / "config.yaml").touch()
+    (find(config).path.parent / "damaged" / "metrics.jsonl").touch()
+    other = replace(config, model=replace(config.model, hidden=7))
+    with find(other).trained(other):
+        pass
+    assert f"differs in model.hidden=7 (there {config.model.hidden})" in caplog.text
+
+
+@pytest.mark.parametrize("name", [".lock", "config.yaml", "train.log"])
+def test_a_run_folder_that_cannot_be_written_is_one_sentence(name: str, config: Config) -> None:
+    folder = find(config)
+    # Where a file should be written lies a folder: root, who may write anything, cannot either.
+    (folder.path / name).mkdir(parents=True)
+    with pytest.raises(RunError, match=r"The run folder .* cannot be written \(Is a directory: .*\); set paths\.runs"):
+        folder.trained(config).__enter__()
+
+
+def test_a_file_in_the_way_of_the_checkpoints_is_one_sentence(config: Config) -> None:
+    folder = find(config)
+    folder.path.mkdir(parents=True)
+    folder.checkpoints.write_text("a file")
+    with pytest.raises(RunError, match=r"The checkpoint of step 7 cannot be written to .*: make room there, or set"):
+        save_checkpoint(folder.checkpoints, 7, {}, keep=1)
+    assert folder.checkpoints.read_text() == "a file"

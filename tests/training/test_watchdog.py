@@ -1,0 +1,59 @@
+"""The watchdog names the stage of a training that stands still and shows its stacks."""
+
+import logging
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from asr.training.watchdog import Watchdog
+from tests.helpers.trainings import prepare_yesno, run_folder, train
+
+
+class Heard(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__()
+        self.barked, self.messages = threading.Event(), list[str]()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())
+        self.barked.set()
+
+
+@pytest.fixture
+def heard() -> Iterator[Heard]:
+    handler = Heard()
+    logger = logging.getLogger("asr.training.watchdog")
+    logger.addHandler(handler)
+    yield handler
+    logger.removeHandler(handler)
+
+
+def test_it_names_the_stage_and_shows_the_stack_of_the_main_thread(heard: Heard) -> None:
+    with Watchdog(minutes=0.0005, rank=3) as watchdog:
+        watchdog.reach("step 7, waiting for data")
+        assert heard.barked.wait(30)
+    message = heard.messages[0]
+    assert "Rank 3 has ended no step" in message and "step 7, waiting for data" in message
+    assert "heard.barked.wait(30)" in message, "the line that hangs"
+
+
+def test_stages_alone_are_no_progress(heard: Heard) -> None:
+    with Watchdog(minutes=0.0005, rank=0) as watchdog:
+        while not heard.barked.is_set():
+            watchdog.reach("step 7, waiting for data")
+
+
+def test_it_is_silent_while_there_is_progress(heard: Heard) -> None:
+    with Watchdog(minutes=60, rank=0) as watchdog:
+        watchdog.step_ended()
+    assert not heard.messages
+
+
+def test_a_training_whose_data_does_not_come_says_so(tmp_path: Path) -> None:
+    recipe = prepare_yesno(tmp_path / "data")
+    settings = ["debug=one_batch", "hardware.workers=0", "cluster.watchdog_minutes=0.002"]
+    assert train(recipe, tmp_path, settings, SLOW_READS="0.1") == 0
+    log = (run_folder(tmp_path, recipe) / "train.log").read_text()
+    assert "waiting for data. Its stacks:" in log and "in slow" in log, "the stage, and the function that is slow"
