@@ -28,7 +28,7 @@ check: $(INSTALLED)
 	$(BIN)/mypy --strict asr
 
 docs: $(INSTALLED)
-	$(BIN)/python tools/configuration.py
+	$(BIN)/python -m tools.docs.configuration
 
 $(INSTALLED): pyproject.toml
 	test -x $(BIN)/python || python3 -m venv $(VENV)

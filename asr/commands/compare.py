@@ -27,7 +27,7 @@ better: error rates with intervals, paired tests, cost, short against long utter
 The same command goes on with what was begun; finished runs are not repeated. With run folders instead of a recipe it
 compares what is there; runs that differ in the seed alone are one model.
 
-Keys of its own (docs/comparing.md):
+Keys of its own (docs/how-to/compare-models.md):
   compare.parameters=2e6   sizes every model to so many parameters, within 2 %
   compare.minutes=6        gives every run the same time of training
   compare.dev_wer=0.2      measures the time to a dev WER of 20 %

@@ -40,5 +40,5 @@ def main(arguments: Sequence[str]) -> None:
         options.output.mkdir(parents=True, exist_ok=True)
     except FileExistsError:
         raise ConfigError(f"{options.output} is a file: give a folder for -o.") from None
-    import_module(f"asr.data.export.{options.to}").export(splits, options.output)
+    import_module(f"asr.data.formats.{options.to}").export(splits, options.output)
     print(f"{recipe.name}: {sum(map(len, splits.values()))} utterances written for {options.to}: {options.output}")

@@ -27,7 +27,7 @@ whole, the peak memory at the planned batches and the batches that would fit. Ev
 in lists is a line of its table; sentences under it say which to begin with. Nothing but extracted features is kept.
 The recipe must be prepared: `asr prepare RECIPE`. All keys of a training are taken: docs/configuration.md.
 
-Keys of its own (docs/planning.md):
+Keys of its own (docs/how-to/plan.md):
   plan.minutes=30     what fits in so much time
   plan.memory_gb=8    what fits in so much memory; else all that the device has
 

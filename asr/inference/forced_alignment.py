@@ -92,7 +92,7 @@ def _backward(log_probs: npt.NDArray[np.float32], tokens: Integers, scores: Floa
 
 HALF_SOUND = 0.04
 """CTC writes a token in the midst of its sound, and speech has some twelve sounds a second: the first of a word begins
-so long before its token, and the last one ends so long after (s). docs/transcribing.md has it measured."""
+so long before its token, and the last one ends so long after (s). docs/explanation/measurements.md has it measured."""
 LARGE = 1 << 28
 """Frames times tokens from which on the way that needs little memory is taken; the other takes a byte for two."""
 

@@ -1,4 +1,4 @@
-"""The figures of docs/performance.md are those that were measured."""
+"""The figures of docs/explanation/performance.md are those that were measured."""
 
 import importlib.util
 import json
@@ -18,6 +18,6 @@ def test_the_tables_of_the_page_are_made_of_the_stored_figures(monkeypatch: pyte
     benchmark = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, spec.name, benchmark)
     spec.loader.exec_module(benchmark)
-    stored = ROOT / "docs" / "performance.json"
+    stored = ROOT / "docs" / "explanation" / "performance.json"
     figures = f"\n{benchmark.tables(json.loads(stored.read_text()))}\n" if stored.exists() else ""
-    assert (ROOT / "docs" / "performance.md").read_text().endswith(benchmark.HEADING + figures)
+    assert (ROOT / "docs" / "explanation" / "performance.md").read_text().endswith(benchmark.HEADING + figures)

@@ -26,7 +26,7 @@ def test_efficiency_is_the_speed_as_a_share_of_the_ideal(tmp_path: Path) -> None
 
 
 def test_tools_that_need_the_tests_are_called_from_the_root_of_the_project() -> None:
-    pages = "\n".join(page.read_text() for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+    pages = "\n".join(page.read_text() for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
     needy = [path for path in (ROOT / "tools").rglob("*.py") if "\nfrom tests." in path.read_text()]
     assert needy
     for path in needy:

@@ -1,7 +1,7 @@
 """docs/configuration.md says what the dataclasses and conf/ say."""
 
 from asr.settings.compose import known_keys
-from tools.configuration import PAGE, render
+from tools.docs.configuration import PAGE, render
 
 
 def test_the_page_is_up_to_date() -> None:

@@ -6,7 +6,7 @@ In alternating rounds, on the same batch: a training step of 3 layers of 320 uni
 frames; the ceilings of the machine, which are big matrix products and oneDNN's LSTM inference; then an epoch of AN4 by
 the trainer as it is, and with packed float32 layers. `key=value` are overrides of the recipe an4, such as paths.data
 and hardware.threads; its manifests are prepared if they are not there. Prints tables; with --publish it also keeps the
-figures in docs/performance.json and puts the tables into docs/performance.md.
+figures in docs/explanation/performance.json and puts the tables into docs/explanation/performance.md.
 """
 
 import argparse
@@ -35,14 +35,14 @@ OURS = [Variant("kernel", "fp32"), Variant("kernel", "bf16")]
 DENSE = [Variant("dense", "fp32"), Variant("dense", "bf16")]
 MEMORY_STEPS = 3
 CPU = torch.device("cpu")
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[2] / "docs" / "explanation"
 HEADING = "## Figures\n"
 
 
 def main() -> None:
     """Measures, writes and prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--publish", action="store_true", help="put the figures into docs/")
+    parser.add_argument("--publish", action="store_true", help="put the figures into docs/explanation/")
     parser.add_argument("--quick", action="store_true", help="few rounds and steps, LSTM and GRU only: to try the tool")
     parser.add_argument("--memory", nargs=3, metavar=("CELL", "WAY", "PRECISION"), help=argparse.SUPPRESS)
     parser.add_argument("overrides", nargs="*")
@@ -112,7 +112,7 @@ def peak_memory(cell: Cell, variant: Variant) -> float:
 
 
 def tables(result: dict[str, Any]) -> str:
-    """The Markdown that docs/performance.md holds."""
+    """The Markdown that docs/explanation/performance.md holds."""
     lines = [
         f"{result['hardware']}, {result['threads']} threads, PyTorch {result['torch']}, {result['date']}:",
         f"`{result['command']}`",
