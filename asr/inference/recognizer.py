@@ -11,6 +11,7 @@ from asr.common.errors import DataError
 from asr.decoding.decoder import greedy_decoder
 from asr.features.extractor import FeatureExtractor
 from asr.features.front_end import FrontEnd
+from asr.inference.recognition import BatchRecognizer
 from asr.inference.streaming import Stream
 from asr.inference.transcription import BATCH_SECONDS, Transcriber
 from asr.model.acoustic import AcousticModel
@@ -21,7 +22,7 @@ from asr.text.protocol import Tokenizer
 log = logging.getLogger(__name__)
 
 
-class Recognizer:
+class Recognizer(BatchRecognizer):
     """A model with its features and tokenizer, in float32; it decodes greedily unless `decode` is replaced.
 
     Args:
@@ -37,16 +38,7 @@ class Recognizer:
 
     @torch.inference_mode()
     def log_probs(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Log-probabilities of the tokens; those of an utterance depend neither on its batch nor on its padding.
-
-        Args:
-            waveforms: float32 in [-1, 1] at the model's sampling rate, (batch, samples).
-            lengths: Samples of each utterance, int64 (batch,).
-
-        Returns:
-            (frames, batch, tokens) and the frames of each utterance, int64 (batch,); what stands past an utterance's
-            end has no meaning.
-        """
+        """See `BatchRecognizer.log_probs`."""
         log_probs, frames = self.model(*self.front(waveforms.to(self.device), lengths.to(self.device)))
         return log_probs, frames
 

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -16,11 +15,9 @@ from asr.data.recording import open_recording
 from asr.features.extractor import frame_count, hop_samples
 from asr.inference.confidence import ConfidenceMap, word_evidence
 from asr.inference.forced_alignment import align, frame_times, needed_frames, word_spans
+from asr.inference.recognition import BatchRecognizer
 from asr.inference.segments import Piece, cut, stitch
 from asr.text.protocol import BLANK
-
-if TYPE_CHECKING:
-    from asr.inference.recognizer import Recognizer
 
 WINDOW_SECONDS = 300.0
 """Audio that is read before it is heard; its pieces are sorted into batches by length."""
@@ -98,7 +95,7 @@ class Transcriber:
 
     def __init__(
         self,
-        recognizer: "Recognizer",
+        recognizer: BatchRecognizer,
         confidence: ConfidenceMap | None = None,
         batch_seconds: float = BATCH_SECONDS,
         each: Callable[[float], None] = lambda seconds: None,
@@ -226,7 +223,7 @@ NOT_HEARD = -30.0
 """Log-probability of all tokens but the blank in the few frames of pauses between two pieces."""
 
 
-def align_recording(recognizer: "Recognizer", path: Path, text: str) -> tuple[Transcript, float]:
+def align_recording(recognizer: BatchRecognizer, path: Path, text: str) -> tuple[Transcript, float]:
     """Finds when each word of a text is said.
 
     The log-probabilities come piece by piece; the path through all of them is the best there is, whatever the length.

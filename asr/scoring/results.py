@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from asr.common.errors import RunError
+from asr.common.tables import table
 from asr.scoring.alignment import aligned_errors
 from asr.scoring.error_rates import UtteranceScore
 from asr.scoring.provenance import Provenance
@@ -147,20 +148,11 @@ HEADINGS = (
     "training",
     "parameters",
 )
-LEFT = 4  # the first columns are names, the others numbers
 
 
 def results_table(results: Sequence[Results]) -> str:
     """A line for each of the results under a line of headings; rates in per cent, training time as h:mm:ss."""
-    rows = [HEADINGS, *(_table_row(result) for result in results)]
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if column < LEFT else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    )
+    return table(HEADINGS, [_table_row(result) for result in results], align="llllr")
 
 
 def _table_row(results: Results) -> tuple[str, ...]:
