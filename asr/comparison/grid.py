@@ -26,7 +26,8 @@ from asr.text.tokenizer import build_tokenizer
 from asr.tracking.metrics import read_metrics, replace_text
 from asr.training.debugging import simplify
 from asr.training.hardware import resolve_hardware
-from asr.training.run_folder import NOT_IN_HASH, RunFolder, find_run_folder
+from asr.training.identity import determines_weights
+from asr.training.run_folder import RunFolder, find_run_folder
 
 TOLERANCE = 0.02
 
@@ -190,7 +191,7 @@ def equal_time(recipe: Recipe, variants: Sequence[Variant], minutes: float, fold
     for variant in variants:
         if any(_sets(item, "training.epochs") for item in variant.overrides):
             raise ConfigError("compare.minutes chooses training.epochs: leave one of the two out.")
-        settings = [item for item in variant.overrides if not _sets(item, *NOT_IN_HASH)]
+        settings = [item for item in variant.overrides if determines_weights(_key(item))]
         trial = known.get(variant.label)
         # A trial of an earlier version does not say of what.
         if trial is None or trial.get("settings", settings) != settings:
@@ -249,8 +250,12 @@ def _without_compare(point: Sequence[str]) -> list[str]:
 
 
 def _sets(override: str, *keys: str) -> bool:
-    key = override.lstrip("+~").split("=")[0].split("@")[0]
+    key = _key(override)
     return any(key == wanted or key.startswith((f"{wanted}.", f"{wanted}/")) for wanted in keys)
+
+
+def _key(override: str) -> str:
+    return override.lstrip("+~").split("=")[0].split("@")[0]
 
 
 def _short(override: str) -> str:

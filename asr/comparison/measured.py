@@ -9,10 +9,10 @@ from asr.common.errors import RunError
 from asr.decoding.naming import GREEDY
 from asr.scoring.error_rates import UtteranceScore, score_texts
 from asr.scoring.results import Results, evaluation_folder, read_results
-from asr.settings.compose import flattened, load_config, plain
+from asr.settings.compose import load_config
 from asr.settings.root import Config
 from asr.tracking.metrics import Row, read_metrics
-from asr.training.run_folder import NOT_IN_HASH
+from asr.training.identity import flat_weight_settings
 
 HYPOTHESES = "hypotheses.jsonl"
 
@@ -138,10 +138,8 @@ def group_runs(runs: Sequence[MeasuredRun]) -> dict[str, list[MeasuredRun]]:
 
 
 def _settings(config: Config) -> dict[str, object]:
-    """What determines the weights, but for the seed, by full key."""
-    kept = {key: value for key, value in plain(config).items() if key not in (*NOT_IN_HASH, "seed")}
-    values = flattened(kept)
-    return {key: value for key, value in values.items() if key != "training.restart" and not isinstance(value, dict)}
+    """What determines the weights, except the seed, by full key."""
+    return {key: value for key, value in flat_weight_settings(config).items() if key != "seed"}
 
 
 def _long_label(run: MeasuredRun, models: Sequence[Sequence[MeasuredRun]]) -> str:

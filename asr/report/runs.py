@@ -13,6 +13,7 @@ import yaml
 from asr.common.errors import RunError
 from asr.settings.compose import flattened
 from asr.tracking.metrics import Row, metrics_path, read_metrics, read_panel
+from asr.training.identity import ARITHMETIC, determines_weights, without_groups
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +89,7 @@ class Run:
     @cached_property
     def settings(self) -> dict[str, Any]:
         """The settings by their full key, without groups."""
-        return {key: value for key, value in flattened(self.nested).items() if not isinstance(value, dict)}
+        return without_groups(flattened(self.nested))
 
     @cached_property
     def metrics(self) -> list[Row]:
@@ -165,7 +166,10 @@ def find_runs(paths: Sequence[Path]) -> list[Run]:
 
 
 def differing_settings(runs: Sequence[Run]) -> list[str]:
-    """The keys in which runs differ, without those that say where and how a run is kept."""
-    apart = ("name", "paths.", "tracker.", "hardware.threads", "hardware.workers")
+    """The keys in which runs differ, of those that determine the weights."""
     keys = dict.fromkeys(key for run in runs for key in run.settings)
-    return [key for key in keys if not key.startswith(apart) and len({repr(run.settings.get(key)) for run in runs}) > 1]
+    return [
+        key
+        for key in keys
+        if (determines_weights(key) or key in ARITHMETIC) and len({repr(run.settings.get(key)) for run in runs}) > 1
+    ]

@@ -1,7 +1,5 @@
 """Builds the trainer of a recurrent language model."""
 
-import hashlib
-import json
 import logging
 import math
 from array import array
@@ -20,27 +18,26 @@ from torch import Tensor, nn
 from asr.batching.loader import Batch
 from asr.common.errors import DataError
 from asr.common.seeds import derive_seed, keys_of
-from asr.lm.ngram import lm_name, texts_identity, tokenizer_texts
+from asr.lm.ngram import tokenizer_texts
 from asr.lm.recurrent import BOUNDARY, RecurrentLanguageModel
 from asr.lm.recurrent_scores import score_text
 from asr.lm.scores import total_perplexity, word_perplexity
-from asr.lm.text import WordTokenizer, held_out_checksum, held_out_sentences, training_sentences
+from asr.lm.text import WordTokenizer, held_out_sentences, training_sentences
 from asr.model.acoustic import count_parameters
 from asr.model.folder import save_model
 from asr.scoring.provenance import hardware as hardware_name
 from asr.settings.debug import DebugMode
-from asr.settings.hardware import Precision, arithmetic
 from asr.settings.lm import LmUnits
 from asr.settings.recipe import Recipe
 from asr.settings.root import Config
 from asr.text.protocol import Tokenizer
-from asr.text.tokenizer import build_tokenizer, tokenizer_identity
+from asr.text.tokenizer import build_tokenizer
 from asr.training.debugging import simplify
 from asr.training.distributed import Ranks, join_ranks
 from asr.training.hardware import Hardware, resolve_hardware, set_deterministic
 from asr.training.lost import LostUtterances
 from asr.training.progression import TEXT
-from asr.training.run_folder import RunFolder
+from asr.training.run_folder import RunFolder, find_lm_folder
 from asr.training.session import carry_out, check_precision, manifests, restarts
 from asr.training.task import Validation
 from asr.training.trainer import Trainer
@@ -189,9 +186,6 @@ class TextTask:
 
 LmTrainer = Trainer[TextTask]
 
-OF_THE_WEIGHTS = ("kind", "units", "min_count", "layers", "hidden", "dropout", "epochs", "learning_rate", "batch_units")
-OF_THE_TRAINING = ("clip_norm", "ema_decay", "early_stopping_epochs", "deterministic")
-
 
 def as_training(config: Config) -> Config:
     """The configuration of a recipe with what `lm` says in place of what its acoustic model is trained with."""
@@ -205,32 +199,6 @@ def as_training(config: Config) -> Config:
             config.batching, global_seconds=float(lm.batch_units), max_device_seconds=float(lm.max_device_units)
         ),
     )
-
-
-def find_lm_folder(recipe: Recipe, config: Config, precision: Precision) -> RunFolder:
-    """`paths.runs/RECIPE/lm/NAME-HASH`, by all that determines the weights.
-
-    Raises:
-        ConfigError: There is no such lexicon.
-        DataError: A text cannot be read.
-    """
-    identity = {
-        "lm": {key: str(getattr(config.lm, key)) for key in OF_THE_WEIGHTS},
-        "training": {key: getattr(config.training, key) for key in OF_THE_TRAINING},
-        "optimizer": vars(config.optimizer),
-        "schedule": {key: str(value) for key, value in vars(config.schedule).items()},
-        "batching": [config.batching.length_jitter, config.batching.order.name],
-        "seed": config.seed,
-        "debug": config.debug.mode.name,
-        "precision": arithmetic(precision, config.hardware.tf32),
-        "held_out": held_out_checksum(recipe, config),
-        **texts_identity(recipe, config),
-    }
-    if config.lm.units is LmUnits.tokens:
-        identity["tokenizer"] = [*tokenizer_identity(config.tokenizer).values()]
-    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:8]
-    place = Path(config.paths.runs).absolute() / recipe.name / "lm" / f"{lm_name(config.lm)}-{digest}"
-    return RunFolder(place, digest, acoustic=False)
 
 
 def build_lm_trainer(recipe: Recipe, config: Config, hardware: Hardware, ranks: Ranks, folder: RunFolder) -> LmTrainer:

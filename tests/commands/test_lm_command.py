@@ -11,7 +11,7 @@ from asr.lm.ngram import lm_folder
 from asr.settings.compose import compose
 from asr.settings.hardware import Precision
 from asr.settings.recipe import find_recipe
-from asr.training.language_model_task import find_lm_folder
+from asr.training.run_folder import find_lm_folder
 from tests.helpers.corpora import write_corpus
 
 TEXTS = {"train": ["GO ON", "GO BACK", "GO ON", "RUN ON"], "dev": ["GO ON", "GO HOME"], "test": ["GO"]}

@@ -168,6 +168,25 @@ def test_runs_that_differ_in_the_seed_alone_are_one_model(tmp_path: Path) -> Non
     }
 
 
+@pytest.mark.parametrize(
+    "override",
+    [
+        "training.max_lost_utterances=7",
+        "training.restart=true",
+        "data.held_out=0.2",
+        "data.source=/elsewhere",
+        "text.case=lower",
+        "hardware.threads=1",
+        "tracker=offline",
+        "augment.reverb.rt60_high_seconds=1.1",
+    ],
+)
+def test_settings_that_change_no_weights_do_not_part_the_runs_of_a_model(override: str, tmp_path: Path) -> None:
+    runs = [write_run(tmp_path, seed=1), write_run(tmp_path, seed=2, overrides=[override])]
+    groups = group_runs([read_run(run) for run in runs])
+    assert {label: [run.config.seed for run in group] for label, group in groups.items()} == {"lstm": [1, 2]}
+
+
 def test_the_figures_are_those_of_the_runs(tmp_path: Path) -> None:
     runs = [write_run(tmp_path, "lstm", seed, wrong=range(seed)) for seed in (1, 2)]
     runs += [write_run(tmp_path, "gru", seed, wrong=range(8, 20)) for seed in (1, 2)]

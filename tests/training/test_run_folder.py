@@ -14,6 +14,7 @@ from asr.settings.hardware import Precision
 from asr.settings.recipe import RECIPES, Recipe
 from asr.settings.root import Config
 from asr.training.checkpoint import save_checkpoint
+from asr.training.identity import determines_weights, flat_weight_settings
 from asr.training.run_folder import RunFolder, find_run_folder
 from tests.helpers.corpora import write_corpus
 
@@ -40,6 +41,35 @@ def test_what_trains_other_weights_is_another_run(config: Config, tmp_path: Path
     assert find(replace(config, tracker=replace(config.tracker, tags=["x"]))).path == run
     write_corpus(tmp_path / "data" / "an4", {split: ["A B", "A"] for split in ("train", "dev", "test")})
     assert find(config).path != run
+
+
+@pytest.mark.parametrize(
+    ("override", "same"),
+    [
+        ("training.max_lost_utterances=7", True),
+        ("data.held_out=0.2", True),
+        ("hardware.threads=1", True),
+        ("decoder=beam", True),
+        ("augment.background.snr_low_db=-3", True),  # it is off
+        ("augment.noise.snr_low_db=-3", False),
+        ("training.epochs=7", False),
+        ("data.mixture={train: 2}", False),
+        ("debug=overfit", False),
+    ],
+)
+def test_the_hash_covers_what_determines_the_weights(override: str, same: bool, config: Config, tmp_path: Path) -> None:
+    changed = compose(RECIPE, [f"paths.data={tmp_path / 'data'}", f"paths.runs={tmp_path / 'runs'}", override])
+    assert (find(changed).path == find(config).path) == same
+    assert (flat_weight_settings(changed) == flat_weight_settings(config)) == same
+    assert determines_weights(override.split("=")[0]) or same
+
+
+def test_runs_keep_their_names(config: Config, tmp_path: Path) -> None:
+    """A change of these hashes gives every user's runs new folders: only a default that trains other weights may."""
+    for split in ("train", "dev"):
+        (tmp_path / "data" / "an4" / f"{split}.jsonl").write_text("")
+    assert find(config).config_hash == "7eb2cb04"
+    assert find(config, Precision.bf16).config_hash == "a3839013"
 
 
 def test_another_process_is_kept_out(config: Config) -> None:
