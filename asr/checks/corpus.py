@@ -1,39 +1,97 @@
-"""The doctor: finds what would spoil a training or its evaluation, before either begins."""
+"""The corpus check: finds what would spoil a training or its evaluation, before either begins."""
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from asr.checks.duplicates import overlapping, shared_audio, shared_sentences, shared_speakers
-from asr.checks.findings import Complaint, Finding, Severity, place_of
-from asr.checks.signal import Listening, cut_short, listen
-from asr.checks.transcripts import pace_findings, transcript_complaints
+from asr.checks.findings import Finding, Problem, Severity, errors_among, place_of
+from asr.checks.requirements import Requirements, ctc_frames
+from asr.checks.signal import AudioCheck, check_audio, truncation
+from asr.checks.transcripts import pace_findings, transcript_problems
 from asr.common.errors import DataError
 from asr.common.processes import map_blocks
 from asr.data.audio import FILES, Audio
+from asr.data.mixture import read_split
+from asr.data.shards.reader import open_audio
 from asr.data.utterance import Utterance
+from asr.settings.recipe import Recipe
+from asr.settings.root import Config
+from asr.text.protocol import Tokenizer
 
-__all__ = ["UNREADABLE", "Finding", "Requirements", "Severity", "Splits", "ctc_frames", "examine", "mistakes"]
+if TYPE_CHECKING:
+    from asr.inference.recognizer import Recognizer
+
+log = logging.getLogger(__name__)
 
 UNREADABLE = "unreadable"
-"""The kind of what may have been sound once: a missing or damaged file."""
+"""The kind of a missing or damaged file, which may have been sound when a training began."""
 
 HEADERS = 8192
-"""Utterances whose headers a process reads at once."""
+"""Utterances whose headers a process reads per block."""
 
 Splits = Mapping[str, Sequence[Utterance]]
 
 
-@dataclass(frozen=True)
-class Requirements:
-    """What a configuration asks of every utterance."""
+def check_corpus(
+    recipe: Recipe, config: Config, splits: Splits, recognizer: "Recognizer | None" = None
+) -> list[Finding]:
+    """Decodes and examines every utterance of a prepared corpus.
 
-    sampling_rate: int
-    """The only one allowed (Hz)."""
-    labels: Callable[[str], Sequence[int]]
-    """Tokens of a transcript; raises DataError for a character that has none."""
-    output_frames: Callable[[str, Utterance], int]
-    """Frames that the model writes for an utterance of a split, at the fastest speed at which it is played."""
+    Args:
+        splits: What `read_split` gives for each.
+        recognizer: Also looks, among the utterances without errors, for transcripts that do not match their audio.
+
+    Returns:
+        As `examine`, the anomalies that the recognizer finds behind the errors.
+    """
+    audio = open_audio(config.shards, recipe.data(config))
+    audio.verify()
+    findings = examine(splits, Requirements.of(config, splits["train"]), audio=audio)
+    if recognizer is None:
+        return findings
+    from asr.checks.model_based import find_anomalies
+
+    errors = errors_among(findings)
+    anomalies = find_anomalies(recipe, config, recognizer, splits, errors, audio)
+    return [*errors, *anomalies, *(finding for finding in findings if finding not in errors)]
+
+
+def examine(splits: Splits, requirements: Requirements, decode: bool = True, audio: Audio = FILES) -> list[Finding]:
+    """Examines all utterances.
+
+    Args:
+        splits: Utterances by the names of their splits.
+        requirements: What they must fulfil.
+        decode: Decode all audio, on all cores; else only the headers are read, which is quick, but finds neither
+            damage within a file, nor what is wrong with its sound, nor audio that several splits share.
+        audio: Where it is read from.
+
+    Returns:
+        Errors of utterances in the order of the manifests; warnings about those that have no error, likewise; then what
+        concerns several splits.
+    """
+    named = [(split, utterance) for split, utterances in splits.items() for utterance in utterances]
+    audio_checks = _check_audio([utterance for _, utterance in named], decode, audio)
+    errors: list[Finding] = []
+    warnings: list[Finding] = []
+    sound: list[tuple[str, Utterance]] = []
+    for (split, utterance), audio_check in zip(named, audio_checks, strict=True):
+        wrong = _errors_of(split, utterance, audio_check, requirements)
+        errors += wrong
+        if not wrong:
+            warnings += [problem.about(split, utterance) for problem in _problems(utterance, audio_check)]
+            sound.append((split, utterance))
+    return [
+        *errors,
+        *warnings,
+        *pace_findings(sound),
+        *overlapping(sound),
+        *shared_audio(named, audio_checks),
+        *shared_sentences(splits),
+        *shared_speakers(splits),
+    ]
 
 
 def mistakes(splits: Splits, requirements: Requirements, audio: Audio = FILES) -> list[Finding]:
@@ -44,87 +102,97 @@ def mistakes(splits: Splits, requirements: Requirements, audio: Audio = FILES) -
     """
     found: list[Finding] = []
     for split, utterances in splits.items():
-        # Of a list each process is sent its stretch, else it reads that itself.
-        stretches = [
+        # A list is sent to each process in blocks; from any other sequence the process reads its own block.
+        blocks = [
             (utterances[first : first + HEADERS] if isinstance(utterances, list) else utterances, first)
             for first in range(0, len(utterances), HEADERS)
         ]
         work = _Mistakes(split, requirements, audio)
-        found += [finding for part in map_blocks(work, stretches, 1, f"Checking {split}", "parts") for finding in part]
+        found += [finding for part in map_blocks(work, blocks, 1, f"Checking {split}", "parts") for finding in part]
     return found
+
+
+def refuse_mistakes(recipe: Recipe, config: Config, tokenizer: Tokenizer | None = None, unreadable: int = 0) -> None:
+    """The part of the check of train and dev that needs no decoding, for a training before its first step.
+
+    Logs one line for each error.
+
+    Args:
+        tokenizer: That of the training; None builds it.
+        unreadable: Files that may be unreadable without a refusal: a training under way goes on without them.
+
+    Raises:
+        DataError: There are errors.
+    """
+    splits = {split: read_split(recipe, config, split) for split in ("train", "dev")}
+    audio = open_audio(config.shards, recipe.data(config))
+    unfit = audio.verify()
+    if unfit and not unreadable:
+        raise DataError(
+            f"{next(iter(unfit.values()))}; shards that differ from what was packed: {len(unfit)}. Put them back, or "
+            "pack the corpus again."
+        )
+    requirements = Requirements.of(config, splits["train"]) if tokenizer is None else Requirements(config, tokenizer)
+    findings = mistakes(splits, requirements, audio)
+    for finding in findings:
+        log.info("%s", finding)
+    if sum(finding.kind == UNREADABLE for finding in findings) <= unreadable:
+        findings = [finding for finding in findings if finding.kind != UNREADABLE]
+    refuse_errors(recipe, findings)
+
+
+def refuse_errors(recipe: Recipe, findings: Sequence[Finding]) -> None:
+    """Refuses a corpus whose findings, already shown, include errors.
+
+    Raises:
+        DataError: They do.
+    """
+    if count := len(errors_among(findings)):
+        raise DataError(
+            f"The corpus of {recipe.name} has {count} {'error' if count == 1 else 'errors'}, named above: fix them, or "
+            "let `asr check` with check.fix=true remove these utterances from the manifests."
+        )
 
 
 @dataclass(frozen=True)
 class _Mistakes:
+    """Finds the mistakes of blocks of a split, in another process."""
+
     split: str
     requirements: Requirements
     audio: Audio
 
-    def __call__(self, stretches: Sequence[tuple[Sequence[Utterance], int]]) -> list[list[Finding]]:
-        return [[*self._of(utterances, first)] for utterances, first in stretches]
+    def __call__(self, blocks: Sequence[tuple[Sequence[Utterance], int]]) -> list[list[Finding]]:
+        return [[*self._of(utterances, first)] for utterances, first in blocks]
 
     def _of(self, utterances: Sequence[Utterance], first: int) -> Iterator[Finding]:
-        stretch = utterances if isinstance(utterances, list) else utterances[first : first + HEADERS]
-        for utterance in stretch:
+        block = utterances if isinstance(utterances, list) else utterances[first : first + HEADERS]
+        for utterance in block:
             yield from _errors_of(self.split, utterance, _read_header(utterance, self.audio), self.requirements)
 
 
-def examine(splits: Splits, requirements: Requirements, decode: bool = True, audio: Audio = FILES) -> list[Finding]:
-    """Examines all utterances.
-
-    Args:
-        splits: Utterances by the names of their splits.
-        requirements: What they must fulfil.
-        decode: Decode all audio, on all cores; else only the headers are read, which is quick, and neither damage
-            within a file, nor what is wrong with sound, nor audio shared between splits is found.
-        audio: Where it is read from.
-
-    Returns:
-        Errors of utterances in the order of the manifests; warnings about those that have no error, likewise; then what
-        concerns several splits.
-    """
-    named = [(split, utterance) for split, utterances in splits.items() for utterance in utterances]
-    listenings = _listen([utterance for _, utterance in named], decode, audio)
-    errors: list[Finding] = []
-    warnings: list[Finding] = []
-    sound: list[tuple[str, Utterance]] = []
-    for (split, utterance), listening in zip(named, listenings, strict=True):
-        wrong = _errors_of(split, utterance, listening, requirements)
-        errors += wrong
-        if not wrong:
-            warnings += [complaint.about(split, utterance) for complaint in _complaints(utterance, listening)]
-            sound.append((split, utterance))
+def _errors_of(split: str, utterance: Utterance, audio_check: AudioCheck, requirements: Requirements) -> list[Finding]:
+    problems = (problem.about(split, utterance) for problem in _problems(utterance, audio_check))
     return [
-        *errors,
-        *warnings,
-        *pace_findings(sound),
-        *overlapping(sound),
-        *shared_audio(named, listenings),
-        *shared_sentences(splits),
-        *shared_speakers(splits),
+        *_mistakes(split, utterance, audio_check, requirements),
+        *(finding for finding in problems if finding.severity is Severity.error),
     ]
 
 
-def _errors_of(split: str, utterance: Utterance, listening: Listening, requirements: Requirements) -> list[Finding]:
-    complaints = (complaint.about(split, utterance) for complaint in _complaints(utterance, listening))
-    return [
-        *_mistakes(split, utterance, listening, requirements),
-        *(finding for finding in complaints if finding.severity is Severity.error),
-    ]
+def _problems(utterance: Utterance, audio_check: AudioCheck) -> Iterator[Problem]:
+    yield from audio_check.problems
+    yield from transcript_problems(utterance.text)
 
 
-def _complaints(utterance: Utterance, listening: Listening) -> Iterator[Complaint]:
-    yield from listening.complaints
-    yield from transcript_complaints(utterance.text)
-
-
-def _mistakes(split: str, utterance: Utterance, listening: Listening, requirements: Requirements) -> Iterator[Finding]:
+def _mistakes(
+    split: str, utterance: Utterance, audio_check: AudioCheck, requirements: Requirements
+) -> Iterator[Finding]:
     def mistake(kind: str, message: str) -> Finding:
         return Finding(Severity.error, split, utterance.id, message, kind)
 
     place = place_of(utterance)
-    if listening.mistake is not None:
-        yield mistake(UNREADABLE, listening.mistake)
+    if audio_check.fault is not None:
+        yield mistake(UNREADABLE, audio_check.fault)
     if utterance.sampling_rate != requirements.sampling_rate:
         yield mistake(
             "sampling rate",
@@ -143,39 +211,34 @@ def _mistakes(split: str, utterance: Utterance, listening: Listening, requiremen
     if frames < needed and utterance.sampling_rate == requirements.sampling_rate:
         yield mistake(
             "too short for CTC",
-            f"{place}: at its fastest the model writes {frames} frames, but CTC needs {needed} for the transcript; "
-            "leave the utterance out, lower model.subsampling or drop the highest of augment.speed_factors "
-            "and augment.tempo_factors.",
+            f"{place}: at its highest speed the model outputs {frames} frames, but CTC needs {needed} for the "
+            "transcript; leave the utterance out, lower model.subsampling or drop the highest of "
+            "augment.speed_factors and augment.tempo_factors.",
         )
 
 
-def ctc_frames(labels: Sequence[int]) -> int:
-    """Frames that CTC needs at least: one for each label, and a blank between equal neighbours."""
-    return len(labels) + sum(left == right for left, right in pairwise(labels))
-
-
-def _listen(utterances: Sequence[Utterance], decode: bool, audio: Audio) -> list[Listening]:
+def _check_audio(utterances: Sequence[Utterance], decode: bool, audio: Audio) -> list[AudioCheck]:
     if decode:
-        return map_blocks(_Hearing(listen, audio), utterances, 64, "Listening", "utterances")
-    return map_blocks(_Hearing(_read_header, audio), utterances, HEADERS, "Reading headers", "utterances")
+        return map_blocks(_CheckBlock(check_audio, audio), utterances, 64, "Checking audio", "utterances")
+    return map_blocks(_CheckBlock(_read_header, audio), utterances, HEADERS, "Reading headers", "utterances")
 
 
 @dataclass(frozen=True)
-class _Hearing:
-    """What is done with each utterance of a block, in another process."""
+class _CheckBlock:
+    """Checks each utterance of a block, in another process."""
 
-    work: Callable[[Utterance, Audio], Listening]
+    check: Callable[[Utterance, Audio], AudioCheck]
     audio: Audio
 
-    def __call__(self, utterances: Sequence[Utterance]) -> list[Listening]:
-        if self.work is listen:
+    def __call__(self, utterances: Sequence[Utterance]) -> list[AudioCheck]:
+        if self.check is check_audio:
             self.audio.ahead(utterances)
-        return [self.work(utterance, self.audio) for utterance in utterances]
+        return [self.check(utterance, self.audio) for utterance in utterances]
 
 
-def _read_header(utterance: Utterance, audio: Audio) -> Listening:
+def _read_header(utterance: Utterance, audio: Audio) -> AudioCheck:
     try:
         audio.check(utterance)
     except DataError as fault:
-        return Listening(str(fault), None)
-    return Listening(None, None, tuple(cut_short(utterance, audio)))
+        return AudioCheck(str(fault), None)
+    return AudioCheck(None, None, tuple(truncation(utterance, audio)))

@@ -1,42 +1,44 @@
-"""What only shows between utterances: what several splits share, and what contradicts itself."""
+"""What only shows between utterances: duplicates in several splits, contradicting transcripts, overlaps."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations, pairwise
 
 from asr.checks.findings import Finding, Severity, place_of, warning
-from asr.checks.signal import Listening
+from asr.checks.signal import AudioCheck
 from asr.data.utterance import Utterance
 
 Named = Sequence[tuple[str, Utterance]]
 
 
-def shared_audio(named: Named, listenings: Sequence[Listening]) -> Iterator[Finding]:
+def shared_audio(named: Named, audio_checks: Sequence[AudioCheck]) -> Iterator[Finding]:
     """Audio that is in several splits, and audio that has two transcripts."""
     first: dict[bytes, tuple[str, Utterance]] = {}
-    for (split, utterance), listening in zip(named, listenings, strict=True):
-        if listening.digest is None:
+    for (split, utterance), audio_check in zip(named, audio_checks, strict=True):
+        if audio_check.digest is None:
             continue
-        other_split, other = first.setdefault(listening.digest, (split, utterance))
+        other_split, other = first.setdefault(audio_check.digest, (split, utterance))
         if other_split != split:
-            message = f"{place_of(utterance)}: its audio is that of {other.id} in {other_split}; leave one of them out."
+            message = (
+                f"{place_of(utterance)}: it has the same audio as {other.id} in {other_split}; leave one of them out."
+            )
             yield Finding(Severity.error, split, utterance.id, message, "audio in two splits", (other_split, other.id))
         elif other.text != utterance.text:
             yield warning(
                 "two transcripts",
-                f"its audio is that of {other.id}, whose transcript is another; one of them belongs to a lost file.",
+                f"it has the same audio as {other.id}, whose transcript differs; one of them belongs to another file.",
             ).about(split, utterance)
 
 
 def shared_sentences(splits: Mapping[str, Sequence[Utterance]]) -> Iterator[Finding]:
-    """Sentences of dev and test that train has too."""
+    """Sentences of dev and test that are in train too."""
     known = {_letters(utterance.text) for utterance in splits.get("train", ())} - {""}
     for split, utterances in splits.items():
         shared = [utterance for utterance in utterances if _letters(utterance.text) in known]
         if split != "train" and shared:
             message = (
-                f"{len(shared)} of its {len(utterances)} sentences stand in train too, as that of {shared[0].id}, "
-                f"{shared[0].text[:60]!r}: what a model gets right there may be learned by heart."
+                f"{len(shared)} of its {len(utterances)} sentences are in train too, such as that of {shared[0].id}, "
+                f"{shared[0].text[:60]!r}: a model may get them right because it memorized them."
             )
             yield Finding(Severity.warning, split, "", message, "sentences in two splits")
 
@@ -52,7 +54,7 @@ def shared_speakers(splits: Mapping[str, Sequence[Utterance]]) -> Iterator[Findi
             names = ", ".join(shared[:3]) + (", ..." if len(shared) > 3 else "")
             message = (
                 f"{len(shared)} of its {len(speakers[other])} speakers also speak in {one} ({names}), "
-                "so it tells too little of unseen speakers."
+                "so it says too little about unseen speakers."
             )
             yield Finding(Severity.warning, other, "", message, "speakers in two splits")
 
@@ -68,7 +70,7 @@ def overlapping(named: Named) -> Iterator[Finding]:
             common = min(before.offset + before.duration, utterance.offset + utterance.duration) - utterance.offset
             if common > 0.5 * min(before.duration, utterance.duration) and before.text != utterance.text:
                 yield warning(
-                    "overlap", f"{common:.2f} s of it are in {before.id} too; are its offset and duration right?"
+                    "overlap", f"{common:.2f} s of it is in {before.id} too; are its offset and duration right?"
                 ).about(split, utterance)
 
 

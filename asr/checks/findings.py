@@ -1,5 +1,6 @@
-"""What the doctor says."""
+"""What the corpus check finds, and the file that keeps it."""
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -8,12 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from asr.common.files import atomic_write
+from asr.data.manifest import manifest_checksum
+from asr.data.mixture import training_checksum
+from asr.data.splits import SPLITS
 from asr.data.utterance import Utterance
+from asr.settings.compose import plain
+from asr.settings.recipe import Recipe
+from asr.settings.root import Config
 
 FINDINGS = "findings.json"
-"""Lies beside the manifests: what the last check found."""
+"""Beside the manifests: what the last check found."""
 ANOMALY = "anomaly"
-"""The kind of findings about transcripts that do not belong to their audio, as a trained model hears it."""
+"""The kind of findings about transcripts that do not match their audio, according to a trained model."""
 
 
 class Severity(Enum):
@@ -28,51 +35,78 @@ class Finding:
     severity: Severity
     split: str
     utterance: str
-    """Its id; empty where the whole split is meant."""
+    """Its id; empty for a finding about the whole split."""
     message: str
     kind: str
     """What is wrong, in one or two words."""
     leave_out: tuple[str, str] | None = None
-    """The split and the id of the utterance without which the error is none; None where it is the one itself."""
+    """The split and the id of the utterance to remove to resolve the error; None for this utterance itself."""
 
     def __str__(self) -> str:
         return f"{self.severity.value} in {self.split}: {' '.join(self.message.split())}"
 
 
 @dataclass(frozen=True, slots=True)
-class Complaint:
-    """A finding about an utterance that is yet to be named."""
+class Problem:
+    """What is wrong with an utterance, before it is known which one it is."""
 
     severity: Severity
     kind: str
     message: str
 
     def about(self, split: str, utterance: Utterance) -> Finding:
-        """The finding."""
+        """The finding about an utterance."""
         return Finding(self.severity, split, utterance.id, f"{place_of(utterance)}: {self.message}", self.kind)
 
 
-def warning(kind: str, message: str) -> Complaint:
-    """What a training survives, but may suffer from."""
-    return Complaint(Severity.warning, kind, message)
+def warning(kind: str, message: str) -> Problem:
+    """A problem that a training survives, but may suffer from."""
+    return Problem(Severity.warning, kind, message)
 
 
-def error(kind: str, message: str) -> Complaint:
-    """What a training cannot use, or what would make its results wrong."""
-    return Complaint(Severity.error, kind, message)
+def error(kind: str, message: str) -> Problem:
+    """A problem that a training cannot live with, or that would make its results wrong."""
+    return Problem(Severity.error, kind, message)
 
 
 def place_of(utterance: Utterance) -> str:
-    """The utterance and its file, as every sentence begins."""
+    """The utterance and its file, with which every message begins."""
     return f"Utterance {utterance.id} ({utterance.audio_filepath})"
 
 
+def errors_among(findings: Sequence[Finding]) -> list[Finding]:
+    """The findings that a training cannot live with."""
+    return [finding for finding in findings if finding.severity is Severity.error]
+
+
+def keep_findings(recipe: Recipe, config: Config, findings: Sequence[Finding]) -> None:
+    """Writes the findings of a check beside the manifests, and where `check.json` asks for them."""
+    checksums, asked = _manifest_checksums(recipe, config), settings_hash(recipe, config)
+    for path in (recipe.data(config) / FINDINGS, *([Path(config.check.json)] if config.check.json else [])):
+        write_findings(path, findings, checksums, asked)
+
+
+def earlier_findings(recipe: Recipe, config: Config) -> list[Finding] | None:
+    """The findings of an earlier check; None where it was of other manifests or with other settings."""
+    path = recipe.data(config) / FINDINGS
+    return read_findings(path, _manifest_checksums(recipe, config), settings_hash(recipe, config))
+
+
+def settings_hash(recipe: Recipe, config: Config) -> str:
+    """A hash of everything that findings depend on, except the recipe's own manifests."""
+    settings = plain(config)
+    augment = {key: settings["augment"][key] for key in ("speed_factors", "tempo_factors")}
+    groups = [settings["data"]["sampling_rate"], settings["features"], settings["tokenizer"], augment]
+    parts = [training_checksum(recipe, config), *groups, settings["model"]["subsampling"], config.shards.source]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
 def write_findings(path: Path, findings: Sequence[Finding], checksums: Mapping[str, str], asked: str) -> None:
-    """Writes findings as JSON, whole or not at all.
+    """Writes findings as JSON, atomically.
 
     Args:
         checksums: Of the manifests that were examined, by split.
-        asked: A hash of what else the findings depend on.
+        asked: A hash of what else the findings depend on, as `settings_hash` makes it.
     """
     rows = [{**asdict(finding), "severity": finding.severity.value} for finding in findings]
     content = json.dumps({"manifests": dict(checksums), "asked": asked, "findings": rows}, indent=1, ensure_ascii=False)
@@ -81,10 +115,10 @@ def write_findings(path: Path, findings: Sequence[Finding], checksums: Mapping[s
 
 
 def read_findings(path: Path, checksums: Mapping[str, str], asked: str | None = None) -> list[Finding] | None:
-    """The findings of an earlier check; None where there was none, or the manifests are others now.
+    """The findings of an earlier check; None where there was none, or the manifests have changed.
 
     Args:
-        asked: What else the findings must depend on, as `write_findings` got it; None takes any.
+        asked: The hash that `write_findings` must have got; None takes any.
     """
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -103,3 +137,7 @@ def read_findings(path: Path, checksums: Mapping[str, str], asked: str | None = 
         ]
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _manifest_checksums(recipe: Recipe, config: Config) -> dict[str, str]:
+    return {split: manifest_checksum(recipe.manifest(config, split)) for split in SPLITS}

@@ -1,4 +1,7 @@
-"""What the header of a file promises, against what is there: libsndfile takes a file that was cut for a shorter one."""
+"""What is wrong with the audio of an utterance: a truncated file, silence, clipping, noise, swapped bytes.
+
+libsndfile takes a truncated file for a shorter one, so headers are compared with what is there.
+"""
 
 import hashlib
 import struct
@@ -10,14 +13,14 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from asr.checks.findings import Complaint, error, warning
+from asr.checks.findings import Problem, error, warning
 from asr.common.errors import DataError
 from asr.data.audio import FILES, Audio, AudioFiles
 from asr.data.utterance import Utterance
 
 CHUNK = struct.Struct("<4sI")
 UNKNOWN_SIZES = (0, 0xFFFFFFFF, 0x7FFFFFFF, 0x7FFFF000)
-"""What programs write that could not go back to the header, as at the end of a pipe."""
+"""What programs write that cannot seek back to the header, as at the end of a pipe."""
 
 
 def missing_bytes(path: Path) -> int:
@@ -63,91 +66,92 @@ SILENT_PEAK = 2 / 32768
 """Digital silence, dithered or not."""
 FAINT_RMS = 10 ** (-60 / 20)
 CLIPPED_SHARE = 1e-3
-"""Of the samples, in stretches at the extreme."""
-CLIPPED_STRETCH = 3
+"""Of the samples, in runs at the extreme."""
+CLIPPED_RUN = 3
+"""Samples."""
 OFFSET = 0.01
 """Of full scale; AN4's worst file, which is audibly so, has 0.011."""
 OFFSET_TO_RMS = 0.25
 DEAD_SHARE = 0.5
-"""Of an utterance: zeros in one stretch, as of a lost connection."""
+"""Of an utterance: one run of zeros, as from a lost connection."""
 FULL_SCALE_RMS = 0.2
 WHITE_LAG = 0.15
-"""Correlation of neighbouring samples below which there is only noise; of speech at 8 and 16 kHz it is 0.3 to 0.98."""
+"""Correlation of neighboring samples below which there is only noise; of speech at 8 and 16 kHz it is 0.3 to 0.98."""
 STEADY = 0.25
 """Spread of the level between twenty parts of an utterance, against its mean; of speech it is above 0.5."""
 LONGER_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Listening:
-    """What became of an audio file."""
+class AudioCheck:
+    """What the check of an utterance's audio found."""
 
-    mistake: str | None
+    fault: str | None
     """Why it cannot be read."""
     digest: bytes | None
     """Of the samples, where they were decoded."""
-    complaints: tuple[Complaint, ...] = ()
+    problems: tuple[Problem, ...] = ()
 
 
-def listen(utterance: Utterance, audio: Audio = FILES) -> Listening:
+def check_audio(utterance: Utterance, audio: Audio = FILES) -> AudioCheck:
     """Decodes an utterance and measures it."""
     try:
         samples = audio.read(utterance).numpy()
     except DataError as fault:
-        return Listening(str(fault), None)
+        return AudioCheck(str(fault), None)
     digest = hashlib.blake2b(samples.tobytes(), digest_size=16).digest()
-    of_file = file_complaints(utterance) if isinstance(audio, AudioFiles) else ()
-    return Listening(None, digest, (*cut_short(utterance, audio), *of_file, *sound_complaints(samples)))
+    of_duration = duration_problems(utterance) if isinstance(audio, AudioFiles) else ()
+    return AudioCheck(None, digest, (*truncation(utterance, audio), *of_duration, *signal_problems(samples)))
 
 
-def cut_short(utterance: Utterance, audio: Audio) -> Iterator[Complaint]:
-    """Whether the file is shorter than its header says, which the header alone tells."""
-    if isinstance(audio, AudioFiles) and (lacking := missing_bytes(utterance.audio_filepath)):
+def truncation(utterance: Utterance, audio: Audio) -> Iterator[Problem]:
+    """An error where the file is shorter than its header says."""
+    if isinstance(audio, AudioFiles) and (missing := missing_bytes(utterance.audio_filepath)):
         yield error(
             "truncated",
-            f"its header promises {lacking} bytes more than the file has; it is cut short, replace it.",
+            f"its header promises {missing} bytes more than the file has; it is truncated, replace it.",
         )
 
 
-def file_complaints(utterance: Utterance) -> Iterator[Complaint]:
-    """What the file says otherwise than the manifest."""
+def duration_problems(utterance: Utterance) -> Iterator[Problem]:
+    """A warning where the file is longer than the manifest says."""
     info = soundfile.info(utterance.audio_filepath)
     longer = info.duration - utterance.offset - utterance.duration
     if utterance.offset == 0 and longer > max(LONGER_SECONDS, 0.02 * info.duration):
         yield warning(
             "duration",
             f"the manifest says {utterance.duration:.2f} s, the file has {info.duration:.2f} s; correct the duration, "
-            "or the rest is never heard.",
+            "or the rest is never used.",
         )
 
 
-def sound_complaints(samples: Samples) -> Iterator[Complaint]:
-    """What is wrong with samples in [-1, 1], shape (samples,): the gravest alone."""
+def signal_problems(samples: Samples) -> Iterator[Problem]:
+    """What is wrong with samples in [-1, 1], shape (samples,): only the most serious."""
     wide = samples.astype(np.float64)
     peak, mean = float(np.abs(wide).max()), float(wide.mean())
     rms = float(np.sqrt(np.square(wide).mean()))
     if peak <= SILENT_PEAK:
-        yield error("silent", "there is nothing but silence; replace the file or leave the utterance out.")
+        yield error("silent", "it contains only silence; replace the file or leave the utterance out.")
     elif _other_byte_order(samples, rms):
         yield error(
             "byte order",
-            "its bytes are in the other order, so that speech became noise; convert the file, or correct the byte "
-            "order in its header.",
+            "its bytes are swapped, so that speech became noise; convert the file, or correct the byte order in its "
+            "header.",
         )
     elif _white(wide, rms):
-        yield warning("noise", "it sounds like steady white noise; listen to it, and leave it out if that is so.")
+        yield warning("noise", "it looks like steady white noise; listen to it, and leave it out if it is.")
     elif rms < FAINT_RMS:
-        yield warning("faint", f"its level is {20 * np.log10(rms):.0f} dB of full scale; was the microphone off?")
+        yield warning("faint", f"its level is {20 * np.log10(rms):.0f} dBFS; was the microphone off?")
     elif (share := _clipped_share(samples, peak)) > CLIPPED_SHARE:
         yield warning("clipped", f"{100 * share:.1f} % of its samples are clipped; record it at a lower level.")
     elif abs(mean) > OFFSET and abs(mean) > OFFSET_TO_RMS * rms:
-        yield warning("DC offset", f"its mean is {mean:.3f} of full scale, not 0; filter it with a high-pass.")
+        yield warning("DC offset", f"its mean is {mean:.3f} of full scale, not 0; apply a high-pass filter.")
     elif (share := _longest_run(wide == 0) / len(wide)) > DEAD_SHARE:
-        yield warning("dropout", f"{100 * share:.0f} % of it are zeros in one stretch; is the recording whole?")
+        yield warning("dropout", f"{100 * share:.0f} % of it is one run of zeros; is the recording complete?")
 
 
 def _other_byte_order(samples: Samples, rms: float) -> bool:
-    """Whether swapping the bytes of 16-bit samples, or shifting them by one, makes soft and smooth sound of noise.
+    """Whether swapping the bytes of 16-bit samples, or shifting them by one, turns noise into soft and smooth sound.
 
     The low byte of speech is as good as random: read as the high one, it is white noise near full scale.
     """
@@ -166,7 +170,7 @@ def _other_byte_order(samples: Samples, rms: float) -> bool:
 
 
 def _roughness(samples: npt.NDArray[np.int16]) -> float:
-    """Energy of the differences of neighbours against that of the samples: 2 for white noise, near 0 for speech."""
+    """Energy of the differences of neighbors against that of the samples: 2 for white noise, near 0 for speech."""
     wide = samples.astype(np.float64)
     wide -= wide.mean()
     differences = np.diff(wide)
@@ -174,17 +178,17 @@ def _roughness(samples: npt.NDArray[np.int16]) -> float:
 
 
 def _white(samples: npt.NDArray[np.float64], rms: float) -> bool:
-    centred = samples - samples.mean()
-    energy = float(centred @ centred)
+    centered = samples - samples.mean()
+    energy = float(centered @ centered)
     if len(samples) < 2000 or rms < FAINT_RMS or energy == 0:
         return False
-    levels = np.sqrt([np.square(part).mean() for part in np.array_split(centred, 20)])
-    correlation = max(abs(float(centred[lag:] @ centred[:-lag])) / energy for lag in (1, 2, 3))
+    levels = np.sqrt([np.square(part).mean() for part in np.array_split(centered, 20)])
+    correlation = max(abs(float(centered[lag:] @ centered[:-lag])) / energy for lag in (1, 2, 3))
     return correlation < WHITE_LAG and float(levels.std()) < STEADY * float(levels.mean())
 
 
 def _clipped_share(samples: Samples, peak: float) -> float:
-    """The share of samples that stand at the extreme for several in a row."""
+    """The share of samples that stay at the extreme for several in a row."""
     if peak < 0.25:
         return 0.0
     total = 0
@@ -192,7 +196,7 @@ def _clipped_share(samples: Samples, peak: float) -> float:
         if flat.any():
             edges = np.flatnonzero(np.diff(np.concatenate([[0], flat.view(np.int8), [0]])))
             runs = edges[1::2] - edges[::2]
-            total += int(runs[runs >= CLIPPED_STRETCH].sum())
+            total += int(runs[runs >= CLIPPED_RUN].sum())
     return total / len(samples)
 
 

@@ -1,18 +1,18 @@
-"""Reading transcripts: what a tokenizer accepts and is still wrong."""
+"""What is wrong with transcripts that a tokenizer accepts, and with their length for their audio."""
 
 import unicodedata
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from asr.checks.findings import Complaint, Finding, warning
+from asr.checks.findings import Finding, Problem, warning
 from asr.data.utterance import Utterance
 
 INSIDE_WORDS = frozenset("'-\u2019\u02bc\u2010\u00b7")
 """Punctuation that belongs to words in many languages: apostrophes, hyphens, the Catalan dot."""
 
 INVISIBLE = ("Cc", "Cf", "Co", "Cn", "Cs")
-"""Categories of Unicode without anything to see: control, format, private, unassigned, surrogate."""
+"""Unicode categories that show nothing: control, format, private, unassigned, surrogate."""
 
 JOINERS = frozenset("\u200c\u200d")
 """Invisible, but part of the spelling in Persian and in Indic scripts."""
@@ -21,43 +21,46 @@ ALPHABETS = ("LATIN", "CYRILLIC", "GREEK")
 """Scripts whose letters look alike."""
 
 
-def transcript_complaints(text: str) -> Iterator[Complaint]:
-    """What is wrong with a transcript, each kind once, with the code points of the odd characters."""
+def transcript_problems(text: str) -> Iterator[Problem]:
+    """What is wrong with a transcript, each kind once, with the code points of the characters concerned."""
     hidden = [c for c in text if (unicodedata.category(c) in INVISIBLE and c not in JOINERS) or c == "\ufffd"]
     if hidden:
-        yield warning("odd character", f"the transcript holds {_named(hidden)}, which nobody says; take it out.")
+        yield warning("odd character", f"the transcript contains {_named(hidden)}, which is not spoken; remove it.")
     spaces = [c for c in text if c.isspace() and c != " " and c not in hidden]
     if spaces:
-        yield warning("odd character", f"the transcript holds {_named(spaces)} as a space; write U+0020.")
+        yield warning("odd character", f"the transcript contains {_named(spaces)} as a space; use U+0020.")
     elif text != " ".join(text.split(" ")).strip() or "  " in text:
-        yield warning("spaces", "the transcript has spaces at an end or two in a row; take them out.")
+        yield warning("spaces", "the transcript has leading, trailing or repeated spaces; remove them.")
     if text != unicodedata.normalize("NFC", text):
         odd = [c for c in text if unicodedata.combining(c)] or [c for c in text if unicodedata.normalize("NFC", c) != c]
         yield warning(
             "not in NFC",
-            f"the transcript writes {_named(odd)} apart from its letter; compose it (Unicode NFC), lest the same word "
-            "is spelled in two ways.",
+            f"the transcript has {_named(odd)} apart from its letter; compose it (Unicode NFC), so that each word has "
+            "one spelling.",
         )
     if _decoded_wrongly(text):
-        yield warning("wrong encoding", f"the transcript {_short(text)} is UTF-8 that was read as another encoding.")
+        yield warning(
+            "wrong encoding",
+            f"the transcript {_short(text)} is UTF-8 that was read as another encoding; read it as UTF-8.",
+        )
         return
     digits = [c for c in text if c.isdigit()]
     if digits:
-        yield warning("digits", f"the transcript {_short(text)} has digits; write numbers as they are said.")
+        yield warning("digits", f"the transcript {_short(text)} has digits; write numbers as words.")
     marks = [c for c in text if unicodedata.category(c)[0] in "PS" and c not in INSIDE_WORDS]
     if marks:
-        yield warning("punctuation", f"the transcript {_short(text)} has {_named(marks)}; take out what nobody says.")
+        yield warning("punctuation", f"the transcript {_short(text)} has {_named(marks)}; remove what is not spoken.")
     mixed = next((word for word in text.split() if len(_scripts(word)) > 1), None)
     if mixed is not None:
         yield warning(
             "mixed scripts",
             f"the word {mixed!r} mixes {' and '.join(sorted(_scripts(mixed)))} letters that look alike: "
-            f"{_named(_foreign(mixed))}.",
+            f"{_named(_foreign(mixed))}; use one script.",
         )
 
 
 def _decoded_wrongly(text: str) -> bool:
-    """Whether the text becomes shorter, and stays a text, when bytes are made of it again and read as UTF-8."""
+    """Whether the text becomes shorter, and stays a text, when it is encoded again and read as UTF-8."""
     if text.isascii():
         return False
     for encoding in ("cp1252", "latin-1"):
@@ -75,7 +78,7 @@ def _scripts(word: str) -> set[str]:
 
 
 def _foreign(word: str) -> list[str]:
-    """The letters of the script that has fewest in a word."""
+    """The letters of the script with the fewest letters in a word."""
     by_script = {script: [c for c in word if unicodedata.name(c, "").startswith(script)] for script in _scripts(word)}
     return min(by_script.values(), key=len)
 
@@ -96,26 +99,26 @@ def _short(text: str) -> str:
 
 
 FEWEST = 20
-"""Utterances from which a corpus has a usual rate."""
+"""Utterances that a corpus needs for a usual rate."""
 SHORT_SECONDS = 0.1
 LONG_SECONDS = 30.0
 LONG_TIMES = 8.0
-"""Of the median, beside being longer than LONG_SECONDS."""
+"""Of the median, in addition to LONG_SECONDS."""
 FAST = 35.0
-"""Characters in a second that nobody says in any alphabetic script; auctioneers reach some 25."""
+"""Characters per second beyond any speech in an alphabetic script; auctioneers reach about 25."""
 SLOW_SECONDS = 10.0
-"""For each character: there is more than was written down."""
+"""For each character: more was said than was transcribed."""
 DEVIATIONS = 6.0
 """Of the logarithm of the rate, in robust standard deviations."""
 TIMES = 3.0
-"""A rate must be so many times off too, for a corpus may be very even."""
+"""A rate must also be off by this factor, because a corpus may be very uniform."""
 
 
 def pace_findings(named: Sequence[tuple[str, Utterance]]) -> list[Finding]:
-    """Findings of utterances that are far too long or short, or spoken far too fast or slowly.
+    """Findings about utterances that are far too long or short, or spoken far too fast or slowly.
 
-    Rates are characters in a second, spaces left out. They are compared at a like length: a short utterance is mostly
-    silence around it.
+    Rates are characters per second, without spaces. They are compared among utterances of similar length: a short one
+    is mostly the silence around it.
     """
     if not named:
         return []
@@ -130,30 +133,30 @@ def pace_findings(named: Sequence[tuple[str, Utterance]]) -> list[Finding]:
         off = float(np.log(max(rate, 1e-3)) - usual[number])
         outlying = len(named) >= FEWEST and abs(off) > max(DEVIATIONS * deviation, np.log(TIMES))
         if seconds[number] < SHORT_SECONDS:
-            complaint = warning("too short", f"it lasts {utterance.duration:.3f} s; no word is so short.")
+            problem = warning("too short", f"it lasts {utterance.duration:.3f} s; no word is that short.")
         elif seconds[number] > max(LONG_SECONDS, LONG_TIMES * median):
-            complaint = warning(
+            problem = warning(
                 "too long",
-                f"it lasts {utterance.duration:.1f} s, where half of all last less than {median:.1f} s; cut it, or "
-                "every batch of its kind is padded to it.",
+                f"it lasts {utterance.duration:.1f} s, while the median is {median:.1f} s; segment it, or "
+                "whole batches are padded to its length.",
             )
         elif rate > FAST or letters[number] * SLOW_SECONDS < seconds[number] or outlying:
-            complaint = warning(
+            problem = warning(
                 "speaking rate",
-                f"{letters[number]} characters in {utterance.duration:.1f} s are {rate:.1f} in a second, where "
-                f"{float(np.exp(usual[number])):.1f} are usual; is it the transcript of this recording?",
+                f"{letters[number]} characters in {utterance.duration:.1f} s are {rate:.1f} per second, while "
+                f"{float(np.exp(usual[number])):.1f} are usual; does the transcript belong to this recording?",
             )
         else:
             continue
-        findings.append(complaint.about(split, utterance))
+        findings.append(problem.about(split, utterance))
     return findings
 
 
 def _expected(log_seconds: np.ndarray, log_rates: np.ndarray) -> tuple[np.ndarray, float]:
-    """The usual logarithm of the rate at each length, as the median of like lengths, and the spread around it."""
+    """The usual logarithm of the rate at each length, as the median of similar lengths, and the spread around it."""
     order = np.argsort(log_seconds, kind="stable")
     expected = np.empty(len(order))
-    # Groups of equally many utterances, hundreds at most, so that each median is of its own length.
+    # Groups of equal size, hundreds of utterances at most, so that each median is of its own length.
     groups = np.array_split(order, max(1, min(20, len(order) // 50)))
     for group in groups:
         expected[group] = np.median(log_rates[group])

@@ -63,7 +63,7 @@ def _parse(arguments: Sequence[str]) -> tuple[Recipe, list[str]]:
 
 
 def _plan(recipe: Recipe, overrides: Sequence[str]) -> None:
-    from asr.commands.check import refuse_mistakes
+    from asr.checks.corpus import refuse_mistakes
     from asr.features.perturbation import check_source
     from asr.planning.advice import Budget, Plan, advise, plan_table
     from asr.planning.prediction import calibrate

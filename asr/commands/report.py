@@ -8,7 +8,7 @@ from asr.commands.flags import FlagParser
 from asr.common.errors import ConfigError
 
 if TYPE_CHECKING:
-    from asr.checks.corpus import Finding
+    from asr.checks.findings import Finding
     from asr.data.utterance import Utterance
     from asr.report.runs import Run
 
@@ -85,8 +85,8 @@ def main(arguments: Sequence[str]) -> None:
 
 def _examine(run: "Run", splits: "Mapping[str, Sequence[Utterance]]") -> "Sequence[Finding]":
     from asr.checks.corpus import examine
-    from asr.commands.check import requirements
+    from asr.checks.requirements import Requirements
     from asr.report.runs import SETTINGS
     from asr.settings.compose import load_config
 
-    return examine(splits, requirements(load_config(run.folder / SETTINGS), splits["train"]), decode=False)
+    return examine(splits, Requirements.of(load_config(run.folder / SETTINGS), splits["train"]), decode=False)

@@ -7,7 +7,7 @@ from functools import partial
 
 import torch
 
-from asr.commands.check import refuse_mistakes
+from asr.checks.corpus import refuse_mistakes
 from asr.common.errors import ConfigError
 from asr.data.sequences import seconds_of
 from asr.data.utterance import Utterance
@@ -46,7 +46,8 @@ def run(recipe: Recipe, config: Config) -> float:
         def begin() -> None:
             stack.enter_context(folder.trained(config, restarts(config)))
             # A training under way goes on without files that vanished meanwhile; a new one begins with all of them.
-            refuse_mistakes(recipe, config, config.training.max_lost_utterances if folder.is_under_way else 0)
+            unreadable = config.training.max_lost_utterances if folder.is_under_way else 0
+            refuse_mistakes(recipe, config, unreadable=unreadable)
 
         ranks.on_rank_0(begin)
         check_precision(ranks, hardware)

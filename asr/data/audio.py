@@ -169,7 +169,7 @@ def _samples(utterance: Utterance, file: soundfile.SoundFile, place: str) -> Ten
 def _check_length(utterance: Utterance, samples: int, place: str) -> None:
     if samples < utterance.samples:
         raise DataError(
-            f"{place}: the file ends after {samples} of {utterance.samples} samples; it is cut short, replace it."
+            f"{place}: the file ends after {samples} of {utterance.samples} samples; it is truncated, replace it."
         )
 
 

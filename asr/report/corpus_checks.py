@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from asr.checks.corpus import Finding
+from asr.checks.findings import Finding
 from asr.data.utterance import Utterance
 
 BINS = 30

@@ -11,8 +11,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from asr.checks.corpus import Finding
-from asr.checks.findings import FINDINGS, read_findings
+from asr.checks.findings import FINDINGS, Finding, read_findings
 from asr.common.errors import ConfigError, RunError, UserError
 from asr.data.manifest import manifest_checksum, read_manifest
 from asr.data.splits import SPLITS

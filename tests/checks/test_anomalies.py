@@ -68,7 +68,7 @@ def exchange(utterances: list[Utterance], one: int, other: int) -> None:
 @pytest.fixture
 def tones(monkeypatch: pytest.MonkeyPatch) -> Recognizer:
     recognizer = tone_recognizer()
-    monkeypatch.setattr(anomalies, "open_recognizer", lambda config: recognizer)
+    monkeypatch.setattr(anomalies, "open_recognizer", lambda config, device: recognizer)
     monkeypatch.setattr(anomalies, "asked_speeds", lambda config: (1.0,))  # it tells tones by their pitch
     return recognizer
 
@@ -167,7 +167,7 @@ def test_a_model_that_knows_nothing_says_so_and_loses_no_other_finding(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     recognizer = random_recognizer(["features.normalization=utterance"], [])
-    monkeypatch.setattr(anomalies, "open_recognizer", lambda config: recognizer)
+    monkeypatch.setattr(anomalies, "open_recognizer", lambda config, device: recognizer)
     corpus["train"][1] = dataclasses.replace(corpus["train"][1], text="TWO  WORDS")
     write_manifest(recipe.manifest(config, "train"), corpus["train"])
     check.run(recipe, config)
@@ -187,7 +187,7 @@ def test_a_model_of_another_rate_is_refused(config: Config, monkeypatch: pytest.
     monkeypatch.setattr(anomalies, "load", lambda folder, device: recognizer)
     monkeypatch.setattr(anomalies, "model_folder", lambda path, key: tmp_path)
     with pytest.raises(ConfigError, match=r"hears at 8000 Hz.*16000 Hz"):
-        anomalies.open_recognizer(config)
+        anomalies.open_recognizer(config, "cpu")
 
 
 def test_a_model_is_asked_at_speeds_that_it_never_heard_too(config: Config) -> None:

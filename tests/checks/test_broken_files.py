@@ -1,4 +1,4 @@
-"""The doctor finds every kind of broken audio and transcript with its id; none passes into a training unseen."""
+"""The corpus check finds every kind of broken audio and transcript with its id; none reaches a training unseen."""
 
 import struct
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 import soundfile
 
-from asr.checks.corpus import Severity
+from asr.checks.findings import Severity
 from asr.commands.cli import main
 from asr.data.audio import read_waveform
 from asr.settings.recipe import Recipe
@@ -101,9 +101,9 @@ KINDS: dict[str, tuple[Callable[[Corpus], object], Severity, str, str]] = {
     "half a header": (lambda c: edit(c, lambda b: b[:20]), E, "unreadable", "cannot be decoded"),
     "text in its place": (lambda c: edit(c, lambda b: b"<html>404</html>"), E, "unreadable", "cannot be decoded"),
     "bits of chance": (lambda c: edit(c, lambda b: bytes(range(256)) * 99), E, "unreadable", "cannot be decoded"),
-    "cut short": (lambda c: edit(c, cut), E, "unreadable", "cut short"),
+    "cut short": (lambda c: edit(c, cut), E, "unreadable", "is truncated"),
     "cut before prepare": (cut_before_prepare, E, "truncated", "bytes more than the file has"),
-    "SPHERE cut before prepare": (lambda c: as_format(c, ".sph", cut, again=True), E, "truncated", "cut short"),
+    "SPHERE cut before prepare": (lambda c: as_format(c, ".sph", cut, again=True), E, "truncated", "is truncated"),
     "FLAC cut short": (lambda c: as_format(c, ".flac", cut), E, "unreadable", ""),
     "FLAC with a hole": (
         lambda c: as_format(c, ".flac", lambda b: b[: len(b) // 2] + bytes(4000) + b[len(b) // 2 + 4000 :]),
@@ -126,26 +126,26 @@ KINDS: dict[str, tuple[Callable[[Corpus], object], Severity, str, str]] = {
     "a dithered silence": (
         lambda c: filter(c, lambda s: np.sign(noise(s)) / 32768), E, "silent", "silence",
     ),
-    "faint": (lambda c: filter(c, lambda s: s * (0.001 / np.abs(s).max())), W, "faint", "dB of full scale"),
+    "faint": (lambda c: filter(c, lambda s: s * (0.001 / np.abs(s).max())), W, "faint", "dBFS"),
     "clipped": (lambda c: filter(c, lambda s: (s * (5 / np.abs(s).max())).clip(-1, 1)), W, "clipped", "clipped"),
     "clipped and turned down": (
         lambda c: filter(c, lambda s: 0.5 * (s * (5 / np.abs(s).max())).clip(-1, 1)), W, "clipped", "clipped",
     ),
     "a DC offset": (lambda c: filter(c, lambda s: s + 0.1), W, "DC offset", "its mean is 0.1"),
-    "bytes in the other order": (lambda c: edit(c, swapped(44)), E, "byte order", "other order"),
+    "bytes in the other order": (lambda c: edit(c, swapped(44)), E, "byte order", "bytes are swapped"),
     "bytes shifted by one": (
-        lambda c: edit(c, lambda b: b[:44] + b"\0" + b[44:-1]), E, "byte order", "other order",
+        lambda c: edit(c, lambda b: b[:44] + b"\0" + b[44:-1]), E, "byte order", "bytes are swapped",
     ),
     "SPHERE with the other order": (
-        lambda c: as_format(c, ".sph", big_endian_said_to_be_little), E, "byte order", "other order",
+        lambda c: as_format(c, ".sph", big_endian_said_to_be_little), E, "byte order", "bytes are swapped",
     ),
     "white noise": (lambda c: filter(c, noise), W, "noise", "noise"),
     "a lost connection": (
         lambda c: filter(c, lambda s: np.where(np.arange(len(s)) > 0.4 * len(s), 0, s)), W, "dropout", "zeros",
     ),
     # Lengths.
-    "a click": (lambda c: (filter(c, lambda s: s[4000:5000]), change(c, text="A")), W, "too short", "no word is so"),
-    "very long": (lambda c: filter(c, lambda s: np.tile(s, 1 + 40 * 16000 // len(s))), W, "too long", "cut it"),
+    "a click": (lambda c: (filter(c, lambda s: s[4000:5000]), change(c, text="A")), W, "too short", "that short"),
+    "very long": (lambda c: filter(c, lambda s: np.tile(s, 1 + 40 * 16000 // len(s))), W, "too long", "segment it"),
     "a duration that lies": (
         lambda c: change(c, duration=c["train"][VICTIM].duration / 2), W, "duration", "the file has",
     ),
@@ -154,11 +154,11 @@ KINDS: dict[str, tuple[Callable[[Corpus], object], Severity, str, str]] = {
     "too much text": (lambda c: change(c, text="TWO TWO " * 40 + "A"), E, "too short for CTC", "CTC needs"),
     "spoken too fast": (
         lambda c: change(c, text=("ABCDEFGHIJKLMNOPQRST" * 20)[: round(39 * c["train"][VICTIM].duration)]),
-        W, "speaking rate", "is it the transcript",
+        W, "speaking rate", "does the transcript belong",
     ),
     "hardly spoken": (
         lambda c: (filter(c, lambda s: np.tile(s, 1 + 28 * 16000 // len(s))[: 28 * 16000]), change(c, text="A")),
-        W, "speaking rate", "is it the transcript",
+        W, "speaking rate", "does the transcript belong",
     ),
     # Transcripts.
     "no transcript": (lambda c: change(c, text=""), E, "empty transcript", "empty"),
@@ -173,12 +173,12 @@ KINDS: dict[str, tuple[Callable[[Corpus], object], Severity, str, str]] = {
     "a lost character": (text("NA\ufffdVE"), W, "odd character", "U+FFFD"),
     "a hard space": (text("YES\u00a0NO"), W, "odd character", "U+00A0 (NO-BREAK SPACE) as a space"),
     "a tab": (text("YES\tNO"), W, "odd character", "U+0009"),
-    "two spaces": (text("YES  NO"), W, "spaces", "two in a row"),
+    "two spaces": (text("YES  NO"), W, "spaces", "repeated spaces"),
     "letters in pieces": (text("CAFE\u0301"), W, "not in NFC", "U+0301 (COMBINING ACUTE ACCENT)"),
     "another encoding": (text("CAFÃ‰"), W, "wrong encoding", "read as another encoding"),
     "letters that look alike": (text("СAT"), W, "mixed scripts", "'С' (U+0421)"),  # noqa: RUF001  that is the mistake
     # Between utterances.
-    "another's audio": (lambda c: of_another(c, "train", 3), W, "two transcripts", "whose transcript is another"),
+    "another's audio": (lambda c: of_another(c, "train", 3), W, "two transcripts", "whose transcript differs"),
 }  # fmt: skip
 
 

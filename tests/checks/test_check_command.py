@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from asr.checks import corpus as corpus_check
 from asr.checks.findings import FINDINGS, read_findings
 from asr.commands import check
 from asr.common.errors import DataError
@@ -77,7 +78,7 @@ def test_a_sound_corpus_is_checked_once(
         examined.append(arguments)
         return []
 
-    monkeypatch.setattr(check, "examine", examine)
+    monkeypatch.setattr(corpus_check, "examine", examine)
     check.run_once(recipe, config)
     assert not examined
     config.model.subsampling *= 2  # asks more of every utterance

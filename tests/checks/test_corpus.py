@@ -1,4 +1,4 @@
-"""The doctor names each mistake in a corpus before a training meets it."""
+"""The corpus check names each mistake before a training meets it."""
 
 import dataclasses
 from collections.abc import Callable
@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from asr.checks.corpus import Finding, Severity, ctc_frames, examine
+from asr.checks.corpus import examine, refuse_mistakes
+from asr.checks.findings import Finding, Severity
+from asr.checks.requirements import Requirements, ctc_frames
 from asr.commands import check
 from asr.common.errors import DataError
 from asr.data.manifest import write_manifest
@@ -54,13 +56,13 @@ def only(findings: list[Finding]) -> Finding:
 
 
 def test_a_sound_corpus_has_no_findings(corpus: Corpus, config: Config) -> None:
-    assert examine(corpus, check.requirements(config, [])) == []
+    assert examine(corpus, Requirements.of(config, [])) == []
 
 
 @pytest.mark.parametrize("decode", [True, False])
 class TestMistakesOfOneUtterance:
     def found(self, corpus: Corpus, config: Config, decode: bool) -> str:
-        finding = only(examine(corpus, check.requirements(config, []), decode))
+        finding = only(examine(corpus, Requirements.of(config, []), decode))
         assert (finding.severity, finding.split, finding.utterance) == (Severity.error, "train", "train-1")
         assert "train-1" in finding.message
         return finding.message
@@ -79,14 +81,14 @@ class TestMistakesOfOneUtterance:
 
     def test_truncated_file(self, corpus: Corpus, config: Config, decode: bool) -> None:
         rewrite(corpus["train"][1], lambda content: content[: len(content) // 2])
-        assert "cut short" in self.found(corpus, config, decode)
+        assert "truncated" in self.found(corpus, config, decode)
 
     def test_a_file_that_was_cut_before_its_duration_was_read(
         self, corpus: Corpus, config: Config, decode: bool
     ) -> None:
         rewrite(corpus["train"][1], lambda content: content[: len(content) // 2])
         change(corpus, duration=soundfile.info(corpus["train"][1].audio_filepath).duration)
-        assert "cut short" in self.found(corpus, config, decode)
+        assert "truncated" in self.found(corpus, config, decode)
 
     def test_another_rate_in_the_file(self, corpus: Corpus, config: Config, decode: bool) -> None:
         soundfile.write(corpus["train"][1].audio_filepath, np.zeros(16000), 8000)
@@ -113,7 +115,7 @@ class TestMistakesOfOneUtterance:
 
 def test_another_rate_in_the_whole_corpus(recipe: Recipe, config: Config) -> None:
     corpus = write_corpus(recipe.data(config), TEXTS, sampling_rate=8000)
-    findings = examine(corpus, check.requirements(config, []), decode=False)
+    findings = examine(corpus, Requirements.of(config, []), decode=False)
     assert len(findings) == 7
     assert all("8000 Hz" in finding.message and "16000 Hz" in finding.message for finding in findings)
 
@@ -122,20 +124,20 @@ def test_samples_that_are_not_finite_are_found_by_decoding(corpus: Corpus, confi
     samples = np.zeros(corpus["train"][1].samples, dtype=np.float32)
     samples[100] = np.nan
     soundfile.write(corpus["train"][1].audio_filepath, samples, 16000, subtype="FLOAT")
-    assert "not finite" in only(examine(corpus, check.requirements(config, []))).message
+    assert "not finite" in only(examine(corpus, Requirements.of(config, []))).message
 
 
 def test_audio_shared_between_splits_is_an_error(corpus: Corpus, config: Config) -> None:
     corpus["test"][0].audio_filepath.write_bytes(corpus["train"][0].audio_filepath.read_bytes())
     corpus["test"][0] = dataclasses.replace(corpus["test"][0], duration=corpus["train"][0].duration)
-    finding = only(examine(corpus, check.requirements(config, [])))
+    finding = only(examine(corpus, Requirements.of(config, [])))
     assert (finding.severity, finding.split, finding.utterance) == (Severity.error, "test", "test-0")
     assert "train-0" in finding.message
 
 
 def test_speakers_shared_between_splits_are_a_warning(corpus: Corpus, config: Config) -> None:
     corpus["dev"][0] = dataclasses.replace(corpus["dev"][0], speaker="train-speaker-1")
-    finding = only(examine(corpus, check.requirements(config, []), decode=False))
+    finding = only(examine(corpus, Requirements.of(config, []), decode=False))
     assert (finding.severity, finding.split) == (Severity.warning, "dev")
     assert "train-speaker-1" in finding.message
 
@@ -143,13 +145,13 @@ def test_speakers_shared_between_splits_are_a_warning(corpus: Corpus, config: Co
 def test_unknown_speakers_are_not_shared(corpus: Corpus, config: Config) -> None:
     for utterances in corpus.values():
         utterances[:] = [dataclasses.replace(utterance, speaker="") for utterance in utterances]
-    assert examine(corpus, check.requirements(config, []), decode=False) == []
+    assert examine(corpus, Requirements.of(config, []), decode=False) == []
 
 
 def test_only_training_utterances_are_played_faster(corpus: Corpus, config: Config) -> None:
     """1.01 s are 99 frames, at 1.1 times the speed 90: 50 and 45 frames after subsampling."""
     config.augment.speed_factors, config.model.subsampling = [0.9, 1.0, 1.1], 2
-    output_frames = check.requirements(config, []).output_frames
+    output_frames = Requirements.of(config, []).output_frames
     utterance = dataclasses.replace(corpus["train"][0], duration=1.01)
     assert output_frames("train", utterance) == 45
     assert output_frames("test", utterance) == 50
@@ -164,7 +166,7 @@ def test_ctc_needs_a_blank_between_equal_labels() -> None:
 def test_many_utterances_are_decoded_in_processes(corpus: Corpus, config: Config) -> None:
     sound = [dataclasses.replace(corpus["train"][0], id=f"copy-{number}") for number in range(200)]
     sound[150] = dataclasses.replace(sound[150], audio_filepath=Path("nowhere.wav"))
-    finding = only(examine({"train": sound}, check.requirements(config, [])))
+    finding = only(examine({"train": sound}, Requirements.of(config, [])))
     assert finding.utterance == "copy-150"
 
 
@@ -180,9 +182,9 @@ def test_check_prints_findings_and_fails_on_errors(
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2 and "train-1" in lines[0] and "1 error, 0 warnings" in lines[1]
     with pytest.raises(DataError, match="1 error, "):
-        check.refuse_mistakes(recipe, config)
+        refuse_mistakes(recipe, config)
 
 
 def test_a_training_does_not_look_at_the_test_split(recipe: Recipe, corpus: Corpus, config: Config) -> None:
     recipe.manifest(config, "test").unlink()
-    check.refuse_mistakes(recipe, config)
+    refuse_mistakes(recipe, config)

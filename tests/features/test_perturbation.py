@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from asr.batching.dataset import Dataset
-from asr.commands import check
+from asr.checks.requirements import Requirements
 from asr.commands.cli import main
 from asr.common.errors import ConfigError, DataError
 from asr.common.seeds import keys_of, uniform
@@ -253,7 +253,7 @@ def test_the_doctor_knows_the_fastest_speed_and_tempo(tmp_path: Path) -> None:
 
     def frames(split: str, tempos: str) -> int:
         config = compose(find_recipe("yesno"), ["name=test", f"augment.tempo_factors={tempos}"])
-        return check.requirements(config, [utterance]).output_frames(split, utterance)
+        return Requirements.of(config, [utterance]).output_frames(split, utterance)
 
     assert frames("train", "[1.0,2.0]") == pytest.approx(frames("train", "[1.0]") / 2, abs=2)
     assert frames("dev", "[1.0,2.0]") == frames("dev", "[1.0]") > frames("train", "[1.0]")

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from asr.checks.corpus import Finding, examine
-from asr.commands import check
+from asr.checks.corpus import examine
+from asr.checks.findings import Finding
+from asr.checks.requirements import Requirements
 from asr.data.audio import read_waveform
 from asr.data.manifest import read_manifest, write_manifest
 from asr.data.splits import SPLITS, whole_file
@@ -82,7 +83,7 @@ def write_manifests(corpus: Corpus, recipe: Recipe, config: Config) -> None:
 
 
 def findings_of(corpus: Corpus, config: Config) -> list[Finding]:
-    return examine(corpus, check.requirements(config, corpus["train"]))
+    return examine(corpus, Requirements.of(config, corpus["train"]))
 
 
 def change(corpus: Corpus, **fields: object) -> Utterance:

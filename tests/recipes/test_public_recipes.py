@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from asr.commands import check
+from asr.checks.requirements import Requirements
 from asr.commands.cli import main
 from asr.common.errors import DataError
 from asr.data.archives import unpack_deb
@@ -131,7 +131,7 @@ def test_festvox_ru_from_the_debian_package(mirror: Path, speech: Sequence[Utter
     config = compose(find_recipe("festvox_ru"), [f"paths.data={tmp_path / 'data'}", "name=test"])
     alphabet = {letter for text in texts.values() for letter in text}
     assert alphabet <= set(config.tokenizer.alphabet or "")
-    check.requirements(config, splits["train"])
+    Requirements.of(config, splits["train"])
     (text,) = config.lm.texts
     assert Path(text).read_text(encoding="utf-8").splitlines() == ["ёлка дерево", "да здравствует мир", "жизнь идёт"]
 

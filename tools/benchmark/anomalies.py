@@ -17,10 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
-from asr.checks.corpus import Requirements, ctc_frames
 from asr.checks.findings import ANOMALY, FINDINGS
 from asr.checks.model_based import RANKING
-from asr.commands.check import requirements
+from asr.checks.requirements import Requirements, ctc_frames
 from asr.data.manifest import read_manifest, write_manifest
 from asr.data.utterance import Utterance
 from asr.settings.compose import compose
@@ -79,7 +78,7 @@ def main() -> None:
         _asr("prepare", options.recipe, overrides)
         shutil.copy(manifest, clean)
     utterances = read_manifest(clean)
-    changed, exchanged = exchange(utterances, options.share, options.seed, requirements(config, utterances))
+    changed, exchanged = exchange(utterances, options.share, options.seed, Requirements.of(config, utterances))
     write_manifest(manifest, changed)
     _asr("train", options.recipe, overrides)
     run = find_run_folder(recipe, config, resolve_hardware(config.hardware).precision)
