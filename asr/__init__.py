@@ -5,10 +5,14 @@ As a library: `asr.load("runs/an4/lstm-.../model").transcribe(["a.wav"])`.
 
 from typing import TYPE_CHECKING, Any
 
+from asr import old_names
+
 if TYPE_CHECKING:
     from asr.inference.recognizer import Recognizer, load
 
 __all__ = ["Recognizer", "load"]
+
+old_names.install()
 
 
 def __getattr__(name: str) -> Any:
