@@ -1,4 +1,4 @@
-"""Plain-text tables for the console and logs."""
+"""Tables in plain text, for the console and logs, and in Markdown."""
 
 from collections.abc import Sequence
 
@@ -25,3 +25,9 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[object]], align: str 
         ).rstrip()
         for line in lines
     )
+
+
+def markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table, the first column being text and the others numbers."""
+    lines = [headings, ["---", *["---:"] * (len(headings) - 1)], *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)

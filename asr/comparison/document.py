@@ -3,14 +3,16 @@
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
+from statistics import mean
 
+from asr.common.tables import markdown_table
 from asr.comparison.plots import PICTURES
 from asr.comparison.summary import Comparison, ModelSummary, Spread
 from asr.scoring.paired import Difference, Estimate
 
 
 def findings(comparison: Comparison) -> list[str]:
-    """A sentence on each pair of models, then on speed, size and what remains open."""
+    """A sentence on each pair of models, then on utterance length, cost and limits of the comparison."""
     sentences = [_pair(pair, len(comparison.pairs)) for pair in sorted(comparison.pairs, key=lambda pair: pair.p)]
     sentences += [*_long_utterances(comparison), *_cost(comparison), *_limits(comparison)]
     return sentences
@@ -42,7 +44,7 @@ def _long_utterances(comparison: Comparison) -> list[str]:
         f"On the shortest utterances (up to {shortest.longest:.1f} s, {shortest.words} words) {best_short.label} has "
         f"the lowest WER, {_rate(best_short.by_length[0].mean)}; on the longest (from {longest.shortest:.1f} s, "
         f"{longest.words} words) {best_long.label} has it, {_rate(best_long.by_length[-1].mean)}. These are the lowest "
-        "of several figures, and no test of them was made."
+        "of several figures and were not tested."
     ]
 
 
@@ -54,8 +56,8 @@ def _cost(comparison: Comparison) -> list[str]:
     slowest = min(models, key=lambda model: model.audio_hours_per_hour.mean)
     speeds = [model.audio_hours_per_hour.mean for model in (fastest, slowest)]
     sentences = [
-        f"{fastest.label} trains fastest, {speeds[0]:.0f} hours of audio an hour, {speeds[0] / speeds[1]:.1f} times as "
-        f"fast as {slowest.label} ({speeds[1]:.0f})."
+        f"{fastest.label} trains fastest, at {speeds[0]:.0f}x real time, {speeds[0] / speeds[1]:.1f} times as fast as "
+        f"{slowest.label} ({speeds[1]:.0f}x)."
     ]
     timed = [(model.seconds_to_dev_wer.mean, model) for model in models if model.seconds_to_dev_wer is not None]
     if timed:
@@ -71,17 +73,18 @@ def _limits(comparison: Comparison) -> list[str]:
     sentences = []
     single = [model.label for model in comparison.models if len(model.runs) == 1]
     if single:
+        have = "has" if len(single) == 1 else "have"
         sentences.append(
-            f"Of {_listed(single)} there is one training only: the intervals leave out how much another seed changes."
+            f"{_listed(single)} {have} one training only: the intervals leave out the variation between seeds."
         )
     if comparison.speakers < 2:
-        sentences.append("The test split has no several speakers: the intervals say nothing of other speakers.")
+        sentences.append("The test split does not have several speakers: the intervals do not cover other speakers.")
     elif comparison.speakers < 20:
         sentences.append(
-            f"The test split has {comparison.speakers} speakers: with so few, 95 % intervals come out somewhat narrow."
+            f"The test split has {comparison.speakers} speakers: with so few, 95 % intervals are somewhat too narrow."
         )
     if comparison.failed:
-        sentences.append(f"Missing, since they failed: {'; '.join(comparison.failed)}.")
+        sentences.append(f"Missing because they failed: {'; '.join(comparison.failed)}.")
     return sentences
 
 
@@ -110,25 +113,25 @@ PAGE = "comparison.md"
 
 
 def page(comparison: Comparison, pictures: Sequence[Path]) -> str:
-    """The whole page.
+    """The whole page, in Markdown.
 
     Args:
-        pictures: Files in the page's own folder.
+        pictures: The plots, files in the page's own folder.
     """
     shown = "".join(f"![{PICTURES[picture.stem]}]({picture.name})\n\n" for picture in pictures)
     return f"# {comparison.name}\n\n{body(comparison)}\n{shown}{_runs(comparison)}"
 
 
 def body(comparison: Comparison) -> str:
-    """What was found and the tables, without headings of the first order."""
+    """Findings and tables, without a title."""
     return "\n".join(
         [
             _conditions(comparison),
-            model_table(comparison),
+            markdown_table(*model_cells(comparison)),
             _cost_table(comparison),
             *([_pair_table(comparison)] if comparison.pairs else []),
             *([_length_table(comparison)] if len(comparison.lengths) > 1 else []),
-            *_memory_table(comparison),
+            *_context_table(comparison),
             "What the figures show:\n",
             *(f"- {sentence}" for sentence in findings(comparison)),
             "",
@@ -136,8 +139,8 @@ def body(comparison: Comparison) -> str:
     )
 
 
-def model_table(comparison: Comparison) -> str:
-    """Error rates and sizes, a line for each model."""
+def model_cells(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
+    """Error rates and sizes: the heads of the columns, and the cells of each model."""
     rows = [
         [
             model.label,
@@ -153,13 +156,7 @@ def model_table(comparison: Comparison) -> str:
         for model in comparison.models
     ]
     heads = ["model", "layers", "parameters", "seeds", "dev WER %", "test WER %", "95 %", "test CER %", "95 %"]
-    return table(heads, rows)
-
-
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table, the first column being text and the others numbers."""
-    lines = [heads, ["---", *["---:"] * (len(heads) - 1)], *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return heads, rows
 
 
 def _conditions(comparison: Comparison) -> str:
@@ -167,7 +164,7 @@ def _conditions(comparison: Comparison) -> str:
     if comparison.parameters is not None:
         equal.append(f"sized to {comparison.parameters / 1e6:.4g} M parameters, within 2 %")
     if comparison.minutes is not None:
-        equal.append(f"given as many epochs as fit {comparison.minutes:g} minutes of training")
+        equal.append(f"trained for as many epochs as fit {comparison.minutes:g} minutes")
     speakers = _count(comparison.speakers, "speaker") + ", " if comparison.speakers else ""
     resampled = "speakers" if comparison.speakers > 1 else "utterances"
     return (
@@ -175,7 +172,7 @@ def _conditions(comparison: Comparison) -> str:
         f"words), {comparison.decoder} decoding. The models were {', and '.join(equal) or 'taken as they are'}. "
         f"Made on {comparison.hardware}, PyTorch {comparison.torch}, by\n\n    {comparison.command}\n\n"
         "Error rates are means over the seeds, ± their standard deviation; intervals are of the mean, by a bootstrap "
-        f"that draws {resampled} and seeds.\n"
+        f"over {resampled} and seeds.\n"
     )
 
 
@@ -200,11 +197,11 @@ def _cost_table(comparison: Comparison) -> str:
         "training",
         "epochs",
         f"s to dev WER {_percent(comparison.dev_wer)} %",
-        "h of audio / h",
+        "training speed, x real time",
         "peak MB",
         f"real-time factor, threads: {'/'.join(threads)}",
     ]
-    return table(heads, rows)
+    return markdown_table(heads, rows)
 
 
 def _pair_table(comparison: Comparison) -> str:
@@ -222,8 +219,9 @@ def _pair_table(comparison: Comparison) -> str:
     heads = ["difference of WER", "points", "95 %", "P(first is better)", "p", "p, corrected"]
     return (
         "Each pair is tested by a matched-pair bootstrap (Bisani & Ney, 2004): both models on the same drawn set, the "
-        f"seeds of each drawn anew. The last column is corrected for the number of pairs ({len(rows)}; Holm, 1979).\n\n"
-        f"{table(heads, rows)}"
+        "seeds of each drawn independently. The last column is corrected for the number of pairs "
+        f"({len(rows)}; Holm, 1979).\n\n"
+        f"{markdown_table(heads, rows)}"
     )
 
 
@@ -233,27 +231,26 @@ def _length_table(comparison: Comparison) -> str:
         [model.label, *(f"{_percent(wer.mean)} ({_interval(wer)})" for wer in model.by_length)]
         for model in comparison.models
     ]
-    return table(heads, [["words", *(str(part.words) for part in comparison.lengths)], *rows])
+    return markdown_table(heads, [["words", *(str(part.words) for part in comparison.lengths)], *rows])
 
 
-def _memory_table(comparison: Comparison) -> list[str]:
+def _context_table(comparison: Comparison) -> list[str]:
     rows = []
     heads: list[str] = []
     for model in comparison.models:
-        memories = [run.memory for run in model.runs if run.memory is not None]
-        if memories:
-            count = len(memories)
-            contexts = ["all" if seconds is None else f"{seconds:g} s" for seconds in memories[0].contexts]
+        if measured := model.context_use:
+            contexts = ["all" if seconds is None else f"{seconds:g} s" for seconds in measured[0].contexts]
             heads = ["model", "past, s", "future, s", *(f"WER %, {context}" for context in contexts)]
-            means = [sum(memory.context_wer[place] for memory in memories) / count for place in range(len(contexts))]
-            sides = [sum(memory.past for memory in memories) / count, sum(memory.future for memory in memories) / count]
-            rows.append([model.label, *(f"{side:.2f}" for side in sides), *map(_percent, means)])
+            sides = [mean(use.past for use in measured), mean(use.future for use in measured)]
+            rates = [mean(use.context_wer[place] for use in measured) for place in range(len(contexts))]
+            rows.append([model.label, *(f"{side:.2f}" for side in sides), *map(_percent, rates)])
     if not rows:
         return []
     return [
-        "How far a frame is felt (the seconds that hold 90 % of the gradient's norm), and the WER when each output "
-        "frame hears only so much on either side, with the models as they were trained on whole utterances:\n\n"
-        f"{table(heads, rows)}"
+        "How much context the models use: their reach (the seconds of past and future that hold 90 % of the gradient "
+        "norm), and the WER with limited context on either side of each output frame. All were trained on whole "
+        "utterances.\n\n"
+        f"{markdown_table(heads, rows)}"
     ]
 
 
@@ -272,11 +269,11 @@ def _runs(comparison: Comparison) -> str:
     ]
     commands = "".join(f"    {run.test.command}\n" for model in comparison.models for run in model.runs)
     heads = ["run", "seed", "dev WER %", "test WER %", "test CER %", "training"]
-    return f"## Runs\n\n{table(heads, rows)}\nTheir commands, in the same order:\n\n{commands}"
+    return f"## Runs\n\n{markdown_table(heads, rows)}\nTheir commands, in the same order:\n\n{commands}"
 
 
 def _epochs(model: ModelSummary) -> float:
-    return sum(run.epochs for run in model.runs) / len(model.runs)
+    return mean(run.epochs for run in model.runs)
 
 
 def _millions(model: ModelSummary) -> str:

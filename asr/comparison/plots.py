@@ -1,4 +1,4 @@
-"""The pictures of a comparison, each as PNG and as SVG."""
+"""The plots of a comparison, each as PNG and as SVG."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,14 +17,14 @@ from asr.comparison.summary import Comparison, ModelSummary
 matplotlib.use("Agg")
 
 PICTURES = {
-    "wer": "WER on test of each model, with intervals and seeds",
-    "curves": "Dev WER against training time",
-    "lengths": "WER by length of the utterance",
-    "reach": "How far back and ahead a frame is felt",
-    "context": "WER when the context is cut",
+    "wer": "Test WER of each model, with intervals and seeds",
+    "curves": "Dev WER by training time",
+    "lengths": "WER by utterance length",
+    "reach": "Reach: how strongly an output frame depends on earlier and later input",
+    "context": "WER with limited context",
 }
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Told apart by the colour-blind too (Okabe & Ito, "Color universal design", 2008)."""
+"""Safe for colour-blind readers (Okabe & Ito, "Color universal design", 2008)."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 STYLE: Any = {
     "font.size": 10,
@@ -40,14 +40,14 @@ STYLE: Any = {
     "figure.constrained_layout.use": True,
 }
 GRID_POINTS = 200
-FLOOR = 1e-4
-"""The least share of the largest gradient that is drawn."""
+LOWEST_GRADIENT = 1e-4
+"""As a share of the largest: lower ones are not drawn."""
 
 Floats = npt.NDArray[np.float64]
 
 
 def draw(comparison: Comparison, folder: Path) -> list[Path]:
-    """Draws what can be drawn of a comparison.
+    """Draws the plots of a comparison that its data allows.
 
     Returns:
         The PNG files; an SVG lies beside each.
@@ -59,7 +59,7 @@ def draw(comparison: Comparison, folder: Path) -> list[Path]:
         "reach": _reach,
         "context": _context,
     }
-    measured = any(run.memory is not None for model in comparison.models for run in model.runs)
+    measured = any(model.context_use for model in comparison.models)
     wanted = [
         name
         for name in PICTURES
@@ -96,7 +96,7 @@ def _forest(axes: Axes, comparison: Comparison) -> None:
     axes.set_yticks(range(len(models)), [model.label for model in models])
     axes.set_ylim(len(models) - 0.4, -0.7)
     axes.grid(visible=False, axis="y")
-    axes.set_xlabel("WER on test, % (mean, 95 % interval; circles are seeds)")
+    axes.set_xlabel("test WER, % (mean, 95 % interval; circles are seeds)")
     axes.set_title(f"{comparison.recipe}: word error rate")
 
 
@@ -116,9 +116,9 @@ def _curves(axes: Axes, comparison: Comparison) -> None:
     axes.set_yticks([tick for tick in (1, 2, 5, 10, 20, 50, 100) if _within(axes, tick)])
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.set_xlabel("time in training, minutes")
+    axes.set_xlabel("training time, minutes")
     axes.set_ylabel("dev WER, % (log scale)")
-    axes.set_title(f"{comparison.recipe}: dev WER while training (mean; band from lowest to highest seed)")
+    axes.set_title(f"{comparison.recipe}: dev WER during training (mean; band: lowest to highest seed)")
     axes.legend()
 
 
@@ -133,7 +133,7 @@ def _mean_curve(model: ModelSummary) -> tuple[Floats, Floats, Floats, Floats]:
     end = min(run.curve_seconds[-1] for run in model.runs)
     seconds = np.linspace(start, max(end, start), GRID_POINTS)
     wers = np.array([np.interp(seconds, run.curve_seconds, run.curve_wer) for run in model.runs])
-    # On the log scale a WER of 0 has no place.
+    # A log scale has no 0.
     wers = np.maximum(wers, 1e-4)
     return seconds, wers.mean(axis=0), wers.min(axis=0), wers.max(axis=0)
 
@@ -163,52 +163,50 @@ def _lengths(axes: Axes, comparison: Comparison) -> None:
     )
     axes.grid(visible=False, axis="x")
     axes.set_ylim(0, 1.15 * axes.get_ylim()[1])
-    axes.set_xlabel("length of the utterance")
-    axes.set_ylabel("WER on test, %")
-    axes.set_title(f"{comparison.recipe}: short against long utterances (mean, 95 % interval)")
+    axes.set_xlabel("utterance length")
+    axes.set_ylabel("test WER, %")
+    axes.set_title(f"{comparison.recipe}: WER by utterance length (mean, 95 % interval)")
     axes.legend(ncols=len(comparison.models), loc="upper left", fontsize=9)
 
 
 def _reach(axes: Axes, comparison: Comparison) -> None:
     for place, model in enumerate(comparison.models):
-        memories = [run.memory for run in model.runs if run.memory is not None]
-        if not memories:
+        if not (measured := model.context_use):
             continue
-        lags = np.array(memories[0].lags)
-        gradient = np.mean([np.interp(lags, memory.lags, memory.gradient) for memory in memories], axis=0)
+        lags = np.array(measured[0].lags)
+        gradient = np.mean([np.interp(lags, use.lags, use.gradient) for use in measured], axis=0)
         axes.plot(
             -lags,
-            np.maximum(gradient, FLOOR / 10),
+            np.maximum(gradient, LOWEST_GRADIENT / 10),
             color=COLOURS[place % len(COLOURS)],
             label=model.label,
             linewidth=1.4,
         )
     axes.set_yscale("log")
-    axes.set_ylim(FLOOR, 1.3)
+    axes.set_ylim(LOWEST_GRADIENT, 1.3)
     axes.axvline(0, color="#666666", linewidth=0.8)
     axes.set_xlabel("time of the input frame, seconds before (-) and after (+) the output frame")
-    axes.set_ylabel("norm of the gradient, share of the largest")
-    axes.set_title(f"{comparison.recipe}: how far back and ahead a frame is felt")
+    axes.set_ylabel("gradient norm, share of the largest")
+    axes.set_title(f"{comparison.recipe}: reach of the context")
     axes.legend()
 
 
 def _context(axes: Axes, comparison: Comparison) -> None:
     labels: list[str] = []
     for place, model in enumerate(comparison.models):
-        memories = [run.memory for run in model.runs if run.memory is not None]
-        if not memories:
+        if not (measured := model.context_use):
             continue
-        labels = ["all" if seconds is None else f"{seconds:g}" for seconds in memories[0].contexts]
-        wers = 100 * np.array([memory.context_wer for memory in memories])
+        labels = ["all" if seconds is None else f"{seconds:g}" for seconds in measured[0].contexts]
+        wers = 100 * np.array([use.context_wer for use in measured])
         colour = COLOURS[place % len(COLOURS)]
         axes.plot(
             range(len(labels)), wers.mean(axis=0), color=colour, marker=MARKERS[place % len(MARKERS)], label=model.label
         )
-        if len(memories) > 1:
+        if len(measured) > 1:
             axes.fill_between(range(len(labels)), wers.min(axis=0), wers.max(axis=0), color=colour, alpha=0.15)
     axes.set_xticks(range(len(labels)), labels)
     axes.set_ylim(bottom=0)
-    axes.set_xlabel("seconds that an output frame hears on either side")
-    axes.set_ylabel("WER on test, %")
-    axes.set_title(f"{comparison.recipe}: WER when the context is cut")
+    axes.set_xlabel("context on either side of an output frame, seconds")
+    axes.set_ylabel("test WER, %")
+    axes.set_title(f"{comparison.recipe}: WER with limited context")
     axes.legend()

@@ -1,8 +1,8 @@
-"""How far a trained model hears: what an output frame feels of the input frames before and after it.
+"""How far the context of a trained model reaches: how strongly an output frame depends on the input frames around it.
 
-What is felt is the norm of the Jacobian of the output at time t with respect to the input at t - k, as in the study of
-vanishing gradients of Bengio, Simard & Frasconi, "Learning long-term dependencies with gradient descent is difficult"
-(1994), here measured on speech.
+This effective receptive field is the norm of the Jacobian of the output at time t with respect to the input at t - k,
+as in the study of vanishing gradients of Bengio, Simard & Frasconi, "Learning long-term dependencies with gradient
+descent is difficult" (1994), here measured on speech.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,13 +25,13 @@ from asr.model.folder import build_model
 Floats = npt.NDArray[np.float64]
 
 RARE = 0.1
-"""A lag is kept where at least this share of the positions has an input frame at it: beyond it, few utterances would
-speak for all."""
+"""A lag is kept where at least this share of the positions has an input frame at it: beyond, few utterances would
+stand for all."""
 
 
 @dataclass(frozen=True)
 class Reach:
-    """What an output frame feels of the input, by the distance in time.
+    """How strongly an output frame depends on the input, by the distance in time.
 
     A lag is the time of the output minus that of the input: above 0 the input is in the past, below 0 in the future.
     """
@@ -41,23 +41,23 @@ class Reach:
     gradient: Floats
     """Mean norm of the gradient at each lag, as a share of the largest, shape (lags,)."""
     positions: npt.NDArray[np.int64]
-    """Output frames that each mean is over, shape (lags,)."""
+    """Output frames in each mean, shape (lags,)."""
 
     def past(self, share: float = 0.9) -> float:
-        """The seconds of past that hold a share of all that is felt of the past, the present included."""
+        """The seconds that hold a share of the gradient towards the past, the present included."""
         return self._holding(share, self.lags >= 0)
 
     def future(self, share: float = 0.9) -> float:
-        """The seconds of future that hold a share of all that is felt of the future, the present included."""
+        """The seconds that hold a share of the gradient towards the future, the present included."""
         return self._holding(share, self.lags <= 0)
 
-    def last_felt(self, threshold: float = 0.01) -> tuple[float, float]:
+    def farthest(self, threshold: float = 0.01) -> tuple[float, float]:
         """The farthest past and future (s) where the gradient is at least a share of its largest value.
 
         Where this is the end of the lags, the reach is longer than the utterances could show.
         """
-        felt = self.lags[self.gradient >= threshold]
-        return max(float(felt.max()), 0.0), max(-float(felt.min()), 0.0)
+        above = self.lags[self.gradient >= threshold]
+        return max(float(above.max()), 0.0), max(-float(above.min()), 0.0)
 
     def _holding(self, share: float, side: npt.NDArray[np.bool_]) -> float:
         distances, gradient = np.abs(self.lags[side]), self.gradient[side]
@@ -72,19 +72,19 @@ def gradient_reach(
     """Measures the reach of a trained model on utterances.
 
     Output frames are drawn from each utterance. For each, the log-probabilities of the tokens are projected on a random
-    direction in which their sum does not count, and so neither does what all tokens have in common. The expected square
+    direction whose entries add up to 0, so that what all tokens have in common does not count. The expected square
     of the norm of the gradient is then that of the whole Jacobian. Gradients are with respect to normalized features in
     front of the convolutions: what the normalization carries from frame to frame is not among them.
 
     Args:
         model: The model folder.
-        utterances: Of the corpus that the model knows, such as its test split; the longer, the farther one sees.
+        utterances: Of the corpus of the model, such as its test split; the longer they are, the longer the lags.
         positions: Output frames drawn from each utterance.
-        seed: What the draws follow from.
+        seed: Seed of the draws.
         device: Where it is computed, as torch names it.
 
     Raises:
-        RunError: The folder holds no model, there is no utterance, or the model's output hangs on no input.
+        RunError: The folder holds no model, there is no utterance, or the model's output depends on no input.
         DataError: An utterance cannot be read.
     """
     recognizer = load(model, device)
@@ -102,7 +102,7 @@ def gradient_reach(
 
 
 def differentiable(recognizer: Recognizer) -> AcousticModel:
-    """The same model in training mode, which some kernels need for a gradient, and without dropout."""
+    """The same model in training mode, which some kernels need for a gradient, without dropout."""
     config = recognizer.config
     undropped = replace(config, model=replace(config.model, dropout=0.0))
     network = build_model(undropped, recognizer.tokenizer.size).to(recognizer.device)
@@ -111,7 +111,7 @@ def differentiable(recognizer: Recognizer) -> AcousticModel:
 
 
 Norms = tuple[int, npt.NDArray[np.float64]]
-"""The input frame above which an output frame stands, and the norm at each input frame, shape (frames,)."""
+"""The input frame at the position of an output frame, and the norm at each input frame, shape (frames,)."""
 
 
 def _norms(
@@ -123,7 +123,7 @@ def _norms(
         outputs = len(network(features, lengths)[0])
     draws = uniform(np.arange(positions, dtype=np.uint64), "reach", seed, key_of(utterance.id))
     chosen = np.unique((draws * outputs).astype(np.int64))
-    # A copy of the utterance for each position: one pass backwards gives the gradients of all.
+    # A copy of the utterance for each position: one backward pass gives the gradients of all.
     inputs = features.expand(len(chosen), -1, -1).clone().requires_grad_()
     log_probs, _ = network(inputs, lengths.expand(len(chosen)))
     picked = log_probs[torch.from_numpy(chosen), torch.arange(len(chosen))]
@@ -150,7 +150,7 @@ def _mean_by_lag(norms: Sequence[Norms], hop_seconds: float) -> Reach:
     kept = counts >= max(1.0, RARE * len(norms))
     mean = np.asarray(sums[kept] / counts[kept], dtype=np.float64)
     if not mean.max() > 0:
-        raise RunError("The gradient of the model is zero everywhere: it says the same of every input.")
+        raise RunError("The gradient of the model is zero everywhere: its output is the same for every input.")
     lags = np.asarray((np.arange(len(sums)) - longest)[kept] * hop_seconds, dtype=np.float64)
     mean /= mean.max()
     return Reach(lags, mean, counts[kept])

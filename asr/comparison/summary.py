@@ -1,4 +1,4 @@
-"""A comparison as data: everything that its page, its pictures and its sentences are made of."""
+"""A comparison as data: everything that its page, its plots and its sentences need."""
 
 import dataclasses
 import json
@@ -13,8 +13,8 @@ import numpy as np
 
 from asr.common.errors import RunError
 from asr.common.files import atomic_write
-from asr.comparison.context import Memory
-from asr.comparison.measured import MeasuredRun
+from asr.comparison.limited_context import ContextUse
+from asr.comparison.measured_runs import MeasuredRun
 from asr.scoring.error_rates import UtteranceScore
 from asr.scoring.paired import Difference, Estimate, differences, estimate, resampled_rates
 from asr.scoring.results import Results
@@ -35,7 +35,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class LengthClass:
-    """Test utterances of like length."""
+    """Test utterances of similar length."""
 
     shortest: float
     """Seconds."""
@@ -51,7 +51,7 @@ class RunSummary:
 
     seed: int
     dev: Results | None
-    """Null where the training learned from dev too."""
+    """Null where the training data includes dev."""
     test: Results
     epochs: float
     """Epochs done."""
@@ -63,16 +63,16 @@ class RunSummary:
     seconds_to_dev_wer: float | None
     """Training time (s) until the dev WER was as low as the comparison's `dev_wer`; null where it never was."""
     audio_hours_per_hour: float
-    """Hours of audio fed, after speed perturbation, for each hour of training steps."""
+    """Hours of input, after speed perturbation, for each hour of training steps."""
     peak_memory_mb: float | None
     """Most memory of the training process, or of its GPU; null where it was not measured."""
-    memory: Memory | None
+    memory: ContextUse | None
     """Null where it was not measured."""
 
 
 @dataclass(frozen=True)
 class ModelSummary:
-    """What is compared, over its trainings."""
+    """A model, over its runs."""
 
     label: str
     cells: list[str]
@@ -86,7 +86,7 @@ class ModelSummary:
     wer: Estimate
     cer: Estimate
     dev_wer: Spread | None
-    """Null where a training learned from dev too."""
+    """Null where the training data of a run includes dev."""
     train_seconds: Spread
     seconds_to_dev_wer: Spread | None
     """Null where a run did not reach it."""
@@ -96,6 +96,11 @@ class ModelSummary:
     by_length: list[Estimate]
     """WER in each of the comparison's classes of length."""
     runs: list[RunSummary]
+
+    @property
+    def context_use(self) -> list[ContextUse]:
+        """Of the runs where it was measured."""
+        return [run.memory for run in self.runs if run.memory is not None]
 
 
 @dataclass(frozen=True)
@@ -110,26 +115,26 @@ class Comparison:
     torch: str
     decoder: str
     parameters: float | None
-    """What every model was sized to; null where sizes were taken as they are."""
+    """The size of every model; null where sizes were taken as they are."""
     minutes: float | None
-    """What every training was given; null where epochs were taken as they are."""
+    """The training time of every run; null where epochs were taken as they are."""
     dev_wer: float
-    """What the time to a dev WER is measured to."""
+    """The dev WER that the time to reach it is measured to."""
     utterances: int
     """Of the test split."""
     words: int
     speakers: int
-    """Of the test split: whole speakers were drawn where there are several, else utterances."""
+    """Of the test split: whole speakers were resampled where there are several, else utterances."""
     lengths: list[LengthClass]
     models: list[ModelSummary]
     pairs: list[Difference]
     failed: dict[str, str]
-    """By run, the last line of those that failed."""
+    """By the name of each run that failed, the last line of its output."""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """What a comparison is called and where it comes from."""
+    """The name of a comparison and where it comes from."""
 
     name: str
     recipe: str
@@ -146,15 +151,15 @@ def summarize(
     origin: Origin,
     models: Mapping[str, Sequence[MeasuredRun]],
     multiply_adds: Callable[[MeasuredRun], float | None],
-    memory: Mapping[Path, Memory],
+    context: Mapping[Path, ContextUse],
     failed: Mapping[str, str],
 ) -> Comparison:
-    """Computes what a comparison says.
+    """Computes a comparison of finished runs.
 
     Args:
         models: By label, their finished runs.
-        multiply_adds: Counts those of a run's model for a second of audio.
-        memory: By run folder, where it was measured.
+        multiply_adds: Counts them for the model of a run, for a second of audio.
+        context: The use of context by run folder, where it was measured.
         failed: By run, why it is missing.
 
     Raises:
@@ -189,7 +194,7 @@ def summarize(
             peak_memory_mb=_spread_if_all(run.peak_memory_mb for run in group),
             real_time_factor=_spread(run.test.real_time_factor for run in group),
             by_length=[rates[label] for rates in by_length],
-            runs=[_run_summary(run, dev_wer, memory.get(run.path)) for run in group],
+            runs=[_run_summary(run, dev_wer, context.get(run.path)) for run in group],
         )
         for label, group in models.items()
     ]
@@ -215,7 +220,7 @@ def summarize(
 
 
 def length_classes(scores: Sequence[UtteranceScore]) -> list[list[int]]:
-    """Up to four classes of equally many utterances, the shortest first: the places of each class in `scores`."""
+    """Up to four classes of equally many utterances, the shortest first: the indices of each class in `scores`."""
     order = np.argsort([score.duration for score in scores], kind="stable")
     count = max(1, min(LENGTH_CLASSES, len(scores) // FEWEST_IN_CLASS))
     return [sorted(part.tolist()) for part in np.array_split(order, count)]
@@ -243,12 +248,12 @@ def read_summary(path: Path) -> Comparison:
 
 
 def _read(kind: Any, value: Any) -> Any:
-    """A value of JSON as the dataclass, list, dict or number that it was."""
+    """A value of JSON as the dataclass, list, dict or number that was written."""
     parts = get_args(kind)
     if NoneType in parts:
         return value if value is None else _read(parts[0], value)
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
-        # What came later than a stored comparison has a default; what else is missing is a TypeError.
+        # Fields that are newer than a stored comparison have a default; any other missing one is a TypeError.
         return kind(**{name: _read(part, value[name]) for name, part in get_type_hints(kind).items() if name in value})
     if get_origin(kind) is list:
         return [_read(parts[0], item) for item in value]
@@ -266,7 +271,7 @@ def _length_class(scores: Sequence[UtteranceScore]) -> LengthClass:
     return LengthClass(min(durations), max(durations), len(scores), sum(score.words for score in scores))
 
 
-def _run_summary(run: MeasuredRun, dev_wer: float, memory: Memory | None) -> RunSummary:
+def _run_summary(run: MeasuredRun, dev_wer: float, context: ContextUse | None) -> RunSummary:
     return RunSummary(
         seed=run.config.seed,
         dev=run.dev,
@@ -278,7 +283,7 @@ def _run_summary(run: MeasuredRun, dev_wer: float, memory: Memory | None) -> Run
         seconds_to_dev_wer=run.seconds_to(dev_wer),
         audio_hours_per_hour=run.audio_hours_per_hour,
         peak_memory_mb=run.peak_memory_mb,
-        memory=memory,
+        memory=context,
     )
 
 

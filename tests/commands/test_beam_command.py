@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from asr.comparison.measured import read_run
+from asr.comparison.measured_runs import read_run
 from asr.decoding.naming import decoder_name
 from asr.scoring.results import read_results
 from asr.settings.compose import compose

@@ -1,4 +1,4 @@
-"""Comparisons: sizes that are equal, runs that are planned and grouped, and what is said of them."""
+"""Comparisons: equal sizes, runs that are planned and grouped, figures and findings."""
 
 import re
 from collections.abc import Sequence
@@ -11,11 +11,11 @@ import torch
 
 from asr.commands.compare import HELP, main
 from asr.common.errors import ConfigError, RunError, UserError
-from asr.comparison import grid as plan
+from asr.comparison import grid
 from asr.comparison.document import body, findings
-from asr.comparison.grid import comparison_name, equal_time, is_done, parameters_of, plan_variants, solve_hidden
-from asr.comparison.measured import group_runs, read_run
-from asr.comparison.runner import _environment
+from asr.comparison.grid import is_done, parameters_of, plan_grid, plan_table, solve_hidden
+from asr.comparison.launcher import environment
+from asr.comparison.measured_runs import group_runs, read_run
 from asr.comparison.summary import Comparison, Origin, length_classes, read_summary, summarize, write_summary
 from asr.model.acoustic import count_parameters
 from asr.model.folder import build_model
@@ -23,6 +23,7 @@ from asr.settings.compose import compose, sweep
 from asr.settings.recipe import Recipe, find_recipe
 from asr.settings.root import Config
 from tests.helpers.compared_runs import TEXTS, write_run
+from tests.helpers.corpora import write_corpus
 
 AN4 = find_recipe("an4")
 DIGITS = find_recipe("digits")  # its tokenizer needs no transcripts
@@ -64,11 +65,10 @@ def test_a_sweep_is_the_product_of_its_lists() -> None:
 
 def test_the_plan_tells_models_from_seeds_and_sizes_them() -> None:
     overrides = ["model=lstm,gru", "seed=2,1", "compare.parameters=1e6", "model.dropout=0.1", "compare.jobs=2"]
-    settings = compose(DIGITS, sweep(DIGITS, overrides)[0])
-    variants, seeds = plan_variants(DIGITS, overrides, settings.compare, [])
-    assert [variant.label for variant in variants] == ["lstm", "gru"]
-    assert seeds == [2, 1]
-    for variant in variants:
+    planned = plan_grid(DIGITS, overrides, [])
+    assert [variant.label for variant in planned.variants] == ["lstm", "gru"]
+    assert planned.seeds == [2, 1]
+    for variant in planned.variants:
         assert variant.overrides[:2] == [f"model={variant.label}", "model.dropout=0.1"]
         assert f"model.hidden={variant.config.model.hidden}" in variant.overrides
         assert variant.config.hardware.threads is not None
@@ -77,17 +77,18 @@ def test_the_plan_tells_models_from_seeds_and_sizes_them() -> None:
 
 def test_other_settings_than_the_model_can_be_compared() -> None:
     overrides = ["optimizer.learning_rate=1e-3,2e-3", "seed=1"]
-    variants, _ = plan_variants(DIGITS, overrides, compose(DIGITS).compare, [])
-    assert [variant.label for variant in variants] == ["optimizer.learning_rate=0.001", "optimizer.learning_rate=0.002"]
+    planned = plan_grid(DIGITS, overrides, [])
+    assert [variant.label for variant in planned.variants] == [
+        "optimizer.learning_rate=0.001",
+        "optimizer.learning_rate=0.002",
+    ]
     # The name is also the group of the runs in Weights & Biases, a value that Hydra must be able to read.
-    name = comparison_name(variants, compose(DIGITS))
-    assert compose(DIGITS, [f"tracker.group={name}"]).tracker.group == name
+    assert compose(DIGITS, [f"tracker.group={planned.name}"]).tracker.group == planned.name
 
 
 def test_a_comparison_is_found_again_with_more_seeds_or_another_place_and_not_with_another_size() -> None:
     def name(*overrides: str) -> str:
-        settings = compose(DIGITS, sweep(DIGITS, overrides)[0])
-        return comparison_name(plan_variants(DIGITS, overrides, settings.compare, [])[0], settings)
+        return plan_grid(DIGITS, overrides, []).name
 
     first = name("model=lstm,gru", "seed=1")
     assert first == name("model=lstm,gru", "seed=1,2,3", "paths.runs=/tmp/x", "hardware.threads=1", "compare.jobs=2")
@@ -106,15 +107,17 @@ def test_epochs_follow_from_the_minutes_and_one_trial_of_each_model(
         tried.append(f"{config.name} {config.model.hidden}")
         return SimpleNamespace(epoch_seconds=6.0)
 
-    monkeypatch.setattr(plan, "calibrate", calibrate)
+    monkeypatch.setattr(grid, "calibrate", calibrate)
 
     def epochs(minutes: float, *overrides: str) -> list[int]:
-        variants, _ = plan_variants(DIGITS, ["model=lstm,gru", *overrides], compose(DIGITS).compare, [])
-        return [timed.config.training.epochs for timed in equal_time(DIGITS, variants, minutes, tmp_path)]
+        given = [f"paths.runs={tmp_path}", "compare.name=cells", f"compare.minutes={minutes}", *overrides]
+        planned = plan_grid(DIGITS, ["model=lstm,gru", *given], [])
+        return [timed.config.training.epochs for timed in planned.in_equal_time().variants]
 
     assert epochs(1) == [10, 10]
     assert epochs(2, "hardware.threads=1", "decoder=beam") == [20, 20]
-    assert len(tried) == 2, "what an epoch takes is kept"
+    assert epochs(2, "training.max_lost_utterances=7", "data.held_out=0.2") == [20, 20]
+    assert len(tried) == 2, "the time of an epoch is kept"
     assert epochs(2, "model.hidden=7") == [20, 20]
     assert tried[2:] == ["lstm 7", "gru 7"]
     with pytest.raises(ConfigError, match="leave one of the two out"):
@@ -132,13 +135,13 @@ def test_trainings_take_turns_on_the_gpus_that_were_given(
     if given is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", given)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert [_environment(slot)["CUDA_VISIBLE_DEVICES"] for slot in range(3)] == taken
+    assert [environment(slot)["CUDA_VISIBLE_DEVICES"] for slot in range(3)] == taken
 
 
 def test_size_and_epochs_cannot_be_both_set_and_solved() -> None:
     overrides = ["model=lstm,gru", "model.hidden=64", "compare.parameters=1e6"]
     with pytest.raises(ConfigError, match="leave one of the two out"):
-        plan_variants(DIGITS, overrides, compose(DIGITS, ["compare.parameters=1e6"]).compare, [])
+        plan_grid(DIGITS, overrides, [])
 
 
 def test_a_run_is_done_when_it_is_trained_to_its_end_and_evaluated(tmp_path: Path) -> None:
@@ -166,6 +169,22 @@ def test_runs_that_differ_in_the_seed_alone_are_one_model(tmp_path: Path) -> Non
         f"gru, model.dropout={compose(AN4).model.dropout}": [1],
         "gru, model.dropout=0.5": [3],
     }
+
+
+def test_the_plan_lists_the_runs_of_each_variant(tmp_path: Path) -> None:
+    write_corpus(tmp_path / "data" / "digits", {split: ["A"] for split in ("train", "dev", "test")})
+    overrides = ["model=lstm,gru", "seed=1,2", f"paths.data={tmp_path / 'data'}", f"paths.runs={tmp_path / 'runs'}"]
+    planned = plan_grid(DIGITS, overrides, [])
+    runs = planned.runs()
+    assert [run.name for run in runs] == ["lstm, seed 1", "gru, seed 1", "lstm, seed 2", "gru, seed 2"]
+    assert len({run.folder.path for run in runs}) == 4
+    assert len(list(planned.inputs())) == 1, "both variants read the same features"
+    heads, *lines = plan_table(runs).splitlines()
+    assert heads.startswith("model ") and heads.endswith("seeds to do")
+    assert [(line.split()[0], line.split()[-3:]) for line in lines] == [
+        ("lstm", ["-", "1", "2"]),
+        ("gru", ["-", "1", "2"]),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -247,20 +266,18 @@ def test_only_a_shown_difference_is_claimed(tmp_path: Path) -> None:
     assert not any("gru beats lstm" in sentence or "lstm beats gru" in sentence for sentence in said)
 
 
-def test_a_single_seed_and_few_speakers_are_said(tmp_path: Path) -> None:
+def test_a_single_seed_and_few_speakers_are_named(tmp_path: Path) -> None:
     said = " ".join(findings(compared([write_run(tmp_path, "lstm"), write_run(tmp_path, "gru")])))
     assert "one training only" in said
     assert "8 speakers" in said
 
 
-def test_the_command_compares_run_folders(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("asr.commands.compare._multiply_adds", lambda run: None)
+def test_the_command_compares_run_folders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runs = [write_run(tmp_path, model, seed, wrong=[seed]) for model in ("lstm", "gru") for seed in (1, 2)]
     main([*map(str, runs), "-o", str(tmp_path / "out"), "--dev-wer", "0.5"])
     comparison = read_summary(tmp_path / "out/comparison.json")
     assert [len(model.runs) for model in comparison.models] == [2, 2]
+    assert all(model.multiply_adds_per_second for model in comparison.models)
     assert comparison.dev_wer == 0.5
     assert body(comparison) in capsys.readouterr().out
     page = (tmp_path / "out/comparison.md").read_text()

@@ -1,4 +1,4 @@
-"""How far a model hears, and what it says when it may not: on models whose memory is known."""
+"""How much context a model uses, on models whose memory is known: its reach, and hypotheses with limited context."""
 
 from collections.abc import Callable, Sequence
 from itertools import product
@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from asr.common.errors import RunError
-from asr.comparison.context import cut_contexts, windowed_log_probs, windows
+from asr.comparison.limited_context import limit_context, windowed_log_probs, windows
 from asr.comparison.reach import Reach, differentiable, gradient_reach
 from asr.data.audio import read_waveform
 from asr.data.utterance import Utterance
@@ -24,7 +24,7 @@ from tests.helpers.corpora import write_utterance
 
 HOP = 0.01
 CONVOLUTIONS = 3 * HOP
-"""What the two convolutions hear on either side."""
+"""The context of the two convolutions on either side."""
 
 TEXTS = ["FOUR FIVE SIX SEVEN", "ONE TWO THREE", "EIGHT NINE"]
 
@@ -56,7 +56,7 @@ def forgetful(model: AcousticModel) -> None:
             weight.zero_()
 
 
-def deaf_to_the_future(model: AcousticModel) -> None:
+def forward_only(model: AcousticModel) -> None:
     """Takes the input out of the backward direction."""
     for name, weight in model.named_parameters():
         if "weight_ih" in name and "reverse" in name:
@@ -69,21 +69,21 @@ def features_of(recognizer: Recognizer, utterance: Utterance) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("subsampling", [2, 4])
-def test_without_memory_only_the_convolutions_hear(
+def test_without_memory_only_the_convolutions_have_context(
     subsampling: int, utterances: Sequence[Utterance], tmp_path: Path
 ) -> None:
     model = write_model(tmp_path, ["model=rnn", f"model.subsampling={subsampling}"], forgetful)
     reach = gradient_reach(model, utterances)
-    felt = np.abs(reach.lags) <= CONVOLUTIONS + HOP / 2
-    assert (reach.gradient[felt] > 0).all()
-    assert (reach.gradient[~felt] == 0).all()
-    assert max(reach.last_felt()) <= CONVOLUTIONS + HOP / 2
+    near = np.abs(reach.lags) <= CONVOLUTIONS + HOP / 2
+    assert (reach.gradient[near] > 0).all()
+    assert (reach.gradient[~near] == 0).all()
+    assert max(reach.farthest()) <= CONVOLUTIONS + HOP / 2
     assert reach.gradient.max() == 1
 
 
-def test_a_model_that_hears_no_future_feels_the_past(utterances: Sequence[Utterance], tmp_path: Path) -> None:
-    reach = gradient_reach(write_model(tmp_path, ["model=lstm"], deaf_to_the_future), utterances)
-    past, future = reach.last_felt(0.0)
+def test_a_model_that_only_runs_forward_depends_on_the_past(utterances: Sequence[Utterance], tmp_path: Path) -> None:
+    reach = gradient_reach(write_model(tmp_path, ["model=lstm"], forward_only), utterances)
+    past, future = reach.farthest(0.0)
     assert past > 0.5
     assert (reach.gradient[reach.lags < -CONVOLUTIONS - HOP / 2] == 0).all()
     assert (reach.gradient[reach.lags > CONVOLUTIONS] > 0).all()
@@ -119,7 +119,7 @@ def test_shares_are_read_off_the_curve() -> None:
     assert reach.past(0.5) == pytest.approx(0.0)
     assert reach.past(0.9) == pytest.approx(0.2)
     assert reach.future(0.9) == pytest.approx(0.1)
-    assert reach.last_felt() == pytest.approx((0.2, 0.1))
+    assert reach.farthest() == pytest.approx((0.2, 0.1))
 
 
 @pytest.mark.parametrize("frames", [1, 2, 7, 100])
@@ -136,17 +136,17 @@ def check_windows(frames: int, subsampling: int, context: int, kept: int) -> Non
         assert window.first_input % subsampling == 0
         for output in range(window.first_kept, window.last_kept):
             outputs.append(output)
-            heard = (window.first_input - output * subsampling, window.last_input - 1 - output * subsampling)
-            assert -context <= heard[0] <= 0 <= heard[1] <= context
+            context_of = (window.first_input - output * subsampling, window.last_input - 1 - output * subsampling)
+            assert -context <= context_of[0] <= 0 <= context_of[1] <= context
             if kept <= 1:
-                assert heard[0] < -context + subsampling or window.first_input == 0
-                assert heard[1] == context or window.last_input == frames
+                assert context_of[0] < -context + subsampling or window.first_input == 0
+                assert context_of[1] == context or window.last_input == frames
     assert outputs == list(range(-(-frames // subsampling)))
 
 
 @pytest.mark.parametrize("subsampling", [2, 4])
 @pytest.mark.parametrize("kept_share", [0.0, 0.25])
-def test_a_model_without_memory_loses_nothing_with_its_context(
+def test_a_model_without_memory_loses_nothing_with_limited_context(
     subsampling: int, kept_share: float, utterances: Sequence[Utterance], tmp_path: Path
 ) -> None:
     recognizer = load(write_model(tmp_path, ["model=rnn", f"model.subsampling={subsampling}"], forgetful))
@@ -173,9 +173,9 @@ def test_what_lies_beyond_the_context_changes_nothing(utterances: Sequence[Utter
 
 def test_the_whole_context_gives_the_ordinary_hypotheses(utterances: Sequence[Utterance], tmp_path: Path) -> None:
     model = write_model(tmp_path, ["model=gru"], lambda model: None)
-    heard = load(model).transcribe([utterance.audio_filepath for utterance in utterances])
-    ordinary = [score_utterance(*pair) for pair in zip(utterances, heard, strict=True)]
-    assert any(heard)
-    cuts = cut_contexts(model, utterances, [None, 100.0, 0.05])
-    assert [cut.seconds for cut in cuts] == [None, 100.0, 0.05]
-    assert cuts[0].scores == cuts[1].scores == ordinary
+    hypotheses = load(model).transcribe([utterance.audio_filepath for utterance in utterances])
+    ordinary = [score_utterance(*pair) for pair in zip(utterances, hypotheses, strict=True)]
+    assert any(hypotheses)
+    limited = limit_context(model, utterances, [None, 100.0, 0.05])
+    assert [each.seconds for each in limited] == [None, 100.0, 0.05]
+    assert limited[0].scores == limited[1].scores == ordinary

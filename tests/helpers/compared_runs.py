@@ -11,6 +11,7 @@ from asr.scoring.error_rates import score_texts, total
 from asr.scoring.results import Results, write_results
 from asr.settings.compose import compose, plain
 from asr.settings.recipe import find_recipe
+from asr.text.char import CharTokenizer
 
 TEXTS = ["ONE TWO THREE", "TWO TWO", "ONE", "THREE ONE TWO ONE", "TWO THREE", "ONE ONE", "THREE", "TWO"] * 3
 
@@ -33,6 +34,8 @@ def write_run(
     run = folder / f"{model}-{seed}{len(overrides)}"
     run.mkdir(parents=True)
     (run / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(plain(config))))
+    (run / "model").mkdir()
+    CharTokenizer(" ABC").save(run / "model")
     curve = curve or {10.0: 0.9, 20.0: 0.4, 30.0: 0.2 + 0.01 * seed}
     rows = []
     for epoch, (seconds, wer) in enumerate(curve.items(), start=1):

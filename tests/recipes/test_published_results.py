@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from asr.comparison.measured import read_run
+from asr.comparison.measured_runs import read_run
 from asr.comparison.summary import SUMMARY, Origin, read_summary, summarize, write_summary
 from asr.scoring.results import read_results
 from asr.settings.recipe import RECIPES

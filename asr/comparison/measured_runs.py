@@ -1,4 +1,4 @@
-"""What a finished run tells: its scores, its curve and what it cost."""
+"""A finished run as it is compared: its scores, its curve and what it cost."""
 
 import json
 from collections.abc import Sequence
@@ -7,10 +7,13 @@ from pathlib import Path
 
 from asr.common.errors import RunError
 from asr.decoding.naming import GREEDY
+from asr.features.extractor import FeatureExtractor
+from asr.model.cost import multiply_adds_per_second
 from asr.scoring.error_rates import UtteranceScore, score_texts
 from asr.scoring.results import Results, evaluation_folder, read_results
 from asr.settings.compose import load_config
 from asr.settings.root import Config
+from asr.text.tokenizer import load_tokenizer
 from asr.tracking.metrics import Row, read_metrics
 from asr.training.identity import flat_weight_settings
 
@@ -23,7 +26,7 @@ class DevPoint:
 
     epoch: float
     seconds: float
-    """Time in training (s)."""
+    """Training time (s)."""
     wer: float
 
 
@@ -40,9 +43,9 @@ class MeasuredRun:
     """Of the test split, in the order of its manifest."""
     curve: list[DevPoint]
     audio_hours_per_hour: float
-    """Hours of audio fed, after speed perturbation, for each hour of training steps."""
+    """Hours of input, after speed perturbation, for each hour of training steps."""
     peak_memory_mb: float | None
-    """Null where the training did not measure it."""
+    """None where the training did not measure it."""
 
     @property
     def best_dev_wer(self) -> float:
@@ -50,7 +53,7 @@ class MeasuredRun:
         return min(point.wer for point in self.curve)
 
     def seconds_to(self, dev_wer: float) -> float | None:
-        """Training time after which the dev WER was first as low (s); None where it never was."""
+        """Training time (s) until the dev WER was first this low; None where it never was."""
         return next((point.seconds for point in self.curve if point.wer <= dev_wer), None)
 
 
@@ -58,7 +61,7 @@ def read_run(path: Path, decoder: str = GREEDY) -> MeasuredRun:
     """Reads a run folder.
 
     Args:
-        decoder: Whose results to read, by the name of their folder.
+        decoder: The decoder of the results, by the name of their folder.
 
     Raises:
         RunError: It is no run, not trained or not evaluated, or damaged.
@@ -81,6 +84,17 @@ def read_run(path: Path, decoder: str = GREEDY) -> MeasuredRun:
         audio_hours_per_hour=_speed(rows),
         peak_memory_mb=max(peaks, default=None),
     )
+
+
+def multiply_adds(run: MeasuredRun) -> float:
+    """Multiply-adds of the model of a run for a second of audio.
+
+    Raises:
+        RunError: The run holds no model.
+    """
+    dim = FeatureExtractor(run.config.features, run.config.data.sampling_rate).dim
+    tokens = load_tokenizer(run.path / "model").size
+    return sum(multiply_adds_per_second(run.config.model, dim, tokens, run.config.features.hop_ms).values())
 
 
 def dev_curve(rows: Sequence[Row]) -> list[DevPoint]:
@@ -122,9 +136,9 @@ def _speed(rows: list[Row]) -> float:
 
 
 def group_runs(runs: Sequence[MeasuredRun]) -> dict[str, list[MeasuredRun]]:
-    """The runs of each model by its label, in the order in which the models come first, their seeds ascending.
+    """The runs of each model by its label, in the order of their first runs, the seeds ascending.
 
-    A label is the name of the runs; where two models share one, with the settings in which they differ.
+    A label is the name of the runs; models that share a name have the settings in which they differ in their label.
     """
     groups: dict[str, list[MeasuredRun]] = {}
     for run in runs:

@@ -1,7 +1,7 @@
-"""The word error rate of a trained model that hears only so much around each output frame.
+"""The word error rate of a trained model whose context around each output frame is limited.
 
-What a model that was trained on whole utterances loses when its context is cut tells how much of its memory the words
-need, as far as this model uses it.
+What a model that was trained on whole utterances loses when its context is limited tells how much of its memory it
+needs to recognize the words.
 """
 
 import json
@@ -27,37 +27,89 @@ CONTEXTS = (0.25, 0.5, 1.0, 2.0, 4.0, None)
 KEPT_SHARE = 0.125
 BATCH_SECONDS = 120.0
 """Padded audio in a batch of windows: more is not faster on a CPU."""
+REACH_UTTERANCES = 24
+"""The longest ones, since they show the farthest."""
+MEASURED_KEPT_SHARE = 0.5
+"""Kept frames of each window in `measure_context_use`: they have at least half of the context on either side."""
 
 
 @dataclass(frozen=True)
-class CutContext:
-    """What a model says with its context cut."""
+class ContextUse:
+    """How much context a trained model uses around an output frame."""
+
+    lags: list[float]
+    """Time of the output less that of the input (s): above 0 the input lies in the past."""
+    gradient: list[float]
+    """Mean norm of the gradient at each lag, as a share of the largest."""
+    past: float
+    """The seconds of past that hold 90 % of the gradient's norm."""
+    future: float
+    """The seconds of future that hold 90 % of the gradient's norm."""
+    contexts: list[float | None]
+    """Limits of the context on either side of an output frame (s); null is the whole utterance."""
+    context_wer: list[float]
+    """WER with each of these limits, a fraction."""
+
+
+def measure_context_use(run: Path, utterances: Sequence[Utterance], kept: Path) -> ContextUse:
+    """Measures how much context the model of a run uses, or reads what was measured before.
+
+    Args:
+        run: The run's folder.
+        utterances: The test split.
+        kept: File for what is measured.
+
+    Raises:
+        RunError: The run has no model.
+        DataError: An utterance cannot be read.
+    """
+    if kept.exists():
+        return ContextUse(**json.loads(kept.read_text(encoding="utf-8")))
+    longest = sorted(utterances, key=lambda utterance: -utterance.duration)[:REACH_UTTERANCES]
+    reach = gradient_reach(run / "model", longest)
+    limited = limit_context(run / "model", utterances, CONTEXTS, MEASURED_KEPT_SHARE)
+    use = ContextUse(
+        lags=[round(float(lag), 4) for lag in reach.lags],
+        gradient=[float(f"{value:.3g}") for value in reach.gradient],
+        past=reach.past(),
+        future=reach.future(),
+        contexts=[each.seconds for each in limited],
+        context_wer=[total(each.scores).wer for each in limited],
+    )
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    replace_text(kept, json.dumps(asdict(use)) + "\n")
+    return use
+
+
+@dataclass(frozen=True)
+class LimitedContext:
+    """What a model recognizes with a limited context."""
 
     seconds: float | None
-    """What each output frame hears on either side at most; None is the whole utterance."""
+    """The limit on either side of each output frame; None is the whole utterance."""
     scores: list[UtteranceScore]
     """Of every utterance, in their order; `asr.scoring.error_rates.total` adds them up."""
 
 
-def cut_contexts(
+def limit_context(
     model: Path,
     utterances: Sequence[Utterance],
     contexts: Sequence[float | None] = CONTEXTS,
     kept_share: float = KEPT_SHARE,
     device: str = "cpu",
-) -> list[CutContext]:
-    """Decodes utterances with the context cut to each of several lengths.
+) -> list[LimitedContext]:
+    """Decodes utterances with the context limited to each of several lengths.
 
     The model runs on overlapping windows, each as if it were an utterance of its own, and only the middle frames of a
-    window are kept. Features are normalized before they are cut, so with `features.normalization=utterance` a window
-    still knows mean and variance of its whole utterance: what is cut is what the network hears in sequence.
+    window are kept. Features are normalized before that, so with `features.normalization=utterance` a window still
+    depends on mean and variance of its whole utterance: only the sequence that the network reads is limited.
 
     Args:
         model: The model folder.
-        contexts: Seconds on either side of an output frame that it hears at most; None leaves the utterance whole.
-        kept_share: How much of a context is kept of each window, as output frames: these hear at most the context on
-            either side, and at least the rest of it. Smaller is sharper and dearer; a single frame is kept at least,
-            and 0 keeps just that, which is exact.
+        contexts: Limits on either side of an output frame (s); None leaves the utterance whole.
+        kept_share: Length of the kept middle of each window, as a share of the context. Its output frames have at most
+            the context on either side, and at least the rest of it. Smaller is sharper and more expensive; at least one
+            frame is kept, and 0 keeps just one, which is exact.
         device: Where it is computed, as torch names it.
 
     Raises:
@@ -65,15 +117,15 @@ def cut_contexts(
         DataError: An utterance cannot be read.
     """
     recognizer = load(model, device)
-    cuts: list[CutContext] = []
-    with Progress("Cutting the context", len(contexts) * len(utterances), "utterances") as progress:
+    limited: list[LimitedContext] = []
+    with Progress("Limiting the context", len(contexts) * len(utterances), "utterances") as progress:
         for seconds in contexts:
             scores = []
             for utterance in utterances:
                 scores.append(score_utterance(utterance, _hypothesis(recognizer, utterance, seconds, kept_share)))
                 progress.advance()
-            cuts.append(CutContext(seconds, scores))
-    return cuts
+            limited.append(LimitedContext(seconds, scores))
+    return limited
 
 
 @dataclass(frozen=True)
@@ -82,10 +134,10 @@ class Window:
 
     first_input: int
     last_input: int
-    """The frame behind its end."""
+    """The frame after its end."""
     first_kept: int
     last_kept: int
-    """The output frame behind its end, both counted in the whole utterance."""
+    """The output frame after its end, both counted in the whole utterance."""
 
 
 def windows(frames: int, subsampling: int, context: int, kept: int) -> Iterator[Window]:
@@ -94,8 +146,8 @@ def windows(frames: int, subsampling: int, context: int, kept: int) -> Iterator[
     Args:
         frames: Input frames of the utterance.
         subsampling: Input frames for each output frame; output frame n stands above input frame n * subsampling.
-        context: Input frames on either side of an output frame that it may hear.
-        kept: Output frames that each window shall give; fewer where the context would be too short for them.
+        context: Input frames on either side of an output frame that it may use.
+        kept: Output frames of each window; fewer where the context would be too short for them.
     """
     kept = max(1, min(kept, 1 + context // subsampling))
     outputs = output_length(frames, subsampling)
@@ -125,7 +177,7 @@ def windowed_log_probs(recognizer: Recognizer, features: Tensor, seconds: float,
     Args:
         features: Normalized, (frames, dim).
         seconds: Context on either side.
-        kept_share: As of `cut_contexts`.
+        kept_share: As of `limit_context`.
 
     Returns:
         (output frames, tokens).
@@ -134,68 +186,14 @@ def windowed_log_probs(recognizer: Recognizer, features: Tensor, seconds: float,
     # A tiny allowance, so that 0.25 s are 25 frames of 0.01 s however they round.
     context = math.floor(seconds / hop + 1e-6)
     plan = list(windows(len(features), subsampling, context, round(kept_share * seconds / hop / subsampling)))
-    at_once = max(1, int(BATCH_SECONDS / hop / max(window.last_input - window.first_input for window in plan)))
+    per_batch = max(1, int(BATCH_SECONDS / hop / max(window.last_input - window.first_input for window in plan)))
     kept: list[Tensor] = []
-    for start in range(0, len(plan), at_once):
-        part = plan[start : start + at_once]
-        pieces = [features[window.first_input : window.last_input] for window in part]
-        lengths = torch.tensor([len(piece) for piece in pieces], device=features.device)
-        log_probs, _ = recognizer.model(pad_sequence(pieces, batch_first=True), lengths)
+    for start in range(0, len(plan), per_batch):
+        part = plan[start : start + per_batch]
+        inputs = [features[window.first_input : window.last_input] for window in part]
+        lengths = torch.tensor([len(each) for each in inputs], device=features.device)
+        log_probs, _ = recognizer.model(pad_sequence(inputs, batch_first=True), lengths)
         for number, window in enumerate(part):
             offset = window.first_input // subsampling
             kept.append(log_probs[window.first_kept - offset : window.last_kept - offset, number])
     return torch.cat(kept)
-
-
-REACH_UTTERANCES = 24
-"""The longest ones, since they show the farthest."""
-CUT_KEPT_SHARE = 0.5
-"""Frames kept of each window: they hear at least half of the context on either side, and at most all of it."""
-
-
-@dataclass(frozen=True)
-class Memory:
-    """What a trained model feels and needs of what lies around an output frame."""
-
-    lags: list[float]
-    """Time of the output less that of the input (s): above 0 the input lies in the past."""
-    gradient: list[float]
-    """Mean norm of the gradient at each lag, as a share of the largest."""
-    past: float
-    """The seconds of past that hold 90 % of the gradient's norm."""
-    future: float
-    """The seconds of future that hold 90 % of the gradient's norm."""
-    contexts: list[float | None]
-    """Seconds that an output frame hears on either side at most; null is the whole utterance."""
-    context_wer: list[float]
-    """WER with each of these contexts, a fraction."""
-
-
-def measure_memory(run: Path, utterances: Sequence[Utterance], kept: Path) -> Memory:
-    """Measures the memory of a run's model, or reads what was measured before.
-
-    Args:
-        run: The run's folder.
-        utterances: The test split.
-        kept: File for what is measured.
-
-    Raises:
-        RunError: The run has no model.
-        DataError: An utterance cannot be read.
-    """
-    if kept.exists():
-        return Memory(**json.loads(kept.read_text(encoding="utf-8")))
-    longest = sorted(utterances, key=lambda utterance: -utterance.duration)[:REACH_UTTERANCES]
-    reach = gradient_reach(run / "model", longest)
-    cuts = cut_contexts(run / "model", utterances, CONTEXTS, CUT_KEPT_SHARE)
-    memory = Memory(
-        lags=[round(float(lag), 4) for lag in reach.lags],
-        gradient=[float(f"{value:.3g}") for value in reach.gradient],
-        past=reach.past(),
-        future=reach.future(),
-        contexts=[cut.seconds for cut in cuts],
-        context_wer=[total(cut.scores).wer for cut in cuts],
-    )
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    replace_text(kept, json.dumps(asdict(memory)) + "\n")
-    return memory

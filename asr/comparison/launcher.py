@@ -1,4 +1,4 @@
-"""Trains and evaluates the runs of a comparison, each in a process of its own."""
+"""Trains and evaluates the runs of a comparison, each in its own process."""
 
 import os
 import queue
@@ -21,11 +21,11 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Launcher:
-    """Runs trainings, some at a time, and passes Ctrl-C and SIGTERM on to them while it is open.
+    """Runs trainings, several in parallel, and passes Ctrl-C and SIGTERM on to them while it is open.
 
     Args:
         recipe: The recipe as the user named it.
-        jobs: How many run at a time.
+        jobs: How many run in parallel.
     """
 
     def __init__(self, recipe: str, jobs: int) -> None:
@@ -41,20 +41,20 @@ class Launcher:
 
         Args:
             group: Their group in Weights & Biases.
-            logs: Folder that gets what each of them prints.
+            logs: Folder for the output of each.
 
         Returns:
-            By the name of each run that failed, the last line that it printed.
+            By the name of each run that failed, the last line of its output.
 
         Raises:
-            Interrupted: A signal came; the runs in progress have saved their state.
+            Interrupted: A signal arrived; the runs in progress have saved their state.
         """
         failures: dict[str, str] = {}
         with ThreadPoolExecutor(self.jobs) as pool, Progress("Comparing", len(runs), "runs") as progress:
 
             def work(run: PlannedRun) -> int:
-                self._stop_if_told()
-                progress.say(f"{run.name} begins; its lines go to {_log_path(logs, run)}")
+                self._stop_if_interrupted()
+                progress.say(f"{run.name} begins; its output goes to {_log_path(logs, run)}")
                 return self._run([*run.overrides, f"tracker.group={group}"], _log_path(logs, run))
 
             begun = {pool.submit(work, run): run for run in runs}
@@ -84,34 +84,34 @@ class Launcher:
             signal.signal(number, handler)
 
     def _run(self, overrides: Sequence[str], output: Path) -> int:
-        """Runs `asr run` with what it prints in a file; gives its exit code."""
+        """Runs `asr run` with its output in a file; gives its exit code."""
         slot = self._slots.get()
         try:
-            self._stop_if_told()
+            self._stop_if_interrupted()
             output.parent.mkdir(parents=True, exist_ok=True)
             arguments = [sys.executable, "-m", "asr", "run", self.recipe, *overrides]
             with output.open("wb") as printed:
-                # In a session of its own, so that Ctrl-C comes once, from here.
+                # In its own session, so that Ctrl-C arrives once, from here.
                 process = subprocess.Popen(
-                    arguments, stdout=printed, stderr=subprocess.STDOUT, env=_environment(slot), start_new_session=True
+                    arguments, stdout=printed, stderr=subprocess.STDOUT, env=environment(slot), start_new_session=True
                 )
                 self._processes.add(process)
                 if self._signal:
-                    process.send_signal(self._signal)  # it came while the process was being made
+                    process.send_signal(self._signal)  # it arrived while the process was starting
                 code = process.wait()
                 self._processes.discard(process)
-            self._stop_if_told()
+            self._stop_if_interrupted()
             return code
         finally:
             self._slots.put(slot)
 
-    def _stop_if_told(self) -> None:
+    def _stop_if_interrupted(self) -> None:
         if self._signal:
-            raise Interrupted("What was begun is saved; the same command goes on with it.", self._signal)
+            raise Interrupted("The runs in progress are saved; the same command continues them.", self._signal)
 
 
 def _last_line(path: Path) -> str:
-    """The last line of a file that is not empty, without the command's own name."""
+    """The last line of a file that is not empty, without the name of the command."""
     lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines() if path.exists() else []
     return lines[-1].strip().removeprefix("asr: ") if lines else "it printed nothing."
 
@@ -120,8 +120,8 @@ def _log_path(logs: Path, run: PlannedRun) -> Path:
     return logs / f"{run.folder.path.name}-seed{run.seed}.log"
 
 
-def _environment(slot: int) -> dict[str, str]:
-    """The GPUs that this process sees are taken in turns."""
+def environment(slot: int) -> dict[str, str]:
+    """The environment of a training: its GPU is the next in turn of those that this process sees."""
     gpus = torch.cuda.device_count()
     if gpus < 2:
         return dict(os.environ)

@@ -1,0 +1,127 @@
+"""Compares finished runs: what is measured on their models, the page, the pictures and Weights & Biases."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from asr.comparison.document import PAGE, body, model_cells, page
+from asr.comparison.grid import Grid, PlannedRun
+from asr.comparison.limited_context import ContextUse, measure_context_use
+from asr.comparison.measured_runs import MeasuredRun, group_runs, multiply_adds, read_run
+from asr.comparison.plots import draw
+from asr.comparison.summary import SUMMARY, Comparison, Origin, summarize, write_summary
+from asr.data.manifest import read_manifest
+from asr.decoding.naming import GREEDY, decoder_name
+from asr.scoring.provenance import command, commit, hardware
+from asr.settings.compose import plain
+from asr.settings.root import Config
+from asr.tracking.metrics import replace_text
+from asr.tracking.tracker import Tracker
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Written:
+    """A comparison that was written."""
+
+    body: str
+    """Its findings and tables."""
+    page: Path
+    where: str
+    """A sentence on how to see it in Weights & Biases."""
+
+
+def compare_grid(grid: Grid, runs: Sequence[PlannedRun], missing: Mapping[str, str]) -> Written | None:
+    """Compares the runs of a grid that are done; None where none is.
+
+    Args:
+        runs: All runs of the grid.
+        missing: By the name of each run that is not done, why.
+
+    Raises:
+        RunError: The runs cannot be compared.
+    """
+    models: dict[str, list[MeasuredRun]] = {}
+    for variant in grid.variants:
+        decoder = decoder_name(variant.config)
+        if done := [run.folder.path for run in runs if run.variant is variant and run.done]:
+            models[variant.label] = [read_run(path, decoder) for path in done]
+    if not models:
+        return None
+    compare = grid.settings.compare
+    origin = replace(
+        _origin(grid.name, grid.recipe.name, compare.dev_wer), parameters=compare.parameters, minutes=compare.minutes
+    )
+    context = _context_use(models, grid.folder, compare.memory_seeds)
+    comparison = summarize(origin, models, multiply_adds, context, missing)
+    return _write(comparison, grid.settings, grid.folder)
+
+
+def compare_runs(
+    paths: Sequence[Path], folder: Path, decoder: str | None, dev_wer: float | None, memory_seeds: int
+) -> Written:
+    """Compares run folders.
+
+    Args:
+        folder: Where the comparison is written.
+        decoder: Whose results are compared; None takes those of greedy search.
+        dev_wer: What the time to a dev WER is measured to; None takes the lowest that all runs reach.
+        memory_seeds: Runs of each model on which its use of context is measured.
+
+    Raises:
+        RunError: A path is no run, or the runs cannot be compared.
+    """
+    runs = [read_run(path.absolute(), decoder or GREEDY) for path in paths]
+    models = group_runs(runs)
+    recipes = sorted({run.test.recipe for run in runs})
+    folder = folder.absolute()
+    context = _context_use(models, folder, memory_seeds)
+    comparison = summarize(_origin(folder.name, ", ".join(recipes), dev_wer), models, multiply_adds, context, {})
+    return _write(comparison, runs[0].config, folder)
+
+
+def _origin(name: str, recipe: str, dev_wer: float | None) -> Origin:
+    return Origin(name, recipe, command(), commit(), hardware(), torch.__version__, dev_wer=dev_wer)
+
+
+def _context_use(models: Mapping[str, Sequence[MeasuredRun]], folder: Path, seeds: int) -> dict[Path, ContextUse]:
+    use = {}
+    for label, runs in models.items():
+        for run in runs[:seeds]:
+            log.info("Measuring the use of context of %s: %s", label, run.path.name)
+            manifest = Path(run.config.paths.data).absolute() / run.test.recipe / "test.jsonl"
+            kept = folder / "memory" / f"{run.path.name}.json"
+            use[run.path] = measure_context_use(run.path, read_manifest(manifest), kept)
+    return use
+
+
+def _write(comparison: Comparison, settings: Config, folder: Path) -> Written:
+    write_summary(folder / SUMMARY, comparison)
+    pictures = draw(comparison, folder)
+    replace_text(folder / PAGE, page(comparison, pictures))
+    return Written(body(comparison), folder / PAGE, _track(comparison, settings, folder, pictures))
+
+
+def _track(comparison: Comparison, settings: Config, folder: Path, pictures: Sequence[Path]) -> str:
+    """Logs the comparison as a run of its own, in one group with its trainings; gives the sentence on how to see it."""
+    with Tracker(
+        folder,
+        settings.tracker,
+        name=comparison.name,
+        recipe=comparison.recipe,
+        settings=plain(settings),
+        job_type="compare",
+        step=0,
+        group=comparison.name,
+    ) as tracker:
+        for model in comparison.models:
+            figures = {"wer": model.wer.mean, "wer_low": model.wer.low, "wer_high": model.wer.high}
+            figures |= {"cer": model.cer.mean, "train_seconds": model.train_seconds.mean}
+            tracker.summary({f"{model.label}/{figure}": value for figure, value in figures.items()})
+        tracker.show_table("comparison", *model_cells(comparison))
+        tracker.show_pictures({picture.stem: picture for picture in pictures})
+        return tracker.where()
