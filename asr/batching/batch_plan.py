@@ -2,7 +2,7 @@
 
 The global batches are one pure function of (durations, keys, settings, seed, epoch), whatever the number of ranks.
 Ranks and accumulation only split each of them, by cost. Every utterance is in exactly one batch of an epoch, and every
-rank takes the same number of micro-steps; a share may be empty.
+rank takes the same number of micro-batches, some of which may be empty.
 """
 
 import math
@@ -20,21 +20,21 @@ Seconds = npt.NDArray[np.float64]
 REFINEMENTS = 12
 
 RANKS = (2, 3, 4)
-"""Numbers of ranks that small batches are made to suit: they must not know how many there will be."""
+"""Small batches are sized for these numbers of ranks, since a plan must not depend on the actual number."""
 
 LARGE = 100
 """Utterances from which a batch splits evenly whatever their number."""
 
 LEFT_OUT = 0.2
-"""Share of a small batch that may be left to the next one for an even split."""
+"""Share of a small batch that may move to the next one for an even split."""
 
 
 def plan_epoch(seconds: Seconds, keys: Keys, config: BatchingConfig, seed: int, epoch: int) -> list[Indices]:
     """Plans the global batches of one epoch.
 
-    Utterances of like length stand together, so that little is padded; the noise on the lengths and the order of the
-    batches change with the epoch. All batches hold nearly the same amount of audio; small ones are of a number of
-    utterances that two, three and four ranks can share evenly.
+    Utterances of similar length are in a batch, so that little is padded; the noise on the lengths and the order of the
+    batches change with the epoch. All batches hold nearly the same amount of audio; small ones have a
+    number of utterances that two, three and four ranks can split evenly.
 
     Args:
         seconds: Durations after speed perturbation (s), shape (utterances,).
@@ -69,18 +69,18 @@ def plan_epoch(seconds: Seconds, keys: Keys, config: BatchingConfig, seed: int, 
 
 
 def split_batch(seconds: Seconds, ranks: int, max_device_seconds: float) -> list[list[slice]]:
-    """Splits one global batch over micro-steps and ranks, so that the dearest share is as cheap as can be.
+    """Splits one global batch into the micro-batches of all ranks, so that the most expensive one costs least.
 
-    The cost of a share is its padded audio: its utterances times the longest of them.
+    The cost of a micro-batch is its padded audio: its utterances times the longest of them.
 
     Args:
         seconds: Durations of the batch's utterances in ascending order (s).
         ranks: How many processes train together.
-        max_device_seconds: Padded audio that one rank takes at once (s); only a single utterance may exceed it.
+        max_device_seconds: Most padded audio of a micro-batch (s); only a single utterance may exceed it.
 
     Returns:
-        For each micro-step the share of each rank, as a slice of the batch; neighbouring ranks have neighbouring
-        lengths.
+        For each accumulation step the micro-batch of each rank, as a slice of the batch; neighbouring ranks have
+        neighbouring lengths.
     """
     count = len(seconds)
 
@@ -92,23 +92,26 @@ def split_batch(seconds: Seconds, ranks: int, max_device_seconds: float) -> list
         return _cut(count, end_of)
 
     single = float(seconds[-1])
-    shares = len(cut(max(max_device_seconds, single)))
-    micro_steps = -(-shares // ranks)
     limit = max(max_device_seconds, single)
-    ends = _smallest_capacity(cut, micro_steps * ranks, 0.0, limit, cut(limit))
-    ends += [count] * (micro_steps * ranks - len(ends))
+    accumulation_steps = -(-len(cut(limit)) // ranks)
+    ends = _smallest_capacity(cut, accumulation_steps * ranks, 0.0, limit, cut(limit))
+    ends += [count] * (accumulation_steps * ranks - len(ends))
     slices = [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
     return [slices[first : first + ranks] for first in range(0, len(slices), ranks)]
 
 
-def padding_share(shares: Sequence[Seconds]) -> float:
-    """Padded audio that holds nothing, as a share of all that is computed."""
-    padded = sum(len(share) * float(share.max()) for share in shares if len(share))
-    return 1 - sum(float(share.sum()) for share in shares) / padded
+def padding_share(micro_batches: Sequence[Seconds]) -> float:
+    """Padding as a share of the audio that is computed.
+
+    Args:
+        micro_batches: Durations of the utterances of each (s).
+    """
+    padded = sum(len(seconds) * float(seconds.max()) for seconds in micro_batches if len(seconds))
+    return 1 - sum(float(seconds.sum()) for seconds in micro_batches) / padded
 
 
 def _even(count: int) -> int:
-    """The number of utterances, at most `count` and little less, of which the ranks can have equally many."""
+    """The number of utterances, at most `count` and not much less, that ranks can split most evenly."""
 
     def idle(number: int) -> float:
         return sum(-(-number // ranks) * ranks / number - 1 for ranks in RANKS) + 0.5 * (count - number) / count
@@ -132,7 +135,7 @@ def _cut(count: int, end_of: Callable[[int], int]) -> list[int]:
 def _smallest_capacity(
     cut: Callable[[float], list[int]], runs: int, low: float, high: float, ends: list[int]
 ) -> list[int]:
-    """The cut into at most `runs` runs whose dearest one is cheapest, found by bisection between two capacities."""
+    """The cut into at most `runs` runs of the smallest capacity, found by bisection between two capacities."""
     for _ in range(REFINEMENTS):
         middle = (low + high) / 2
         trial = cut(middle)

@@ -1,4 +1,4 @@
-"""What the model is fed of an utterance: features from the store, or a waveform whose features the device computes."""
+"""The input of the model for an utterance: stored features, or a waveform whose features are computed on the device."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,15 +18,15 @@ from asr.settings.augment import AugmentConfig
 
 
 class Dataset:
-    """Reads utterances, as they are or, for training, at a drawn speed and tempo, in a drawn room, noise and level.
+    """Reads utterances: as they are or, for training, with augmentation (speed, tempo, room, noise, level).
 
     Args:
         utterances: What can be read, by number.
         store: Where the features are; None reads waveforms.
-        augment: How training utterances are changed; None for dev and test.
-        seed: Seed of the draws.
-        shares: Of the epochs in which each utterance is read, shape (utterances,); None reads all in each. Then an
-            utterance may stand there several times, and each time is changed in its own way.
+        augment: How training utterances are augmented; None for dev and test.
+        seed: Seed of the augmentation.
+        shares: The share of the epochs in which each utterance is read, shape (utterances,); None reads all in each.
+            With shares, an utterance may be listed several times, each with its own augmentation.
         audio: Where waveforms are read from.
     """
 
@@ -65,22 +65,22 @@ class Dataset:
         return self._perturb(change_tempo(waveform, tempo, rate), rate, int(keys[0]), epoch)
 
     def drawn(self, number: int, epoch: int) -> list[str]:
-        """What is done to the waveform of an utterance in an epoch beside its speed and tempo, by name."""
+        """The augmentations of the waveform of an utterance in an epoch, by name, without speed and tempo."""
         return [] if self._perturb is None else self._perturb.drawn(int(self.keys[number]), epoch)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Not the arrays, which the utterances may have in memory that processes share.
+        # Without the arrays: the utterances may have them in memory that processes share.
         return type(self), (self.utterances, self.store, self.augment, self.seed, self._shares, self.audio)
 
-    def ahead(self, numbers: npt.NDArray[np.int64]) -> None:
-        """Says which utterances are read next, for audio that comes from afar."""
+    def prefetch(self, numbers: npt.NDArray[np.int64]) -> None:
+        """Fetches remote audio of utterances that are read next."""
         if self.store is None and self.audio.remote:
             self.audio.ahead([self.utterances[number] for number in numbers.tolist()])
 
     def in_epoch(self, epoch: int) -> npt.NDArray[np.int64] | None:
         """The numbers of the utterances that an epoch reads, None for all.
 
-        Over any epochs in a row an utterance is read as often as its share says, give or take one.
+        Over any consecutive epochs an utterance is read as often as its share says, give or take one.
         """
         if self._shares is None:
             return None
@@ -88,7 +88,7 @@ class Dataset:
         return np.flatnonzero(np.floor(begin + (epoch + 1) * self._shares) > np.floor(begin + epoch * self._shares))
 
     def seconds(self, epoch: int) -> npt.NDArray[np.float64]:
-        """Durations as they are fed in an epoch (s), shape (utterances,)."""
+        """Durations in an epoch, after speed and tempo perturbation (s), shape (utterances,)."""
         if self.augment is None:
             return self._durations
         seconds = self._durations / draw_speed_factors(self.keys, self.augment, self.seed, epoch)
@@ -96,7 +96,7 @@ class Dataset:
 
 
 def _numbered(keys: Keys, ids: Sequence[str]) -> Keys:
-    """Makes the keys of ids that stand there several times differ."""
+    """Gives utterances that are listed several times different keys."""
     order = np.argsort(keys, kind="stable")
     ordered = keys[order]
     fresh = np.concatenate([[True], ordered[1:] != ordered[:-1]])

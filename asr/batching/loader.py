@@ -34,7 +34,7 @@ class Examples(Protocol):
         """Keys for random draws, all different, shape (examples,)."""
 
     def __call__(self, number: int, epoch: int) -> Tensor:
-        """What the model is given of one, (length, ...), a pure function of the seed, the epoch and the example.
+        """The input of the model for one, (length, ...), a pure function of the seed, the epoch and the example.
 
         Raises:
             DataError: It cannot be read.
@@ -48,27 +48,26 @@ class Examples(Protocol):
 
 
 @runtime_checkable
-class ReadsAhead(Protocol):
-    """A reader that is faster when it knows what comes next."""
+class Prefetches(Protocol):
+    """A reader that is faster when it knows what is read next."""
 
-    def ahead(self, numbers: Indices) -> None:
-        """Says which utterances are read next."""
+    def prefetch(self, numbers: Indices) -> None:
+        """Fetches utterances that are read next."""
 
 
 Read = Callable[[int, int], Tensor]
-"""Reads what the model is fed of an utterance, given its number and the epoch: (frames, dim) or (samples,)."""
+"""Reads the input of the model for an utterance, given its number and the epoch: (frames, dim) or (samples,)."""
 
 EVALUATION_SECONDS = 120.0
-"""Padded audio decoded at once (s): more is not faster, and takes more memory than a training step."""
-
+"""Most padded audio in a batch of evaluation (s): more is not faster, and takes more memory than a training step."""
 
 RETRY_SECONDS = (0.5, 3.0)
 """Pauses before audio that cannot be read is tried again: a file server may be away for a moment."""
 
 
 @dataclass(frozen=True)
-class Lost:
-    """An utterance that a batch should hold and does not, since it cannot be read."""
+class UnreadableUtterance:
+    """An utterance that is missing from its batch because it cannot be read."""
 
     id: str
     labels: int
@@ -78,8 +77,8 @@ class Lost:
 
 
 @dataclass(frozen=True)
-class Share:
-    """What one rank takes at once: a part, possibly empty, of a global batch."""
+class MicroBatch:
+    """What one rank processes at once: a part of a global batch, possibly empty."""
 
     epoch: int
     utterances: Indices
@@ -87,7 +86,7 @@ class Share:
 
 @dataclass(frozen=True)
 class Batch:
-    """The padded inputs and the labels of a share."""
+    """The padded inputs and the labels of a micro-batch."""
 
     epoch: int
     utterances: Indices
@@ -100,58 +99,58 @@ class Batch:
     """Labels of all utterances one after the other, int64 (labels,)."""
     label_lengths: Tensor
     """Labels of each utterance, int64 (batch,)."""
-    lost: tuple[Lost, ...] = ()
-    """What the share has and the batch lacks."""
+    unreadable: tuple[UnreadableUtterance, ...] = ()
+    """Utterances of the micro-batch that the batch lacks."""
 
     def to(self, device: torch.device) -> Self:
         """The batch with its inputs and labels on a device; lengths stay in main memory, where cuDNN and CTC need them.
 
-        From pinned memory nobody waits for it.
+        From pinned memory the copy is asynchronous.
         """
         inputs, labels = (tensor.to(device, non_blocking=True) for tensor in (self.inputs, self.labels))
         return replace(self, inputs=inputs, labels=labels)
 
     def pin_memory(self) -> Self:
-        """The batch in memory that a GPU copies from by itself; the loader calls it."""
+        """The batch in pinned memory, from which a GPU copies asynchronously; the loader calls it."""
         inputs, lengths, labels = (tensor.pin_memory() for tensor in (self.inputs, self.lengths, self.labels))
         return replace(self, inputs=inputs, lengths=lengths, labels=labels)
 
 
-class Shares(Dataset[Batch | UserError]):
-    """Makes batches of shares; a fault in the data comes back as a value, whole, through the worker process.
+class BatchReader(Dataset[Batch | UserError]):
+    """Reads micro-batches. An error in the data is returned, so that it comes whole out of a worker process.
 
     Args:
-        ids: Of every utterance, where batches are to do without those that cannot be read.
+        ids: Of every utterance: batches then leave out those that cannot be read.
     """
 
     def __init__(self, read: Read, labels: Sequence[Sequence[int]], ids: Sequence[str] | None) -> None:
         self.read, self.labels, self.ids = read, labels, ids
 
-    def __getitem__(self, share: Share) -> Batch | UserError:
-        inputs, kept, lost = [], [], []
+    def __getitem__(self, micro_batch: MicroBatch) -> Batch | UserError:
+        inputs, kept, unreadable = [], [], []
         try:
-            if isinstance(self.read, ReadsAhead):
-                self.read.ahead(share.utterances)
-            for number in map(int, share.utterances):
+            if isinstance(self.read, Prefetches):
+                self.read.prefetch(micro_batch.utterances)
+            for number in map(int, micro_batch.utterances):
                 try:
-                    inputs.append(self._read(number, share.epoch))
+                    inputs.append(self._read(number, micro_batch.epoch))
                     kept.append(number)
                 except DataError as error:
                     if self.ids is None:
                         raise
-                    lost.append(Lost(self.ids[number], len(self.labels[number]), str(error)))
+                    unreadable.append(UnreadableUtterance(self.ids[number], len(self.labels[number]), str(error)))
         except UserError as error:
             return error
-        # Labels are taken by the numbers of what was read: none can meet another utterance's audio.
+        # Labels are looked up by the numbers of what was read, so that none goes with another utterance's audio.
         labels = [torch.as_tensor(self.labels[number], dtype=torch.int64) for number in kept]
         return Batch(
-            share.epoch,
+            micro_batch.epoch,
             np.array(kept, dtype=np.int64),
             pad_sequence(inputs, batch_first=True) if inputs else torch.zeros(0),
             torch.tensor([len(item) for item in inputs], dtype=torch.int64),
             torch.cat(labels) if labels else torch.zeros(0, dtype=torch.int64),
             torch.tensor([len(item) for item in labels], dtype=torch.int64),
-            tuple(lost),
+            tuple(unreadable),
         )
 
     def _read(self, number: int, epoch: int) -> Tensor:
@@ -164,21 +163,21 @@ class Shares(Dataset[Batch | UserError]):
 
 
 def load(
-    shares: Iterable[Share],
+    micro_batches: Iterable[MicroBatch],
     read: Read,
     labels: Sequence[Sequence[int]],
     workers: int,
     ids: Sequence[str] | None = None,
     pin: bool = False,
 ) -> Iterator[Batch]:
-    """Loads shares one after the other; with workers, ahead of their use.
+    """Loads micro-batches one after the other; with workers, ahead of their use.
 
     Args:
-        shares: May be endless; taken up only as far ahead as the workers read.
+        micro_batches: May be endless; read only as far as the workers prefetch.
         labels: Labels of every utterance.
         workers: Processes that read; 0 reads in this one.
-        ids: Of every utterance: then a batch does without those that cannot be read, tried again and again, and names
-            them in `lost`. Without ids, one is the end.
+        ids: Of every utterance. With them, a batch leaves out the utterances that cannot be read, after some retries,
+            and names them in `unreadable`; without, such an utterance raises.
         pin: Gives batches in pinned memory, for a GPU.
 
     Raises:
@@ -186,8 +185,8 @@ def load(
         RunError: A worker process was killed.
     """
     loader = DataLoader(
-        Shares(read, labels, ids),
-        sampler=shares,  # an iterable of keys for the dataset
+        BatchReader(read, labels, ids),
+        sampler=micro_batches,  # an iterable of keys for the dataset
         batch_size=None,
         num_workers=workers,
         prefetch_factor=4 if workers else None,
@@ -208,7 +207,7 @@ def load(
         ) from None
     finally:
         if workers:
-            # Else the process would wait for them at its end after a fault.
+            # Otherwise, after an error, this process would wait for them when it ends.
             cast(_MultiProcessingDataLoaderIter, batches)._shutdown_workers()
 
 
@@ -218,25 +217,27 @@ def _start_worker(worker: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
-def evaluation_shares(seconds: np.ndarray, rank: int, ranks: int, max_device_seconds: float) -> list[Share]:
-    """Plain shards for evaluation: every utterance once over all ranks, like lengths together.
+def evaluation_batches(
+    seconds: npt.NDArray[np.float64], rank: int, ranks: int, max_device_seconds: float
+) -> list[MicroBatch]:
+    """Plain shards for evaluation: every utterance once over all ranks, similar lengths together.
 
     Args:
         seconds: Durations (s), shape (utterances,).
-        max_device_seconds: Padded audio in one batch (s), unless EVALUATION_SECONDS is less.
+        max_device_seconds: Most padded audio in one batch (s), unless EVALUATION_SECONDS is less.
     """
     most = min(max_device_seconds, EVALUATION_SECONDS)
     order = np.argsort(seconds, kind="stable")[rank::ranks]
-    shares, start = [], 0
+    batches, start = [], 0
     for end in range(1, len(order) + 1):
         if end == len(order) or (end + 1 - start) * seconds[order[end]] > most:
-            shares.append(Share(0, order[start:end]))
+            batches.append(MicroBatch(0, order[start:end]))
             start = end
-    return shares
+    return batches
 
 
 class LazyLabels(Sequence[Sequence[int]]):
-    """Labels that are encoded where they are used, in the processes that load audio: nothing of them is kept."""
+    """Labels that are encoded when they are used, in the processes that load audio, and not kept in memory."""
 
     def __init__(self, tokenizer: Tokenizer, utterances: Sequence[Utterance]) -> None:
         self.tokenizer, self.utterances = tokenizer, utterances

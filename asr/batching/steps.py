@@ -1,4 +1,4 @@
-"""The steps of a training: what each rank takes of each global batch, from any point of the plan onwards."""
+"""The steps of a training: the micro-batches of each rank for each global batch, from any point of the plan on."""
 
 import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -7,8 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
-from asr.batching.batch_plan import Indices, padding_share, plan_epoch, split_batch
-from asr.batching.loader import Examples, Share
+from asr.batching.batch_plan import Indices, Seconds, padding_share, plan_epoch, split_batch
+from asr.batching.loader import Examples, MicroBatch
 from asr.settings.batching import BatchingConfig
 
 
@@ -21,16 +21,16 @@ class Step:
     """Number of the step in its epoch, from 0."""
     epoch_steps: int
     """Steps in this epoch."""
-    shares: list[Share]
-    """What this rank takes, one share after the other."""
+    micro_batches: list[MicroBatch]
+    """What this rank accumulates the gradient over."""
     utterances: Indices
     """The global batch."""
     label_count: Callable[[int], int] = field(repr=False, compare=False)
-    """Of an utterance, by its number."""
+    """Labels of an utterance, by its number."""
     seconds: float
     """Audio of the global batch (s)."""
     padding: float
-    """Padded audio that holds nothing, over all ranks, as a share of what is computed."""
+    """Padding over all ranks, as a share of the audio that is computed."""
 
     @cached_property
     def labels(self) -> int:
@@ -47,27 +47,27 @@ class Steps:
     """The steps of one rank.
 
     Args:
-        inputs: The training utterances.
-        labels: Labels of every utterance.
+        examples: The training examples.
+        labels: Labels of every example.
         config: Sizes of the batches.
         rank: This rank.
         ranks: How many train together.
-        limit: Ends each epoch after so many steps; for debugging.
     """
+
+    limit: int | None = None
+    """Most steps of an epoch, for debugging and benchmarks; set before the first epoch is planned."""
 
     def __init__(
         self,
-        inputs: Examples,
+        examples: Examples,
         labels: Sequence[Sequence[int]],
         config: BatchingConfig,
         seed: int,
-        rank: int,
-        ranks: int,
-        limit: int | None = None,
+        rank: int = 0,
+        ranks: int = 1,
     ) -> None:
-        self.inputs, self.config, self.seed, self.rank, self.ranks = inputs, config, seed, rank, ranks
-        self.limit = limit
-        self.labels = labels
+        self.examples, self.labels, self.config, self.seed = examples, labels, config, seed
+        self.rank, self.ranks = rank, ranks
         self._plan = functools.lru_cache(maxsize=2)(self._plan_epoch)
 
     def start(self, epoch: int, position: int, epochs: int) -> Iterator[Step]:
@@ -81,19 +81,20 @@ class Steps:
                     epoch,
                     number,
                     len(batches),
-                    [Share(epoch, batch[shares[self.rank]]) for shares in split],
+                    [MicroBatch(epoch, batch[of_ranks[self.rank]]) for of_ranks in split],
                     batch,
                     self._label_count,
                     float(seconds[batch].sum()),
-                    padding_share([seconds[batch][share] for shares in split for share in shares]),
+                    padding_share([seconds[batch][part] for of_ranks in split for part in of_ranks]),
                 )
             epoch, position = epoch + 1, 0
 
     def _label_count(self, number: int) -> int:
         return len(self.labels[number])
 
-    def largest(self, epoch: int) -> dict[str, Share]:
-        """What takes the most memory of all ranks' shares in an epoch: the dearest share and the longest utterance's.
+    def largest(self, epoch: int) -> dict[str, MicroBatch]:
+        """What takes the most memory on any rank in an epoch: the micro-batch with the most padded audio, and the one
+        with the longest utterance.
 
         Returns:
             Both by their description, or the one that is both.
@@ -103,26 +104,31 @@ class Steps:
         longest = np.array([seconds[batch[-1]] for batch in batches])
         # A batch is split only as far as the ranks and the memory of each demand.
         parts = np.maximum(np.ceil(counts * longest / self.config.max_device_seconds / self.ranks), 1) * self.ranks
-        dearest = self._dearest(seconds, batches[int(np.argmax(np.ceil(counts / parts) * longest))], epoch)
-        last = self._dearest(seconds, batches[int(longest.argmax())], epoch, longest=True)
-        if np.array_equal(dearest.utterances, last.utterances):
-            return {"The largest batch": dearest}
-        return {"The largest batch": dearest, "The batch of the longest utterance": last}
+        most_padded = batches[int(np.argmax(np.ceil(counts / parts) * longest))]
+        largest = self._largest_part(seconds, most_padded, epoch, lambda part: len(part) * float(seconds[part].max()))
+        last = self._largest_part(
+            seconds, batches[int(longest.argmax())], epoch, lambda part: float(seconds[part].max())
+        )
+        if np.array_equal(largest.utterances, last.utterances):
+            return {"The largest batch": largest}
+        return {"The largest batch": largest, "The batch of the longest utterance": last}
 
-    def _dearest(self, seconds: np.ndarray, batch: Indices, epoch: int, longest: bool = False) -> Share:
+    def _largest_part(
+        self, seconds: Seconds, batch: Indices, epoch: int, size: Callable[[Indices], float]
+    ) -> MicroBatch:
         split = split_batch(seconds[batch], self.ranks, self.config.max_device_seconds)
-        shares = [batch[share] for shares in split for share in shares if len(batch[share])]
-        return Share(epoch, max(shares, key=lambda share: float(seconds[share].max()) * (1 if longest else len(share))))
+        parts = [batch[part] for of_ranks in split for part in of_ranks if len(batch[part])]
+        return MicroBatch(epoch, max(parts, key=size))
 
-    def _plan_epoch(self, epoch: int) -> tuple[np.ndarray, list[Indices]]:
-        seconds, keys, read = self.inputs.seconds(epoch), self.inputs.keys, self.inputs.in_epoch(epoch)
+    def _plan_epoch(self, epoch: int) -> tuple[Seconds, list[Indices]]:
+        seconds, keys, read = self.examples.seconds(epoch), self.examples.keys, self.examples.in_epoch(epoch)
         if read is None:
             return seconds, plan_epoch(seconds, keys, self.config, self.seed, epoch)[: self.limit]
         batches = plan_epoch(seconds[read], keys[read], self.config, self.seed, epoch)
         return seconds, [read[batch] for batch in batches][: self.limit]
 
 
-def shares_of(steps: Iterable[Step]) -> Iterator[Share]:
-    """The shares of steps, one after the other: what a loader is given."""
+def micro_batches_of(steps: Iterable[Step]) -> Iterator[MicroBatch]:
+    """The micro-batches of steps, one after the other: what a loader is given."""
     for step in steps:
-        yield from step.shares
+        yield from step.micro_batches

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from asr.batching.dataset import Dataset
-from asr.batching.loader import evaluation_shares, load
+from asr.batching.loader import evaluation_batches, load
 from asr.checks.findings import ANOMALY, Finding, warning
 from asr.common.errors import RunError
 from asr.common.progress import Progress
@@ -196,7 +196,7 @@ def hear(
     )
     shares = [
         replace(share, utterances=fitting[share.utterances])
-        for share in evaluation_shares(inputs.seconds(0)[fitting] / speed, 0, 1, max_device_seconds)
+        for share in evaluation_batches(inputs.seconds(0)[fitting] / speed, 0, 1, max_device_seconds)
     ]
     found: Heard = {}
     with Progress(f"Hearing {split} at {speed:g} times its speed", len(fitting), "utterances") as progress:

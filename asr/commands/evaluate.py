@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from asr.batching.dataset import Dataset
-from asr.batching.loader import evaluation_shares, load
+from asr.batching.loader import evaluation_batches, load
 from asr.common.errors import ConfigError, RunError
 from asr.common.progress import Progress
 from asr.data.audio import Audio
@@ -122,7 +122,7 @@ def _evaluate(
     utterances = read_manifest(recipe.manifest(config, split))
     audio = open_audio(config.shards, recipe.data(config))
     inputs = Dataset(utterances, None, None, config.seed, audio=audio)
-    shares = evaluation_shares(inputs.seconds(0), 0, 1, config.batching.max_device_seconds)
+    shares = evaluation_batches(inputs.seconds(0), 0, 1, config.batching.max_device_seconds)
     began = time.perf_counter()
     batches = load(shares, inputs, [[]] * len(utterances), config.hardware.workers)
     tokenizer = hearing.recognizers[0].tokenizer

@@ -55,11 +55,11 @@ def run(recipe: Recipe, config: Config) -> float:
         describe = partial(_describe, trainer, train, dev, hardware, folder)
         outcome = partial(_outcome, trainer, config)
         carry_out(trainer, recipe, config, describe, outcome, manifests(recipe, config))
-        return trainer.done.best_score
+        return trainer.state.best_score
 
 
 def _outcome(trainer: AcousticTrainer, config: Config) -> str:
-    best = trainer.done
+    best = trainer.state
     kept = "The last model, trained on dev too:" if config.training.with_dev else "Best"
     return f"{kept} dev WER {100 * best.best_score:.2f} % after epoch {best.best_epoch}"
 

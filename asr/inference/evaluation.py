@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from asr.batching.dataset import Dataset
-from asr.batching.loader import Batch, evaluation_shares, load
+from asr.batching.loader import Batch, evaluation_batches, load
 from asr.common.errors import DataError
 from asr.common.files import atomic_write
 from asr.common.progress import Progress
@@ -136,7 +136,7 @@ def split_log_probs(recipe: Recipe, config: Config, split: str, heard: Combinati
     utterances = read_manifest(recipe.manifest(config, split))
     audio = open_audio(config.shards, recipe.data(config))
     inputs = Dataset(utterances, None, None, config.seed, audio=audio)
-    shares = evaluation_shares(inputs.seconds(0), 0, 1, config.batching.max_device_seconds)
+    shares = evaluation_batches(inputs.seconds(0), 0, 1, config.batching.max_device_seconds)
     found: dict[int, npt.NDArray[np.float32]] = {}
     with Progress(f"Hearing {split}", len(utterances), "utterances") as progress:
         for batch in load(shares, inputs, [[]] * len(utterances), config.hardware.workers):

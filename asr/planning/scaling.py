@@ -9,11 +9,10 @@ from typing import TypeVar
 
 import torch
 
-from asr.batching.loader import Batch, load
-from asr.batching.steps import Step, shares_of
+from asr.batching.loader import Batch
+from asr.batching.steps import Step
 from asr.training.building import AcousticTrainer
 from asr.training.distributed import no_sync
-from asr.training.progression import Clock
 
 WARM_UP, STEPS = 3, 20
 
@@ -22,11 +21,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Scaling:
-    """What a number of ranks reaches. Times are means over steps and ranks (s)."""
+    """The speed that a number of ranks reaches. Times are means over steps and ranks (s)."""
 
     ranks: int
     audio_hours_per_hour: float
-    """Audio fed to the network, as a training does it."""
+    """Audio that is trained on, after speed perturbation."""
     step_seconds: float
     data_wait: float
     """Waiting for the loader."""
@@ -37,11 +36,11 @@ class Scaling:
     all_reduce: float
     """Adding up the gradients, apart from the backward pass, with which a training overlaps it."""
     padding_share: float
-    """Padded audio that holds nothing, as a share of what is computed."""
+    """Padding as a share of the audio that is computed."""
 
 
 def measure(trainer: AcousticTrainer) -> Scaling:
-    """Takes some steps as a training does, and the same once more with each part of a step on its own.
+    """Takes some steps as a training does, and then the same steps with each part on its own.
 
     All ranks call it together.
     """
@@ -63,8 +62,7 @@ def measure(trainer: AcousticTrainer) -> Scaling:
 def _steps(trainer: AcousticTrainer) -> tuple[list[Step], Iterator[Batch]]:
     # From the second epoch on: the first may be ordered by length.
     steps = list(islice(trainer.steps.start(1, 0, 1 + WARM_UP + STEPS), WARM_UP + STEPS))
-    workers, pin = trainer.config.hardware.workers, trainer.hardware.device.type == "cuda"
-    return steps, load(shares_of(steps), trainer.train, trainer.labels, workers, pin=pin)
+    return steps, trainer.load(steps)
 
 
 def _speed(trainer: AcousticTrainer) -> tuple[float, float, float]:
@@ -74,8 +72,7 @@ def _speed(trainer: AcousticTrainer) -> tuple[float, float, float]:
     for number, step in enumerate(steps):
         if number == WARM_UP:
             began = _now(trainer)
-        trainer._accumulate(step, batches, Clock(trainer.task.unit))
-        _update(trainer)
+        trainer.train_step(step, batches)
         padded += step.seconds / (1 - step.padding) if number >= WARM_UP else 0.0
     audio = sum(step.seconds for step in steps[WARM_UP:])
     return _now(trainer) - began, audio, 1 - audio / padded
@@ -89,9 +86,9 @@ def _split(trainer: AcousticTrainer) -> list[float]:
         if number == WARM_UP:
             totals = [0.0, 0.0, 0.0, 0.0]
         with no_sync(trainer.parallel):
-            for _ in step.shares:
+            for _ in step.micro_batches:
                 batch, waited = _timed(trainer, lambda: next(batches))
-                _, computed = _timed(trainer, partial(_gradients, trainer, batch, step))
+                _, computed = _timed(trainer, partial(trainer.backward, batch, step))
                 totals[0] += waited
                 totals[1] += computed
         totals[2] += _timed(trainer, lambda: trainer.ranks.sum(torch.zeros(1, device=trainer.hardware.device)))[1]
@@ -100,20 +97,15 @@ def _split(trainer: AcousticTrainer) -> list[float]:
     return [total / STEPS for total in totals]
 
 
-def _gradients(trainer: AcousticTrainer, batch: Batch, step: Step) -> None:
-    loss = trainer._loss(batch.to(trainer.hardware.device)) / step.labels
-    torch.autograd.backward(trainer.update.scale(loss))
-
-
 def _add_up(trainer: AcousticTrainer) -> None:
     gradients = [weight.grad.flatten() for weight in trainer.model.parameters() if weight.grad is not None]
     trainer.ranks.sum(torch.cat(gradients))
 
 
 def _update(trainer: AcousticTrainer) -> None:
-    trainer.update.unscale()
-    trainer.update.take(trainer.update.norm(), 1)
-    trainer.update.end()
+    trainer.optimizer_step.unscale()
+    trainer.optimizer_step.step(trainer.optimizer_step.gradient_norm(), 1)
+    trainer.optimizer_step.finish()
 
 
 def _timed(trainer: AcousticTrainer, action: Callable[[], T]) -> tuple[T, float]:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from asr.batching.dataset import Dataset
-from asr.batching.loader import Batch, evaluation_shares, labels_of_all, load
+from asr.batching.loader import Batch, evaluation_batches, labels_of_all, load
 from asr.common.seeds import key_of
 from asr.decoding.decoder import greedy_decoder
 from asr.features.augment import spec_augment
@@ -26,16 +26,16 @@ from asr.settings.training import TrainingConfig
 from asr.text.protocol import BLANK, Tokenizer
 from asr.training.distributed import Ranks
 from asr.training.hardware import Hardware
-from asr.training.lost import LostUtterances
-from asr.training.progression import AUDIO
 from asr.training.task import Validation
+from asr.training.train_state import AUDIO
+from asr.training.unreadable import UnreadableUtterances
 
 
 class Objective(nn.Module):
     """The CTC loss of a model, as one module: DistributedDataParallel must see every head in a single forward pass.
 
-    Where the model has an intermediate head, its loss counts for the share `training.intermediate_weight` (Lee &
-    Watanabe, "Intermediate loss regularization for CTC-based speech recognition", 2021).
+    Where the model has an intermediate head, its loss has the weight `training.intermediate_weight` (Lee & Watanabe,
+    "Intermediate loss regularization for CTC-based speech recognition", 2021).
     """
 
     def __init__(self, model: AcousticModel, config: TrainingConfig, hardware: Hardware) -> None:
@@ -57,10 +57,10 @@ class Objective(nn.Module):
         for log_probs in heads:
             if self.config.deterministic:
                 log_probs = log_probs.cpu()  # CUDA's CTC adds in any order
-            # In float64: the forward variables reach -1000 and beyond, where float32 has but four decimals.
-            doubles, there = log_probs.double(), labels.to(log_probs.device, non_blocking=True)
-            loss = functional.ctc_loss(doubles, there, lengths, label_lengths, blank=BLANK, reduction="sum")
-            losses.append(loss.to(features.device))  # where the first loss is, there the loss scale is kept
+            # In float64: the forward variables reach -1000 and beyond, where float32 has only four decimals.
+            doubles, targets = log_probs.double(), labels.to(log_probs.device, non_blocking=True)
+            loss = functional.ctc_loss(doubles, targets, lengths, label_lengths, blank=BLANK, reduction="sum")
+            losses.append(loss.to(features.device))  # GradScaler keeps its scale on the device of the first loss
         if len(losses) == 1:
             return losses[0]
         last, intermediate = losses
@@ -71,33 +71,10 @@ BOOTSTRAP_SAMPLES = 1000
 """Enough for a curve; `asr evaluate` draws more."""
 
 
-def decode_dev(
-    config: Config,
-    dev: Dataset,
-    front: FrontEnd,
-    model: AcousticModel,
-    tokenizer: Tokenizer,
-    ranks: Ranks,
-    lost: LostUtterances,
-) -> list[Decoded]:
-    """Decodes every dev utterance once over all ranks; all of them get all, in the order of the manifest.
-
-    Args:
-        lost: Takes note of those that cannot be read any more, which are left out.
-    """
-    shares = evaluation_shares(dev.seconds(0), ranks.rank, ranks.size, config.batching.max_device_seconds)
-    batches = lost.watch(load(shares, dev, [[]] * len(dev.utterances), config.hardware.workers, dev.ids))
-    # Whatever decoder=... says: it is not part of a run's identity, and the best model is chosen by what this finds.
-    decoder = greedy_decoder(tokenizer)
-    decoded = ranks.gather(list(decode_batches(batches, dev.utterances, front, model, decoder, tokenizer)))
-    places = {utterance.id: place for place, utterance in enumerate(dev.utterances)}
-    return sorted(decoded, key=lambda one: places[one.score.id])
-
-
 def dev_metrics(decoded: Sequence[Decoded], tokenizer: Tokenizer) -> dict[str, float]:
     """What is logged of the dev split after an epoch; rates and shares are fractions.
 
-    The loss is that of the transcripts that fit, in nats for each token; dev/per stands there where tokens are phones.
+    The loss is that of the transcripts that fit, in nats per token; dev/per is there where tokens are phones.
     """
     scores = [one.score for one in decoded]
     score = total(scores)
@@ -125,7 +102,7 @@ def dev_metrics(decoded: Sequence[Decoded], tokenizer: Tokenizer) -> dict[str, f
 
 
 def choose_panel(decoded: Sequence[Decoded], count: int) -> list[UtteranceScore]:
-    """The same few utterances after every epoch and in every run on the same dev split, drawn by their ids."""
+    """A few utterances, drawn by their ids: the same after every epoch and in every run on the same dev split."""
     drawn = sorted((one.score for one in decoded), key=lambda score: key_of(score.id))[:count]
     return sorted(drawn, key=lambda score: score.id)
 
@@ -136,8 +113,8 @@ log = logging.getLogger(__name__)
 def compile_front(model: AcousticModel, dim: int, hardware: Hardware) -> bool:
     """Compiles the convolutions of a model in place, for batches of any size; says whether that worked.
 
-    The recurrent layers have kernels of their own, which a compiler would not see into. PyTorch compiles at the first
-    call; so a short batch goes through, forward and backward, and where that fails the model stays as it is.
+    The recurrent layers have kernels of their own, which a compiler cannot optimize. PyTorch compiles at the first
+    call, so a short batch is run forward and backward; where that fails the model stays as it is.
 
     Args:
         dim: Features in a frame.
@@ -149,9 +126,9 @@ def compile_front(model: AcousticModel, dim: int, hardware: Hardware) -> bool:
         with hardware.autocast():
             outputs, _ = front(features, torch.full((2,), 64))
         torch.autograd.backward(outputs.float().sum())
-    except Exception as error:  # whatever compilers and drivers come up with
+    except Exception as error:  # compilers and drivers raise anything
         front._compiled_call_impl = None
-        cause = getattr(error, "inner_exception", error)  # of what PyTorch packs the errors of compilers into
+        cause = getattr(error, "inner_exception", error)  # PyTorch wraps the errors of compilers
         reason = str(cause).strip().splitlines() or [type(cause).__name__]
         log.warning("hardware.compile=true, but no compiler works here; going on without (%s).", reason[0])
         return False
@@ -196,7 +173,7 @@ class AcousticTask:
             features, lengths = self.front(batch.inputs, lengths)
             keys, masks = self.train.keys[batch.utterances], config.augment.spec_augment
             features = spec_augment(features, lengths, keys, masks, config.features.hop_ms, config.seed, batch.epoch)
-            # Counted once more in main memory: to read those of the device would be to wait for it.
+            # Computed again in main memory: to read those of the device would be to wait for it.
             frames = batch.lengths if batch.inputs.ndim == 3 else self.front.extractor.frames(batch.lengths)
         loss: Tensor = objective(features, frames, batch.labels, batch.label_lengths)
         return loss
@@ -208,9 +185,28 @@ class AcousticTask:
         loss: Tensor = objective(silence, torch.tensor([8]), one, one)
         return torch.zeros_like(loss) * loss
 
-    def validate(self, model: AcousticModel, ranks: Ranks, lost: LostUtterances) -> Validation | None:
+    def decode_dev(self, model: AcousticModel, ranks: Ranks, unreadable: UnreadableUtterances) -> list[Decoded]:
+        """Decodes every dev utterance once over all ranks; all of them get all, in the order of the manifest.
+
+        Args:
+            unreadable: Collects those that cannot be read any more, which are left out.
+        """
+        dev, tokenizer = self.dev, self.tokenizer
+        micro_batches = evaluation_batches(
+            dev.seconds(0), ranks.rank, ranks.size, self.config.batching.max_device_seconds
+        )
+        no_labels: list[list[int]] = [[]] * len(dev.utterances)
+        batches = unreadable.watch(load(micro_batches, dev, no_labels, self.config.hardware.workers, dev.ids))
+        # Greedy whatever decoder=... is: that is not part of a run's identity, and this chooses the best model.
+        decoder = greedy_decoder(tokenizer)
         with self.hardware.in_float32():
-            decoded = decode_dev(self.config, self.dev, self.front, model, self.tokenizer, ranks, lost)
+            own = list(decode_batches(batches, dev.utterances, self.front, model, decoder, tokenizer))
+            decoded = ranks.gather(own)
+        places = {utterance.id: place for place, utterance in enumerate(dev.utterances)}
+        return sorted(decoded, key=lambda one: places[one.score.id])
+
+    def validate(self, model: AcousticModel, ranks: Ranks, unreadable: UnreadableUtterances) -> Validation | None:
+        decoded = self.decode_dev(model, ranks, unreadable)
         if not decoded:
             return None
         metrics = dev_metrics(decoded, self.tokenizer)

@@ -29,12 +29,12 @@ Model = TypeVar("Model", bound=nn.Module)
 PATIENCE = timedelta(hours=1)
 """How long a rank waits for the gradients of the others."""
 LONG_PATIENCE = timedelta(days=7)
-"""How long a rank waits for what rank 0 does alone, as preparing a corpus."""
+"""How long a rank waits for what only rank 0 does, such as preparing a corpus."""
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process among those that train together; alone it is rank 0 of 1."""
+    """This process among those that train together; a single process is rank 0 of 1."""
 
     rank: int
     size: int
@@ -53,11 +53,11 @@ class Ranks:
         return values
 
     def on_rank_0(self, action: Callable[[], T]) -> T:
-        """What an action gives that rank 0 alone carries out while the others wait.
+        """Runs an action on rank 0 while the others wait, and gives its result to all.
 
         Raises:
-            UserError: The action did, on every rank, so that none waits in vain.
-            RunError: On the other ranks, where the action failed in any other way.
+            UserError: Raised by the action; then on every rank.
+            RunError: On the other ranks, where the action raised any other error.
         """
         outcome: T | UserError | None = None
         failure: Exception | None = None
@@ -101,7 +101,7 @@ def join_ranks(device: torch.device, join_minutes: float) -> Ranks:
         join_minutes: How long it waits for the others.
 
     Raises:
-        RunError: Not all ranks came, or the port is taken.
+        RunError: Not all ranks joined, or the port is taken.
     """
     launch = find_launch()
     if launch.size == 1:
@@ -117,10 +117,10 @@ def join_ranks(device: torch.device, join_minutes: float) -> Ranks:
     return Ranks(dist.get_rank(), dist.get_world_size(), _patient_group())
 
 
-def share_gradients(model: Model, ranks: Ranks) -> Model | DistributedDataParallel:
-    """The model, made to add up its gradients over the ranks in each backward pass, divided by their number.
+def data_parallel(model: Model, ranks: Ranks) -> Model | DistributedDataParallel:
+    """Wraps a model so that each backward pass averages its gradients over the ranks.
 
-    Buffers are not exchanged: they never change while training, and every rank has the same.
+    Buffers are not broadcast: they never change while training, and every rank has the same.
     """
     if ranks.size == 1:
         return model
@@ -131,7 +131,7 @@ def share_gradients(model: Model, ranks: Ranks) -> Model | DistributedDataParall
 
 
 def no_sync(model: nn.Module) -> AbstractContextManager[None]:
-    """Inside, gradients of a model from `share_gradients` are only added up on this rank."""
+    """Inside, gradients of a model from `data_parallel` are accumulated on this rank only."""
     return model.no_sync() if isinstance(model, DistributedDataParallel) else nullcontext()
 
 
@@ -142,7 +142,7 @@ def _patient_group() -> "dist.ProcessGroup":
 
 def _meet(launch: Launch, patience: timedelta) -> TCPStore:
     place = f"{launch.address}:{launch.port}"
-    with _native_errors_held():
+    with native_errors_held():
         try:
             return TCPStore(launch.address, launch.port, launch.size, launch.rank == 0, timeout=patience)
         except dist.DistError as error:
@@ -159,10 +159,10 @@ def _meet(launch: Launch, patience: timedelta) -> TCPStore:
 
 
 @contextmanager
-def _native_errors_held() -> Iterator[None]:
+def native_errors_held() -> Iterator[None]:
     """Holds back what native code writes to stderr, and drops it where a RunError says the same in one sentence.
 
-    A store that nobody serves is worth two stacks of C++ frames to PyTorch.
+    For a store that nobody serves PyTorch prints two stacks of C++ frames.
     """
     sys.stderr.flush()
     stderr = os.dup(2)
@@ -183,50 +183,54 @@ def _native_errors_held() -> Iterator[None]:
                 os.write(2, part)
 
 
-@dataclass(frozen=True)
-class Agreement:
-    """What is known of a step on all ranks alike."""
+@dataclass(frozen=True, kw_only=True)
+class RankStatus:
+    """What the host of a rank knows of a step; of a step's outcome, what holds for any rank."""
+
+    unreadable_labels: int = 0
+    """Labels of the utterances that could not be read, summed over the ranks."""
+    checkpoint_due: bool = False
+    checkpoint_failed: bool = False
+    """Whether a checkpoint could not be written."""
+    signal: int = 0
+    """The signal that asks the training to end; 0 for none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepOutcome(RankStatus):
+    """What all ranks know of a step."""
 
     loss: float
     """Summed over the ranks."""
+    gradient_norm: float
+    """Before clipping; the same on all ranks."""
     finite: bool
     """Whether the loss and the gradients of all ranks are."""
-    lost_labels: int
-    """Labels of the utterances that could not be read."""
-    due: bool
-    """Whether a checkpoint is due on any rank."""
-    failed: bool
-    """Whether a checkpoint could not be written on any rank."""
-    signal: int
-    """The signal that any rank was sent; 0 for none."""
-    norm: float
-    """Length of the gradient, which is the same on all ranks, before clipping."""
 
 
-def agree(
-    ranks: Ranks, loss: Tensor, norm: Tensor, lost_labels: int, due: bool, failed: bool, signal: int
-) -> Agreement:
-    """Puts together what each rank knows of a step; called by all of them.
+def all_reduce_outcome(ranks: Ranks, loss: Tensor, gradient_norm: Tensor, status: RankStatus) -> StepOutcome:
+    """Combines what each rank knows of a step; all ranks call it together.
 
-    Nothing before it waits for the device: what the host knows goes there, and one tensor comes back.
+    Nothing before it waits for the device: the status is copied there, and one tensor is copied back.
 
     Args:
         loss: This rank's part of it, float64 ().
-        norm: Length of the summed gradient, ().
+        gradient_norm: Of the all-reduced gradient, ().
     """
-    told = torch.tensor([lost_labels, due, failed, *(signal == number for number in SIGNALS)], dtype=torch.float64)
-    broken = ~torch.isfinite(norm)
-    told = torch.cat([loss.reshape(1), broken.double().reshape(1), told.to(loss.device, non_blocking=True)])
-    summed = torch.cat([ranks.sum(told), norm.double().reshape(1)])
-    total, not_finite, lost, any_due, any_failed, *heard, length = summed.tolist()
-    # Of several the last, since a job that Slurm warned is to be requeued.
-    signals = [int(number) for number, count in zip(SIGNALS, heard, strict=True) if count]
-    return Agreement(
+    flags = [status.checkpoint_due, status.checkpoint_failed, *(status.signal == number for number in SIGNALS)]
+    host = torch.tensor([status.unreadable_labels, *flags], dtype=torch.float64)
+    broken = ~torch.isfinite(gradient_norm)
+    values = torch.cat([loss.reshape(1), broken.double().reshape(1), host.to(loss.device, non_blocking=True)])
+    summed = torch.cat([ranks.sum(values), gradient_norm.double().reshape(1)])
+    total, not_finite, unreadable, any_due, any_failed, *signals, norm = summed.tolist()
+    # Of several signals the last, since a job that Slurm warned is to be requeued.
+    received = [int(number) for number, count in zip(SIGNALS, signals, strict=True) if count]
+    return StepOutcome(
         loss=total,
+        gradient_norm=norm,
         finite=math.isfinite(total) and not not_finite,
-        lost_labels=int(lost),
-        due=bool(any_due),
-        failed=bool(any_failed),
-        signal=signals[-1] if signals else 0,
-        norm=length,
+        unreadable_labels=int(unreadable),
+        checkpoint_due=bool(any_due),
+        checkpoint_failed=bool(any_failed),
+        signal=received[-1] if received else 0,
     )

@@ -110,7 +110,7 @@ def resolve_hardware(config: HardwareConfig, trains: bool = True) -> Hardware:
     torch.set_num_threads(config.threads or _threads(launch))
     library.enable(config.kernel is Kernel.auto)
     if trains and not cuda:
-        _refuse_on_cpu(config)
+        refuse_on_cpu(config)
         keep_freed_memory()
     tf32 = cuda and trains and config.tf32
     if cuda:
@@ -118,7 +118,12 @@ def resolve_hardware(config: HardwareConfig, trains: bool = True) -> Hardware:
     return Hardware(device, resolve_precision(config, device), tf32)
 
 
-def _refuse_on_cpu(config: HardwareConfig) -> None:
+def refuse_on_cpu(config: HardwareConfig) -> None:
+    """Refuses settings of a training that need a GPU.
+
+    Raises:
+        ConfigError: There is one.
+    """
     if config.precision is Precision.fp16:
         raise ConfigError(
             "hardware.precision=fp16 needs a GPU, and this training would run on a CPU: use bf16, fp32 or auto."

@@ -35,12 +35,12 @@ from asr.text.tokenizer import build_tokenizer
 from asr.training.debugging import simplify
 from asr.training.distributed import Ranks, join_ranks
 from asr.training.hardware import Hardware, resolve_hardware, set_deterministic
-from asr.training.lost import LostUtterances
-from asr.training.progression import TEXT
 from asr.training.run_folder import RunFolder, find_lm_folder
 from asr.training.session import carry_out, check_precision, manifests, restarts
 from asr.training.task import Validation
+from asr.training.train_state import TEXT
 from asr.training.trainer import Trainer
+from asr.training.unreadable import UnreadableUtterances
 
 
 class TextExamples:
@@ -166,7 +166,7 @@ class TextTask:
         loss: Tensor = objective(begin, torch.ones(1, dtype=torch.int64, device=begin.device), begin[0])
         return torch.zeros_like(loss) * loss
 
-    def validate(self, model: RecurrentLanguageModel, ranks: Ranks, lost: LostUtterances) -> Validation:
+    def validate(self, model: RecurrentLanguageModel, ranks: Ranks, unreadable: UnreadableUtterances) -> Validation:
         mine = self.dev[ranks.rank :: ranks.size]
         found = total_perplexity(ranks.gather(score_text(model, self.tokenizer, self.config.lm.units, mine)))
         per_word = word_perplexity(found, sum(len(sentence.split()) for sentence in self.dev))
@@ -264,7 +264,7 @@ def train_language_model(recipe: Recipe, config: Config) -> float:
         carry_out(trainer, recipe, config, partial(_describe, trainer), partial(_outcome, trainer), read)
         if ranks.first:
             print(f"Language model: {folder.path}")
-        return trainer.done.best_score
+        return trainer.state.best_score
 
 
 def _describe(trainer: LmTrainer) -> None:
@@ -286,4 +286,4 @@ def _describe(trainer: LmTrainer) -> None:
 
 
 def _outcome(trainer: LmTrainer) -> str:
-    return f"Best held-out perplexity {trainer.done.best_score:.2f} after epoch {trainer.done.best_epoch}"
+    return f"Best held-out perplexity {trainer.state.best_score:.2f} after epoch {trainer.state.best_epoch}"

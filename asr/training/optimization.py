@@ -17,7 +17,7 @@ from asr.training.hardware import Hardware
 
 
 def build_optimizer(model: nn.Module, config: OptimizerConfig) -> AdamW:
-    """AdamW that decays matrices only."""
+    """AdamW with weight decay on matrices only."""
     matrices = [parameter for parameter in model.parameters() if parameter.ndim >= 2]
     vectors = [parameter for parameter in model.parameters() if parameter.ndim < 2]
     return AdamW(
@@ -31,11 +31,11 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig) -> AdamW:
 def learning_rate(peak: float, config: ScheduleConfig, progress: float) -> float:
     """The learning rate after a share of the training.
 
-    A function of progress rather than of steps: the number of steps in an epoch may change with the drawn speeds.
+    It is a function of progress rather than of steps: the number of steps in an epoch may change with the drawn speeds.
 
     Args:
-        peak: The highest rate.
-        progress: What has been trained of all that is planned, from 0 to 1.
+        peak: The highest learning rate.
+        progress: The share of the planned training that is done, from 0 to 1.
     """
     start, end = peak * config.start_ratio, peak * config.end_ratio
     if progress < config.warmup:
@@ -46,7 +46,7 @@ def learning_rate(peak: float, config: ScheduleConfig, progress: float) -> float
 
 
 def set_learning_rate(optimizer: AdamW, config: OptimizerConfig, schedule: ScheduleConfig, progress: float) -> float:
-    """Gives all parameters the learning rate after a share of the training, and says which."""
+    """Sets and returns the learning rate after a share of the training."""
     rate = learning_rate(config.learning_rate, schedule, progress)
     for group in optimizer.param_groups:
         group["lr"] = rate
@@ -66,8 +66,8 @@ class AveragedModel(Generic[Model]):
 
     Args:
         model: What is averaged.
-        decay: Memory per step, approached in the first steps so that the random start is forgotten; 0 copies the
-            weights.
+        decay: Weight of the old average in each step; less in the first steps, so that the random start is forgotten.
+            0 copies the weights.
     """
 
     def __init__(self, model: Model, decay: float) -> None:
@@ -81,20 +81,20 @@ class AveragedModel(Generic[Model]):
 
     @torch.no_grad()
     def update(self, step: int) -> None:
-        """Takes the weights after a step (counted from 1) into the average."""
+        """Adds the weights after a step (counted from 1) to the average."""
         decay = min(self.decay, (1 + step) / (10 + step))
         torch._foreach_lerp_(self._averages, self._weights, 1 - decay)
 
 
-class Update:
-    """What ends a step. No part of it reads the device, but where float16 overflows.
+class OptimizerStep:
+    """From gradients to weights: loss scale, clipping, optimizer and weight average.
 
-    In float16 the loss is multiplied by a scale, lest small gradients become 0, which falls when gradients overflow and
-    rises after many that do not (Micikevicius et al., "Mixed precision training", 2018). Ranks see the same sum of
-    gradients, so their scales stay equal.
+    In float16 the loss is multiplied by a scale so that small gradients do not become 0. The scale falls when gradients
+    overflow and rises after many that do not (Micikevicius et al., "Mixed precision training", 2018). All ranks see the
+    same sum of gradients, so their scales stay equal. Only in float16 does any part of it read the device.
 
     Args:
-        clip_norm: Longest gradient; longer ones are shortened to it.
+        clip_norm: Largest gradient norm; longer gradients are scaled down to it.
     """
 
     def __init__(
@@ -109,36 +109,36 @@ class Update:
         self.scaler = GradScaler(hardware.device.type, enabled=hardware.precision is Precision.fp16)
 
     def scale(self, loss: Tensor) -> Tensor:
-        """What to differentiate in place of a loss."""
+        """The scaled loss, for the backward pass."""
         scaled: Tensor = self.scaler.scale(loss)
         return scaled
 
     def unscale(self) -> None:
-        """Takes the scale out of the gradients, once in a step."""
+        """Divides the gradients by the loss scale, once in a step."""
         self.scaler.unscale_(self.optimizer)
 
-    def norm(self) -> Tensor:
-        """Length of the gradient, (), on the device."""
+    def gradient_norm(self) -> Tensor:
+        """The norm of all gradients together, (), on the device."""
         gradients = [weight.grad for weight in self.model.parameters() if weight.grad is not None]
         return get_total_norm(gradients)
 
     def overflowed(self) -> bool:
-        """Whether a gradient that is not finite may be so by the loss scale alone, which then falls."""
+        """Whether a gradient may be infinite only because of the loss scale, which then falls."""
         return self.scaler.is_enabled() and self.scaler.get_scale() > 1
 
-    def take(self, norm: Tensor, step: int) -> None:
-        """Clips the gradients, changes the weights and takes them into the average.
+    def step(self, gradient_norm: Tensor, number: int) -> None:
+        """Clips the gradients, updates the weights and their average.
 
         Args:
-            norm: Of the gradients.
-            step: Counted from 1.
+            gradient_norm: Of the gradients as they are.
+            number: Of the step, from 1.
         """
-        clip_grads_with_norm_(self.model.parameters(), self.clip_norm, norm)
+        clip_grads_with_norm_(self.model.parameters(), self.clip_norm, gradient_norm)
         self.scaler.step(self.optimizer)
-        self.averaged.update(step)
+        self.averaged.update(number)
 
-    def end(self) -> None:
-        """Makes ready for the next step, whether this one was taken or passed over."""
+    def finish(self) -> None:
+        """Ends a step, whether it was taken or skipped: updates the loss scale and clears the gradients."""
         self.scaler.update()
         self.optimizer.zero_grad()
 

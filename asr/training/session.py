@@ -47,15 +47,15 @@ def carry_out(
     """
     folder, ranks = trainer.folder, trainer.ranks
     reported = folder.path / REPORTED
-    if trainer.done.finished and ranks.broadcast(reported.exists()):
+    if trainer.state.finished and ranks.broadcast(reported.exists()):
         if not ranks.broadcast(folder.model.is_dir()):
             raise RunError(f"{folder.model} of the finished run is gone: begin anew with training.restart=true.")
         log.info("The run %s is finished.", folder.path)
     else:
         describe()
-        done, step = trainer.done, trainer.done.step
+        state, step = trainer.state, trainer.state.step
         if step:
-            log.info("Goes on from step %d, epoch %d, after %.0f s of training.", step, done.epoch, done.seconds)
+            log.info("Goes on from step %d, epoch %d, after %.0f s of training.", step, state.epoch, state.seconds)
         tracker = Tracker.silent()
 
         def open_it() -> None:
@@ -69,9 +69,9 @@ def carry_out(
             log.info("%s", sentence)
         with watch_signals() as interruption, tracker, profiled(config, folder.path, ranks):
             tracker.uses_manifests(read)
-            if not trainer.done.finished:
+            if not trainer.state.finished:
                 trainer.fit(tracker, interruption)
-            figures = {trainer.task.unit.figure: trainer.done.best_score, "seed": config.seed}
+            figures = {trainer.task.unit.figure: trainer.state.best_score, "seed": config.seed}
             tracker.model(model_name(folder), folder.model, figures)
             tracker.alert("finished", "finished", outcome())
             log.info("%s", tracker.where())

@@ -1,4 +1,4 @@
-"""What a training is of, to the trainer: an acoustic model or a language model."""
+"""What the trainer asks of a task: training an acoustic model or a language model."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,26 +10,26 @@ from torch import Tensor, nn
 from asr.batching.loader import Batch, Examples
 from asr.scoring.error_rates import UtteranceScore
 from asr.training.distributed import Ranks
-from asr.training.lost import LostUtterances
-from asr.training.progression import Unit
+from asr.training.train_state import Unit
+from asr.training.unreadable import UnreadableUtterances
 
 
 @dataclass(frozen=True)
 class Validation:
-    """What a model does on dev after an epoch."""
+    """How a model does on dev after an epoch."""
 
     score: float
-    """By which the best model is chosen; less is better."""
+    """Chooses the best model; less is better."""
     metrics: Mapping[str, float]
     """What is logged."""
     sentence: str
     """For the console."""
     panel: Sequence[UtteranceScore] = ()
-    """A few utterances, the same after every epoch; none where there is nothing to be shown."""
+    """A few utterances, the same after every epoch; none where there is nothing to show."""
 
 
 class Task(Protocol):
-    """What a training is of."""
+    """What is trained, on which examples, and how it is judged."""
 
     @property
     def model(self) -> nn.Module:
@@ -37,7 +37,7 @@ class Task(Protocol):
 
     @property
     def objective(self) -> nn.Module:
-        """What gives the loss of a batch in one forward pass, and so is what the exchange of gradients wraps."""
+        """Gives the loss of a batch in one forward pass; the module that DistributedDataParallel wraps."""
 
     @property
     def train(self) -> Examples:
@@ -45,28 +45,28 @@ class Task(Protocol):
 
     @property
     def labels(self) -> Sequence[Sequence[int]]:
-        """Of each training example. The summed loss is divided by those of the global batch."""
+        """Of each training example. The summed loss is divided by the labels of the global batch."""
 
     @property
     def unit(self) -> Unit:
-        """Of the sizes of the examples and of the score."""
+        """Names the sizes of the examples and the score."""
 
     def loss(self, objective: nn.Module, batch: Batch) -> Tensor:
         """The loss of a batch with one example or more, summed over them.
 
         Args:
-            objective: `self.objective`, or what wraps it.
+            objective: `self.objective`, or its wrapper.
             batch: On the device.
         """
 
     def no_loss(self, objective: nn.Module) -> Tensor:
-        """A loss of zero that takes every weight along: that of a rank whose share is empty."""
+        """A loss of zero that depends on every weight: that of an empty micro-batch."""
 
-    def validate(self, model: Any, ranks: Ranks, lost: LostUtterances) -> Validation | None:
-        """Tries averaged weights on dev, all ranks together; every rank gets the same: None where dev cannot be read.
+    def validate(self, model: Any, ranks: Ranks, unreadable: UnreadableUtterances) -> Validation | None:
+        """Validates averaged weights on dev, all ranks together and with the same result; None where dev is unreadable.
 
         Args:
-            lost: Takes note of examples that cannot be read any more.
+            unreadable: Collects examples that cannot be read any more.
         """
 
     def save(self, folder: Path, model: Any) -> None:

@@ -3,16 +3,16 @@
 import logging
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field, replace
 from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
 
 from asr.batching.loader import Batch, load
-from asr.batching.steps import Step, Steps, shares_of
+from asr.batching.steps import Step, Steps, micro_batches_of
 from asr.common.errors import Interrupted, RunError
 from asr.common.progress import Progress
 from asr.common.seeds import derive_seed
@@ -21,21 +21,34 @@ from asr.tracking.metrics import panel_row
 from asr.tracking.tracker import Tracker
 from asr.training.checkpoint import CheckpointWriter, newest_checkpoint
 from asr.training.debugging import STEPS_IN_EPOCH
-from asr.training.distributed import Agreement, Ranks, agree, no_sync, share_gradients
+from asr.training.distributed import Ranks, RankStatus, StepOutcome, all_reduce_outcome, data_parallel, no_sync
 from asr.training.hardware import Hardware, give_back_freed_memory
 from asr.training.interruption import Interruption
 from asr.training.layer_metrics import LayerWatch
-from asr.training.lost import LostUtterances, rescale
 from asr.training.memory import named_if_full, try_batches
-from asr.training.optimization import AveragedModel, Update, build_optimizer, set_learning_rate
-from asr.training.progression import Clock, TrainState
+from asr.training.optimization import AveragedModel, OptimizerStep, build_optimizer, set_learning_rate
 from asr.training.run_folder import RunFolder
-from asr.training.task import Task
+from asr.training.task import Task, Validation
+from asr.training.train_state import Clock, TrainState
+from asr.training.unreadable import UnreadableUtterances, rescale
 from asr.training.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 
 AnyTask = TypeVar("AnyTask", bound=Task)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepResult(StepOutcome):
+    """What became of an optimizer step, the same on all ranks.
+
+    The loss is the mean over the labels of the global batch, the gradient norm that before clipping; both are without
+    the utterances that could not be read. A step that is not finite is skipped: the weights stay as they were.
+    """
+
+    learning_rate: float
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    """What is logged of the step; empty where `training.log_every_steps` leaves it out."""
 
 
 class Trainer(Generic[AnyTask]):
@@ -46,225 +59,292 @@ class Trainer(Generic[AnyTask]):
         self.hardware, self.ranks, self.folder = hardware, ranks, folder
         self.model, self.train, self.labels = task.model, task.train, task.labels
         self.averaged = AveragedModel(self.model, config.training.ema_decay)
-        self.parallel = share_gradients(task.objective, ranks)
+        self.parallel = data_parallel(task.objective, ranks)
         self.optimizer = build_optimizer(self.model, config.optimizer)
-        self.update = Update(self.model, self.optimizer, self.averaged, config.training.clip_norm, hardware)
-        limit = STEPS_IN_EPOCH[config.debug.mode]
-        self.steps = Steps(self.train, self.labels, config.batching, config.seed, ranks.rank, ranks.size, limit)
-        self.done = TrainState()
-        self.lost = LostUtterances(config.training.max_lost_utterances, ranks)
+        self.optimizer_step = OptimizerStep(
+            self.model, self.optimizer, self.averaged, config.training.clip_norm, hardware
+        )
+        self.steps = Steps(self.train, self.labels, config.batching, config.seed, ranks.rank, ranks.size)
+        self.steps.limit = STEPS_IN_EPOCH[config.debug.mode]
+        self.state = TrainState()
+        self.unreadable = UnreadableUtterances(config.training.max_lost_utterances, ranks)
         self.watchdog = Watchdog(config.cluster.watchdog_minutes, ranks.rank)
         self.writer = CheckpointWriter(folder.checkpoints, config.training.keep_checkpoints)
+        self.interruption = Interruption()
+        self.start_clocks()
 
     def restore(self) -> bool:
-        """Takes up the newest whole checkpoint of the run folder; says whether there is one."""
-        state = self.ranks.on_rank_0(lambda: newest_checkpoint(self.folder.checkpoints))
-        if state is None:
+        """Loads the newest whole checkpoint of the run folder; says whether there is one."""
+        saved = self.ranks.on_rank_0(lambda: newest_checkpoint(self.folder.checkpoints))
+        if saved is None:
             return False
-        self.model.load_state_dict(state["model"])
-        self.averaged.module.load_state_dict(state["averaged"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        if scaler := state.get("scaler"):
-            self.update.scaler.load_state_dict(scaler)
-        self.done = TrainState.of(state["progression"])
-        if state["ranks"] != self.ranks.size:
-            log.warning("The run began on %d ranks and goes on with %d: same batches.", state["ranks"], self.ranks.size)
+        self.model.load_state_dict(saved["model"])
+        self.averaged.module.load_state_dict(saved["averaged"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        if scaler := saved.get("scaler"):
+            self.optimizer_step.scaler.load_state_dict(scaler)
+        self.state = TrainState.of(saved["progression"])
+        if saved["ranks"] != self.ranks.size:
+            log.warning("The run began on %d ranks and goes on with %d: same batches.", saved["ranks"], self.ranks.size)
         return True
 
     def fit(self, tracker: Tracker, interruption: Interruption | None = None) -> float:
-        """Trains from where the run stands to the end of its last epoch.
+        """Trains from the present state to the end of the last epoch.
 
         Args:
-            interruption: Told when a signal asks the training to end; None knows of no signals.
+            interruption: Holds the signal that asks the training to end; None for no signals.
 
         Returns:
             The best score on the dev split, as of `asr.training.task.Validation`.
 
         Raises:
             Interrupted: A signal asked the training to end; its state is saved.
-            RunError: The batches take too much memory, too many steps were not finite, too many utterances are lost or
-                all of dev, or a checkpoint cannot be written.
+            RunError: The batches take too much memory, too many steps were not finite, too many utterances are
+                unreadable or all of dev, or a checkpoint cannot be written.
         """
-        config, done, interruption = self.config, self.done, interruption or Interruption()
-        self.lost.check(done)
-        start = (done.epoch, done.position, config.training.epochs)
-        shares = shares_of(self.steps.start(*start))
-        pin, workers = self.hardware.device.type == "cuda", config.hardware.workers
-        batches = self.lost.watch(load(shares, self.train, self.labels, workers, self.train.ids, pin))
-        seconds_before, began = done.seconds, time.monotonic()
-        saved, clock, speed = began, Clock(self.task.unit), dict[str, float]()
+        state, self.interruption = self.state, interruption or Interruption()
+        self.unreadable.check(state)
+        plan = (state.epoch, state.position, self.config.training.epochs)
+        batches = self.load(self.steps.start(*plan))
+        self.start_clocks()
         with self.watchdog, self.writer, self._progress() as progress:
-            self._try_memory()
-            self._settle_exchange()
-            for step in self.steps.start(*start):
-                clock.begin()
-                rate = self._set_learning_rate(step)
-                part = self._accumulate(step, batches, clock)
-                self.update.unscale()
-                norm = self.update.norm()
-                clock.mark("compute")
-                due = (time.monotonic() - saved) / 60 > config.training.checkpoint_minutes
-                agreed = self._agree(part, norm, due, interruption.signal)
-                clock.mark("compute" if pin else "ranks_wait")
-                loss, due, signal = agreed.loss, agreed.due, agreed.signal
-                if agreed.lost_labels:
-                    self.lost.settle(done, f"Step {done.step + 1}")
-                    loss *= rescale(self.model, step, agreed.lost_labels)
-                    norm = self.update.norm()
-                logged = step.ends_epoch or (done.step + 1) % config.training.log_every_steps == 0
-                layers = LayerWatch(self.model) if logged else None
-                done.step += 1
-                self.watchdog.step_ended()
-                if not agreed.finite:
-                    self._skip(step, agreed)
-                elif agreed.lost_labels < step.labels:
-                    self.update.take(norm, done.step)
-                self.update.end()
-                clock.mark("update")
-                done.epoch, done.position = (step.epoch + 1, 0) if step.ends_epoch else (step.epoch, step.position + 1)
-                done.seconds = seconds_before + time.monotonic() - began
-                clock.count(step)
-                if layers is not None:
-                    metrics = {"train/loss": loss, "train/learning_rate": rate, "train/gradient_norm": float(norm)}
-                    speed, padding = clock.metrics(), {"data/padding_share": step.padding}
-                    self._log(tracker, step, metrics | layers.metrics() | self.update.metrics() | padding | speed)
-                    clock = Clock(self.task.unit)
-                progress.advance(note=done.note(loss, rate, speed, self.task.unit))
+            self.try_largest_batches()
+            self.warm_up_all_reduce()
+            speed = None
+            for step in self.steps.start(*plan):
+                result = self.train_step(step, batches)
+                if result.metrics:
+                    self.log(tracker, step, result.metrics)
+                    speed = result.metrics[self.task.unit.speed]
+                progress.advance(note=state.note(result.loss, result.learning_rate, speed, self.task.unit))
                 if step.ends_epoch:
-                    self._validate(tracker, step, progress)
-                    done.seconds = seconds_before + time.monotonic() - began
-                    clock = Clock(self.task.unit)
-                if step.ends_epoch or due or signal:
-                    self._save()
-                    saved = time.monotonic()
-                if signal or done.finished:
+                    self.end_epoch(tracker, step, progress)
+                if step.ends_epoch or result.checkpoint_due or result.signal:
+                    self.save()
+                if result.signal or state.finished:
                     self.ranks.on_rank_0(self.writer.wait)
-                if signal and not done.finished:
-                    raise Interrupted(f"Saved at step {done.step}; the same command goes on from there.", signal)
-                if done.finished:
+                if result.signal and not state.finished:
+                    raise Interrupted(
+                        f"Saved at step {state.step}; the same command goes on from there.", result.signal
+                    )
+                if state.finished:
                     break
-        return done.best_score
+        return state.best_score
 
-    def _accumulate(self, step: Step, batches: Iterator[Batch], clock: Clock) -> Tensor:
-        """Adds up the gradient of this rank's shares, the last one's backward pass over the ranks; gives its part of
-        the loss, float64 (), on the device, for which nothing waits.
+    def start_clocks(self) -> None:
+        """Starts the clocks of the training time, of the checkpoints and of the metrics."""
+        self._began = time.monotonic() - self.state.seconds
+        self._saved = time.monotonic()
+        self._clock = Clock(self.task.unit)
+
+    def load(self, steps: Iterable[Step]) -> Iterator[Batch]:
+        """The batches of this rank for steps, one for each micro-batch, without the utterances that are unreadable."""
+        pin, workers = self.hardware.device.type == "cuda", self.config.hardware.workers
+        batches = load(micro_batches_of(steps), self.train, self.labels, workers, self.train.ids, pin)
+        return self.unreadable.watch(batches)
+
+    def train_step(self, step: Step, batches: Iterator[Batch]) -> StepResult:
+        """Takes one optimizer step; all ranks call it together.
+
+        The gradient is accumulated over the micro-batches, all-reduced, made that of the utterances that could be read,
+        clipped, and given to the optimizer; where it is not finite, the step is skipped.
+
+        Args:
+            batches: As `load` gives them; one for each micro-batch is taken.
+
+        Raises:
+            RunError: Memory ran out, too many steps were not finite, too many utterances are unreadable, or a
+                checkpoint cannot be written.
+        """
+        state, clock = self.state, self._clock
+        clock.begin()
+        learning_rate = self._set_learning_rate(step)
+        part_of_loss = self.accumulate(step, batches)
+        self.optimizer_step.unscale()
+        norm = self.optimizer_step.gradient_norm()
+        clock.mark("compute")
+        outcome = self._all_reduce_outcome(part_of_loss, norm)
+        clock.mark("compute" if self.hardware.device.type == "cuda" else "ranks_wait")
+        if unreadable := outcome.unreadable_labels:
+            self.unreadable.record(state, f"Step {state.step + 1}")
+            loss = outcome.loss * rescale(self.model, step, unreadable)
+            norm = self.optimizer_step.gradient_norm()
+            outcome = replace(outcome, loss=loss, gradient_norm=float(norm))
+        logged = step.ends_epoch or (state.step + 1) % self.config.training.log_every_steps == 0
+        layers = LayerWatch(self.model) if logged else None
+        state.advance(step)
+        self.watchdog.step_ended()
+        if not outcome.finite:
+            self._skip(step, outcome)
+        elif unreadable < step.labels:
+            self.optimizer_step.step(norm, state.step)
+        self.optimizer_step.finish()
+        clock.mark("update")
+        state.seconds = time.monotonic() - self._began
+        clock.count(step)
+        result = StepResult(**vars(outcome), learning_rate=learning_rate)
+        return result if layers is None else replace(result, metrics=self._metrics(step, result, layers))
+
+    def accumulate(self, step: Step, batches: Iterator[Batch]) -> Tensor:
+        """Accumulates the gradient over this rank's micro-batches; the last backward pass all-reduces it.
+
+        Returns:
+            This rank's part of the loss, float64 (), on the device, for which nothing waits.
         """
         loss = torch.zeros((), dtype=torch.float64, device=self.hardware.device)
-        for number in range(len(step.shares)):
-            self.watchdog.reach(f"step {self.done.step}, waiting for data")
-            clock.mark("compute")
+        for number in range(len(step.micro_batches)):
+            self.watchdog.reach(f"step {self.state.step}, waiting for data")
+            self._clock.mark("compute")
             batch = next(batches)
-            clock.mark("data_wait")
-            self.watchdog.reach(f"step {self.done.step}, gradients and their exchange")
-            torch.manual_seed(derive_seed("dropout", self.config.seed, self.done.step, self.ranks.rank, number))
-            last = number + 1 == len(step.shares)
-            with nullcontext() if last else no_sync(self.parallel), named_if_full(self.config, self.task.unit):
-                share_loss = self._loss(batch.to(self.hardware.device)) / step.labels
-                # DistributedDataParallel divides the sum over the ranks by their number.
-                torch.autograd.backward(self.update.scale(share_loss * self.ranks.size))
-            loss += share_loss.detach()
+            self._clock.mark("data_wait")
+            self.watchdog.reach(f"step {self.state.step}, gradients and their all-reduce")
+            torch.manual_seed(derive_seed("dropout", self.config.seed, self.state.step, self.ranks.rank, number))
+            last = number + 1 == len(step.micro_batches)
+            with nullcontext() if last else no_sync(self.parallel):
+                loss += self.backward(batch, step)
         return loss
 
-    def _loss(self, batch: Batch) -> Tensor:
-        """The loss of a share, summed over its examples."""
+    def backward(self, batch: Batch, step: Step) -> Tensor:
+        """Runs a micro-batch of a step forward and backward; gives its part of the loss, float64 (), on the device."""
+        with named_if_full(self.config, self.task.unit):
+            loss = self.micro_batch_loss(batch) / step.labels
+            # DistributedDataParallel divides the sum over the ranks by their number.
+            torch.autograd.backward(self.optimizer_step.scale(loss * self.ranks.size))
+        return loss.detach()
+
+    def micro_batch_loss(self, batch: Batch) -> Tensor:
+        """The loss of a micro-batch, summed over its examples."""
+        batch = batch.to(self.hardware.device)
         if len(batch.utterances) == 0:
             return self.task.no_loss(self.parallel)
         return self.task.loss(self.parallel, batch)
 
-    def _settle_exchange(self) -> None:
-        """Exchanges gradients of zeros once before the first step.
+    def warm_up_all_reduce(self) -> None:
+        """All-reduces gradients of zeros once before the first step.
 
-        DistributedDataParallel groups the gradients anew after the first exchange, and so adds them in another order:
-        the first step of a resumed training would differ in the last bits from that of one never interrupted.
+        DistributedDataParallel regroups the gradients after the first all-reduce, and so adds them in another order:
+        the first step of a resumed training would differ in the last bits from that of an uninterrupted one.
         """
         if self.ranks.size > 1:
             torch.autograd.backward(self.task.no_loss(self.parallel))
             self.optimizer.zero_grad()
 
-    def _try_memory(self) -> None:
-        """Tries the largest batches of this epoch, without any exchange between ranks."""
-        self.watchdog.reach("trying the largest batches")
-
-        def loss(batch: Batch) -> Tensor:
-            return self._loss(batch.to(self.hardware.device))
-
-        with no_sync(self.parallel):
-            largest, unit = self.steps.largest(self.done.epoch), self.task.unit
-            reserved = 0 if self.optimizer.state else 2
-            try_batches(largest, loss, self.model, self.train, self.labels, self.config, self.ranks, reserved, unit)
-
-    def _agree(self, loss: Tensor, norm: Tensor, due: bool, signal: int) -> Agreement:
-        """What all ranks know of a step.
+    def try_largest_batches(self) -> None:
+        """Tries whether the largest batches of this epoch fit into memory, without all-reduce.
 
         Raises:
-            RunError: A checkpoint cannot be written.
+            RunError: They do not fit.
         """
-        self.watchdog.reach(f"step {self.done.step}, waiting for the other ranks")
-        agreed = agree(self.ranks, loss, norm, self.lost.labels, due, self.writer.failed, signal)
-        if agreed.failed:
-            self.ranks.on_rank_0(self.writer.wait)
-        return agreed
+        self.watchdog.reach("trying the largest batches")
+        largest, reserved = self.steps.largest(self.state.epoch), 0 if self.optimizer.state else 2
+        with no_sync(self.parallel):
+            try_batches(largest, self.micro_batch_loss, self.task, self.config, self.ranks, reserved)
 
-    def _set_learning_rate(self, step: Step) -> float:
-        progress = (step.epoch + step.position / step.epoch_steps) / self.config.training.epochs
-        return set_learning_rate(self.optimizer, self.config.optimizer, self.config.schedule, progress)
+    def end_epoch(self, tracker: Tracker, step: Step, progress: Progress) -> None:
+        """Validates, logs, keeps the model if it is the best, and decides whether the training is finished."""
+        state, early = self.state, self.config.training.early_stopping_epochs
+        validation = self.validate()
+        progress.say(f"Epoch {state.epoch}: {validation.sentence}")
+        if validation.panel:
+            tracker.panel(panel_row(state.step, state.epoch, validation.panel))
+        self.log(tracker, step, validation.metrics)
+        self.keep_if_best(validation)
+        stopped = early is not None and state.epoch - state.improved_epoch >= early
+        if stopped:
+            progress.say(f"No better {self.task.unit.judged_by} for {early} epochs: the training stops early.")
+        state.finished = stopped or state.epoch == self.config.training.epochs
+        state.seconds = time.monotonic() - self._began
+        self._clock = Clock(self.task.unit)
 
-    def _skip(self, step: Step, agreed: Agreement) -> None:
-        """Passes over a step whose loss or gradient is not finite, on all ranks alike."""
-        if math.isfinite(agreed.loss) and self.update.overflowed():
-            return  # the price of float16, not a fault: the loss scale falls
-        self.done.skipped_steps += 1
-        ids = ", ".join(self.train.ids[number] for number in step.utterances)
-        log.warning("Step %d is skipped: its loss or gradient is not finite. Utterances: %s", self.done.step, ids)
-        if self.done.skipped_steps > self.config.training.max_skipped_steps:
-            raise RunError(
-                f"{self.done.skipped_steps} steps were not finite, more than training.max_skipped_steps: "
-                "lower optimizer.learning_rate, or look at the utterances named in train.log."
-            )
+    def validate(self) -> Validation:
+        """Validates the averaged weights on the dev split; all ranks call it together.
 
-    def _validate(self, tracker: Tracker, step: Step, progress: Progress) -> None:
-        """Tries the averaged weights on the dev split and keeps the model if it is the best."""
-        done, early = self.done, self.config.training.early_stopping_epochs
-        self.watchdog.reach(f"step {done.step}, decoding dev")
-        began, model = time.perf_counter(), self.averaged.module
+        Raises:
+            RunError: Nothing of dev can be read, or too many utterances are unreadable.
+        """
+        self.watchdog.reach(f"step {self.state.step}, decoding dev")
+        began = time.perf_counter()
         give_back_freed_memory()
-        found = self.task.validate(model, self.ranks, self.lost)
+        found = self.task.validate(self.averaged.module, self.ranks, self.unreadable)
         give_back_freed_memory()
-        self.lost.settle(done, "Decoding dev")
+        self.unreadable.record(self.state, "Decoding dev")
         if found is None:
             raise RunError(
                 "No utterance of dev can be read any more: is the disk still there? The same command goes on from the "
                 "last checkpoint."
             )
         seconds = {"time/validation_seconds": time.perf_counter() - began}
-        progress.say(f"Epoch {done.epoch}: {found.sentence}")
-        if found.panel:
-            tracker.panel(panel_row(done.step, done.epoch, found.panel))
-        self._log(tracker, step, {**found.metrics, **seconds, **self.hardware.memory()})
-        if done.validated(found.score, self.config.training.with_dev):
-            self.ranks.on_rank_0(lambda: self.task.save(self.folder.model, model))
-        stopped = early is not None and done.epoch - done.improved_epoch >= early
-        if stopped:
-            progress.say(f"No better {self.task.unit.judged_by} for {early} epochs: the training stops early.")
-        done.finished = stopped or done.epoch == self.config.training.epochs
+        return replace(found, metrics={**found.metrics, **seconds, **self.hardware.memory()})
 
-    def _save(self) -> None:
-        self.watchdog.reach(f"step {self.done.step}, saving")
+    def keep_if_best(self, validation: Validation) -> None:
+        """Saves the averaged weights as the model of the run if none was better on dev."""
+        if self.state.validated(validation.score, self.config.training.with_dev):
+            self.ranks.on_rank_0(lambda: self.task.save(self.folder.model, self.averaged.module))
+
+    def save(self) -> None:
+        """Has a checkpoint written."""
+        self.watchdog.reach(f"step {self.state.step}, saving")
         state = {
             "model": self.model.state_dict(),
             "averaged": self.averaged.module.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "scaler": self.update.scaler.state_dict(),
-            "progression": asdict(self.done),
+            "scaler": self.optimizer_step.scaler.state_dict(),
+            "progression": asdict(self.state),
             "ranks": self.ranks.size,
         }
-        self.ranks.on_rank_0(lambda: self.writer.save(self.done.step, state))
+        self.ranks.on_rank_0(lambda: self.writer.save(self.state.step, state))
+        self._saved = time.monotonic()
 
-    def _log(self, tracker: Tracker, step: Step, metrics: dict[str, float]) -> None:
+    def log(self, tracker: Tracker, step: Step, metrics: Mapping[str, float]) -> None:
+        """Logs metrics after a step."""
         epoch = step.epoch + (step.position + 1) / step.epoch_steps
-        tracker.log(self.done.step, epoch, self.done.seconds, metrics)
+        tracker.log(self.state.step, epoch, self.state.seconds, metrics)
+
+    def _all_reduce_outcome(self, loss: Tensor, gradient_norm: Tensor) -> StepOutcome:
+        self.watchdog.reach(f"step {self.state.step}, waiting for the other ranks")
+        status = RankStatus(
+            unreadable_labels=self.unreadable.labels,
+            checkpoint_due=(time.monotonic() - self._saved) / 60 > self.config.training.checkpoint_minutes,
+            checkpoint_failed=self.writer.failed,
+            signal=self.interruption.signal,
+        )
+        outcome = all_reduce_outcome(self.ranks, loss, gradient_norm, status)
+        if outcome.checkpoint_failed:
+            self.ranks.on_rank_0(self.writer.wait)
+        return outcome
+
+    def _set_learning_rate(self, step: Step) -> float:
+        progress = (step.epoch + step.position / step.epoch_steps) / self.config.training.epochs
+        return set_learning_rate(self.optimizer, self.config.optimizer, self.config.schedule, progress)
+
+    def _skip(self, step: Step, outcome: StepOutcome) -> None:
+        """Counts a step whose loss or gradient is not finite, on all ranks alike."""
+        if math.isfinite(outcome.loss) and self.optimizer_step.overflowed():
+            return  # normal in float16: the loss scale falls
+        self.state.skipped_steps += 1
+        ids = ", ".join(self.train.ids[number] for number in step.utterances)
+        log.warning("Step %d is skipped: its loss or gradient is not finite. Utterances: %s", self.state.step, ids)
+        if self.state.skipped_steps > self.config.training.max_skipped_steps:
+            raise RunError(
+                f"{self.state.skipped_steps} steps were not finite, more than training.max_skipped_steps: "
+                "lower optimizer.learning_rate, or look at the utterances named in train.log."
+            )
+
+    def _metrics(self, step: Step, result: StepResult, layers: LayerWatch) -> dict[str, float]:
+        """What is logged of a step; begins the next interval of the clock."""
+        metrics = {
+            "train/loss": result.loss,
+            "train/learning_rate": result.learning_rate,
+            "train/gradient_norm": result.gradient_norm,
+            **layers.metrics(),
+            **self.optimizer_step.metrics(),
+            "data/padding_share": step.padding,
+            **self._clock.metrics(),
+        }
+        self._clock = Clock(self.task.unit)
+        return metrics
 
     def _progress(self) -> Progress:
-        """A bar over all steps; their number in later epochs is taken to be that of the first."""
+        """A bar over all steps; later epochs are assumed to have as many as the first."""
         first = next(self.steps.start(0, 0, 1))
-        return Progress("Training", first.epoch_steps * self.config.training.epochs, "steps", self.done.step)
+        return Progress("Training", first.epoch_steps * self.config.training.epochs, "steps", self.state.step)

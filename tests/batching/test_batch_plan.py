@@ -11,7 +11,7 @@ from torch import Tensor
 from asr.batching.batch_plan import Seconds, padding_share, plan_epoch, split_batch
 from asr.batching.dataset import Dataset
 from asr.batching.loader import load
-from asr.batching.steps import Steps, shares_of
+from asr.batching.steps import Steps, micro_batches_of
 from asr.common.seeds import keys_of
 from asr.data.manifest import read_manifest
 from asr.data.utterance import Utterance
@@ -83,10 +83,10 @@ def test_any_number_of_ranks_takes_the_same_steps_and_shares_each_of_them(
     by_rank = [list(steps_of(inputs, rank, ranks).start(epoch, 0, epoch + 1)) for rank in range(ranks)]
     assert all(len(steps) == len(alone) for steps in by_rank)
     for step, *parts in zip(alone, *by_rank, strict=True):
-        assert len({len(part.shares) for part in parts}) == 1, "as many shares on every rank"
+        assert len({len(part.micro_batches) for part in parts}) == 1, "as many shares on every rank"
         assert all(np.array_equal(part.utterances, step.utterances) for part in parts)
         assert all((part.labels, part.seconds) == (step.labels, step.seconds) for part in parts)
-        taken = [number for part in parts for share in part.shares for number in share.utterances]
+        taken = [number for part in parts for share in part.micro_batches for number in share.utterances]
         assert sorted(taken) == sorted(step.utterances), "each utterance on one rank, once"
 
 
@@ -123,7 +123,7 @@ def test_the_plan_does_not_depend_on_the_number_of_workers(seconds: Seconds) -> 
         return Tensor([[number]])
 
     def loaded(workers: int) -> list[list[int]]:
-        shares = shares_of(steps_of(inputs).start(0, 0, 2))
+        shares = micro_batches_of(steps_of(inputs).start(0, 0, 2))
         labels = [[1]] * len(seconds)
         return [batch.inputs.flatten().int().tolist() for batch in load(shares, read, labels, workers)]
 

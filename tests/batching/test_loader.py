@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from asr.batching.loader import Share, evaluation_shares, load
+from asr.batching.loader import MicroBatch, evaluation_batches, load
 from asr.common.errors import DataError
 
 LABELS = [[number, number] for number in range(6)]
@@ -19,8 +19,8 @@ def read(number: int, epoch: int) -> Tensor:
     return torch.full((number + 1, 2), float(epoch))
 
 
-def shares(*batches: Sequence[int]) -> list[Share]:
-    return [Share(epoch, np.array(batch, dtype=np.int64)) for epoch, batch in enumerate(batches)]
+def shares(*batches: Sequence[int]) -> list[MicroBatch]:
+    return [MicroBatch(epoch, np.array(batch, dtype=np.int64)) for epoch, batch in enumerate(batches)]
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -46,7 +46,7 @@ def test_a_fault_in_the_data_is_one_sentence(workers: int) -> None:
 @pytest.mark.parametrize("ranks", [1, 2, 3, 9])
 def test_evaluation_takes_each_utterance_once_over_all_ranks(ranks: int) -> None:
     seconds = np.array([3.0, 1.0, 2.0, 50.0, 4.0, 1.0, 2.5])
-    parts = [share for rank in range(ranks) for share in evaluation_shares(seconds, rank, ranks, 10.0)]
+    parts = [share for rank in range(ranks) for share in evaluation_batches(seconds, rank, ranks, 10.0)]
     assert sorted(number for share in parts for number in share.utterances) == list(range(len(seconds)))
     for share in parts:
         assert len(share.utterances) == 1 or len(share.utterances) * seconds[share.utterances].max() <= 10.0

@@ -9,7 +9,7 @@ import pytest
 
 from asr.batching.dataset import Dataset
 from asr.batching.loader import LazyLabels, labels_of_all, load
-from asr.batching.steps import Steps, shares_of
+from asr.batching.steps import Steps, micro_batches_of
 from asr.common.errors import DataError
 from asr.common.seeds import keys_of
 from asr.data import indexing, manifest
@@ -150,7 +150,7 @@ def test_workers_load_the_same_batches(tmp_path: Path) -> None:
     for utterances in (read_manifest(tmp_path / "train.jsonl"), splits["train"]):
         inputs, labels = Dataset(utterances, None, None, 1), labels_of_all(CharTokenizer(" ENOSY"), utterances)
         steps = Steps(inputs, labels, BatchingConfig(3.0, 3.0, 0.1, BatchOrder.random), 1, 0, 1)
-        loaded.append([*load(shares_of(steps.start(0, 0, 1)), inputs, labels, 2, inputs.ids)])
+        loaded.append([*load(micro_batches_of(steps.start(0, 0, 1)), inputs, labels, 2, inputs.ids)])
     for one, other in zip(*loaded, strict=True):
         assert np.array_equal(one.utterances, other.utterances) and one.labels.equal(other.labels)
         assert one.inputs.equal(other.inputs)

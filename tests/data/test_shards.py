@@ -13,7 +13,7 @@ import torch
 
 from asr.batching import loader
 from asr.batching.dataset import Dataset
-from asr.batching.loader import Share, load
+from asr.batching.loader import MicroBatch, load
 from asr.common.errors import DataError
 from asr.data.audio import read_waveform
 from asr.data.shards.packing import pack
@@ -146,11 +146,11 @@ def test_a_damaged_shard_loses_its_utterances_alone(
         content[place.begin + place.size // 2] ^= 1
         path.write_bytes(content)
     inputs = Dataset(train, None, None, 1, audio=opened(shards, tmp_path))
-    (batch,) = load([Share(0, np.arange(len(train)))], inputs, [[n] for n in range(len(train))], 0, inputs.ids)
-    assert train[3].id in [lost.id for lost in batch.lost]
-    assert all(sentence in lost.reason and place.shard in lost.reason for lost in batch.lost)
+    (batch,) = load([MicroBatch(0, np.arange(len(train)))], inputs, [[n] for n in range(len(train))], 0, inputs.ids)
+    assert train[3].id in [lost.id for lost in batch.unreadable]
+    assert all(sentence in lost.reason and place.shard in lost.reason for lost in batch.unreadable)
     assert batch.labels.tolist() == batch.utterances.tolist(), "no text meets other audio"
-    assert len(batch.utterances) + len(batch.lost) == len(train) and len(batch.utterances)
+    assert len(batch.utterances) + len(batch.unreadable) == len(train) and len(batch.utterances)
     if damage != "changed":
         assert [*opened(shards, tmp_path).verify()] == [place.shard]
 

@@ -1,4 +1,4 @@
-"""Gradients of one global batch, by one rank of several and by every number of parts.
+"""Gradients of one global batch, on one rank of several and by every number of micro-batches.
 
 Run as `python -m tests.helpers.gradients`.
 """
@@ -11,15 +11,13 @@ import numpy as np
 import torch
 
 from asr.batching.batch_plan import split_batch
-from asr.batching.loader import load
-from asr.batching.steps import Steps, shares_of
+from asr.batching.steps import Steps
 from asr.settings.compose import compose
 from asr.settings.hardware import Precision
 from asr.settings.recipe import RECIPES, Recipe
 from asr.training.building import AcousticTrainer, build_trainer, read_splits
 from asr.training.distributed import join_ranks
 from asr.training.hardware import resolve_hardware
-from asr.training.progression import Clock
 from asr.training.run_folder import RunFolder
 from tests.helpers.trainings import SMALL
 
@@ -35,26 +33,26 @@ SETTINGS = [
 
 
 def gradients(trainer: AcousticTrainer, parts: int) -> list[torch.Tensor]:
-    """The gradient of the whole corpus as one batch, taken in so many parts by each rank."""
+    """The gradient of the whole corpus as one batch, which each rank takes in some number of micro-batches."""
     planned, seconds = trainer.steps, np.sort(trainer.train.seconds(0))
     limits = [
         limit
         for limit in np.linspace(seconds[-1], 1000, 5000)
         if len(split_batch(seconds, planned.ranks, limit)) == parts
     ]
-    assert limits, f"no limit splits the batch into {parts} parts of {planned.ranks} shares"
+    assert limits, f"no limit splits the batch into {parts} micro-batches of each of {planned.ranks} ranks"
     config = replace(planned.config, max_device_seconds=float(limits[0]))
     steps = Steps(trainer.train, trainer.labels, config, planned.seed, planned.rank, planned.ranks)
     (step,) = steps.start(0, 0, 1)
-    assert len(step.shares) == parts
-    trainer._accumulate(step, load(shares_of([step]), trainer.train, trainer.labels, 0), Clock(trainer.task.unit))
+    assert len(step.micro_batches) == parts
+    trainer.accumulate(step, trainer.load([step]))
     found = [weight.grad.clone() for weight in trainer.model.parameters() if weight.grad is not None]
     trainer.optimizer.zero_grad()
     return found
 
 
 def main(folder: Path) -> None:
-    """Writes the gradients of every precision and number of parts into a file."""
+    """Writes the gradients of every precision and number of micro-batches into a file."""
     config = compose(Recipe(RECIPES / "yesno"), [f"paths.data={folder / 'data'}", *SETTINGS])
     train, dev = read_splits(Recipe(RECIPES / "yesno"), config)
     found = {}
@@ -64,7 +62,7 @@ def main(folder: Path) -> None:
         ranks = join_ranks(hardware.device, config.cluster.join_minutes)
         run = RunFolder(folder / "run", "")
         trainer = build_trainer(Recipe(RECIPES / "yesno"), config, train, dev, hardware, ranks, run)
-        trainer._settle_exchange()
+        trainer.warm_up_all_reduce()
         for parts in ACCUMULATIONS:
             found[f"{precision.name} {parts}"] = gradients(trainer, parts)
     if ranks.first:

@@ -23,7 +23,7 @@ def random_recognizer(overrides: Sequence[str], waveforms: Sequence[Tensor], dev
     model = build_model(config, tokenizer.size).eval().to(device)
     recognizer = Recognizer(model, config, tokenizer, torch.device(device))
     with torch.no_grad():
-        recognizer.model.head.weight *= 3  # else all tokens are about as likely, whatever was heard
+        recognizer.model.head.weight *= 3  # else all tokens are about equally likely, whatever the input
         if recognizer.model.lookahead is not None:
             recognizer.model.lookahead.weight.uniform_(-0.5, 0.5)
     if config.features.normalization is Normalization.corpus:

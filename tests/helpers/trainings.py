@@ -1,4 +1,4 @@
-"""Small trainings in processes of their own, some of which die or tell what they see."""
+"""Small trainings in processes of their own, some of which are disturbed on purpose."""
 
 import errno
 import functools
@@ -20,6 +20,8 @@ from asr.settings.recipe import RECIPES, Recipe
 from tests.helpers.corpora import load_prepare, mirrored, write_corpus
 
 ROOT = Path(__file__).parents[2]
+PATIENCE = 600.0
+"""Longest time of a process (s): a test whose ranks wait for each other fails rather than hangs."""
 SMALL = [
     "model.hidden=24",
     "model.channels=4",
@@ -69,7 +71,13 @@ def asr(
         *overrides,
     ]
     return subprocess.run(
-        arguments, cwd=ROOT, env=os.environ | environment, check=False, stdout=subprocess.PIPE, text=True
+        arguments,
+        cwd=ROOT,
+        env=os.environ | environment,
+        check=False,
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=PATIENCE,
     )
 
 
@@ -92,89 +100,77 @@ def metrics(run: Path) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    """`asr`, but it kills itself before the step DIE_AT, and writes the gradients of the first step to GRADIENTS.
+    """`asr`, but it kills itself in the step DIE_AT, and writes the gradients of the first step to GRADIENTS.
 
-    The files VANISH (a search path) are deleted, and those of ROT overwritten, before the first step, or before the
-    step VANISH_AT. On the last rank the loss of the steps POISON_AT (as in 3,4) is not a number. The disk is full after
-    DISK_FULL_AT writes that must be whole. To read an utterance takes SLOW_READS seconds more. With LOSS_SCALE, the
-    first one, float16 runs on a CPU too, and the scale rises after three good steps.
+    It gets SIGTERM in the step TERMINATE_AT. The files VANISH (a search path) are deleted, and those of ROT
+    overwritten, before the first step, or before the step VANISH_AT. On the last rank the loss of the steps POISON_AT
+    (as in 3,4) is not a number. The disk is full after DISK_FULL_AT files were synchronized. To read an utterance takes
+    SLOW_READS seconds more. With LOSS_SCALE, the first one, float16 runs on a CPU too, and the scale rises after three
+    good steps.
     """
     from asr.batching import loader
     from asr.batching.dataset import Dataset
     from asr.commands import cli
-    from asr.training import hardware, trainer
-    from asr.training import optimization as update
+    from asr.training import hardware, optimization
+    from asr.training.optimization import OptimizerStep
+    from asr.training.trainer import Trainer
 
-    agree, take = trainer.Trainer._agree, trainer.Update.take
-    steps = 0
+    settings = os.environ
+    last_rank = settings.get("RANK", "0") == str(int(settings.get("WORLD_SIZE", "1")) - 1)
+    fit, accumulate, step, read, sync = Trainer.fit, Trainer.accumulate, OptimizerStep.step, Dataset.__call__, os.fsync
+    steps, writes = 0, 0
 
-    def taken(self: trainer.Update, norm: torch.Tensor, step: int) -> None:
-        if step == 1 and "GRADIENTS" in os.environ and os.environ.get("RANK", "0") == "0":
-            torch.save([parameter.grad for parameter in self.model.parameters()], os.environ["GRADIENTS"])
-        take(self, norm, step)
+    def vanish() -> None:
+        for path in filter(None, settings.get("VANISH", "").split(os.pathsep)):
+            Path(path).unlink(missing_ok=True)
+        for path in filter(None, settings.get("ROT", "").split(os.pathsep)):
+            Path(path).write_bytes(b"RIFF")
 
-    def watched(self: trainer.Trainer, *arguments: Any) -> Any:
+    def fit_without(self: Trainer[Any], *arguments: Any) -> float:
+        if "VANISH_AT" not in settings:
+            vanish()
+        return fit(self, *arguments)
+
+    def disturbed(self: Trainer[Any], *arguments: Any) -> torch.Tensor:
         nonlocal steps
-        if steps == int(os.environ.get("DIE_AT", "-1")):
-            os.kill(os.getpid(), signal.SIGKILL)
-        if steps == int(os.environ.get("TERMINATE_AT", "-1")):
-            os.kill(os.getpid(), signal.SIGTERM)
-        steps += 1
-        return agree(self, *arguments)
-
-    accumulate = trainer.Trainer._accumulate
-    poisoned = os.environ.get("POISON_AT", "").split(",")
-    last = os.environ.get("RANK", "0") == str(int(os.environ.get("WORLD_SIZE", "1")) - 1)
-
-    def poisonous(self: trainer.Trainer, *arguments: Any) -> torch.Tensor:
+        number = str(self.state.step)
+        if number == settings.get("VANISH_AT"):
+            vanish()
         loss = accumulate(self, *arguments)
-        return loss * float("nan") if last and str(self.done.step) in poisoned else loss
+        for key, signal_number in (("DIE_AT", signal.SIGKILL), ("TERMINATE_AT", signal.SIGTERM)):
+            if str(steps) == settings.get(key):
+                os.kill(os.getpid(), signal_number)
+        steps += 1
+        poisoned = last_rank and number in settings.get("POISON_AT", "").split(",")
+        return loss * float("nan") if poisoned else loss
 
-    sync, writes = os.fsync, 0
+    def saving_gradients(self: OptimizerStep, gradient_norm: torch.Tensor, number: int) -> None:
+        if number == 1 and "GRADIENTS" in settings and settings.get("RANK", "0") == "0":
+            torch.save([parameter.grad for parameter in self.model.parameters()], settings["GRADIENTS"])
+        step(self, gradient_norm, number)
 
     def full(descriptor: int) -> None:
         nonlocal writes
         writes += 1
-        if writes > int(os.environ.get("DISK_FULL_AT", "1000000")):
+        if writes > int(settings.get("DISK_FULL_AT", "1000000")):
             raise OSError(errno.ENOSPC, "No space left on device")
         sync(descriptor)
 
-    def vanish() -> None:
-        for path in filter(None, os.environ.get("VANISH", "").split(os.pathsep)):
-            Path(path).unlink(missing_ok=True)
-        for path in filter(None, os.environ.get("ROT", "").split(os.pathsep)):
-            Path(path).write_bytes(b"RIFF")
-
-    fit = trainer.Trainer.fit
-
-    def fit_without(self: trainer.Trainer, *arguments: Any) -> float:
-        if "VANISH_AT" not in os.environ:
-            vanish()
-        return fit(self, *arguments)
-
-    def vanishing(self: trainer.Trainer, *arguments: Any) -> torch.Tensor:
-        if str(self.done.step) == os.environ.get("VANISH_AT"):
-            vanish()
-        return poisonous(self, *arguments)
-
-    read = Dataset.__call__
-
     def slow(self: Dataset, number: int, epoch: int) -> torch.Tensor:
-        time.sleep(float(os.environ["SLOW_READS"]))
+        time.sleep(float(settings["SLOW_READS"]))
         return read(self, number, epoch)
 
-    if "LOSS_SCALE" in os.environ:
-        hardware._refuse_on_cpu = lambda config: None
-        begin = {"init_scale": float(os.environ["LOSS_SCALE"]), "growth_interval": 3}
-        update.GradScaler = functools.partial(update.GradScaler, **begin)  # type: ignore[misc, assignment]
-    if "SLOW_READS" in os.environ:
+    if "LOSS_SCALE" in settings:
+        hardware.refuse_on_cpu = lambda config: None
+        begin = {"init_scale": float(settings["LOSS_SCALE"]), "growth_interval": 3}
+        optimization.GradScaler = functools.partial(optimization.GradScaler, **begin)  # type: ignore[misc, assignment]
+    if "SLOW_READS" in settings:
         Dataset.__call__ = slow  # type: ignore[method-assign]
     loader.RETRY_SECONDS = (0.0,)
-    trainer.Trainer.fit = fit_without  # type: ignore[method-assign]
     os.fsync = full
-    trainer.Trainer._accumulate = vanishing  # type: ignore[method-assign]
-    trainer.Trainer._agree = watched  # type: ignore[method-assign]
-    trainer.Update.take = taken  # type: ignore[method-assign]
+    Trainer.fit = fit_without  # type: ignore[method-assign]
+    Trainer.accumulate = disturbed  # type: ignore[method-assign]
+    OptimizerStep.step = saving_gradients  # type: ignore[method-assign]
     sys.exit(cli.main())
 
 

@@ -149,17 +149,17 @@ def test_the_time_of_an_epoch_follows_from_a_few_of_its_steps(folder: Path) -> N
     first, second = (planned_epoch(steps, epoch) for epoch in (0, 1))
     for epoch in (first, second):
         assert sum(len(step.utterances) for step in epoch.steps) == len(utterances)
-        assert (epoch.widest <= BATCHING.max_device_seconds).all()
+        assert (epoch.largest <= BATCHING.max_device_seconds).all()
         assert (epoch.padded >= [step.seconds - 1e-9 for step in epoch.steps]).all()
 
     def cost(padded: np.ndarray, longest: np.ndarray) -> np.ndarray:
-        """Seconds whose price for each second of padded audio grows evenly with the longest utterance."""
+        """Seconds whose number per second of padded audio grows linearly with the longest utterance."""
         return padded * (0.1 + 0.02 * longest)
 
     chosen = first.spread(5)
     assert len({step.position for step in chosen}) == 5
     measured = [(step, float(cost(*map(np.array, first.cost(step))))) for step in chosen]
-    # Steps beyond the chosen ones are priced as the nearest, hence the tolerance.
+    # Steps beyond the chosen ones take as long as the nearest, hence the tolerance.
     assert first.seconds(measured, first) == pytest.approx(cost(first.padded, first.longest).sum(), rel=0.02)
     assert second.seconds(measured, first) == pytest.approx(cost(second.padded, second.longest).sum(), rel=0.02)
     everything = [(step, float(seconds)) for step, seconds in zip(first.steps, first.padded, strict=True)]

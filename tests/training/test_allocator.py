@@ -35,7 +35,7 @@ print((freed - before) >> 20, (resident() - before) >> 20)
     platform.libc_ver()[0] != "glibc" or not Path("/proc/self/statm").exists(), reason="another C library keeps nothing"
 )
 def test_freed_memory_is_kept_until_it_is_given_back() -> None:
-    done = subprocess.run([sys.executable, "-c", PROGRAM], check=True, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", PROGRAM], check=True, capture_output=True, text=True, timeout=120)
     kept, left = map(int, done.stdout.split())
     assert kept > 150
     assert left < 50

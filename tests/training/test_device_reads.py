@@ -20,7 +20,7 @@ from asr.settings.compose import compose
 from asr.settings.hardware import Precision
 from asr.settings.recipe import RECIPES, Recipe
 from asr.training.acoustic_task import Objective
-from asr.training.distributed import Ranks, agree
+from asr.training.distributed import Ranks, RankStatus, all_reduce_outcome
 from asr.training.hardware import Hardware
 
 CONFIG = compose(Recipe(RECIPES / "an4"), ["model.hidden=8", "model.channels=4", "model.intermediate_layer=1"])
@@ -94,7 +94,7 @@ def test_the_loss_is_on_the_device_wherever_it_is_computed(
     assert loss.is_cuda
 
 
-def test_ranks_read_the_device_once_when_they_agree(
+def test_ranks_read_the_device_once_for_the_outcome_of_a_step(
     pretending: FakeTensorMode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[Tensor] = []
@@ -107,7 +107,7 @@ def test_ranks_read_the_device_once_when_they_agree(
     with pretending:
         loss, norm = torch.zeros((), dtype=torch.float64, device=GPU), torch.zeros((), device=GPU)
         with Reads() as reads:
-            agree(Ranks(0, 1), loss, norm, 0, False, False, 0)
+            all_reduce_outcome(Ranks(0, 1), loss, norm, RankStatus())
     assert len(read) == 1 and read[0].is_cuda and reads.count == 0
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from asr.batching.loader import Batch, Share, load
+from asr.batching.loader import Batch, MicroBatch, load
 from asr.common.errors import ConfigError
 from asr.model.acoustic import AcousticModel
 from asr.settings.compose import compose
@@ -114,7 +114,7 @@ def test_a_training_with_compiled_convolutions_learns_the_same(tmp_path: Path) -
 @pytest.mark.parametrize("workers", [0, 1])
 @pytest.mark.gpu
 def test_batches_for_a_gpu_lie_in_pinned_memory(workers: int) -> None:
-    shares = [Share(0, np.array(numbers, dtype=np.int64)) for numbers in ([0, 1], [], [2])]
+    shares = [MicroBatch(0, np.array(numbers, dtype=np.int64)) for numbers in ([0, 1], [], [2])]
     batches = load(shares, lambda number, epoch: torch.ones(number + 1, 2), [[1]] * 3, workers, pin=True)
     for batch in batches:
         for tensor in (batch.inputs, batch.labels, batch.lengths):

@@ -17,7 +17,12 @@ def test_killed_trainings_end_as_if_undisturbed(tmp_path: Path) -> None:
     amount = ["--trainings", "2", "--kills", "4", "--epochs", "8"]
     places = ["--data", str(tmp_path / "data"), "--folder", str(tmp_path / "kills")]
     ended = subprocess.run(
-        [sys.executable, "-m", "tools.kills", *amount, *places], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "tools.kills", *amount, *places],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=1800,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "2 of 2 trainings ended as if undisturbed" in ended.stdout

@@ -6,7 +6,7 @@ from torch import nn
 
 from asr.settings.schedule import ScheduleConfig, ScheduleKind
 from asr.training.optimization import AveragedModel, learning_rate
-from asr.training.progression import TrainState
+from asr.training.train_state import TrainState
 
 
 @pytest.mark.parametrize("kind", list(ScheduleKind))

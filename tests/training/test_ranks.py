@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.helpers.trainings import ROOT, last_checkpoint, metrics, prepare_yesno, run_folder, train
+from tests.helpers.trainings import PATIENCE, ROOT, last_checkpoint, metrics, prepare_yesno, run_folder, train
 
 OVERRIDES = ["training.epochs=4", "model.dropout=0", "hardware.workers=0"]
 
@@ -24,7 +24,7 @@ def trained(folder: Path, ranks: int) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def file_lock(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The weights that one process trains."""
     return trained(tmp_path_factory.mktemp("alone"), 1)
 
@@ -57,7 +57,9 @@ def test_gradients_agree_over_ranks_and_accumulation(tmp_path: Path) -> None:
     found = {}
     for ranks in (1, 2, 3, 4):
         launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"]
-        subprocess.run([*launcher, "-m", "tests.helpers.gradients", str(tmp_path)], cwd=ROOT, check=True)
+        subprocess.run(
+            [*launcher, "-m", "tests.helpers.gradients", str(tmp_path)], cwd=ROOT, check=True, timeout=PATIENCE
+        )
         found[ranks] = torch.load(tmp_path / f"gradients-{ranks}.pt", weights_only=True)
     for precision, tolerance in (("fp64", 1e-10), ("fp32", 1e-5)):
         whole = found[1][f"{precision} 1"]

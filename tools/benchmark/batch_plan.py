@@ -13,9 +13,9 @@ import numpy as np
 import torch
 
 from asr.batching.batch_plan import plan_epoch, split_batch
-from asr.planning.rehearsal import peak_bytes
 from asr.settings.compose import compose
 from asr.settings.recipe import RECIPES, Recipe
+from asr.training.hardware import peak_bytes
 
 RANKS = 8
 SPLIT = 200

@@ -1,10 +1,10 @@
-"""What writing checkpoints costs the steps of a training: the same steps with and without, in alternating rounds.
+"""What writing checkpoints costs a training: the same steps with and without, in alternating rounds.
 
     python tools/benchmark/checkpoints.py recipes/an4 [key=value ...]
 
 The recipe must be prepared, and the machine at rest. A checkpoint is written each `training.checkpoint_minutes=0.05`,
-two hundred times as often as by default. Medians are of all steps; means hold what the copy of the state and the thread
-that writes take from the few steps after it.
+two hundred times as often as by default. Medians are of all steps; means include what copying the state and the writing
+thread take from the few steps after it.
 """
 
 import statistics
@@ -12,16 +12,14 @@ import sys
 import tempfile
 import time
 from dataclasses import replace
-from itertools import pairwise
+from itertools import islice
 from pathlib import Path
-from unittest import mock
 
-from end_to_end import LastRow, make_trainer
+from end_to_end import make_trainer
 
 from asr.settings.compose import compose
 from asr.settings.recipe import Recipe, find_recipe
 from asr.settings.root import Config
-from asr.training.trainer import Trainer
 
 ROUNDS = 3
 STEPS = 20
@@ -32,30 +30,22 @@ LEFT_OUT = 3
 
 def step_seconds(recipe: Recipe, config: Config) -> tuple[list[float], float, int]:
     """Times of the steps of one round (s), the time of the processor for them, and the checkpoints written within."""
-    ended: list[float] = []
-    processor: list[float] = []
-    saved: list[int] = []
-    save = Trainer._save
-
-    def note() -> None:
-        ended.append(time.perf_counter())
-        processor.append(time.process_time())
-
-    def counted(trainer: Trainer) -> None:
-        saved.append(len(ended))
-        save(trainer)
-
+    seconds, saved, processor = list[float](), 0, 0.0
     with tempfile.TemporaryDirectory() as folder:
-        trainer = make_trainer(recipe, config, config.hardware.precision, STEPS, Path(folder))
-        with (
-            mock.patch.object(trainer.watchdog, "step_ended", note),
-            mock.patch.object(Trainer, "_save", counted),
-            mock.patch.object(Trainer, "_validate", lambda self, *_: setattr(self.done, "finished", True)),
-        ):
-            trainer.fit(LastRow())
-    steps = [after - before for before, after in pairwise(ended)]
-    within = sum(LEFT_OUT < number < len(ended) for number in saved)
-    return steps[LEFT_OUT:], processor[-1] - processor[LEFT_OUT], within
+        trainer = make_trainer(recipe, config, config.hardware.precision, Path(folder))
+        steps = list(islice(trainer.steps.start(0, 0, 1), STEPS))
+        batches = trainer.load(steps)
+        trainer.start_clocks()
+        with trainer.writer:
+            for number, step in enumerate(steps):
+                if number == LEFT_OUT:
+                    processor = time.process_time()
+                began = time.perf_counter()
+                if trainer.train_step(step, batches).checkpoint_due:
+                    trainer.save()
+                    saved += number >= LEFT_OUT
+                seconds.append(time.perf_counter() - began)
+            return seconds[LEFT_OUT:], time.process_time() - processor, saved
 
 
 def main() -> None:

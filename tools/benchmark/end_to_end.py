@@ -1,11 +1,12 @@
-"""The trainer of a recipe as it is, against the same with packed float32 layers; features, loading and decoding."""
+"""The trainer of a recipe against the same with packed float32 layers; features, loading and decoding."""
 
-import itertools
 import statistics
 import tempfile
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -14,8 +15,8 @@ import torch
 from steps import PACKED, Variant, timed
 from torch.nn.utils.rnn import pad_sequence
 
-from asr.batching.loader import Share, load
-from asr.commands.train import build_trainer
+from asr.batching.loader import MicroBatch, load
+from asr.batching.steps import micro_batches_of
 from asr.data.audio import read_waveform
 from asr.data.manifest import read_manifest
 from asr.decoding.decoder import greedy_decoder
@@ -25,47 +26,33 @@ from asr.model.recurrent import RecurrentLayer
 from asr.settings.hardware import Precision
 from asr.settings.recipe import Recipe
 from asr.settings.root import Config
-from asr.tracking.tracker import NullTracker
-from asr.training.building import AcousticTrainer
+from asr.training.building import AcousticTrainer, build_trainer
 from asr.training.distributed import join_ranks
 from asr.training.hardware import resolve_hardware
 from asr.training.run_folder import RunFolder
-from asr.training.trainer import Trainer
 
-SPEED = "time/audio_hours_per_hour"
 UTTERANCES = 64
 """How many utterances the features are measured on."""
 
 
-class LastRow(NullTracker):
-    """Keeps the last row that a training logs with its speed."""
-
-    row: Mapping[str, float]
-
-    def log(self, step: int, epoch: float, seconds: float, metrics: Mapping[str, float]) -> None:
-        """Keeps it."""
-        if SPEED in metrics:
-            self.row = metrics
-
-
-def make_trainer(
-    recipe: Recipe, config: Config, precision: Precision, steps: int | None, folder: Path
-) -> AcousticTrainer:
-    """A trainer of one epoch, cut to so many steps."""
+def make_trainer(recipe: Recipe, config: Config, precision: Precision, folder: Path) -> AcousticTrainer:
+    """A trainer of one epoch, which logs no step but the last."""
     training = replace(config.training, epochs=1, log_every_steps=10**9)
     config = replace(config, hardware=replace(config.hardware, precision=precision), training=training)
     hardware = resolve_hardware(config.hardware)
     splits = [read_manifest(recipe.manifest(config, split)) for split in ("train", "dev")]
-    trainer = build_trainer(
-        recipe,
-        config,
-        *splits,
-        hardware,
-        join_ranks(hardware.device, config.cluster.join_minutes),
-        RunFolder(folder, ""),
-    )
-    trainer.steps.limit = steps
-    return trainer
+    ranks = join_ranks(hardware.device, config.cluster.join_minutes)
+    return build_trainer(recipe, config, *splits, hardware, ranks, RunFolder(folder, ""))
+
+
+def take_steps(trainer: AcousticTrainer, count: int | None) -> float:
+    """Takes the first steps of the first epoch, or all; gives the audio that was trained on in hours per hour."""
+    steps = list(islice(trainer.steps.start(0, 0, 1), count))
+    batches = trainer.load(steps)
+    began = time.perf_counter()
+    for step in steps:
+        trainer.train_step(step, batches)
+    return sum(step.seconds for step in steps) / (time.perf_counter() - began)
 
 
 @contextmanager
@@ -83,22 +70,20 @@ def layers_of(variant: Variant) -> Iterator[None]:
 def measure_training(
     recipe: Recipe, config: Config, variants: list[Variant], steps: int | None, rounds: int
 ) -> dict[str, Any]:
-    """Hours of audio per hour of the first epoch, loading, augmentation, optimizer and averaging included.
+    """Hours of audio per hour of the first epoch, with loading, augmentation, optimizer and averaging.
 
-    All variants read the same batches, in alternating order; the first steps of each are left out by a round that does
-    not count.
+    All variants read the same batches, in alternating order. A first round of a few steps does not count.
     """
     speeds: dict[Variant, list[float]] = {variant: [] for variant in variants}
     for number in range(-1, rounds):
         for variant in variants if number % 2 == 0 else reversed(variants):
             with tempfile.TemporaryDirectory() as folder:
                 part = steps if number >= 0 else 2
-                trainer = make_trainer(recipe, config, Precision[variant.precision], part, Path(folder))
-                tracker = LastRow()
+                trainer = make_trainer(recipe, config, Precision[variant.precision], Path(folder))
                 with layers_of(variant):
-                    trainer.fit(tracker)
+                    speed = take_steps(trainer, part)
             if number >= 0:
-                speeds[variant].append(tracker.row[SPEED])
+                speeds[variant].append(speed)
     return {
         str(variant): {
             "audio_hours_per_hour": statistics.median(found),
@@ -114,23 +99,23 @@ def measure_rest(recipe: Recipe, config: Config) -> dict[str, float]:
     """Features, loading and decoding, in seconds of audio per second, in this process alone."""
     with tempfile.TemporaryDirectory() as folder:
         config = replace(config, hardware=replace(config.hardware, workers=0))
-        trainer = make_trainer(recipe, config, Precision.fp32, None, Path(folder))
+        trainer = make_trainer(recipe, config, Precision.fp32, Path(folder))
     train, dev = trainer.task.train, trainer.task.dev
     waveforms = [read_waveform(utterance) for utterance in train.utterances[:UTTERANCES]]
     lengths = torch.tensor([len(waveform) for waveform in waveforms])
     padded = pad_sequence(waveforms, batch_first=True)
-    shares = list(itertools.chain.from_iterable(step.shares for step in trainer.steps.start(0, 0, 1)))
-    everything = [Share(0, share) for share in torch.arange(len(dev.utterances)).split(16)]
+    micro_batches = list(micro_batches_of(trainer.steps.start(0, 0, 1)))
+    dev_batches = [MicroBatch(0, part) for part in torch.arange(len(dev.utterances)).split(16)]
     decoder = greedy_decoder(trainer.task.tokenizer)
     model = trainer.averaged.module
 
     def decode() -> None:
-        batches = load(iter(everything), dev, [[]] * len(dev.utterances), 0)
+        batches = load(iter(dev_batches), dev, [[]] * len(dev.utterances), 0)
         for _ in decode_batches(batches, dev.utterances, trainer.task.front, model, decoder, trainer.task.tokenizer):
             pass
 
     def read() -> None:
-        for _ in load(iter(shares), train, trainer.labels, 0):
+        for _ in load(iter(micro_batches), train, trainer.labels, 0):
             pass
 
     def extract() -> None:
@@ -151,12 +136,9 @@ def measure_rest(recipe: Recipe, config: Config) -> dict[str, float]:
 def profile_training(recipe: Recipe, config: Config, steps: int, rows: int) -> list[tuple[str, float]]:
     """Where the time of training goes: operations by their share of the time, the most expensive first."""
     with tempfile.TemporaryDirectory() as folder:
-        trainer = make_trainer(recipe, config, config.hardware.precision, steps, Path(folder))
-        with (
-            mock.patch.object(Trainer, "_validate", lambda self, *_: setattr(self.done, "finished", True)),
-            torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile,
-        ):
-            trainer.fit(LastRow())
+        trainer = make_trainer(recipe, config, config.hardware.precision, Path(folder))
+        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+            take_steps(trainer, steps)
     events = sorted(profile.key_averages(), key=lambda event: -event.self_cpu_time_total)
     total = sum(event.self_cpu_time_total for event in events)
     return [(event.key, event.self_cpu_time_total / total) for event in events[:rows]]

@@ -20,7 +20,7 @@ import torch
 
 from asr.batching.dataset import Dataset
 from asr.batching.loader import labels_of_all, load
-from asr.batching.steps import Steps, shares_of
+from asr.batching.steps import Steps, micro_batches_of
 from asr.data.indexing import index_path
 from asr.data.manifest import make_index, read_manifest
 from asr.data.shards.packing import pack
@@ -132,7 +132,7 @@ def measure_manifest(path: Path, workers: int, batches: int) -> None:
     print(f"memory of this process: {_peak() / 1e9:.2f} GB at most, of which {base / 1e9:.2f} GB before the manifest")
     children_before = set(_children())
     began, read = time.perf_counter(), 0
-    loaded = load(shares_of(steps.start(0, 0, 1)), inputs, labels, workers, inputs.ids)
+    loaded = load(micro_batches_of(steps.start(0, 0, 1)), inputs, labels, workers, inputs.ids)
     for number, batch in enumerate(loaded, start=1):
         read += len(batch.utterances)
         if number == batches:

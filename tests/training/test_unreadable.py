@@ -1,4 +1,4 @@
-"""Audio that vanishes or rots while a training is under way: it goes on without it, exactly and on all ranks alike."""
+"""Audio that becomes unreadable during a training: it goes on without it, exactly and on all ranks alike."""
 
 import os
 from collections.abc import Sequence
@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from asr.batching import loader
-from asr.batching.loader import Share, load
+from asr.batching.loader import MicroBatch, load
 from asr.common.errors import DataError, RunError
 from asr.data.manifest import read_manifest, write_manifest
 from asr.training.distributed import Ranks
-from asr.training.lost import LostUtterances
-from asr.training.progression import TrainState
+from asr.training.train_state import TrainState
+from asr.training.unreadable import UnreadableUtterances
 from tests.helpers.corpora import write_corpus
 from tests.helpers.trainings import asr, last_checkpoint, metrics, run_folder
 
@@ -40,8 +40,8 @@ def gradients(folder: Path, ranks: int = 1, lost: Sequence[int] = (), never: Seq
     """Of a single batch of all utterances.
 
     Args:
-        lost: Numbers of those whose file vanishes or, the last, rots.
-        never: Numbers of those that do not stand in the manifest.
+        lost: Numbers of those whose file is deleted or, the last, overwritten.
+        never: Numbers of those that are not in the manifest.
     """
     files = prepare(folder)
     without(folder, [*never])
@@ -131,14 +131,14 @@ def test_a_lower_limit_than_what_was_lost_already_stops_it_at_once(
     assert asr("train", "yesno", tmp_path, [*settings, "training.max_lost_utterances=0"]).returncode == 2
     said = capfd.readouterr().err
     assert "Traceback" not in said
-    assert "lost 1 utterances already, over training.max_lost_utterances=0" in said
+    assert "without 1 unreadable utterances, more than training.max_lost_utterances=0" in said
 
 
-def test_nothing_new_to_settle_is_nothing_to_stop_for() -> None:
-    done = TrainState(lost=["a", "b"])
-    LostUtterances(1, Ranks(0, 1)).settle(done, "Decoding dev")
+def test_the_limit_stops_a_training_only_for_new_ones_or_at_its_start() -> None:
+    state = TrainState(lost=["a", "b"])
+    UnreadableUtterances(1, Ranks(0, 1)).record(state, "Decoding dev")
     with pytest.raises(RunError, match="raise it to go on"):
-        LostUtterances(1, Ranks(0, 1)).check(done)
+        UnreadableUtterances(1, Ranks(0, 1)).check(state)
 
 
 def test_a_resumed_training_is_the_same_with_files_lost(tmp_path: Path) -> None:
@@ -173,9 +173,9 @@ def test_a_file_that_comes_back_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> 
             raise DataError("Utterance b is away.")
         return torch.full((2, 1), float(number))
 
-    (batch,) = load([Share(0, np.array([0, 1, 2]))], read, [[1], [2, 2], [3]], 0, ids=["a", "b", "c"])
+    (batch,) = load([MicroBatch(0, np.array([0, 1, 2]))], read, [[1], [2, 2], [3]], 0, ids=["a", "b", "c"])
     assert waits == list(loader.RETRY_SECONDS)
-    assert (list(batch.utterances), batch.lost) == ([0, 1, 2], ())
+    assert (list(batch.utterances), batch.unreadable) == ([0, 1, 2], ())
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -187,13 +187,13 @@ def test_no_utterance_gets_the_text_of_another(workers: int, monkeypatch: pytest
             raise DataError(f"Utterance {number} is rotten.")
         return torch.full((2, 1), float(number))
 
-    shares = [Share(0, np.array(numbers)) for numbers in ([1, 0, 2], [4], [3, 4, 5])]
-    batches = list(load(shares, read, [[10 + number] * (number + 1) for number in range(6)], workers, list("abcdef")))
+    parts = [MicroBatch(0, np.array(numbers)) for numbers in ([1, 0, 2], [4], [3, 4, 5])]
+    batches = list(load(parts, read, [[10 + number] * (number + 1) for number in range(6)], workers, list("abcdef")))
     for batch in batches:
         assert batch.inputs[:, 0, 0].tolist() == list(batch.utterances) if len(batch.utterances) else True
         labels = [label for number in batch.utterances for label in [10 + number] * (number + 1)]
         assert batch.labels.tolist() == labels and len(batch.lengths) == len(batch.utterances)
-    assert [[(lost.id, lost.labels) for lost in batch.lost] for batch in batches] == [
+    assert [[(lost.id, lost.labels) for lost in batch.unreadable] for batch in batches] == [
         [("b", 2)],
         [("e", 5)],
         [("e", 5)],

@@ -11,31 +11,31 @@ from asr.batching.steps import Step
 
 @dataclass(frozen=True)
 class Unit:
-    """How the sizes of what is learned from, and the score on dev, are called."""
+    """What a task calls the sizes of its examples and its score on dev."""
 
     speed: str
-    """Metric of the size fed in each second."""
-    speed_words: str
-    """Its unit."""
+    """Metric of the amount that is processed each second."""
+    shown_speed: str
+    """Format of that."""
     judged_by: str
-    """What the score is."""
+    """Name of the score."""
     figure: str
-    """Its name among the figures of a model."""
+    """Its key among the figures of a model."""
     shown: str
     """Format of a score."""
     size: str
-    """Of an example, with its unit."""
+    """Format of the size of an example."""
     device_limit: str
-    """The key that bounds what a device takes at once."""
+    """The key that bounds the size of a micro-batch."""
 
     def score(self, value: float) -> str:
-        """A score with what it is, as "dev WER 8.3 %"."""
+        """A score with its name, as "dev WER 8.3 %"."""
         return f"{self.judged_by} {self.shown.format(value).replace('%', ' %')}"
 
 
 AUDIO = Unit(
     speed="time/audio_hours_per_hour",
-    speed_words="h of audio/h",
+    shown_speed="{:.0f}x real time",
     judged_by="dev WER",
     figure="dev_wer",
     shown="{:.2%}",
@@ -44,7 +44,7 @@ AUDIO = Unit(
 )
 TEXT = Unit(
     speed="time/units_per_second",
-    speed_words="units/s",
+    shown_speed="{:.0f} units/s",
     judged_by="held-out perplexity",
     figure="dev_perplexity",
     shown="{:.2f}",
@@ -55,7 +55,7 @@ TEXT = Unit(
 
 @dataclass
 class TrainState:
-    """How far a training is: all that a checkpoint holds beside tensors."""
+    """How far a training is: everything in a checkpoint except tensors."""
 
     step: int = 0
     """Optimizer steps taken."""
@@ -68,23 +68,28 @@ class TrainState:
     skipped_steps: int = 0
     """Steps whose loss or gradient was not finite."""
     lost: list[str] = field(default_factory=list)
-    """Ids of utterances whose audio could not be read any more."""
+    """Ids of utterances that became unreadable during the training."""
     best_score: float = float("inf")
-    """Best score on the dev split: what the task is judged by, such as the WER; less is better."""
+    """Best score on the dev split, such as the WER; less is better."""
     best_epoch: int = 0
-    """After how many epochs the kept model had it: of equals the last, since small dev splits have many."""
+    """Epochs after which the kept model had it: the last of equals, since small dev splits have many."""
     improved_epoch: int = 0
-    """After how many epochs it was first reached."""
+    """Epochs after which it was first reached."""
     finished: bool = False
 
     @classmethod
     def of(cls, saved: Mapping[str, Any]) -> Self:
-        """What a checkpoint holds; one of an earlier version calls the score a WER."""
+        """The state in a checkpoint; one of an earlier version calls the score a WER."""
         score = {"best_score": saved["best_wer"]} if "best_wer" in saved else {}
         return cls(**{key: value for key, value in saved.items() if key != "best_wer"} | score)
 
+    def advance(self, step: Step) -> None:
+        """Counts a step."""
+        self.step += 1
+        self.epoch, self.position = (step.epoch + 1, 0) if step.ends_epoch else (step.epoch, step.position + 1)
+
     def validated(self, score: float, keep_last: bool = False) -> bool:
-        """Takes in the score on dev after an epoch; says whether the model shall be kept.
+        """Records the score on dev after an epoch; says whether to keep the model.
 
         Args:
             keep_last: Whether the last model counts as the best, whatever its score.
@@ -96,38 +101,41 @@ class TrainState:
         self.best_score, self.best_epoch = score, self.epoch
         return True
 
-    def note(self, loss: float, rate: float, speed: Mapping[str, float], unit: Unit) -> str:
-        """What stands behind the progress bar."""
+    def note(self, loss: float, learning_rate: float, speed: float | None, unit: Unit) -> str:
+        """The text behind the progress bar.
+
+        Args:
+            speed: The metric `unit.speed`, once it is known.
+        """
         score = f", {unit.score(self.best_score)}" if math.isfinite(self.best_score) else ""
-        per_second = f", {speed[unit.speed]:.0f} {unit.speed_words}" if speed else ""
-        return f"loss {loss:.3f}{score}, rate {rate:.1e}{per_second}"
+        shown_speed = "" if speed is None else f", {unit.shown_speed.format(speed)}"
+        return f"loss {loss:.3f}{score}, lr {learning_rate:.1e}{shown_speed}"
 
 
 PARTS = ("data_wait", "compute", "update", "ranks_wait")
-"""Of a step: waiting for its batches; forward and backward pass with the exchange of gradients; clipping and the
-optimizer; waiting for the other ranks. The rest is writing: metrics and checkpoints. A GPU is read once in a
-step, after the exchange, so there waiting for the ranks is part of compute."""
+"""Of a step: waiting for its batches; forward and backward pass with the all-reduce of gradients; clipping and the
+optimizer; waiting for the other ranks. The rest is writing metrics and checkpoints. A GPU is read once in a step, after
+the all-reduce, so there waiting for the ranks is part of compute."""
 
 
 @dataclass
 class Clock:
-    """Where the time since the last line of metrics went, and what it was spent on.
+    """Where the time since the last line of metrics went, and how much was processed.
 
-    It waits for no device: a part of a step ends where the step reads the device anyway.
+    It never waits for a device: a part of a step ends where the step reads the device anyway.
     """
 
     unit: Unit
-    """Of what it was spent on."""
     parts: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PARTS, 0.0))
-    """Time spent (s)."""
-    fed: float = 0.0
-    """Audio fed over all ranks, after speed perturbation (s); tokens of text."""
+    """Time of each part (s)."""
+    processed: float = 0.0
+    """Audio of all ranks after speed perturbation (s), or tokens of text."""
     steps: int = 0
     started: float = field(default_factory=time.perf_counter)
     marked: float = field(default_factory=time.perf_counter)
 
     def begin(self) -> None:
-        """Begins a step: what was since the last mark belongs to none of its parts."""
+        """Begins a step: the time since the last mark belongs to none of its parts."""
         self.marked = time.perf_counter()
 
     def mark(self, part: str) -> None:
@@ -137,15 +145,15 @@ class Clock:
         self.marked = now
 
     def count(self, step: Step) -> None:
-        """Counts a step as done."""
-        self.fed += step.seconds
+        """Counts a step."""
+        self.processed += step.seconds
         self.steps += 1
 
     def metrics(self) -> dict[str, float]:
-        """What W&B and metrics.jsonl are told of the time."""
+        """The times that are logged."""
         elapsed = time.perf_counter() - self.started
         return {
             "time/step_seconds": elapsed / self.steps,
             **{f"time/{part}_share": seconds / elapsed for part, seconds in self.parts.items()},
-            self.unit.speed: self.fed / elapsed,
+            self.unit.speed: self.processed / elapsed,
         }

@@ -1,4 +1,4 @@
-"""From gradients to weights: the loss scale of float16, and what ranks agree on."""
+"""From gradients to weights: the loss scale of float16, and what ranks all-reduce of a step."""
 
 import signal
 from pathlib import Path
@@ -10,42 +10,43 @@ from torch import Tensor, nn
 from asr.settings.hardware import Precision
 from asr.settings.optimizer import OptimizerConfig
 from asr.training.checkpoint import newest_checkpoint, save_checkpoint
-from asr.training.distributed import Ranks, agree
+from asr.training.distributed import Ranks, RankStatus, all_reduce_outcome
 from asr.training.hardware import Hardware
-from asr.training.optimization import AveragedModel, Update, build_optimizer
+from asr.training.optimization import AveragedModel, OptimizerStep, build_optimizer
 
-CPU, ALONE = torch.device("cpu"), Ranks(0, 1)
+ALONE = Ranks(0, 1)
 GPU = pytest.param("cuda", marks=pytest.mark.gpu)
 
 
-def update(precision: Precision, device: str = "cpu") -> Update:
+def optimizer_step(precision: Precision, device: str = "cpu") -> OptimizerStep:
     torch.manual_seed(0)
     model = nn.Linear(8, 4).to(device)
     optimizer = build_optimizer(model, OptimizerConfig(0.01, 0.9, 0.98, 0.0))
-    return Update(model, optimizer, AveragedModel(model, 0.9), 1.0, Hardware(torch.device(device), precision))
+    return OptimizerStep(model, optimizer, AveragedModel(model, 0.9), 1.0, Hardware(torch.device(device), precision))
 
 
-def loss_of(own: Update, factor: float = 1.0) -> Tensor:
-    inputs = torch.linspace(-1, 1, 24, device=own.scaler._device).reshape(3, 8)
+def loss_of(own: OptimizerStep, factor: float = 1.0) -> Tensor:
+    device = next(own.model.parameters()).device
+    inputs = torch.linspace(-1, 1, 24, device=device).reshape(3, 8)
     return (own.model(inputs).double().square().sum()) * factor
 
 
-def step(own: Update, number: int, factor: float = 1.0) -> bool:
+def step(own: OptimizerStep, number: int, factor: float = 1.0) -> bool:
     torch.autograd.backward(own.scale(loss_of(own, factor)))
     own.unscale()
-    norm = own.norm()
-    agreed = agree(ALONE, loss_of(own, factor).detach(), norm, 0, False, False, 0)
-    if agreed.finite:
-        own.take(norm, number)
-    own.end()
-    return agreed.finite
+    norm = own.gradient_norm()
+    outcome = all_reduce_outcome(ALONE, loss_of(own, factor).detach(), norm, RankStatus())
+    if outcome.finite:
+        own.step(norm, number)
+    own.finish()
+    return outcome.finite
 
 
 @pytest.mark.parametrize("device", ["cpu", GPU])
 def test_the_loss_scale_changes_no_gradient(device: str) -> None:
     weights = []
     for precision in (Precision.fp32, Precision.fp16):
-        own = update(precision, device)
+        own = optimizer_step(precision, device)
         assert all(step(own, number) for number in (1, 2, 3))
         weights.append([weight.detach() for weight in own.model.parameters()])
     for plain, scaled in zip(*weights, strict=True):
@@ -54,7 +55,7 @@ def test_the_loss_scale_changes_no_gradient(device: str) -> None:
 
 @pytest.mark.parametrize("device", ["cpu", GPU])
 def test_gradients_that_overflow_lower_the_scale_and_leave_the_weights_alone(device: str) -> None:
-    own = update(Precision.fp16, device)
+    own = optimizer_step(Precision.fp16, device)
     before = [weight.detach().clone() for weight in own.model.parameters()]
     scale = own.metrics()["train/loss_scale"]
     assert not step(own, 1, factor=1e36), "finite by itself, and not when it is scaled"
@@ -67,16 +68,16 @@ def test_gradients_that_overflow_lower_the_scale_and_leave_the_weights_alone(dev
 
 
 def test_without_float16_no_gradient_counts_as_an_overflow() -> None:
-    own = update(Precision.bf16)
+    own = optimizer_step(Precision.bf16)
     assert not own.overflowed() and own.metrics() == {} and own.scaler.state_dict() == {}
 
 
 def test_the_scale_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
-    own = update(Precision.fp16)
+    own = optimizer_step(Precision.fp16)
     step(own, 1, factor=1e36)
     step(own, 2)
     save_checkpoint(tmp_path, 2, {"scaler": own.scaler.state_dict()}, keep=1)
-    state, again = newest_checkpoint(tmp_path), update(Precision.fp16)
+    state, again = newest_checkpoint(tmp_path), optimizer_step(Precision.fp16)
     assert state is not None
     again.scaler.load_state_dict(state["scaler"])
     assert again.scaler.state_dict() == own.scaler.state_dict()
@@ -87,9 +88,11 @@ def test_the_scale_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
     [(1.0, 2.0, True), (float("nan"), 2.0, False), (1.0, float("inf"), False), (float("inf"), float("nan"), False)],
 )
 def test_a_step_is_finite_where_loss_and_gradient_are(loss: float, norm: float, finite: bool) -> None:
-    agreed = agree(ALONE, torch.tensor(loss, dtype=torch.float64), torch.tensor(norm), 3, False, True, 0)
-    assert (agreed.finite, agreed.lost_labels, agreed.due, agreed.failed, agreed.signal) == (finite, 3, False, True, 0)
-    assert agreed.norm == norm or agreed.norm != agreed.norm
+    status = RankStatus(unreadable_labels=3, checkpoint_failed=True)
+    outcome = all_reduce_outcome(ALONE, torch.tensor(loss, dtype=torch.float64), torch.tensor(norm), status)
+    assert (outcome.finite, outcome.unreadable_labels, outcome.checkpoint_due) == (finite, 3, False)
+    assert outcome.checkpoint_failed and outcome.signal == 0
+    assert outcome.gradient_norm == norm or outcome.gradient_norm != outcome.gradient_norm
 
 
 def test_of_several_signals_the_warning_of_slurm_counts() -> None:
@@ -98,5 +101,6 @@ def test_of_several_signals_the_warning_of_slurm_counts() -> None:
             values += torch.cat([torch.zeros(5), torch.tensor([0.0, 0.0, 0.0, 1.0])]).double()
             return values
 
-    agreed = agree(Two(0, 2), torch.zeros((), dtype=torch.float64), torch.ones(()), 0, True, False, signal.SIGTERM)
-    assert agreed.signal == signal.SIGUSR2 and agreed.due
+    status = RankStatus(checkpoint_due=True, signal=signal.SIGTERM)
+    outcome = all_reduce_outcome(Two(0, 2), torch.zeros((), dtype=torch.float64), torch.ones(()), status)
+    assert outcome.signal == signal.SIGUSR2 and outcome.checkpoint_due

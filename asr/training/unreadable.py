@@ -1,0 +1,85 @@
+"""Utterances that become unreadable during a training: it goes on without them, up to a limit."""
+
+import logging
+from collections.abc import Iterable, Iterator
+
+from torch import nn
+
+from asr.batching.loader import Batch, UnreadableUtterance
+from asr.batching.steps import Step
+from asr.common.errors import RunError
+from asr.training.distributed import Ranks
+from asr.training.train_state import TrainState
+
+log = logging.getLogger(__name__)
+
+
+class UnreadableUtterances:
+    """Collects the utterances that this rank cannot read, and records those of all ranks.
+
+    Args:
+        limit: How many different utterances may be unreadable in a training.
+    """
+
+    def __init__(self, limit: int, ranks: Ranks) -> None:
+        self.limit, self.ranks = limit, ranks
+        self._unrecorded: list[UnreadableUtterance] = []
+
+    def watch(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """Passes batches on and collects what they lack."""
+        for batch in batches:
+            self._unrecorded += batch.unreadable
+            yield batch
+
+    @property
+    def labels(self) -> int:
+        """Labels of the utterances that this rank has collected and not yet recorded."""
+        return sum(utterance.labels for utterance in self._unrecorded)
+
+    def check(self, state: TrainState) -> None:
+        """Refuses a training that began with a higher limit and has exceeded the present one.
+
+        Raises:
+            RunError: It has.
+        """
+        if len(state.lost) > self.limit:
+            raise RunError(
+                f"This training already goes without {len(state.lost)} unreadable utterances, more than "
+                f"training.max_lost_utterances={self.limit}: raise it to go on, or start over with "
+                "training.restart=true."
+            )
+
+    def record(self, state: TrainState, where: str) -> None:
+        """Logs the unreadable utterances of all ranks and adds them to the state; all ranks call it together.
+
+        Raises:
+            RunError: There are more than the limit.
+        """
+        everything = self.ranks.gather(self._unrecorded)
+        self._unrecorded = []
+        for utterance in everything:
+            log.warning("%s goes on without %s", where, utterance.reason)
+        state.lost = sorted({*state.lost, *(utterance.id for utterance in everything)})
+        if everything and len(state.lost) > self.limit:
+            raise RunError(
+                f"{len(state.lost)} utterances have become unreadable, more than training.max_lost_utterances="
+                f"{self.limit}, the last of them {everything[-1].id}: is the disk still there? The same command goes "
+                "on from the last checkpoint."
+            )
+
+
+def rescale(model: nn.Module, step: Step, unreadable_labels: int) -> float:
+    """Makes the gradient of a step that of a batch without the unreadable utterances.
+
+    The loss was divided by the labels of the planned batch, which are more than those that were read. The ratio is the
+    same on every rank, so nothing is computed again, and only the sum of unreadable labels is all-reduced.
+
+    Returns:
+        The factor, by which the loss is to be multiplied too; 0 where nothing is left.
+    """
+    left = step.labels - unreadable_labels
+    factor = step.labels / left if left else 0.0
+    for parameter in model.parameters():
+        if parameter.grad is not None:
+            parameter.grad.mul_(factor)
+    return factor
