@@ -10,6 +10,9 @@ PYTEST =
 # Two files of tests at a time, each on one thread: small models gain nothing from more.
 TESTS = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -rs -n 2 --dist loadfile
 
+# Links, anchors and docstrings that do not exist fail.
+SITE = NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
 .PHONY: demo test test-slow check docs
 
 demo: $(INSTALLED)
@@ -26,9 +29,13 @@ check: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict asr
+	$(BIN)/lint-imports
+	$(SITE)
 
+# The generated pages, and the site in build/site.
 docs: $(INSTALLED)
-	$(BIN)/python -m tools.docs.configuration
+	$(BIN)/python -m tools.docs
+	$(SITE)
 
 $(INSTALLED): pyproject.toml
 	test -x $(BIN)/python || python3 -m venv $(VENV)

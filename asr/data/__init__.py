@@ -1,1 +1,1 @@
-"""Utterances and manifests, audio, archives, the feature store, the batch plan and the loader."""
+"""Utterances and manifests, audio, archives, splits, corpus formats in and out, shards."""

@@ -1,1 +1,1 @@
-"""Tokenizers."""
+"""Normalization of transcripts, tokenizers, lexicons and pronunciation."""
