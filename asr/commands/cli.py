@@ -95,9 +95,9 @@ class Job:
         if submitted:
             sys.argv[1:] = self.arguments  # a result names this command, not submitit's
         with on_slurm() if submitted else exit_codes():
-            config = to_config(composed)
-            config.tracker.group = config.tracker.group or self.group
             hydra = HydraConfig.get()
+            config = to_config(composed, hydra.overrides.task)
+            config.tracker.group = config.tracker.group or self.group
             if hydra.mode == RunMode.MULTIRUN:
                 log.info("Job %d: %s", hydra.job.num, " ".join(hydra.overrides.task))
             if self.command in BY_THE_FIRST and find_launch().rank > 0:
@@ -119,11 +119,11 @@ def run_over_hydra(command: str, arguments: Sequence[str]) -> None:
     from asr.settings.sweeps import expand_sweep, group_name
     from asr.training.cluster import submission_errors
 
+    log_to_stderr()
     parser = get_args_parser()
     options = _parse(parser, command, arguments)
     recipe, overrides = _split_recipe(command, options.overrides)
-    check_overrides(recipe, overrides)
-    overrides, swept = expand_sweep(recipe, overrides)
+    overrides, swept = expand_sweep(recipe, check_overrides(recipe, overrides))
     if swept and options.cfg:
         raise ConfigError(f"asr {command}: a sweep runs and --cfg only prints; give one of the two.")
     options.multirun = options.multirun or swept

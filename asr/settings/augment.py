@@ -12,7 +12,7 @@ class SpecAugmentConfig:
     time_masks: int
     """Most masks over time in each utterance."""
     time_masks_per_second: float | None
-    """Masks over time for each second, up to time_masks; null gives every utterance that many, long or short."""
+    """Masks over time per second, up to time_masks; null gives every utterance time_masks, however long it is."""
     time_width_ms: float
     """Widest mask over time (ms)."""
     time_share: float
@@ -32,7 +32,7 @@ class NoiseConfig:
 @dataclass
 class GainConfig:
     probability: float
-    """Share of the utterances that change their level; 0 turns it off."""
+    """Share of the utterances whose level changes; 0 turns it off."""
     low_db: float
     """Lowest drawn gain (dB)."""
     high_db: float
@@ -42,7 +42,7 @@ class GainConfig:
 @dataclass
 class ReverbConfig:
     probability: float
-    """Share of the utterances that are heard in a room; 0 turns it off."""
+    """Share of the utterances that get the reverberation of a room; 0 turns it off."""
     folders: list[str]
     """Folders of recorded impulse responses; without any, rooms are simulated."""
     rt60_low_seconds: float
@@ -56,7 +56,7 @@ class BackgroundConfig:
     probability: float
     """Share of the utterances that get a stretch of a recording as noise; 0 turns it off."""
     folders: list[str]
-    """Folders of noise or music, such as MUSAN's noise and music, searched with all that lies below."""
+    """Folders of noise or music, such as MUSAN's noise and music, searched with all their subfolders."""
     snr_low_db: float
     """Lowest drawn signal-to-noise ratio (dB)."""
     snr_high_db: float
@@ -66,13 +66,13 @@ class BackgroundConfig:
 @dataclass
 class BabbleConfig:
     probability: float
-    """Share of the utterances behind which others speak; 0 turns it off."""
+    """Share of the utterances that get other voices in the background; 0 turns it off."""
     folders: list[str]
     """Folders of recorded speech, such as MUSAN's speech."""
     voices_low: int
-    """Fewest voices together."""
+    """Fewest voices at a time."""
     voices_high: int
-    """Most voices together."""
+    """Most voices at a time."""
     snr_low_db: float
     """Lowest drawn signal-to-noise ratio, all voices together (dB)."""
     snr_high_db: float
@@ -82,17 +82,17 @@ class BabbleConfig:
 @dataclass
 class TelephoneConfig:
     probability: float
-    """Share of the utterances that lose what telephones do not carry: their band is 300 to 3400 Hz, in mu-law."""
+    """Share of the utterances that are reduced to what telephones carry: 300 to 3400 Hz, in mu-law; 0 turns it off."""
 
 
 @dataclass
 class AugmentConfig:
-    """Only ever applied to training utterances; each draw is a function of (seed, epoch, utterance id)."""
+    """Applied to training utterances only; each draw is a function of (seed, epoch, utterance id)."""
 
     speed_factors: list[float]
     """Speeds to draw from (pitch changes too, as with a tape); [1.0] turns it off."""
     tempo_factors: list[float]
-    """Tempos to draw from, which leave the pitch as it is; [1.0] turns it off."""
+    """Tempos to draw from, at the same pitch; [1.0] turns it off."""
     spec_augment: SpecAugmentConfig
     reverb: ReverbConfig
     background: BackgroundConfig

@@ -12,10 +12,10 @@ class BatchOrder(Enum):
 @dataclass
 class BatchingConfig:
     global_seconds: float
-    """Audio in one optimizer step over all ranks (s). Larger steps are smoother but fewer."""
+    """Audio in one optimizer step, all ranks together (s). Larger batches make smoother but fewer steps."""
     max_device_seconds: float
-    """Padded audio that one rank takes at once (s); lower it when memory runs out: the gradients stay the same."""
+    """Padded audio in a micro-batch of one rank (s); lower it when memory runs out: the gradients stay the same."""
     length_jitter: float
-    """Relative noise on the lengths before sorting: more mixes batches better and pads more."""
+    """Relative noise on the lengths before sorting: more mixes the batches better, but pads more."""
     order: BatchOrder
     """Order of the batches in the first epoch; short_to_long_first is SortaGrad (Deep Speech 2)."""

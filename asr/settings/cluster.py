@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass
 class ClusterConfig:
-    """Where a training runs, and how long its ranks wait for one another. None of it changes the weights."""
+    """Where a training runs, and how long its ranks wait for each other. None of it changes the weights."""
 
     nodes: int
     """Nodes of the Slurm job."""
@@ -18,9 +18,9 @@ class ClusterConfig:
     memory_gb: int | None
     """Memory of each node (GB); null is the partition's default."""
     time_minutes: int
-    """Time limit of the job; the training is saved and requeued before it is reached."""
+    """Time limit of the job (min); the training is saved and requeued before it is reached."""
     warning_seconds: int
-    """How long before the limit Slurm warns, so that the step can be finished and saved."""
+    """How long before the limit Slurm warns (s), so that the step can be finished and saved."""
     max_timeouts: int
     """How often a job that reached its limit is requeued."""
     partition: str | None
@@ -36,6 +36,6 @@ class ClusterConfig:
     setup: str
     """Shell commands that the batch script runs before the training, as in module load cuda."""
     join_minutes: float
-    """How long a rank waits at the start for the others."""
+    """How long a rank waits for the others at the start (min)."""
     watchdog_minutes: float
-    """When no step ended for so long, the log names the stage and shows the stacks of every rank."""
+    """When no step has finished for this long (min), the log names the stage and shows the stacks of every rank."""

@@ -5,19 +5,19 @@ from dataclasses import dataclass
 
 @dataclass
 class CompareConfig:
-    """How `asr compare` holds models equal and what it measures; a training does not depend on it."""
+    """How `asr compare` makes models comparable and what it measures; a training does not depend on it."""
 
     name: str | None
-    """Folder of the comparison and its group in Weights & Biases; null makes one of the models and a hash."""
+    """Folder of the comparison and its group in Weights & Biases; null makes it from the models and a hash."""
     parameters: float | None
-    """Parameters of every model: model.hidden is chosen to come within 2 % of it. null takes the sizes as they are."""
+    """Parameters of every model: model.hidden is chosen to come within 2 % of it. null keeps the sizes."""
     minutes: float | None
     """Training time of every run, dev included (minutes): training.epochs is chosen by a short trial of each model.
-    null takes the epochs as they are."""
+    null keeps the epochs."""
     dev_wer: float | None
-    """The dev WER (a fraction) that the time to reach it is measured to; null takes the lowest that all runs reach."""
+    """The dev WER (a fraction) to which training time is measured; null takes the lowest that all runs reach."""
     memory_seeds: int
-    """Trainings of each model whose reach and WER with a cut context are measured, which takes a minute or more for
+    """Trainings of each model whose reach and WER with limited context are measured, which takes a minute or more for
     each; 0 measures none."""
     jobs: int
     """Trainings at a time; they share the cores, and take turns on the GPUs."""

@@ -20,6 +20,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException, ValidationError
 
 from asr.common.errors import ConfigError
+from asr.settings.aliases import canonical, replace_aliases
 from asr.settings.bounds import check_bounds
 from asr.settings.recipe import CONF, Recipe
 from asr.settings.root import Config
@@ -32,8 +33,7 @@ LATER_GROUPS = {
     "hardware": "auto", "listen": "default", "pack": "default", "shards": "default",
     "check": "default",
 }  # fmt: skip
-"""Groups that grew after models were trained, by keys that did not determine their weights, with their default
-choices."""
+"""Groups that got keys after models were trained, none of which determines weights, with their default choices."""
 
 
 def compose(recipe: Recipe, overrides: Sequence[str] = ()) -> Config:
@@ -42,7 +42,7 @@ def compose(recipe: Recipe, overrides: Sequence[str] = ()) -> Config:
     Raises:
         ConfigError: A key that does not exist, a value of the wrong type, or a value that is missing.
     """
-    check_overrides(recipe, overrides)
+    overrides = check_overrides(recipe, overrides)
     hydra_config = HydraConfig.instance()
     previous = hydra_config.cfg
     try:
@@ -51,7 +51,7 @@ def compose(recipe: Recipe, overrides: Sequence[str] = ()) -> Config:
             hydra_config.set_config(composed)
         with open_dict(composed):
             del composed["hydra"]
-        return to_config(composed)
+        return to_config(composed, overrides)
     finally:
         hydra_config.cfg = previous
 
@@ -63,10 +63,9 @@ def sweep(recipe: Recipe, overrides: Sequence[str]) -> list[list[str]]:
         The overrides of each, in the order that Hydra takes them, as in [["model=lstm", "seed=1"], ...].
 
     Raises:
-        ConfigError: A key that does not exist, or what is no list of values.
+        ConfigError: A key that does not exist, or something other than a list of values.
     """
-    check_overrides(recipe, overrides)
-    overrides, _ = expand_sweep(recipe, overrides)
+    overrides, _ = expand_sweep(recipe, check_overrides(recipe, overrides))
     with errors_as_sentences():
         parsed = OverridesParser.create().parse_overrides(list(overrides))
         (points,) = BasicSweeper.split_arguments(parsed, max_batch_size=None)
@@ -76,19 +75,23 @@ def sweep(recipe: Recipe, overrides: Sequence[str]) -> list[list[str]]:
 
 
 def search_path() -> str:
-    """The override by which Hydra finds conf/ behind the folder of the recipe."""
+    """The override that makes Hydra search conf/ after the folder of the recipe."""
     folder = str(CONF).replace("\\", "\\\\").replace("'", "\\'")
     return f"hydra.searchpath=['file://{folder}']"
 
 
-def check_overrides(recipe: Recipe, overrides: Sequence[str]) -> None:
+def check_overrides(recipe: Recipe, overrides: Sequence[str]) -> list[str]:
     """Finds keys that do not exist, before Hydra composes anything.
+
+    Returns:
+        The overrides, aliases replaced by their keys.
 
     Raises:
         ConfigError: Names the override and the nearest key.
     """
+    overrides = [canonical(text) for text in overrides]
     with errors_as_sentences():
-        parsed = OverridesParser.create().parse_overrides(list(overrides))
+        parsed = OverridesParser.create().parse_overrides(overrides)
     for override in parsed:
         key, value = override.key_or_group, override.value()
         if key == "sweep" and override.is_sweep_override():
@@ -102,10 +105,11 @@ def check_overrides(recipe: Recipe, overrides: Sequence[str]) -> None:
             raise ConfigError(f"There is no {key}={value}, only {', '.join(choices)}{hint}")
         if not choices and not key.startswith(("hydra.", "hydra/")):
             _require_known([key])
+    return overrides
 
 
 def into_mappings(overrides: Sequence[str]) -> list[str]:
-    """Overrides that may add keys of the user's own where a mapping takes any; Hydra wants `++` before those."""
+    """Overrides as Hydra takes them: with `++` before the user's own keys of a mapping."""
     parsed = OverridesParser.create().parse_overrides(list(overrides))
     return [
         f"++{text}" if not text.startswith(("+", "~")) and _takes_any(override.key_or_group) else text
@@ -117,13 +121,17 @@ def _takes_any(key: str) -> bool:
     return get_origin(known_keys().get(key)) is dict or _inside_mapping(key)
 
 
-def to_config(composed: DictConfig) -> Config:
+def to_config(composed: DictConfig, overrides: Sequence[str] = ()) -> Config:
     """Checks a composed configuration against the dataclasses and resolves its interpolations.
+
+    Args:
+        overrides: Those that it was composed with.
 
     Raises:
         ConfigError: A key that does not exist, or a value that is missing, of the wrong type or out of its bounds.
     """
     with errors_as_sentences():
+        replace_aliases(composed, overrides)
         values = flattened(cast(dict[str, Any], OmegaConf.to_container(composed)))
         _require_known(values)
         try:
@@ -156,7 +164,7 @@ def flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def load_config(path: Path) -> Config:
     """Reads the config.yaml of a run or of a model. Nothing in it is executed.
 
-    What it lacks of LATER_GROUPS, as one of an earlier version does, is that of their default choices.
+    What a file of an earlier version lacks of LATER_GROUPS comes from their default choices.
 
     Raises:
         ConfigError: There is no such file, or it is no configuration; names the file.
@@ -177,7 +185,7 @@ def nearest(word: str, choices: Iterable[str]) -> str:
     choices = list(choices)
     same_ending = [choice for choice in choices if choice.split(".")[-1] == word.split(".")[-1]]
     close = difflib.get_close_matches(word, choices, n=1)
-    # Of a name without its group any ending is as near as another: the groups stand in the order of their weight.
+    # For a name without its group all endings are equally near: the groups stand in the order of their importance.
     found = (close or same_ending if "." in word else same_ending or close)[:1]
     return f"; did you mean {found[0]}?" if found else ""
 

@@ -14,4 +14,4 @@ class DebugMode(Enum):
 @dataclass
 class DebugConfig:
     mode: DebugMode
-    """one_batch tries one step of everything; overfit learns one batch by heart; profile shows where the time goes."""
+    """one_batch tries one step of everything; overfit memorizes one batch; profile shows where the time goes."""

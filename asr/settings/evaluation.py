@@ -16,7 +16,7 @@ class EvaluationConfig:
     splits: list[str]
     """Splits, by the names of their manifests; dev is left out of a run that was trained on it."""
     models: list[str]
-    """Further runs or model folders that hear together with the run."""
+    """Further runs or model folders that form an ensemble with the run."""
     combine: Combine
-    """frames averages their log-probabilities frame by frame, for any decoder; hypotheses pools what beam searches find
-    with each of them, and scores every hypothesis by all."""
+    """frames averages their log-probabilities frame by frame, for any decoder; hypotheses merges the n-best lists of
+    beam searches with each of them, and rescores every hypothesis with all."""

@@ -26,11 +26,11 @@ class FeaturesConfig:
     kind: FeatureKind
     """What a frame holds."""
     source: FeatureSource
-    """store reads what `asr extract` wrote; online computes on the device, needed where waveforms are changed."""
+    """store reads what `asr extract` wrote; online computes on the device, as augmentation of waveforms requires."""
     normalization: Normalization
-    """Mean 0 and variance 1 of each feature, over the utterance or over the training corpus. What is short, as a single
-    spelled letter, says more of its words than of its speaker's level: over the utterance that is lost. utterance helps
-    where microphones and rooms differ and utterances are long."""
+    """Mean 0 and variance 1 of each feature, over the utterance or over the training corpus. The statistics of a short
+    utterance, such as a single spelled letter, depend more on its words than on its speaker: utterance helps where
+    microphones and rooms differ and utterances are long."""
     window_ms: float
     """Length of the analysis window (ms)."""
     hop_ms: float

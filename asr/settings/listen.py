@@ -8,8 +8,8 @@ class ListenConfig:
     """What `asr listen` writes."""
 
     utterances: int
-    """Utterances of train, the same ones each time."""
+    """Utterances of train, always the same ones."""
     epochs: int
-    """Epochs in which each is read: the first ones of a training with the same seed."""
+    """Epochs whose augmentation is written: the first ones of a training with the same seed."""
     folder: str | None
     """Where the page is written; null is paths.runs/RECIPE/listen."""

@@ -8,10 +8,10 @@ class OptimizerConfig:
     """AdamW (Loshchilov & Hutter, 2019)."""
 
     learning_rate: float
-    """The highest rate that the schedule reaches."""
+    """The peak learning rate of the schedule."""
     beta1: float
-    """Memory of the mean gradient."""
+    """Decay of the running mean of the gradient."""
     beta2: float
-    """Memory of the squared gradient; lower it for short trainings."""
+    """Decay of the running mean of the squared gradient; lower it for short trainings."""
     weight_decay: float
-    """Decay of weight matrices; biases and norms are left out."""
+    """Decay of weight matrices; biases and normalization layers are left out."""

@@ -10,4 +10,4 @@ class PackConfig:
     output: str | None
     """Folder of the shards; null is `shards` in the recipe's data folder."""
     shard_mb: float
-    """About so much each shard has (MB); fewer and larger ones are better for servers, smaller ones for copying."""
+    """Approximate size of each shard (MB); fewer and larger ones are better for servers, smaller ones for copying."""

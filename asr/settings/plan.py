@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 @dataclass
 class PlanConfig:
-    """What a training may take, for the advice of `asr plan`; a training does not depend on it."""
+    """The budget of a training, for the advice of `asr plan`; a training does not depend on it."""
 
     memory_gb: float | None
-    """Memory that the training may take (GB); null is all that the device has."""
+    """Memory that the training may use (GB); null is all that the device has."""
     minutes: float | None
-    """Time that the training may take (min); null is as long as its epochs last."""
+    """Time that the training may take (min); null is as long as its epochs take."""

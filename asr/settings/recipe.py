@@ -35,7 +35,7 @@ class Recipe:
         return self.data(config) / f"{split}.jsonl"
 
     def data(self, config: Config) -> Path:
-        """The folder of everything that is made of the corpus."""
+        """The folder of everything that is made from the corpus."""
         return Path(config.paths.data).absolute() / self.name
 
     def prepare(self, config: Config, archives: Path) -> None:
@@ -43,19 +43,19 @@ class Recipe:
 
         Raises:
             ConfigError: The recipe has no such function, or it is in error.
-            DataError: A file is missing or cannot be written, or what else the function finds.
+            DataError: A file is missing or cannot be written, or another fault that the function finds.
         """
         module = self.script()
         if not callable(getattr(module, "prepare", None)):
             raise ConfigError(f"{module.__file__} has no function prepare(config, archives, output).")
         try:
-            with self._faults_named():
+            with self._errors_with_lines():
                 module.prepare(config, archives, self.data(config))
         except OSError as error:
             raise DataError(f"The corpus of {self.name} cannot be prepared in {self.data(config)}: {error}.") from None
 
     def script(self) -> ModuleType:
-        """The recipe's prepare.py as a module, which another recipe may build upon. It may import files beside it.
+        """The recipe's prepare.py as a module, which other recipes may build on. It may import files beside it.
 
         Raises:
             ConfigError: There is none, or it is in error.
@@ -67,7 +67,7 @@ class Recipe:
         module = importlib.util.module_from_spec(spec)
         if str(self.folder) not in sys.path:
             sys.path.append(str(self.folder))
-        with self._faults_named():
+        with self._errors_with_lines():
             spec.loader.exec_module(module)
         return module
 
@@ -76,8 +76,8 @@ class Recipe:
         return self.folder / "prepare.py"
 
     @contextmanager
-    def _faults_named(self) -> Iterator[None]:
-        """Whoever writes a recipe sees the line of their own script that is in error, and not our own stack."""
+    def _errors_with_lines(self) -> Iterator[None]:
+        """Authors of recipes see the line of their own script that is in error instead of our stack."""
         try:
             yield
         except (UserError, OSError):

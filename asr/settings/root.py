@@ -1,58 +1,30 @@
-"""The root of the configuration: composed of the settings that each part owns. Values stand in `conf/` only."""
+"""The root of the configuration: its groups, in the order of the documentation. Values stand in conf/ only."""
 
 from dataclasses import dataclass
 
-from asr.settings.augment import (
-    AugmentConfig,
-)
-from asr.settings.batching import (
-    BatchingConfig,
-)
-from asr.settings.check import (
-    CheckConfig,
-)
-from asr.settings.cluster import (
-    ClusterConfig,
-)
+from asr.settings.augment import AugmentConfig
+from asr.settings.batching import BatchingConfig
+from asr.settings.check import CheckConfig
+from asr.settings.cluster import ClusterConfig
 from asr.settings.compare import CompareConfig
-from asr.settings.data import (
-    DataConfig,
-)
-from asr.settings.debug import (
-    DebugConfig,
-)
+from asr.settings.data import DataConfig
+from asr.settings.debug import DebugConfig
 from asr.settings.decoder import DecoderConfig
 from asr.settings.evaluation import EvaluationConfig
-from asr.settings.features import (
-    FeaturesConfig,
-)
-from asr.settings.hardware import (
-    HardwareConfig,
-)
-from asr.settings.listen import (
-    ListenConfig,
-)
+from asr.settings.features import FeaturesConfig
+from asr.settings.hardware import HardwareConfig
+from asr.settings.listen import ListenConfig
 from asr.settings.lm import LmConfig
 from asr.settings.model import ModelConfig
-from asr.settings.optimizer import (
-    OptimizerConfig,
-)
-from asr.settings.pack import (
-    PackConfig,
-)
+from asr.settings.optimizer import OptimizerConfig
+from asr.settings.pack import PackConfig
 from asr.settings.plan import PlanConfig
-from asr.settings.schedule import (
-    ScheduleConfig,
-)
-from asr.settings.shards import (
-    ShardsConfig,
-)
+from asr.settings.schedule import ScheduleConfig
+from asr.settings.shards import ShardsConfig
 from asr.settings.text import TextConfig
 from asr.settings.tokenizer import TokenizerConfig
 from asr.settings.tracker import TrackerConfig
-from asr.settings.training import (
-    TrainingConfig,
-)
+from asr.settings.training import TrainingConfig
 
 
 @dataclass

@@ -12,10 +12,10 @@ class ScheduleKind(Enum):
 @dataclass
 class ScheduleConfig:
     kind: ScheduleKind
-    """one_cycle warms up along a cosine, cosine along a line; both then fall along a cosine."""
+    """one_cycle warms up along a cosine, cosine linearly; both then decay along a cosine."""
     warmup: float
-    """Share of the training in which the rate rises."""
+    """Share of the training in which the learning rate rises."""
     start_ratio: float
-    """First rate, as a share of the highest."""
+    """Initial learning rate, as a fraction of the peak."""
     end_ratio: float
-    """Last rate, as a share of the highest."""
+    """Final learning rate, as a fraction of the peak."""

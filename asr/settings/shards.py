@@ -11,8 +11,8 @@ class ShardsConfig:
     """Folder or address (s3://, gs://, https://, ...) of what `asr pack` wrote; null reads the files of the
     manifests."""
     cache: str | None
-    """Folder on a local disk that keeps what came from a server; null keeps nothing."""
+    """Folder on a local disk that caches what comes from a server; null caches nothing."""
     cache_gb: float
-    """Largest size of the cache (GB). Of a corpus that is larger, a fixed part is kept."""
+    """Largest size of the cache (GB). Of a larger corpus, a fixed part is kept."""
     timeout_seconds: float
-    """Longest time of one request to a server (s); then it counts as audio that cannot be read."""
+    """Timeout of one request to a server (s); after it the audio counts as unreadable."""

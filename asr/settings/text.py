@@ -12,13 +12,13 @@ class Case(Enum):
 
 @dataclass
 class TextConfig:
-    """How `prepare` normalizes transcripts of a corpus of your own, and of recipes that leave the language open."""
+    """How `asr prepare` normalizes the transcripts of a corpus of your own, and of recipes for any language."""
 
     normalize: bool
-    """Compose characters (Unicode NFC), take punctuation out, and do what the other keys say."""
+    """Compose characters (Unicode NFC), remove punctuation, and apply the other keys."""
     language: str | None
     """Code of the language, as en, tr or pt_BR: for numbers, and for the case of Turkish and Azeri."""
     case: Case
     """Case of the letters."""
     numbers: bool
-    """Write numbers in words."""
+    """Write numbers as words."""

@@ -20,16 +20,16 @@ class TrackerConfig:
     entity: str | None
     """User or team in Weights & Biases; null is the account's default."""
     group: str | None
-    """Group of runs in Weights & Biases, as for the seeds of one experiment."""
+    """Group of runs in Weights & Biases, such as the seeds of one experiment."""
     tags: list[str]
     """Tags of the run."""
     notes: str | None
     """A line about the run."""
     job_type: str | None
-    """What the run is listed as in Weights & Biases; null names the command, as in train."""
+    """Job type of the run in Weights & Biases; null is the command, as in train."""
     panel_utterances: int
-    """Utterances of dev whose hypotheses are kept after every epoch, in panel.jsonl; the same in every run."""
+    """Utterances of dev whose hypotheses are logged after every epoch, in panel.jsonl; the same in every run."""
     worst_utterances: int
     """Rows in the table of the worst utterances, with audio; 0 logs no table."""
     upload_model: bool
-    """Keep the best model as an artifact."""
+    """Upload the best model as an artifact."""

@@ -6,31 +6,31 @@ from dataclasses import dataclass
 @dataclass
 class TrainingConfig:
     init_from: str | None
-    """Fine-tunes a trained model: its folder or that of its run. Its weights and the statistics of its features are
-    taken over, and its architecture must be the same; where the tokens differ, the CTC heads begin anew."""
+    """Fine-tunes a trained model: its folder or that of its run. Its weights and feature statistics are taken over, and
+    its architecture must be the same; where the tokens differ, the CTC heads start from scratch."""
     epochs: int
     """Passes over the training utterances."""
     clip_norm: float
-    """Longest gradient; longer ones are shortened to it."""
+    """Norm to which longer gradients are clipped."""
     intermediate_weight: float
-    """Share of the loss that the intermediate head has where model.intermediate_layer asks for one."""
+    """Weight of the intermediate CTC loss in the total, where model.intermediate_layer adds one."""
     ema_decay: float
-    """Weight averaging used for evaluation: memory per step; 0 turns it off."""
+    """Decay per step of the exponential moving average of the weights that is evaluated; 0 turns it off."""
     early_stopping_epochs: int | None
-    """Stop after so many epochs without a better dev WER; null never stops early."""
+    """Epochs without a better dev WER after which training stops; null never stops early."""
     max_skipped_steps: int
-    """Stop when so many steps had a loss or gradient that is not finite."""
+    """Steps skipped for a loss or gradient that is not finite, after which training stops."""
     max_lost_utterances: int
-    """Stop when the audio of more utterances than this vanished or was damaged while training; 0 stops at the first."""
+    """Utterances whose audio may become unreadable during training before it stops; 0 stops at the first."""
     checkpoint_minutes: float
     """Longest time between checkpoints (minutes); one is written after each epoch too."""
     keep_checkpoints: int
-    """How many of the newest checkpoints stay on disk."""
+    """How many of the newest checkpoints are kept on disk."""
     log_every_steps: int
-    """Steps between lines of metrics."""
+    """Steps between lines of metrics.jsonl and of the log."""
     with_dev: bool
-    """Train on dev too, with what was tuned without it: the last model is kept, and test alone is evaluated."""
+    """Train on dev too, with settings that were tuned without it: the last model is kept, only test is evaluated."""
     deterministic: bool
-    """Only deterministic kernels: bit-identical resume on CUDA, slower there; CPUs always are."""
+    """Use deterministic kernels only: bit-identical resume on CUDA, but slower; CPUs are always deterministic."""
     restart: bool
-    """Throw away what the run folder holds and begin anew."""
+    """Discard what the run folder holds and start again."""

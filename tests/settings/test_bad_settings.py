@@ -50,10 +50,10 @@ def test_every_bound_has_its_key_and_holds_for_every_recipe() -> None:
         ("model.subsampling=3", "2 or 4"),
         ("schedule.warmup=1", "at least 0 and below 1"),
         ("hardware.threads=0", "at least 1"),
-        ("augment.speed_factors=[]", "one number or more, each from 0.5 to 2"),
+        ("augment.speed_factors=[]", "one or more numbers, each from 0.5 to 2"),
         ("features.hop_ms=0", "from 1 to 1000"),
-        ("name=a/b", "a file name without a slash that begins with no dot"),
-        ("name=''", "a file name without a slash that begins with no dot"),
+        ("name=a/b", "a file name with no slash and no leading dot"),
+        ("name=''", "a file name with no slash and no leading dot"),
     ],
 )
 def test_a_value_out_of_its_bounds(override: str, words: str) -> None:

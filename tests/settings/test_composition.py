@@ -12,7 +12,8 @@ from omegaconf import OmegaConf
 
 from asr.commands.help import group_choices, shipped_recipes
 from asr.common.errors import ConfigError
-from asr.settings.compose import HYDRA_VERSION, compose, flattened, load_config, plain
+from asr.settings.aliases import ALIASES
+from asr.settings.compose import HYDRA_VERSION, compose, flattened, load_config, plain, sweep
 from asr.settings.debug import DebugMode
 from asr.settings.features import FeatureKind
 from asr.settings.model import Cell
@@ -57,6 +58,24 @@ def test_a_choice_of_the_user_wins() -> None:
     config = compose(find_recipe("an4"), ["model=hybrid", "model.hidden=64", "debug=overfit"])
     assert config.model.cells == [Cell.lstm, Cell.gru]
     assert (config.model.hidden, config.debug.mode, config.name) == (64, DebugMode.overfit, "hybrid")
+
+
+@pytest.mark.parametrize("alias", ALIASES)
+def test_an_alias_sets_its_key_from_the_command_line_and_from_a_recipe(alias: str, tmp_path: Path) -> None:
+    key = ALIASES[alias]
+    group, _, name = alias.partition(".")
+    value, other = ("true", "false") if key == "training.with_dev" else ("7", "8")
+    expected = plain(compose(find_recipe("an4"), [f"{key}={value}"]))
+    assert plain(compose(find_recipe("an4"), [f"{alias}={value}"])) == expected
+    recipe = write_recipe(tmp_path / "an4", f"{group}: {{{name}: {value}}}\n")
+    assert flattened(plain(compose(recipe)))[key] == flattened(expected)[key]
+    for override in (key, alias):
+        assert str(flattened(plain(compose(recipe, [f"{override}={other}"])))[key]).lower().removesuffix(".0") == other
+
+
+def test_an_alias_swept_over_is_its_key() -> None:
+    points = sweep(find_recipe("an4"), ["tokenizer.vocab_size=100,200"])
+    assert points == [["tokenizer.pieces=100"], ["tokenizer.pieces=200"]]
 
 
 def test_off_is_no_boolean() -> None:

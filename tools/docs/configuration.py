@@ -11,6 +11,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from asr.commands.help import default_choices, group_choices
+from asr.settings.aliases import ALIASES
 from asr.settings.compose import HYDRA_VERSION, described, flattened
 from asr.settings.recipe import CONF
 from asr.settings.root import Config, PathsConfig
@@ -26,7 +27,7 @@ Made by `make docs` from the dataclasses of `asr/` and the values of `conf/`: ch
 
 A key is set on the command line (`asr train an4 model.hidden=512`) or in the `recipe.yaml` of a recipe; a group is
 chosen as a whole (`model=gru`). Values are those of `conf/`, first those of the default choice of the group;
-a recipe may set others, and `asr train RECIPE --cfg job` prints what comes of it all.
+a recipe may set others, and `asr train RECIPE --cfg job` prints the result.
 """
 
 KEY_TABLE = "| key | type | value | meaning |\n|---|---|---|---|"
@@ -96,7 +97,8 @@ def _rows(owner: type, prefix: str, values: Values) -> Iterator[str]:
 def _row(key: str, kind: Any, doc: str, values: Values) -> str:
     usual, *others = (f"`{_as_yaml(composed[key])}`" for composed in values.values())
     differing = (f"{choice}: {other}" for choice, other in zip([*values][1:], others, strict=True) if other != usual)
-    return f"| `{key}` | {described(kind)} | {'; '.join([usual, *differing])} | {doc} |"
+    also = "".join(f" Also written `{alias}`." for alias, meant in ALIASES.items() if meant == key)
+    return f"| `{key}` | {described(kind)} | {'; '.join([usual, *differing])} | {doc}{also} |"
 
 
 def _as_yaml(value: Any) -> str:
