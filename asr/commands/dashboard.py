@@ -11,7 +11,7 @@ from asr.tracking.wandb_start import default_entity, goes_online
 
 def run(recipe: Recipe, config: Config) -> None:
     """Creates or updates both; offline it writes what it would send."""
-    sections_of_panels()  # says what is missing before anything is asked of a network
+    sections_of_panels()  # fails before any network access if the package is missing
     folder = Path(config.paths.runs).absolute() / recipe.name / "dashboard"
     online = goes_online(config.tracker)
     entity = config.tracker.entity or (default_entity() if online else "")
@@ -23,4 +23,4 @@ def run(recipe: Recipe, config: Config) -> None:
             print(f"The {name}: {address}")
     else:
         written = dashboard.write(folder)
-        print(f"Offline, so it is kept as {' and '.join(map(str, written))}; with tracker=online it is sent.")
+        print(f"Offline, so it was written to {' and '.join(map(str, written))}; with tracker=online it is sent.")

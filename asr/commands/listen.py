@@ -1,16 +1,16 @@
-"""`asr listen`: what the model gets to hear and see of training utterances, as sound, pictures and a page."""
+"""`asr listen`: augmented training utterances as audio, pictures of their features and a page."""
 
 from pathlib import Path
 
 from asr.common.seeds import key_of
 from asr.data.mixture import read_split
-from asr.report.listening import write_examples
+from asr.report.augmented_examples import write_examples
 from asr.settings.recipe import Recipe
 from asr.settings.root import Config
 
 
 def run(recipe: Recipe, config: Config) -> None:
-    """Writes some utterances of train, the same ones each time, as several epochs read them.
+    """Writes some training utterances, the same ones each time, augmented as in several epochs.
 
     Raises:
         ConfigError: The folder holds something else, or recordings for the augmentation are missing.

@@ -1,56 +1,54 @@
 """`asr report`: a page for reviewing runs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from asr.commands.flags import FlagParser
 from asr.common.errors import ConfigError
-
-if TYPE_CHECKING:
-    from asr.checks.findings import Finding
-    from asr.data.utterance import Utterance
-    from asr.report.runs import Run
 
 AUDIO = ("embed", "link", "none")
 PORT = 8000
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Writes the page, and serves it where that is wanted.
+    """Writes the page, and serves it if that is wanted.
 
     Raises:
         ConfigError: The flags contradict each other.
-        RunError: There is no run at a path, or the folder of the page holds something else.
+        RunError: There is no run at a path, or the folder of the page has other files.
     """
     parser = FlagParser(
         prog="asr report",
         description="Makes a page for reviewing runs: one folder that opens in any browser, offline. It shows results "
-        "with their intervals, curves and what they say of each training, every utterance with its errors, its sound "
-        "and what the model wrote when, comparisons of models, and the corpus.",
+        "with their intervals, learning curves, training diagnostics, every utterance with its errors, its audio and "
+        "the output of the model over time, comparisons of models, and the corpus.",
     )
     parser.add_argument(
-        "runs", metavar="RUN", nargs="+", type=Path, help="a run folder, as runs/RECIPE/NAME-HASH, or a folder of them"
+        "runs",
+        metavar="RUN",
+        nargs="+",
+        type=Path,
+        help="a run folder (runs/RECIPE/NAME-HASH), or a folder of them",
     )
     parser.add_argument("-o", "--output", metavar="FOLDER", type=Path, required=True, help="where the page is written")
     parser.add_argument(
         "--audio",
         choices=AUDIO,
         default="embed",
-        help="embed copies the audio of evaluated splits into the page; link refers to where it lies, in formats that "
-        "browsers play; none leaves it out (embed)",
+        help="embed copies the audio of evaluated splits into the page; link refers to the original files, in formats "
+        "that browsers play; none leaves it out (embed)",
     )
     parser.add_argument(
         "--pictures",
         type=int,
         default=300,
         metavar="N",
-        help="how many utterances get a picture of what was written when: shared out over the evaluations, those "
+        help="utterances that get a picture of spectrogram, tokens and words: divided among the evaluations, those "
         "with the most errors first (300)",
     )
-    parser.add_argument("--data", type=Path, metavar="FOLDER", help="the corpus, where it has moved: as paths.data")
+    parser.add_argument("--data", type=Path, metavar="FOLDER", help="the corpus, if it has moved; replaces paths.data")
     parser.add_argument(
-        "--serve", action="store_true", help="serve the page to this machine and refresh it while runs are training"
+        "--serve", action="store_true", help="serve the page on this machine and update it while runs are training"
     )
     parser.add_argument("--port", type=int, default=PORT, metavar="N", help=f"for --serve; 0 is any ({PORT})")
     options = parser.parse_args(arguments)
@@ -59,9 +57,9 @@ def main(arguments: Sequence[str]) -> None:
     if not 0 <= options.port <= 65535:
         raise ConfigError(f"--port is {options.port}; it must be from 0 to 65535.")
     if options.serve and options.audio == "link":
-        raise ConfigError("--serve shows nothing from outside the page: use --audio embed or --audio none with it.")
+        raise ConfigError("--serve shows no files from outside the page: use --audio embed or --audio none with it.")
 
-    from asr.report.clips import AudioChoice
+    from asr.report.audio_clips import AudioChoice
     from asr.report.page import Report, ReportOptions
     from asr.report.serve import serve
 
@@ -72,7 +70,6 @@ def main(arguments: Sequence[str]) -> None:
             audio=AudioChoice(options.audio),
             pictures=options.pictures,
             data=options.data,
-            doctor=_examine,
             live=options.serve,
         )
     )
@@ -81,12 +78,3 @@ def main(arguments: Sequence[str]) -> None:
     else:
         report.build()
         print(f"Open {options.output / 'index.html'} in a browser.")
-
-
-def _examine(run: "Run", splits: "Mapping[str, Sequence[Utterance]]") -> "Sequence[Finding]":
-    from asr.checks.corpus import examine
-    from asr.checks.requirements import Requirements
-    from asr.report.runs import SETTINGS
-    from asr.settings.compose import load_config
-
-    return examine(splits, Requirements.of(load_config(run.folder / SETTINGS), splits["train"]), decode=False)

@@ -1,4 +1,4 @@
-"""The evaluations of a report: every utterance with its errors, sound and picture, and every pair compared."""
+"""The evaluations of a report: every utterance with its errors, audio and picture, and tests of every pair."""
 
 import logging
 import math
@@ -16,11 +16,12 @@ from asr.data.manifest import read_manifest
 from asr.data.splits import SPLITS
 from asr.data.utterance import Utterance
 from asr.inference.recognizer import Recognizer, load
-from asr.report.clips import AudioChoice, Heard, listen, log_mel_picture
+from asr.report.audio_clips import AudioChoice, Clip, make_clips
+from asr.report.confusions import Alignment, Confusions, align, most_frequent
 from asr.report.files import short_hash, write_data
 from asr.report.runs import Evaluation, Run
 from asr.report.subgroups import grouped
-from asr.report.word_boxes import Alignment, Confusions, align, most_frequent, read
+from asr.report.utterance_picture import log_mel_picture, model_output
 from asr.scoring.paired import differences, resampled_rates
 
 log = logging.getLogger(__name__)
@@ -39,16 +40,16 @@ class SplitPage:
     name: str
     utterances: Mapping[str, Utterance]
     """Those of the manifest, by id; none where there is no manifest."""
-    heard: Mapping[str, Heard]
+    clips: Mapping[str, Clip]
 
 
 class EvaluationPages:
-    """Writes the data of evaluations; what did not change since the last time is kept.
+    """Writes the data of evaluations; unchanged files of an earlier build are kept.
 
     Args:
         report: The folder of the report.
-        audio: What becomes of the audio.
-        pictures: How many utterances get a picture, shared out over the evaluations.
+        audio: How the audio is included.
+        pictures: Utterances that get a picture, divided among the evaluations.
     """
 
     def __init__(self, report: Path, audio: AudioChoice, pictures: int) -> None:
@@ -62,10 +63,10 @@ class EvaluationPages:
 
         Args:
             runs: All runs of the report.
-            data: Stands for `paths.data` of the runs.
+            data: Replaces `paths.data` of the runs.
 
         Returns:
-            The evaluations without their utterances, and the comparisons of every two on the same utterances.
+            The evaluations without their utterances, and the tests of every pair on the same utterances.
         """
         shown, alignments = [], {}
         share = math.ceil(self.pictures / max(1, sum(len(run.evaluations) for run in runs)))
@@ -87,13 +88,13 @@ class EvaluationPages:
     ) -> tuple[dict[str, Any], Alignment]:
         alignment = align(evaluation.rows())
         split = self._split(run, evaluation, alignment, data)
-        levels = {id: heard.level for id, heard in split.heard.items() if heard.level is not None}
+        levels = {id: clip.level for id, clip in split.clips.items() if clip.level is not None}
         blanks = self._write_pictures(run, alignment, split, file, pictures)
         write_data(
             self.report,
             file,
             {
-                # Right hypotheses are their references.
+                # A correct hypothesis is its reference.
                 "hypothesis": [one.score.hypothesis if one.steps else None for one in alignment.utterances],
                 "steps": [one.steps for one in alignment.utterances],
                 "character_errors": [one.score.character_errors for one in alignment.utterances],
@@ -131,10 +132,10 @@ class EvaluationPages:
             known = {utterance.id: utterance for utterance in read_manifest(path)}
             utterances = {score.id: known[score.id] for score in alignment.scores if score.id in known}
         else:
-            log.warning("No manifest of %s for %s: no audio and no pictures; --data says where it is.",
+            log.warning("No manifest of %s for %s: no audio and no pictures; set --data to its folder.",
                         evaluation.split, run.folder)  # fmt: skip
-        heard = listen(list(utterances.values()), self.audio, self.report, f"audio/{name}") if utterances else {}
-        silent = Heard(None, None)
+        clips = make_clips(list(utterances.values()), self.audio, self.report, f"audio/{name}") if utterances else {}
+        no_clip = Clip(None, None)
         write_data(
             self.report,
             name,
@@ -143,24 +144,24 @@ class EvaluationPages:
                 "speaker": [score.speaker for score in alignment.scores],
                 "seconds": [round(score.duration, 3) for score in alignment.scores],
                 "reference": [score.reference for score in alignment.scores],
-                "level": [heard.get(score.id, silent).level for score in alignment.scores],
-                "audio": [heard.get(score.id, silent).source for score in alignment.scores],
+                "level": [clips.get(score.id, no_clip).level for score in alignment.scores],
+                "audio": [clips.get(score.id, no_clip).source for score in alignment.scores],
                 "format": {
                     score.id: utterances[score.id].audio_filepath.suffix
                     for score in alignment.scores
-                    if score.id in utterances and heard[score.id].source is None
+                    if score.id in utterances and clips[score.id].source is None
                 }
                 if self.audio is AudioChoice.link
                 else {},
             },
         )
-        self._splits[name] = SplitPage(name, utterances, heard)
+        self._splits[name] = SplitPage(name, utterances, clips)
         return self._splits[name]
 
     def _write_pictures(
         self, run: Run, alignment: Alignment, split: SplitPage, file: str, count: int
     ) -> dict[int, float]:
-        """Pictures of the utterances with the most errors; gives each one's share of blanks, by its place."""
+        """Pictures of the utterances with the most errors; gives the blank share of each, by its position."""
         worst = sorted(alignment.scores, key=lambda score: (-score.errors, -score.wer, score.id))
         wanted = [score.id for score in worst[:count] if score.id in split.utterances]
         if not wanted or run.model is None:
@@ -168,14 +169,14 @@ class EvaluationPages:
         try:
             recognizer = load(run.model)
         except UserError as error:
-            log.warning("No spikes for %s: %s", run.name, error)
+            log.warning("No pictures for %s: %s", run.name, error)
             return {}
         places = {score.id: place for place, score in enumerate(alignment.scores)}
         blanks = {}
         with Progress(f"Drawing {run.name}", len(wanted), "utterances") as progress:
             for id in wanted:
                 fits = split.utterances[id].sampling_rate == recognizer.config.data.sampling_rate
-                if fits and split.heard[id].level is not None:
+                if fits and split.clips[id].level is not None:
                     blanks[places[id]] = self._draw(recognizer, split, id, places[id], file)
                 progress.advance()
         return blanks
@@ -185,17 +186,17 @@ class EvaluationPages:
         picture = f"{split.name}-{place}"
         if not (self.report / "data" / f"{picture}.js").exists():
             write_data(self.report, picture, log_mel_picture(waveform, split.utterances[id].sampling_rate))
-        reading = read(recognizer, waveform)
-        write_data(self.report, f"{file}-{place}", asdict(reading))
-        return reading.blank_share
+        output = model_output(recognizer, waveform)
+        write_data(self.report, f"{file}-{place}", asdict(output))
+        return output.blank_share
 
     def _compare(self, shown: Sequence[Mapping[str, Any]], alignments: Mapping[str, Alignment]) -> list[dict[str, Any]]:
         """Tests every pair of evaluations of the same utterances."""
-        alike: dict[str, list[str]] = defaultdict(list)
+        same: dict[str, list[str]] = defaultdict(list)
         for evaluation in shown:
-            alike[evaluation["utterances_file"]].append(evaluation["file"])
+            same[evaluation["utterances_file"]].append(evaluation["file"])
         pairs = []
-        for files in alike.values():
+        for files in same.values():
             key = short_hash(*files)
             if key not in self._pairs:
                 self._pairs[key] = _tested({file: alignments[file] for file in files})
@@ -204,7 +205,7 @@ class EvaluationPages:
 
 
 def _described_groups(alignment: Alignment, levels: Mapping[str, float]) -> dict[str, list[dict[str, Any]]]:
-    """The groups by what their utterances have in common, with the places of those."""
+    """The subgroups by their measure, with the positions of their utterances."""
     places = {score.id: place for place, score in enumerate(alignment.scores)}
     return {
         measure: [

@@ -1,4 +1,4 @@
-"""The files of a report: scripts that carry data, since a page opened from a disk may fetch nothing else."""
+"""The files of a report: scripts that contain data, since a page opened from disk cannot fetch other files."""
 
 import json
 import math
@@ -10,21 +10,21 @@ from asr.common.files import atomic_write
 
 
 def write_data(report: Path, name: str, value: Any) -> None:
-    """Writes data/NAME.js, which hands a value to the page under its name.
+    """Writes data/NAME.js, which passes a value to the page under its name.
 
-    Numbers that are not finite become null. The text is safe within HTML and in any encoding error.
+    Numbers that are not finite become null. The text is safe in HTML and with any encoding error.
     """
     try:
         text = _compact(value)
     except ValueError:  # a number that is not finite
         text = _compact(_finite(value))
-    # Halves of surrogate pairs, as of file names in no encoding, become escapes, which JSON knows too.
+    # Lone surrogates, as in undecodable file names, become escapes that JSON knows too.
     text = text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
     write_whole(report / "data" / f"{name}.js", f"report.receive({json.dumps(name)},{text});\n")
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Writes a file beside and renames it, so that the page never reads half of it; leaves one that is the same."""
+    """Writes a file atomically, so that the page never reads half of it; leaves it alone if nothing changed."""
     content = text.encode("utf-8", errors="backslashreplace")
     if path.exists() and path.read_bytes() == content:
         return
@@ -33,7 +33,7 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def short_hash(*parts: str) -> str:
-    """A name for what is described by texts."""
+    """A short name that identifies the texts."""
     return sha256("\0".join(parts).encode("utf-8", errors="backslashreplace")).hexdigest()[:10]
 
 

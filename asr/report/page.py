@@ -1,9 +1,9 @@
-"""The page: one folder that opens in a browser from a disk, without a network."""
+"""The page: one folder that opens in a browser from disk, without a network."""
 
 import logging
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -11,17 +11,19 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from asr.checks.findings import FINDINGS, Finding, read_findings
+from asr.checks.corpus import examine
+from asr.checks.findings import FINDINGS, read_findings
+from asr.checks.requirements import Requirements
 from asr.common.errors import ConfigError, RunError, UserError
 from asr.data.manifest import manifest_checksum, read_manifest
 from asr.data.splits import SPLITS
-from asr.data.utterance import Utterance
-from asr.report.clips import AudioChoice
-from asr.report.corpus_checks import describe
+from asr.report.audio_clips import AudioChoice
+from asr.report.corpus_summary import describe
 from asr.report.evaluations import EvaluationPages
 from asr.report.files import short_hash, write_data, write_whole
-from asr.report.runs import Run, differing_settings, find_runs
-from asr.tracking import diagnostics as findings
+from asr.report.runs import SETTINGS, Run, differing_settings, find_runs
+from asr.settings.compose import load_config
+from asr.tracking.diagnostics import CHECKS, diagnose, series
 
 log = logging.getLogger(__name__)
 
@@ -36,20 +38,18 @@ SCRIPTS = (
     "runs",
     "compare",
     "panel",
-    "health",
+    "training",
     "errors",
     "utterance",
     "data",
     "app",
 )
-"""The page's own scripts, in the order in which they need each other."""
-
-Doctor = Callable[[Run, Mapping[str, Sequence[Utterance]]], Sequence[Finding]]
+"""The page's own scripts, each after those that it needs."""
 
 
 @dataclass(frozen=True)
 class ReportOptions:
-    """What a report holds."""
+    """The content of a report."""
 
     paths: Sequence[Path]
     """Run folders, or folders of them."""
@@ -57,21 +57,19 @@ class ReportOptions:
     """Where the page is written."""
     audio: AudioChoice
     pictures: int
-    """How many utterances get a picture with the spikes of CTC: shared out over the evaluations, those with the
-    most errors first."""
+    """Utterances that get a picture with token probabilities: divided among the evaluations, those with the most
+    errors first."""
     data: Path | None
-    """Stands for `paths.data` of the runs."""
-    doctor: Doctor
-    """Examines a corpus as a run asks of it."""
+    """Replaces `paths.data` of the runs."""
     live: bool = False
     """Whether the page asks its server for newer data."""
 
 
 class Report:
-    """Builds a report, and builds it again where a run went on.
+    """Builds a report, and rebuilds what has changed.
 
     Raises:
-        RunError: The folder holds something else.
+        RunError: The folder has other files.
     """
 
     def __init__(self, options: ReportOptions) -> None:
@@ -81,17 +79,17 @@ class Report:
         self._claim()
 
     def signature(self) -> str:
-        """Changes whenever a run of the report writes something, or a new one begins."""
+        """Changes whenever a run of the report writes a file, or a new one begins."""
         return short_hash(*(run.signature() for run in find_runs(self.options.paths)))
 
     def build(self) -> str:
         """Writes the page.
 
         Returns:
-            The signature of what it shows.
+            The signature of its content.
 
         Raises:
-            RunError: A path holds no run, or a run cannot be read.
+            RunError: There is no run at a path, or a run cannot be read.
         """
         signature = self.signature()
         runs = find_runs(self.options.paths)
@@ -108,7 +106,7 @@ class Report:
             "evaluations": evaluations,
             "pairs": pairs,
             "corpora": [corpus for corpus in corpora.values() if corpus is not None],
-            "checks": findings.CHECKS,
+            "checks": CHECKS,
         }
         write_data(self.options.folder, "report", content)
         self._write_page(shown)
@@ -117,7 +115,7 @@ class Report:
     def _claim(self) -> None:
         folder = self.options.folder
         if folder.is_dir() and any(folder.iterdir()) and not (folder / MARK).exists():
-            raise RunError(f"{folder} holds other files: give -o a new or empty folder, or that of an earlier report.")
+            raise RunError(f"{folder} has other files: set -o to an empty folder, or to that of an earlier report.")
         folder.mkdir(parents=True, exist_ok=True)
         (folder / MARK).touch()
 
@@ -127,8 +125,8 @@ class Report:
         write_data(self.options.folder, file, _columns(rows))
         if run.panel:
             write_data(self.options.folder, f"panel-{short_hash(str(run.folder))}", run.panel)
-        found = findings.find(rows, settings, run.skipped)
-        dev = findings.series(rows, "dev/wer")
+        diagnostics = diagnose(rows, settings, run.skipped)
+        dev = series(rows, "dev/wer")
         best = min(dev, key=lambda point: point.value) if dev else None
         last = rows[-1] if rows else {}
         return {
@@ -143,7 +141,9 @@ class Report:
             "epochs": settings.get("training.epochs"),
             "seconds": last.get("seconds", 0),
             "best_dev": best and {"wer": best.value, "epoch": best.epoch},
-            "findings": [{"kind": one.kind, "severity": one.severity.value, "sentence": one.sentence} for one in found],
+            "diagnostics": [
+                {"kind": one.kind, "severity": one.severity.value, "sentence": one.sentence} for one in diagnostics
+            ],
         }
 
     def _describe_corpora(self, runs: Sequence[Run]) -> dict[Path, dict[str, Any]]:
@@ -162,11 +162,13 @@ class Report:
         try:
             checksums = {split: manifest_checksum(folder / f"{split}.jsonl") for split in SPLITS}
             checked = read_findings(folder / FINDINGS, checksums)
-            found = self.options.doctor(run, splits) if checked is None else checked
+            if checked is None:
+                settings = load_config(run.folder / SETTINGS)
+                checked = examine(splits, Requirements.of(settings, splits["train"]), decode=False)
         except ConfigError as error:  # settings of an earlier version
-            log.warning("The doctor did not examine %s: %s", folder, error)
-            found = []
-        return {"name": run.recipe, "folder": str(folder), **describe(splits, found)}
+            log.warning("The corpus in %s was not checked: %s", folder, error)
+            checked = []
+        return {"name": run.recipe, "folder": str(folder), **describe(splits, checked)}
 
     def _write_page(self, runs: Sequence[Mapping[str, Any]]) -> None:
         folder = self.options.folder
@@ -188,7 +190,7 @@ class Report:
 
 
 def _distinct_names(runs: Sequence[Run]) -> list[str]:
-    """The shortest ends of the folders' paths that tell the runs apart."""
+    """The shortest ends of the folders' paths that distinguish the runs."""
     for parts in range(1, 20):
         names = ["/".join(run.folder.parts[-parts:]) for run in runs]
         if len(set(names)) == len(names):

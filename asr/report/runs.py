@@ -1,4 +1,4 @@
-"""Run folders as a reviewer sees them: whole, still in training, or of an earlier version."""
+"""Run folders as a report reads them: finished, still in training, or of an earlier version."""
 
 import json
 import logging
@@ -23,7 +23,7 @@ SKIPPED = "is skipped: its loss or gradient is not finite"
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The results of a run on a split with a decoder, as far as they were written."""
+    """The results of a run on a split with a decoder."""
 
     folder: Path
     split: str
@@ -33,7 +33,7 @@ class Evaluation:
 
     @property
     def stamp(self) -> str:
-        """Changes whenever the evaluation is made anew."""
+        """Changes whenever the evaluation is repeated."""
         return f"{self.folder}:{(self.folder / 'results.json').stat().st_mtime_ns}"
 
     def rows(self) -> list[dict[str, Any]]:
@@ -51,7 +51,7 @@ class Evaluation:
                 return rows
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RunError(f"{path} cannot be used ({error!r}): run `asr evaluate` again.") from None
-        raise RunError(f"{path} has a line that is no hypothesis: run `asr evaluate` again.")
+        raise RunError(f"{path} has a line that is not a hypothesis: run `asr evaluate` again.")
 
 
 @dataclass(frozen=True)
@@ -67,12 +67,12 @@ class Run:
 
     @property
     def recipe(self) -> str:
-        """The recipe's name, which is that of the folder above."""
+        """The recipe's name, which is that of the parent folder."""
         return self.folder.parent.name
 
     @cached_property
     def nested(self) -> dict[str, Any]:
-        """The content of config.yaml, unchecked, for it may be of an earlier version.
+        """The content of config.yaml, unchecked, since it may be of an earlier version.
 
         Raises:
             RunError: It cannot be read.
@@ -83,7 +83,7 @@ class Run:
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise RunError(f"{path} cannot be read ({' '.join(str(error).split())}).") from None
         if not isinstance(read, dict):
-            raise RunError(f"{path} holds no settings.")
+            raise RunError(f"{path} has no settings.")
         return read
 
     @cached_property
@@ -110,14 +110,14 @@ class Run:
 
     @cached_property
     def evaluations(self) -> list[Evaluation]:
-        """What was evaluated, by split and decoder; a damaged evaluation is passed over with a warning."""
+        """The evaluations by split and decoder; a damaged one is skipped with a warning."""
         found = []
         for path in sorted(self.folder.glob("evaluation/*/*/results.json")):
             try:
                 results = json.loads(path.read_text(encoding="utf-8"))
                 {key: float(results[key]) for key in ("wer", "wer_low", "wer_high", "cer")}
             except (OSError, ValueError, KeyError, TypeError) as error:
-                log.warning("%s is left out, it cannot be used (%r): run `asr evaluate` again.", path, error)
+                log.warning("%s cannot be used and is left out (%r): run `asr evaluate` again.", path, error)
             else:
                 found.append(Evaluation(path.parent, path.parent.parent.name, path.parent.name, results))
         return found
@@ -130,10 +130,10 @@ class Run:
     def data(self, override: Path | None = None) -> Path | None:
         """The folder of the recipe's manifests, None where it is not found.
 
-        A relative `paths.data` is looked for where the command runs, then from the folder where the training ran.
+        A relative `paths.data` is resolved from the current folder, then from the folder where the training ran.
 
         Args:
-            override: Stands for `paths.data`.
+            override: Replaces `paths.data`.
         """
         data = override or Path(str(self.settings.get("paths.data", "data")))
         runs = Path(str(self.settings.get("paths.runs", "runs")))
@@ -144,7 +144,7 @@ class Run:
         return None
 
     def signature(self) -> str:
-        """Changes whenever the training or an evaluation writes something."""
+        """Changes whenever the training or an evaluation writes a file."""
         paths = [self.folder / SETTINGS, metrics_path(self.folder), *self.folder.glob("evaluation/*/*/results.json")]
         return repr([(str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in paths if path.exists()])
 
@@ -160,7 +160,7 @@ def find_runs(paths: Sequence[Path]) -> list[Run]:
         inside = [path] if (path / SETTINGS).is_file() else sorted(file.parent for file in path.glob(f"*/{SETTINGS}"))
         inside = [folder for folder in inside if not folder.name.startswith(".")]
         if not inside:
-            raise RunError(f"No run at {path}: a run folder has a {SETTINGS}, as runs/RECIPE/NAME-HASH.")
+            raise RunError(f"No run at {path}: a run folder has a {SETTINGS}, such as runs/RECIPE/NAME-HASH.")
         folders |= dict.fromkeys(folder.absolute() for folder in inside)
     return [Run(folder) for folder in folders]
 

@@ -1,4 +1,4 @@
-"""A report that follows running trainings: a server for this machine alone, which builds the page anew when asked."""
+"""A report that follows running trainings: a server for this machine only, which rebuilds the page when asked."""
 
 import json
 import logging
@@ -21,7 +21,7 @@ STATUS = "/status"
 
 
 class Following:
-    """A report that is built anew when its runs went on, by one thread at a time."""
+    """A report that is rebuilt when its runs have new data, by one thread at a time."""
 
     def __init__(self, report: Report) -> None:
         self.report, self.folder = report, report.options.folder.resolve()
@@ -29,19 +29,19 @@ class Following:
         self._signature = report.build()
 
     def refresh(self) -> dict[str, Any]:
-        """Builds what is out of date; gives the signature of the page, and what prevented a newer one."""
+        """Rebuilds the page if it is out of date; gives its signature, and the reason where it could not."""
         with self._lock:
             try:
                 if self.report.signature() != self._signature:
                     self._signature = self.report.build()
             except (UserError, OSError) as error:
-                log.warning("The page stays as it was: %s", error)
+                log.warning("The page was not rebuilt: %s", error)
                 return {"signature": self._signature, "problem": str(error)}
             return {"signature": self._signature, "problem": None}
 
 
 class Handler(SimpleHTTPRequestHandler):
-    """Gives the files of the report and nothing else."""
+    """Serves the files of the report and nothing else."""
 
     protocol_version = "HTTP/1.1"
 
@@ -50,8 +50,8 @@ class Handler(SimpleHTTPRequestHandler):
         super().__init__(*arguments, directory=str(following.folder), **options)
 
     def do_GET(self) -> None:
-        """Answers a question for the state or for a file."""
-        if not self._asked_for_here():
+        """Answers a request for the status or for a file."""
+        if not self._for_this_machine():
             self.send_error(HTTPStatus.FORBIDDEN, "Only this machine is served")
         elif urlsplit(self.path).path == STATUS:
             self._send_status()
@@ -61,28 +61,28 @@ class Handler(SimpleHTTPRequestHandler):
             super().do_GET()
 
     def do_HEAD(self) -> None:
-        """Answers as to a GET of a file, without it."""
-        if self._asked_for_here() and self._served_file() is not None:
+        """Answers like a GET of a file, without its content."""
+        if self._for_this_machine() and self._served_file() is not None:
             super().do_HEAD()
         else:
             self.send_error(HTTPStatus.NOT_FOUND)
 
     def end_headers(self) -> None:
-        """Adds that nothing is to be kept: the next build may have changed it."""
+        """Forbids caching: the next build may change every file."""
         self.send_header("Cache-Control", "no-store")
         self.send_header("X-Content-Type-Options", "nosniff")
         super().end_headers()
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Says nothing of each request."""
+        """Does not log requests."""
 
-    def _asked_for_here(self) -> bool:
-        """Whether the address bar says this machine: another name that leads here may be a foreign page's trick."""
+    def _for_this_machine(self) -> bool:
+        """Whether the request names this machine: another name that resolves to it may be an attack (DNS rebinding)."""
         host = (self.headers.get("Host") or "").rsplit(":", 1)[0]
         return host in (LOOPBACK, "localhost")
 
     def _served_file(self) -> Path | None:
-        """The file that is asked for, where it is one of the report."""
+        """The requested file, if it is one of the report."""
         path = unquote(urlsplit(self.path).path)
         if "\0" in path:
             return None
@@ -108,7 +108,7 @@ def make_server(report: Report, port: int) -> ThreadingHTTPServer:
     try:
         server = ThreadingHTTPServer((LOOPBACK, port), partial(Handler, following=Following(report)))
     except OSError as error:
-        raise ConfigError(f"Port {port} cannot be used ({error.strerror}): give another to --port.") from None
+        raise ConfigError(f"Port {port} cannot be used ({error.strerror}): choose another by --port.") from None
     server.daemon_threads = True
     return server
 
@@ -116,8 +116,8 @@ def make_server(report: Report, port: int) -> ThreadingHTTPServer:
 def serve(report: Report, port: int) -> None:
     """Serves until Ctrl-C."""
     with make_server(report, port) as server:
-        log.info("The page is at http://%s:%d/ and follows its runs; Ctrl-C ends.", LOOPBACK, server.server_port)
+        log.info("The page is at http://%s:%d/ and follows its runs; Ctrl-C stops it.", LOOPBACK, server.server_port)
         try:
             server.serve_forever()
         except KeyboardInterrupt:
-            log.info("The page stays in %s.", report.options.folder)
+            log.info("The page is in %s.", report.options.folder)

@@ -1,4 +1,4 @@
-"""Error rates of groups of utterances: by speaker, length, speaking rate and noise."""
+"""WER by subgroup: speaker, length, speaking rate and estimated SNR."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -12,9 +12,9 @@ from asr.scoring.error_rates import UtteranceScore, total
 Key = TypeVar("Key")
 
 LENGTHS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
-"""Limits between groups of length (s)."""
+"""Boundaries between groups of length (s)."""
 PARTS = 4
-"""Groups of equal size, where no limits are natural."""
+"""Groups of equal size, where there are no natural boundaries."""
 
 
 @dataclass(frozen=True)
@@ -39,20 +39,20 @@ def speaking_rate(score: UtteranceScore) -> float:
 
 
 def grouped(scores: Sequence[UtteranceScore], levels: Mapping[str, float]) -> dict[str, list[Group]]:
-    """Groups by what they have in common.
+    """The subgroups of each measure.
 
     Args:
         scores: All utterances of an evaluation.
-        levels: How far the speech stands above the background (dB), by id; utterances without it form no group.
+        levels: Estimated SNR (dB), by id; utterances without it are in none of its groups.
     """
     groups = {
         "speaker": by_speaker(scores),
         "length": by_length(scores),
         "speaking rate": in_parts(scores, speaking_rate, "words/s"),
     }
-    heard = [score for score in scores if score.id in levels]
-    if heard:
-        groups["speech above background"] = in_parts(heard, lambda score: levels[score.id], "dB")
+    known = [score for score in scores if score.id in levels]
+    if known:
+        groups["estimated SNR"] = in_parts(known, lambda score: levels[score.id], "dB")
     return groups
 
 
@@ -68,7 +68,7 @@ def by_length(scores: Sequence[UtteranceScore]) -> list[Group]:
     labels = [
         f"under {LENGTHS[0]:g} s",
         *(f"{low:g} to {2 * low:g} s" for low in LENGTHS[:-1]),
-        f"{LENGTHS[-1]:g} s on",
+        f"{LENGTHS[-1]:g} s and more",
     ]
     lengths = _collect(scores, lambda score: int(np.searchsorted(LENGTHS, score.duration, side="right")))
     return [_group(labels[place], lengths[place]) for place in sorted(lengths)]

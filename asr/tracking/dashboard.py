@@ -1,4 +1,4 @@
-"""A workspace view and a report in Weights & Biases, made for speech: overview, training, errors, LSTM against GRU."""
+"""A workspace view and a report in Weights & Biases for speech recognition: overview, training, errors, cells."""
 
 import json
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ COLUMNS = ("summary:test/wer", "summary:dev/wer.min", "config:cells.value", "con
 
 @dataclass(frozen=True)
 class Dashboard:
-    """What is shown of a recipe's runs, and where.
+    """The dashboard of the runs of a recipe.
 
     Args:
         recipe: Name of the recipe, by which its runs are found in the project.
         project: In Weights & Biases.
-        entity: User or team; empty where it isn't known, offline.
+        entity: User or team; empty if it is unknown (offline).
     """
 
     recipe: str
@@ -27,7 +27,7 @@ class Dashboard:
     entity: str
 
     def write(self, folder: Path) -> list[Path]:
-        """Writes what `save` sends: workspace.json and report.json."""
+        """Writes what `save` sends, as workspace.json and report.json."""
         folder.mkdir(parents=True, exist_ok=True)
         parts: dict[str, Any] = {"workspace": self._workspace(), "report": self._report()}
         paths = []
@@ -37,13 +37,13 @@ class Dashboard:
         return paths
 
     def save(self, folder: Path) -> dict[str, str]:
-        """Creates both on the server, or updates those that were created from the same folder before.
+        """Creates both on the server, or updates those that were created from the same folder.
 
         Returns:
             The addresses of `workspace` and `report`.
 
         Raises:
-            RunError: The server does not take them.
+            RunError: The server rejects them.
         """
         path = folder / SAVED
         known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
@@ -57,10 +57,10 @@ class Dashboard:
             known |= {"view_name": workspace._internal_name, "view_id": workspace._internal_id}
             report.save()
             known["report_id"] = report.id
-        except Exception as error:  # whatever the library and the network raise
+        except Exception as error:  # the library and the network may raise any
             said = " ".join(f"{type(error).__name__}: {error}".split())
             raise RunError(
-                f"Weights & Biases did not take the dashboard ({said}): try again, or with tracker=offline, which "
+                f"Weights & Biases did not accept the dashboard ({said}): try again, or use tracker=offline, which "
                 "writes it as files."
             ) from None
         finally:
@@ -96,7 +96,7 @@ class Dashboard:
         for name, panels in sections_of_panels().items():
             groups = ["config.cells"] if name == CELLS else []
             runset = wr.Runset(entity=self.entity, project=self.project, name=self.recipe, filters=runs, groupby=groups)
-            blocks += [wr.H2(name), wr.P(WORDS[name]), wr.PanelGrid(runsets=[runset], panels=_laid_out(panels))]
+            blocks += [wr.H2(name), wr.P(TEXTS[name]), wr.PanelGrid(runsets=[runset], panels=_laid_out(panels))]
         return wr.Report(
             entity=self.entity,
             project=self.project,
@@ -107,20 +107,20 @@ class Dashboard:
         )
 
 
-CELLS = "LSTM against GRU"
-WORDS = {
-    "Overview": "Word error rates on test and dev, and what they cost. The lowest dev WER chooses the model, test is "
-    "looked at once.",
-    "Training health": "A blank share near 100 % with empty hypotheses is the collapse of CTC; a dev loss that rises "
-    "while the training loss falls is over-fitting; time that waits for data is time of an idle processor.",
-    "Errors": "The worst utterances of test with sound and alignment, and how the same few utterances of dev were "
-    "written after every epoch.",
+CELLS = "LSTM vs. GRU"
+TEXTS = {
+    "Overview": "Test and dev WER, and what they cost. The model is chosen by the lowest dev WER; test is evaluated "
+    "once.",
+    "Training health": "A blank share near 100 % with empty hypotheses means that CTC has collapsed; a dev loss that "
+    "rises while the training loss falls means over-fitting; while a step waits for data, the processor is idle.",
+    "Errors": "The worst test utterances with audio and alignment, and hypotheses of a fixed panel of dev utterances "
+    "after every epoch.",
     CELLS: "Runs grouped by their cells, with the spread over seeds. `asr compare` tests the difference.",
 }
 
 
 WIDTH, HEIGHT = 24, 6
-"""Of a report, in its own units, and of a panel; a table is as wide as the report."""
+"""The width of a report in its own units, and the height of a panel; a table is as wide as the report."""
 
 
 def _laid_out(panels: list[Any]) -> list[Any]:
@@ -146,7 +146,7 @@ def sections_of_panels() -> dict[str, list[Any]]:
     try:
         import wandb_workspaces.reports.v2.interface as wr
     except ImportError:
-        raise ConfigError("asr dashboard needs wandb-workspaces: pip install 'asr[dashboard]' brings it.") from None
+        raise ConfigError("asr dashboard needs wandb-workspaces: pip install 'asr[dashboard]' installs it.") from None
 
     def line(title: str, *metrics: str, x: str = "step", **options: Any) -> wr.LinePlot:
         return wr.LinePlot(title=title, x=x, y=list(metrics), **options)
@@ -154,29 +154,29 @@ def sections_of_panels() -> dict[str, list[Any]]:
     cells: dict[str, Any] = {"groupby": wr.Config("cells"), "groupby_aggfunc": "mean", "groupby_rangefunc": "minmax"}
     return {
         "Overview": [
-            wr.BarPlot(title="WER on test", metrics=["test/wer"]),
-            wr.BarPlot(title="Lowest WER on dev", metrics=["dev/wer.min"]),
-            line("WER on dev with its 95 % interval", "dev/wer", "dev/wer_low", "dev/wer_high", x="epoch"),
+            wr.BarPlot(title="Test WER", metrics=["test/wer"]),
+            wr.BarPlot(title="Lowest dev WER", metrics=["dev/wer.min"]),
+            line("Dev WER with 95 % interval", "dev/wer", "dev/wer_low", "dev/wer_high", x="epoch"),
             wr.ScatterPlot(
-                title="Error rate and time", x=wr.SummaryMetric("seconds"), y=wr.SummaryMetric("dev/wer.min")
+                title="Dev WER by training time", x=wr.SummaryMetric("seconds"), y=wr.SummaryMetric("dev/wer.min")
             ),
         ],
         "Training health": [
-            line("Training loss (CTC, for each token)", "train/loss", log_y=True, smoothing_factor=0.6),
-            line("Dev loss (CTC, for each token)", "dev/loss", x="epoch"),
+            line("Training loss (CTC, per token)", "train/loss", log_y=True, smoothing_factor=0.6),
+            line("Dev loss (CTC, per token)", "dev/loss", x="epoch"),
             line("Blank frames and empty hypotheses", "dev/blank_share", "dev/empty_share", x="epoch"),
             line("Gradient norm by layer", metric_regex="train/gradient_norm_.*", log_y=True),
-            line("Update as a share of the weights", metric_regex="train/update_ratio.*", log_y=True),
+            line("Update ratio (step norm / weight norm)", metric_regex="train/update_ratio.*", log_y=True),
             line("Learning rate", "train/learning_rate"),
             line(
-                "Where the time of a step goes",
+                "Step time breakdown",
                 "time/data_wait_share",
                 "time/compute_share",
                 "time/update_share",
                 "time/ranks_wait_share",
                 plot_type="stacked-area",
             ),
-            line("Hours of audio per hour", "time/audio_hours_per_hour"),
+            line("Training speed (x real time)", "time/audio_hours_per_hour"),
             line("Padding", "data/padding_share"),
             line("Memory (MB)", "system/peak_memory_mb", x="epoch"),
         ],
@@ -192,9 +192,9 @@ def sections_of_panels() -> dict[str, list[Any]]:
             wr.WeavePanelSummaryTable(table_name="dev/panel"),
         ],
         CELLS: [
-            wr.BarPlot(title="WER on test by cells", metrics=["test/wer"], **cells),
-            line("WER on dev by cells", "dev/wer", x="epoch", **cells),
+            wr.BarPlot(title="Test WER by cells", metrics=["test/wer"], **cells),
+            line("Dev WER by cells", "dev/wer", x="epoch", **cells),
             line("Training loss by cells", "train/loss", **cells),
-            line("Hours of audio per hour by cells", "time/audio_hours_per_hour", **cells),
+            line("Training speed by cells (x real time)", "time/audio_hours_per_hour", **cells),
         ],
     }

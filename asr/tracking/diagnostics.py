@@ -1,4 +1,4 @@
-"""What the metrics of a training say of its health, in plain sentences with figures."""
+"""Training diagnostics: what the metrics of a training reveal about its health, in sentences with figures."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,17 +11,17 @@ from typing import Any
 from asr.tracking.metrics import Row
 
 WAIT_SHARE = 0.15
-"""Share of the time spent on waiting for data from which it is worth a word."""
+"""Share of the time spent on waiting for data from which it is reported."""
 PADDING_SHARE = 0.15
 RISE_POINTS, RISE_SHARE = 0.005, 0.05
-"""A dev WER has risen when it did so by this much, absolute and of its lowest."""
+"""A dev WER has risen if it did by this much, absolute and relative to its lowest."""
 STAYS_UP = 0.7
-"""And when so many of the epochs since then are above it."""
+"""And if this share of the epochs since then are above it."""
 NEAR = 4
-"""Epochs on both sides of the best that tell how much the dev WER wavers."""
+"""Epochs on both sides of the best that show how much the dev WER fluctuates."""
 NOTHING_RIGHT = 0.98
 PATIENCE = 3
-"""Epochs that a model is given before anything is said of them."""
+"""Epochs before anything is reported."""
 
 
 class Severity(Enum):
@@ -30,7 +30,7 @@ class Severity(Enum):
 
 
 @dataclass(frozen=True)
-class Finding:
+class Diagnostic:
     """Something that a reviewer should know."""
 
     kind: str
@@ -47,8 +47,8 @@ class Point:
     value: float
 
 
-def find(rows: Sequence[Row], settings: Mapping[str, Any], skipped: Sequence[str] = ()) -> list[Finding]:
-    """Everything that the metrics of a run tell, the worst first.
+def diagnose(rows: Sequence[Row], settings: Mapping[str, Any], skipped: Sequence[str] = ()) -> list[Diagnostic]:
+    """All diagnostics of a run, the worst first.
 
     Args:
         rows: The rows of metrics.jsonl.
@@ -63,12 +63,12 @@ def find(rows: Sequence[Row], settings: Mapping[str, Any], skipped: Sequence[str
         waiting_for_data(rows),
         padded(rows),
     )
-    found = [finding for finding in checks if finding is not None]
-    return sorted(found, key=lambda finding: finding.severity is not Severity.problem)
+    found = [diagnostic for diagnostic in checks if diagnostic is not None]
+    return sorted(found, key=lambda diagnostic: diagnostic.severity is not Severity.problem)
 
 
 CHECKS = "diverging loss, collapse, skipped steps, over-fitting, waiting for data, padding"
-"""What `find` looks for."""
+"""What `diagnose` looks for."""
 
 
 def series(rows: Sequence[Row], name: str) -> list[Point]:
@@ -76,8 +76,8 @@ def series(rows: Sequence[Row], name: str) -> list[Point]:
     return [Point(row["step"], row.get("epoch", 0.0), row[name]) for row in rows if row.get(name) is not None]
 
 
-def diverging(rows: Sequence[Row]) -> Finding | None:
-    """The training loss rises well above its lowest, or is not finite at the end."""
+def diverging(rows: Sequence[Row]) -> Diagnostic | None:
+    """The training loss rises far above its lowest value, or is not finite at the end."""
     loss = series(rows, "train/loss")
     if len(loss) < 4:
         return None
@@ -85,7 +85,7 @@ def diverging(rows: Sequence[Row]) -> Finding | None:
     if not all(math.isfinite(point.value) for point in loss[-2:]):
         first = next(point for point in loss if not math.isfinite(point.value))
         sentence = f"The training loss is not finite since step {first.step}"
-        return Finding("diverging", Severity.problem, sentence + _rate_at(rates, first.step))
+        return Diagnostic("diverging", Severity.problem, sentence + _rate_at(rates, first.step))
     finite = [point for point in loss if math.isfinite(point.value)]
     smooth = [median(point.value for point in finite[max(0, i - 1) : i + 2]) for i in range(len(finite))]
     low = min(range(len(smooth)), key=smooth.__getitem__)
@@ -96,7 +96,7 @@ def diverging(rows: Sequence[Row]) -> Finding | None:
         f"The training loss rises from {_number(smooth[low])} at step {finite[low].step} to {_number(end)} at step "
         f"{finite[-1].step}"
     )
-    return Finding("diverging", Severity.problem, sentence + _rate_at(rates, finite[low].step))
+    return Diagnostic("diverging", Severity.problem, sentence + _rate_at(rates, finite[low].step))
 
 
 def _rate_at(rates: Mapping[int, float], step: int) -> str:
@@ -104,8 +104,8 @@ def _rate_at(rates: Mapping[int, float], step: int) -> str:
     return f"{rate}: the training diverges. Lower optimizer.learning_rate, or lengthen schedule.warmup."
 
 
-def collapsed(rows: Sequence[Row], settings: Mapping[str, Any]) -> Finding | None:
-    """The model gets no word right, from the start or after it could."""
+def collapsed(rows: Sequence[Row], settings: Mapping[str, Any]) -> Diagnostic | None:
+    """The model recognizes no word, from the start or after it once did."""
     wer, cer = series(rows, "dev/wer"), series(rows, "dev/cer")
     wanted = max(PATIENCE, math.ceil(0.2 * float(settings.get("training.epochs") or 0)))
     if not wer or len(wer) < min(wanted, float(settings.get("training.epochs") or wanted)):
@@ -116,7 +116,7 @@ def collapsed(rows: Sequence[Row], settings: Mapping[str, Any]) -> Finding | Non
     if wrong == len(wer):
         return None
     silent = bool(cer) and cer[-1].value >= 0.9 and wer[-1].value <= 1.02
-    how = "the model writes almost nothing" if silent else "the model gets no word right"
+    how = "the model outputs almost nothing" if silent else "the model recognizes no word"
     blank = [point for name in _names(rows) if "blank" in name for point in series(rows, name)[-1:]]
     share = f", {_percent(blank[0].value)} of its frames are blank" if blank else ""
     if wrong:
@@ -129,25 +129,25 @@ def collapsed(rows: Sequence[Row], settings: Mapping[str, Any]) -> Finding | Non
     else:
         sentence = (
             f"dev WER is still {_percent(wer[-1].value)} after {len(wer)} epochs: {how}{share}. Train longer, change "
-            "optimizer.learning_rate, or look for transcripts that do not belong to their audio."
+            "optimizer.learning_rate, or look for transcripts that do not match their audio (asr check)."
         )
-    return Finding("collapse", Severity.problem, sentence)
+    return Diagnostic("collapse", Severity.problem, sentence)
 
 
-def skipped_steps(rows: Sequence[Row], skipped: Sequence[str]) -> Finding | None:
-    """Steps were passed over since they had no finite loss or gradient."""
+def skipped_steps(rows: Sequence[Row], skipped: Sequence[str]) -> Diagnostic | None:
+    """Steps were skipped because their loss or gradient was not finite."""
     if not skipped:
         return None
     steps = max([row["step"] for row in rows], default=0)
     sentence = (
-        f"Of {steps} steps, {len(skipped)} {'was' if len(skipped) == 1 else 'were'} skipped, the loss or the gradient "
-        "was not finite: train.log names the utterances."
+        f"Of {steps} steps, {len(skipped)} {'was' if len(skipped) == 1 else 'were'} skipped because the loss or the "
+        "gradient was not finite: train.log names the utterances."
     )
-    return Finding("skipped", Severity.problem, sentence)
+    return Diagnostic("skipped", Severity.problem, sentence)
 
 
-def over_fitting(rows: Sequence[Row]) -> Finding | None:
-    """The dev WER rises for good while the training loss still falls."""
+def over_fitting(rows: Sequence[Row]) -> Diagnostic | None:
+    """The dev WER rises and stays up while the training loss still falls."""
     wer, loss = series(rows, "dev/wer"), series(rows, "train/loss")
     if len(wer) < PATIENCE + 1 or not loss:
         return None
@@ -157,7 +157,7 @@ def over_fitting(rows: Sequence[Row]) -> Finding | None:
     if len(after) < PATIENCE + 1:
         return None
     low, end = median(values[max(0, best - 1) : best + 2]), median(values[-3:])
-    # By how much it wavers anyway, near its best and to the end.
+    # By how much it fluctuates anyway, near its best and to the end.
     near = values[max(0, best - NEAR) : best + NEAR + 1]
     noise = max(median(abs(right - left) for left, right in pairwise(part)) for part in (near, after))
     rise = max(RISE_POINTS, RISE_SHARE * low)
@@ -173,13 +173,13 @@ def over_fitting(rows: Sequence[Row]) -> Finding | None:
         f"training loss still falls, from {_number(median(then))} to {_number(median(now))}: over-fitting. Fewer "
         "epochs, more dropout or more augmentation would help."
     )
-    return Finding("over-fit", Severity.warning, sentence)
+    return Diagnostic("over-fit", Severity.warning, sentence)
 
 
-def waiting_for_data(rows: Sequence[Row]) -> Finding | None:
+def waiting_for_data(rows: Sequence[Row]) -> Diagnostic | None:
     """Steps wait for their batches."""
     waits = [point.value for point in series(rows, "time/data_wait_share")]
-    # Whatever starts up is counted in the first rows.
+    # The first row includes the startup.
     waits = waits[1:] if len(waits) > 3 else waits
     if not waits or fmean(waits) < WAIT_SHARE:
         return None
@@ -187,19 +187,19 @@ def waiting_for_data(rows: Sequence[Row]) -> Finding | None:
         f"{100 * fmean(waits):.0f} % of step time waits for data: raise hardware.workers, or read features "
         "from a store (features.source=store, made by `asr extract`)."
     )
-    return Finding("data", Severity.warning, sentence)
+    return Diagnostic("data", Severity.warning, sentence)
 
 
-def padded(rows: Sequence[Row]) -> Finding | None:
-    """Much of what is computed is padding."""
+def padded(rows: Sequence[Row]) -> Diagnostic | None:
+    """Much of the computation is padding."""
     shares = [point.value for point in series(rows, "data/padding_share")]
     if not shares or fmean(shares) < PADDING_SHARE:
         return None
     sentence = (
         f"{_percent(fmean(shares))} of the computed frames are padding: lower batching.length_jitter, or give batches "
-        "more utterances of like length (batching.global_seconds)."
+        "more utterances of similar length (batching.global_seconds)."
     )
-    return Finding("padding", Severity.warning, sentence)
+    return Diagnostic("padding", Severity.warning, sentence)
 
 
 def _names(rows: Sequence[Row]) -> list[str]:

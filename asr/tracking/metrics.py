@@ -1,4 +1,4 @@
-"""Metrics of a run as JSON lines in its folder: the record from which everything else can be made again."""
+"""The metrics of a run as JSON lines in its folder, from which everything else can be restored."""
 
 import json
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ AXES = ("step", "epoch", "seconds")
 def read_metrics(folder: Path) -> list[Row]:
     """The rows of a run folder's metrics.jsonl, none where there is no such file.
 
-    A last line without its end (the process was killed while writing it) isn't a row yet and is left out.
+    An unfinished last line (the process was killed while writing it) is left out.
 
     Raises:
         RunError: A line is not a JSON object.
@@ -27,7 +27,7 @@ def read_metrics(folder: Path) -> list[Row]:
 
 
 def read_rows(path: Path, numbers: Sequence[str] = ("step",)) -> list[Row]:
-    """The rows of a file of JSON lines, none where there is no such file; as of `read_metrics`.
+    """The rows of a file of JSON lines, like `read_metrics`; none where there is no such file.
 
     Args:
         numbers: Keys that every row has, each with a number.
@@ -40,7 +40,7 @@ def read_rows(path: Path, numbers: Sequence[str] = ("step",)) -> list[Row]:
     try:
         *lines, _ = path.read_bytes().split(b"\n")
     except OSError as error:
-        raise RunError(f"{path} cannot be read ({error.strerror}): mend it, or set training.restart=true.") from None
+        raise RunError(f"{path} cannot be read ({error.strerror}): repair it, or set training.restart=true.") from None
     return [_parse(path, number, line, numbers) for number, line in enumerate(lines, start=1)]
 
 
@@ -57,16 +57,16 @@ def last_row(folder: Path) -> Row:
 
 
 def metrics_path(folder: Path) -> Path:
-    """Where the metrics of a run lie."""
+    """The file of the metrics of a run."""
     return folder / "metrics.jsonl"
 
 
 class RowsFile:
-    """metrics.jsonl or its like, open for appending after it was cut back to where training takes up again.
+    """metrics.jsonl or panel.jsonl, open for appending, truncated to the step from which the training resumes.
 
     Args:
         path: The file.
-        step: Rows of later steps are dropped; 0 drops all, as training then begins anew.
+        step: Rows of later steps are dropped; 0 drops all, since the training starts over.
 
     Raises:
         RunError: The file can't be read back.
@@ -76,11 +76,11 @@ class RowsFile:
         self.rows = [row for row in read_rows(path) if 0 < row["step"] <= step]
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
-        self._file = self._cut() if path.exists() else None
+        self._file = self._truncated() if path.exists() else None
 
     def append(self, row: Row) -> None:
-        """Writes a row, which survives the death of the process."""
-        self._file = self._file or self._cut()
+        """Writes a row that survives if the process is killed."""
+        self._file = self._file or self._truncated()
         self._file.write(_line(row))
         self._file.flush()
         self.rows.append(row)
@@ -89,13 +89,13 @@ class RowsFile:
         if self._file is not None:
             self._file.close()
 
-    def _cut(self) -> TextIO:
+    def _truncated(self) -> TextIO:
         replace_text(self._path, "".join(map(_line, self.rows)))
         return self._path.open("a", encoding="utf-8")
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Writes a file, so that it is never seen half written."""
+    """Writes a file atomically, so that nobody reads half of it."""
     with atomic_write(path) as file:
         file.write_text(text, encoding="utf-8")
 
@@ -111,7 +111,7 @@ def _parse(path: Path, number: int, line: bytes, numbers: Sequence[str]) -> Row:
         row = None
     if not isinstance(row, dict) or not all(isinstance(row.get(key), int | float) for key in numbers):
         raise RunError(
-            f"Line {number} of {path} is not a row of metrics: mend it, or start over with training.restart=true."
+            f"Line {number} of {path} is not a row of metrics: repair it, or start over with training.restart=true."
         )
     return row
 
@@ -146,7 +146,7 @@ def read_panel(folder: Path) -> list[Row]:
 
 
 def as_table(rows: Sequence[Row]) -> list[list[Any]]:
-    """One line for each utterance and epoch, as `COLUMNS` says."""
+    """A line for each utterance and epoch, with the columns of `COLUMNS`."""
     return [
         [row["epoch"], row["step"], *(utterance[key] for key in COLUMNS[2:])]
         for row in rows

@@ -1,4 +1,4 @@
-"""What a training reports goes to metrics.jsonl in its folder, always, and to Weights & Biases on top."""
+"""The tracker of a run: it writes metrics.jsonl in the run folder, and sends the same to Weights & Biases."""
 
 import json
 import time
@@ -15,17 +15,17 @@ from asr.tracking.wandb_media import WorstUtterance
 from asr.tracking.wandb_run import WandbRun
 
 PANEL_SECONDS = 60.0
-"""Between two uploads of the growing table of the panel."""
+"""Between two uploads of the growing panel table."""
 HURRY_SECONDS = 20.0
 CHECK_ROWS = 50
-"""Rows between two looks for a training that goes wrong, beside those after every epoch."""
+"""Rows between two checks for a failing training, besides those after every epoch."""
 
 
 class Tracker:
-    """Keeps what a run reports, across restarts each row once. Rank 0 has one, the others a `NullTracker`.
+    """Records what a run reports, each row once across restarts. Rank 0 has one, the other ranks a `NullTracker`.
 
-    The rows of a step must be logged before the checkpoint of that step is written: those of later steps are dropped
-    when training takes up again, and it logs them anew.
+    The rows of a step must be logged before the checkpoint of that step is written: when the training resumes, the rows
+    of later steps are dropped and logged again.
 
     Args:
         folder: The run folder.
@@ -33,12 +33,12 @@ class Tracker:
         name: Name of the run.
         recipe: Name of the recipe.
         settings: The resolved configuration, as plain data.
-        job_type: What the run does, as `train`.
-        step: The step that training takes up again from, 0 for a new run.
+        job_type: What the run does, such as `train`.
+        step: The step from which the training resumes, 0 for a new run.
         group: Group of the run in Weights & Biases, instead of `tracker.group`.
 
     Raises:
-        RunError: metrics.jsonl or summary.json holds something else.
+        RunError: metrics.jsonl or summary.json is damaged.
         ConfigError: WANDB_MODE is not one of the tracker's modes.
     """
 
@@ -75,7 +75,7 @@ class Tracker:
 
     @staticmethod
     def silent() -> "Tracker":
-        """A tracker that keeps nothing, for every rank but 0."""
+        """A tracker that records nothing, for every rank except 0."""
         return NullTracker()
 
     def log(self, step: int, epoch: float, seconds: float, metrics: Mapping[str, float]) -> None:
@@ -84,35 +84,35 @@ class Tracker:
         Args:
             step: Optimizer steps done.
             epoch: Epochs done, with fraction.
-            seconds: Time in training so far.
-            metrics: By name, `group/name`.
+            seconds: Training time so far.
+            metrics: By name, such as `group/name`.
         """
         row = {"step": step, "epoch": epoch, "seconds": seconds, **metrics}
         self._metrics.append(row)
         self._wandb.log(len(self._metrics.rows) - 1, row)
         if "dev/wer" in metrics or len(self._metrics.rows) % CHECK_ROWS == 0:
-            self._alert_of_problems()
+            self._alert_problems()
 
     def panel(self, row: Row) -> None:
-        """Adds the hypotheses of the panel after an epoch, as of `asr.tracking.metrics.panel_row`."""
+        """Adds the hypotheses of the panel after an epoch, as `asr.tracking.metrics.panel_row` makes them."""
         self._panel.append(row)
         if self._panel_sent is None or time.monotonic() - self._panel_sent > PANEL_SECONDS:
             self._send_panel()
 
     def alert(self, kind: str, title: str, text: str, *, problem: bool = False) -> None:
-        """Sends a message by way of Weights & Biases, of each kind once in the life of a run."""
+        """Sends a message through Weights & Biases, each kind once in the life of a run."""
         if f"alert/{kind}" not in self._summary:
             self.summary({f"alert/{kind}": text})
             self._wandb.alert(f"{self._recipe} {self._name}: {title}", text, problem)
 
     def summary(self, values: Mapping[str, float | str]) -> None:
-        """Sets figures of the run as a whole, as the WER on test. They are kept in summary.json too."""
+        """Sets figures of the whole run, such as the test WER; they are in summary.json too."""
         self._summary |= values
         replace_text(_summary_path(self._folder), json.dumps(self._summary, indent=1) + "\n")
         self._wandb.summary(values)
 
     def worst_utterances(self, rows: Sequence[WorstUtterance]) -> None:
-        """Shows the worst utterances as a table with audio and alignment, in place of an earlier one."""
+        """Shows the worst utterances as a table with audio and alignment, replacing an earlier one."""
         if rows:
             self._wandb.worst_utterances(rows)
 
@@ -125,17 +125,17 @@ class Tracker:
         self._wandb.pictures(pictures)
 
     def model(self, name: str, folder: Path, metadata: Mapping[str, Any]) -> None:
-        """Keeps a model folder as a version of an artifact, where `tracker.upload_model` says so."""
+        """Uploads a model folder as a version of an artifact, if `tracker.upload_model` is set."""
         if self._config.upload_model:
             self._wandb.model(name, folder, metadata)
 
     def uses_model(self, name: str, folder: Path) -> None:
-        """Says that the run reads a model, which is kept as an artifact where `tracker.upload_model` says so."""
+        """Records that the run uses a model, as an artifact, if `tracker.upload_model` is set."""
         if self._config.upload_model:
             self._wandb.uses_model(name, folder)
 
     def uses_manifests(self, manifests: Sequence[Path]) -> None:
-        """Says which manifests the run reads; those of a recipe are versions of one artifact."""
+        """Records the manifests that the run uses; those of a recipe are versions of one artifact."""
         self._wandb.uses_manifests(f"manifest-{self._recipe}", manifests)
 
     def where(self) -> str:
@@ -143,13 +143,13 @@ class Tracker:
         return self._wandb.where() or f"The metrics are in {metrics_path(self._folder)}."
 
     def follow(self) -> str:
-        """One sentence on how to see the run while it goes on."""
+        """One sentence on how to follow the run."""
         page = f"`asr report {self._folder} -o report --serve`"
         wandb = self._wandb.follow()
         return f"To follow the training: {f'{wandb}, or ' if wandb else ''}{page}."
 
     def finish(self, exit_code: int = 0, *, hurry: bool = False) -> None:
-        """Ends the run; another code than 0 marks it as failed. In a hurry, the next start sends what is missing."""
+        """Ends the run; a code other than 0 marks it as failed. In a hurry, the next start sends the rest."""
         self._send_panel()
         if hurry:
             self._wandb.finish(exit_code, HURRY_SECONDS)
@@ -163,12 +163,12 @@ class Tracker:
             self._wandb.table("dev/panel", COLUMNS, as_table(self._panel.rows))
             self._panel_sent = time.monotonic()
 
-    def _alert_of_problems(self) -> None:
-        """Tells of a training that diverges or has collapsed while it can still be stopped."""
+    def _alert_problems(self) -> None:
+        """Warns of a training that diverges or has collapsed while it can still be stopped."""
         rows = self._metrics.rows
-        for finding in (diverging(rows), collapsed(rows, self._settings)):
-            if finding is not None and finding.severity is Severity.problem:
-                self.alert(finding.kind, finding.kind, finding.sentence, problem=True)
+        for diagnostic in (diverging(rows), collapsed(rows, self._settings)):
+            if diagnostic is not None and diagnostic.severity is Severity.problem:
+                self.alert(diagnostic.kind, diagnostic.kind, diagnostic.sentence, problem=True)
 
     def __enter__(self) -> Self:
         return self
@@ -176,12 +176,12 @@ class Tracker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # A job that Slurm stops must end in time to be queued again.
+        # A job that Slurm stops must end in time to be requeued.
         self.finish(exit_code=0 if error is None else 1, hurry=isinstance(error, Interrupted))
 
 
 class NullTracker(Tracker):
-    """Keeps nothing."""
+    """Records nothing."""
 
     def __init__(self) -> None:
         pass
@@ -229,5 +229,5 @@ def _read_summary(folder: Path) -> dict[str, float | str]:
     try:
         summary: dict[str, float | str] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     except ValueError:
-        raise RunError(f"{path} is damaged: delete it, and `asr evaluate` writes it anew.") from None
+        raise RunError(f"{path} is damaged: delete it, and `asr evaluate` writes a new one.") from None
     return summary

@@ -1,4 +1,4 @@
-"""What a run in Weights & Biases holds beside curves: tables with sound and alignments, pictures, artifacts."""
+"""What a run in Weights & Biases has besides curves: tables with audio and alignments, images, artifacts."""
 
 import html
 import os
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class WorstUtterance:
-    """An utterance that was recognized badly, with what is needed to read and to hear it."""
+    """A badly recognized utterance with its audio."""
 
     score: UtteranceScore
     waveform: npt.NDArray[np.float32]
@@ -36,7 +36,7 @@ SIGNS = {
 
 
 def send_worst(run: "wandb.Run", utterances: Sequence[WorstUtterance]) -> None:
-    """The worst utterances as a table with their sound and their alignment."""
+    """The worst utterances as a table with audio and alignment."""
     import wandb
 
     columns = ["id", "speaker", "duration", "wer", "cer", "ctc_loss_per_token", "confidence"]
@@ -52,7 +52,7 @@ def send_worst(run: "wandb.Run", utterances: Sequence[WorstUtterance]) -> None:
 
 
 def send_table(run: "wandb.Run", name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """A table in the summary, in place of an earlier one of its name."""
+    """A table in the summary, replacing an earlier one of its name."""
     import wandb
 
     table = wandb.Table(columns=list(columns), data=[list(row) for row in rows], allow_mixed_types=True)
@@ -69,41 +69,41 @@ def send_pictures(run: "wandb.Run", pictures: Mapping[str, Path]) -> None:
 
 
 def send_model(run: "wandb.Run", name: str, folder: Path, metadata: Mapping[str, Any]) -> None:
-    """A model folder as a new version of an artifact, which the run made; none where nothing changed."""
+    """A model folder as a new version of an artifact of the run; none if nothing changed."""
     run.log_artifact(_artifact(name, "model", _files(folder), metadata), aliases=["latest", "best"])
 
 
 def use_model(run: "wandb.Run", name: str, folder: Path) -> None:
-    """Says that a run reads a model."""
+    """Records that a run uses a model."""
     _use(run, _artifact(name, "model", _files(folder), {}))
 
 
 def use_manifests(run: "wandb.Run", name: str, manifests: Sequence[Path]) -> None:
-    """Says that a run reads manifests, which are a version of one artifact as long as they stay the same."""
+    """Records that a run uses manifests, the same version of one artifact as long as they do not change."""
     _use(run, _artifact(name, "manifest", {f"{path.parent.name}/{path.name}": path for path in manifests}, {}))
 
 
 def alignment_html(reference: str, hypothesis: str, letters: str) -> str:
-    """A reference above its hypothesis, word under word, errors in colour and with a sign.
+    """A reference above its hypothesis, word by word, errors in colour and with a sign.
 
     Args:
-        reference: What was said.
-        hypothesis: What was written.
-        letters: The steps from one to the other, as of `asr.scoring.error_rates.alignment_letters`.
+        reference: The transcript.
+        hypothesis: The recognized text.
+        letters: The alignment of the two, as of `asr.scoring.error_rates.alignment_letters`.
     """
-    spoken, written = iter(reference.split()), iter(hypothesis.split())
+    reference_words, hypothesis_words = iter(reference.split()), iter(hypothesis.split())
     cells = []
     for letter in letters:
-        above = "" if letter == "I" else next(spoken)
-        below = "" if letter == "D" else next(written)
-        sign, title, ink, ground = SIGNS.get(letter, ("", "right", "#1b1b1b", "#ffffff"))
+        above = "" if letter == "I" else next(reference_words)
+        below = "" if letter == "D" else next(hypothesis_words)
+        sign, title, ink, ground = SIGNS.get(letter, ("", "correct", "#1b1b1b", "#ffffff"))
         cells.append(
             f'<td title="{title}" style="color:{ink};background:{ground};padding:2px 6px;text-align:center">'
             f"{html.escape(above) or '&nbsp;'}<br>{html.escape(below) or '&nbsp;'}<br><b>{sign or '&nbsp;'}</b></td>"
         )
     return (
         '<meta charset="utf-8"><table style="font:14px sans-serif;border-collapse:collapse;background:#ffffff"><tr>'
-        f'<th style="text-align:left">said<br>written<br>&nbsp;</th>{"".join(cells)}</tr></table>'
+        f'<th style="text-align:left">reference<br>hypothesis<br>&nbsp;</th>{"".join(cells)}</tr></table>'
     )
 
 
@@ -112,7 +112,7 @@ def _artifact(name: str, kind: str, files: Mapping[str, Path], metadata: Mapping
 
     artifact = wandb.Artifact(name, type=kind, metadata=dict(metadata))
     for inside, file in files.items():
-        artifact.add_file(str(file), inside, policy="immutable")  # Refers to the file where it lies, without a copy.
+        artifact.add_file(str(file), inside, policy="immutable")  # Refers to the file, without a copy.
     return artifact
 
 
@@ -121,9 +121,9 @@ def _files(folder: Path) -> dict[str, Path]:
 
 
 def _use(run: "wandb.Run", artifact: "wandb.Artifact") -> None:
-    """As `wandb.Run.use_artifact`, which refuses offline runs, and online waits for the server without end.
+    """Like `wandb.Run.use_artifact`, which refuses offline runs, and online waits for the server indefinitely.
 
-    wandb's own way underneath does neither; should it change, the artifact is still there, as one that the run made.
+    The private method underneath does neither; if it changes, the artifact is logged as one that the run made.
     """
     try:
         run._log_artifact(artifact, aliases=["latest"], is_user_created=True, use_after_commit=True)
@@ -133,7 +133,7 @@ def _use(run: "wandb.Run", artifact: "wandb.Artifact") -> None:
 
 @contextmanager
 def _staging(run: "wandb.Run") -> Iterator[None]:
-    """Media wait for their upload in the run folder and not in the user's home, unless WANDB_DATA_DIR says where."""
+    """Media wait for their upload in the run folder and not in the user's home, unless WANDB_DATA_DIR is set."""
     if "WANDB_DATA_DIR" in os.environ:
         yield
         return

@@ -1,11 +1,11 @@
-"""A training's one run in Weights & Biases, which may fail in any way and never stops the training.
+"""The run of a training in Weights & Biases, which may fail in any way and never stops the training.
 
-The rows of metrics.jsonl are numbered, and a row's number is W&B's own step. So after a restart an online run goes on
-with the first row that the server doesn't have. An offline one is written anew as a whole: a piece whose process was
-killed can't be uploaded (seen with wandb 0.31), and one whole piece takes one `wandb sync`.
+The rows of metrics.jsonl are numbered, and a row's number is W&B's own step. So after a restart an online run
+continues with the first row that the server does not have. An offline run is rewritten as a whole: a part whose process
+was killed cannot be uploaded (seen with wandb 0.31), and one complete part needs one `wandb sync`.
 
-A thread of its own hands everything to wandb: with a table or an artifact wandb waits for an answer of the server, a
-second where that is slow and twenty where it is gone (measured with wandb 0.31), and no step shall wait for it.
+A separate thread passes everything to wandb: for a table or an artifact wandb waits for an answer of the server, a
+second if it is slow and twenty if it is gone (measured with wandb 0.31), and no training step should wait for that.
 """
 
 import logging
@@ -31,14 +31,14 @@ log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 ROWS = "rows"
-"""Beside an offline piece: how many rows of metrics.jsonl it ends with."""
+"""In an offline part: the number of rows of metrics.jsonl up to its end."""
 
 
 class WandbRun:
-    """The run, or its absence after a failure or with `tracker.mode=disabled`, when wandb isn't even imported.
+    """The run, or none after a failure or with `tracker.mode=disabled`, when wandb is not even imported.
 
     Args:
-        folder: The run folder, where the run's id and wandb's own files are kept.
+        folder: The run folder, for the run's id and wandb's own files.
         config: The settings of the tracker.
         name: Name of the run.
         recipe: Name of the recipe, which becomes a tag.
@@ -68,9 +68,9 @@ class WandbRun:
         self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._broken: set[Callable[..., None]] = set()
         self._url: str | None = None
-        self._piece: Path | None = None
-        self._earlier_pieces = list((folder / "wandb").glob("offline-run-*"))
-        self._uploaded = _rows_uploaded(folder, self._earlier_pieces)
+        self._part: Path | None = None
+        self._earlier_parts = list((folder / "wandb").glob("offline-run-*"))
+        self._uploaded = _rows_uploaded(folder, self._earlier_parts)
         self._rows = 0
         self._lowest: dict[str, float] = {}
         arguments: dict[str, Any] = {
@@ -91,29 +91,29 @@ class WandbRun:
                 log.warning("Weights & Biases could not be started %s: %s", mode, one_line(error))
             else:
                 self._url = self._run.url if mode == "online" else None
-                self._piece = Path(self._run.settings.sync_dir)
+                self._part = Path(self._run.settings.sync_dir)
                 self._thread = threading.Thread(target=self._work, name="wandb", daemon=True)
                 self._thread.start()
                 break
 
     def replay(self, rows: Sequence[Row], summary: Mapping[str, float | str]) -> None:
-        """Sends what earlier processes logged, as far as the server lacks it, and drops their offline pieces."""
+        """Sends what earlier processes logged and the server does not have, and drops their offline parts."""
         for number, row in enumerate(rows):
             self.log(number, row)
         self.summary(summary)
-        self._attempt(_drop, self._earlier_pieces)
+        self._attempt(_drop, self._earlier_parts)
 
     def log(self, number: int, row: Row) -> None:
         """Sends a row of metrics.jsonl."""
         self._rows = number + 1
         self._attempt(_send_row, number, row, self._uploaded)
-        if judged := [name for name in LOWEST if name in row]:
-            for name in judged:
+        if lowest := [name for name in LOWEST if name in row]:
+            for name in lowest:
                 self._lowest[name] = min(row[name], self._lowest.get(name, row[name]))
             self._attempt(_send_lowest, dict(self._lowest), self._uploaded)
 
     def summary(self, values: Mapping[str, float | str]) -> None:
-        """Sets figures of the run as a whole."""
+        """Sets figures of the whole run."""
         self._attempt(_send_summary, values)
 
     def worst_utterances(self, utterances: Sequence[WorstUtterance]) -> None:
@@ -121,7 +121,7 @@ class WandbRun:
         self._attempt(wandb_media.send_worst, utterances)
 
     def table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        """Shows a table, in place of an earlier one of its name."""
+        """Shows a table, replacing an earlier one of its name."""
         self._attempt(wandb_media.send_table, name, columns, rows)
 
     def pictures(self, pictures: Mapping[str, Path]) -> None:
@@ -129,52 +129,52 @@ class WandbRun:
         self._attempt(wandb_media.send_pictures, pictures)
 
     def alert(self, title: str, text: str, problem: bool) -> None:
-        """Sends a message to whoever follows the run, by mail or chat, as the settings of their account say."""
+        """Sends a message to the followers of the run, by mail or chat according to their account settings."""
         self._attempt(_send_alert, title, text, problem)
 
     def model(self, name: str, folder: Path, metadata: Mapping[str, Any]) -> None:
-        """Keeps a model folder as a version of an artifact that the run made."""
+        """Uploads a model folder as a version of an artifact of the run."""
         self._attempt(wandb_media.send_model, name, folder, metadata)
 
     def uses_model(self, name: str, folder: Path) -> None:
-        """Says that the run reads a model."""
+        """Records that the run uses a model."""
         self._attempt(wandb_media.use_model, name, folder)
 
     def uses_manifests(self, name: str, manifests: Sequence[Path]) -> None:
-        """Says that the run reads manifests."""
+        """Records that the run uses manifests."""
         self._attempt(wandb_media.use_manifests, name, manifests)
 
     def finish(self, exit_code: int, patience: float = 2 * FINISH_SECONDS) -> None:
         """Ends the run.
 
         Args:
-            exit_code: Another one than 0 marks it as failed.
-            patience: How long the uploads are waited for (s).
+            exit_code: A code other than 0 marks it as failed.
+            patience: How long to wait for the uploads (s).
         """
         if self._thread is not None:
-            self._attempt(_finish, exit_code, self._piece if self._url is None else None, self._rows)
+            self._attempt(_finish, exit_code, self._part if self._url is None else None, self._rows)
             self._queue.put(None)
             self._thread.join(patience)
             self._thread = None
 
     def where(self) -> str | None:
-        """One sentence on how to see the run, None where W&B holds nothing of it."""
+        """One sentence on how to see the run, None if W&B has nothing of it."""
         self._settle()
         if self._url:
-            missing = f"; `wandb sync {self._piece}` uploads what is missing there" if self._failed else ""
+            missing = f"; `wandb sync {self._part}` uploads the rest" if self._failed else ""
             return f"See the run at {self._url}{missing}."
-        if self._piece is None or self._gave_up:
+        if self._part is None or self._gave_up:
             return None
-        return f"See the run with `wandb leet {self._piece}`; `wandb sync {self._piece}` uploads it."
+        return f"See the run with `wandb leet {self._part}`; `wandb sync {self._part}` uploads it."
 
     def follow(self) -> str | None:
-        """How to see the run while it goes on, None where W&B holds nothing of it."""
+        """How to follow the run, None if W&B has nothing of it."""
         if self._url:
             return f"the run at {self._url}"
-        return None if self._piece is None or self._gave_up else f"`wandb leet {self._piece}`"
+        return None if self._part is None or self._gave_up else f"`wandb leet {self._part}`"
 
     def _attempt(self, action: Callable[Concatenate["wandb.Run", P], None], *args: P.args, **kwargs: P.kwargs) -> None:
-        """Has something done with the run, in the order of the calls."""
+        """Schedules an action on the run, in the order of the calls."""
         if self._thread is not None:
             self._queue.put(lambda: self._carry_out(action, *args, **kwargs))
 
@@ -183,7 +183,7 @@ class WandbRun:
             item()
 
     def _settle(self) -> None:
-        """Waits until everything so far was handed to wandb, or failed."""
+        """Waits until every action so far is done, or has failed."""
         if self._thread is not None:
             done = threading.Event()
             self._queue.put(done.set)
@@ -192,7 +192,7 @@ class WandbRun:
     def _carry_out(
         self, action: Callable[Concatenate["wandb.Run", P], None], *args: P.args, **kwargs: P.kwargs
     ) -> None:
-        """Does something with the run. Without its rows it is given up; of the rest, what failed is left out."""
+        """Performs an action on the run. It ends if rows cannot be sent; other actions that failed are skipped."""
         if self._run is None or action in self._broken:
             return
         try:
@@ -201,16 +201,16 @@ class WandbRun:
             self._failed = True
             if action is _send_row:
                 self._run, self._gave_up = None, True
-                log.warning("Weights & Biases failed and is left out from here on: %s", one_line(error))
+                log.warning("Weights & Biases failed and is not used from here on: %s", one_line(error))
             else:
                 self._broken.add(action)
                 what = action.__name__.strip("_").replace("_", " ")
-                log.warning("Weights & Biases could not %s and leaves that out: %s", what, one_line(error))
+                log.warning("Weights & Biases could not %s, which is left out: %s", what, one_line(error))
 
 
-def _drop(run: "wandb.Run", pieces: Sequence[Path]) -> None:
-    for piece in pieces:
-        shutil.rmtree(piece, ignore_errors=True)
+def _drop(run: "wandb.Run", parts: Sequence[Path]) -> None:
+    for part in parts:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def _send_row(run: "wandb.Run", number: int, row: Row, uploaded: int) -> None:
@@ -219,13 +219,13 @@ def _send_row(run: "wandb.Run", number: int, row: Row, uploaded: int) -> None:
 
 
 def _send_lowest(run: "wandb.Run", lowest: Mapping[str, float], uploaded: int) -> None:
-    """Of a run that was taken up again wandb (0.31) sees the rows since then only, and would take the best of those."""
+    """Of a resumed run wandb (0.31) only sees the rows since then, and would take the best of those."""
     if run.starting_step or uploaded:
         run.summary.update({name: {"min": value} for name, value in lowest.items()})
 
 
 def _send_summary(run: "wandb.Run", values: Mapping[str, float | str]) -> None:
-    # Of what has a curve, W&B keeps the best value itself.
+    # Of metrics with a curve, W&B keeps the best value itself.
     run.summary.update({name: value for name, value in values.items() if name not in LOWEST})
 
 
@@ -233,29 +233,28 @@ def _send_alert(run: "wandb.Run", title: str, text: str, problem: bool) -> None:
     run.alert(title, text, level="ERROR" if problem else "INFO", wait_duration=0)
 
 
-def _finish(run: "wandb.Run", exit_code: int, piece: Path | None, rows: int) -> None:
+def _finish(run: "wandb.Run", exit_code: int, part: Path | None, rows: int) -> None:
     run.finish(exit_code=exit_code)
-    if piece is not None:
-        (piece / ROWS).write_text(str(rows), encoding="utf-8")
+    if part is not None:
+        (part / ROWS).write_text(str(rows), encoding="utf-8")
 
 
-def _rows_uploaded(folder: Path, pieces: Sequence[Path]) -> int:
-    """How many rows of an offline run `wandb sync` has sent: a further piece holds those after them.
+def _rows_uploaded(folder: Path, parts: Sequence[Path]) -> int:
+    """How many rows of an offline run `wandb sync` has sent: the next part has those after them.
 
-    wandb marks a piece that was sent by a file. A run that was killed has told no number of rows, and nobody can send
-    it.
+    wandb marks a sent part by a file. A part whose process was killed has no number of rows, and cannot be sent.
     """
     path = folder / "wandb_uploaded"
     known = int(path.read_text(encoding="utf-8")) if path.exists() else 0
-    sent = [piece for piece in pieces if any(piece.glob("*.wandb.synced")) and (piece / ROWS).exists()]
-    rows = max([known, *(int((piece / ROWS).read_text(encoding="utf-8")) for piece in sent)])
+    sent = [part for part in parts if any(part.glob("*.wandb.synced")) and (part / ROWS).exists()]
+    rows = max([known, *(int((part / ROWS).read_text(encoding="utf-8")) for part in sent)])
     if rows > known:
         path.write_text(str(rows), encoding="utf-8")
     return rows
 
 
 def _run_id(folder: Path) -> str:
-    """The run's id, drawn once: here, or by the agent of a sweep of W&B, which waits for a run of that id."""
+    """The run's id, drawn once: here, or by the agent of a W&B sweep, which waits for a run with that id."""
     path = folder / "wandb_id"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Whether and how runs of Weights & Biases are started: online, offline or not at all."""
+"""How runs in Weights & Biases are started: online, offline or not at all."""
 
 import logging
 import os
@@ -16,13 +16,13 @@ log = logging.getLogger(__name__)
 Mode = Literal["online", "offline"]
 INIT_SECONDS = 60.0
 FINISH_SECONDS = 600.0
-"""After that what isn't uploaded stays on disk, for `wandb sync`."""
+"""After that, what is not uploaded stays on disk for `wandb sync`."""
 LOWEST = ("dev/wer", "dev/cer", "dev/loss", "dev/perplexity")
-"""Metrics whose lowest value a run is judged by: its summary in W&B holds it as dev/wer.min."""
+"""Metrics whose lowest value counts: the summary in W&B has it as dev/wer.min."""
 
 
 def modes_of(mode: TrackerMode) -> Sequence[Mode]:
-    """The ways to start, in turn: online fails where the network is down, and offline keeps all for later."""
+    """The modes to try in turn: if online fails, offline keeps everything for later."""
     match _automatic() if mode is TrackerMode.auto else mode:
         case TrackerMode.online:
             return "online", "offline"
@@ -33,12 +33,12 @@ def modes_of(mode: TrackerMode) -> Sequence[Mode]:
 
 
 def goes_online(config: TrackerConfig) -> bool:
-    """Whether runs are sent while they train."""
+    """Whether runs are sent during training."""
     return modes_of(config.mode)[:1] == ("online",)
 
 
 def default_entity() -> str | None:
-    """The user or team that runs belong to where tracker.entity names none.
+    """The user or team of runs if tracker.entity is not set.
 
     Raises:
         RunError: The server cannot be asked.
@@ -58,11 +58,11 @@ def _automatic() -> TrackerMode:
             return TrackerMode(wanted)
         except ValueError:
             raise ConfigError(
-                f"WANDB_MODE={wanted} is none of online, offline and disabled: change or unset it."
+                f"WANDB_MODE={wanted} is not one of online, offline and disabled: change or unset it."
             ) from None
     if _logged_in():
         return TrackerMode.online
-    log.info("No login to Weights & Biases (`wandb login` makes one), so the run is kept offline.")
+    log.info("Not logged in to Weights & Biases (see `wandb login`), so the run is kept offline.")
     return TrackerMode.offline
 
 
@@ -81,7 +81,7 @@ def start(mode: Mode, run_id: str, arguments: dict[str, Any]) -> "wandb.Run":
     import wandb
 
     _forget_foreign_service()
-    # wandb's telemetry of itself complains on its own where it doesn't get through.
+    # wandb's own telemetry would log errors if it has no connection.
     logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
     settings = wandb.Settings(
         console="off",
@@ -95,7 +95,7 @@ def start(mode: Mode, run_id: str, arguments: dict[str, Any]) -> "wandb.Run":
     try:
         run = wandb.init(id=run_id, mode=mode, resume=resume, reinit="create_new", settings=settings, **arguments)
     except Exception:
-        wandb.teardown()  # Else the id counts as in use when it is tried offline.
+        wandb.teardown()  # Otherwise the id is in use when offline is tried.
         raise
     for axis in ("step", "epoch", "seconds"):
         run.define_metric(axis, hidden=axis != "epoch")
@@ -107,9 +107,9 @@ def start(mode: Mode, run_id: str, arguments: dict[str, Any]) -> "wandb.Run":
 
 
 def _forget_foreign_service() -> None:
-    """Lets wandb start a service of its own: that of a process which started this one may be elsewhere or over.
+    """Makes wandb start its own service: that of the parent process may be elsewhere or gone.
 
-    wandb hands its service on in WANDB_SERVICE, as in 3-PID-unix-PATH.
+    wandb passes its service on in WANDB_SERVICE, such as 3-PID-unix-PATH.
     """
     if f"-{os.getpid()}-" not in os.environ.get("WANDB_SERVICE", ""):
         os.environ.pop("WANDB_SERVICE", None)

@@ -21,7 +21,7 @@ from asr.data.splits import SPLITS
 from asr.data.utterance import Utterance
 from asr.inference.forced_alignment import WordSpan
 from asr.inference.recognizer import Recognizer
-from asr.report.corpus_checks import describe
+from asr.report.corpus_summary import describe
 from asr.settings.compose import compose
 from asr.settings.recipe import Recipe, find_recipe
 from asr.settings.root import Config

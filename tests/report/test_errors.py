@@ -1,4 +1,4 @@
-"""What a model gets wrong: alignments, groups, spikes, and `asr errors`."""
+"""Recognition errors: alignments, confusions, subgroups, and `asr errors`."""
 
 import json
 from pathlib import Path
@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from asr.commands.cli import main
 from asr.data.utterance import Utterance
+from asr.report.confusions import align, most_frequent
 from asr.report.subgroups import grouped
-from asr.report.word_boxes import align, most_frequent
 from asr.scoring.error_rates import UtteranceScore, score_utterance
 from tests.helpers.reports import evaluate, metrics_rows, write_run, write_test_corpus
 
@@ -27,7 +27,7 @@ def row(score: UtteranceScore) -> dict[str, Any]:
 
 
 @given(st.lists(st.tuples(WORDS.filter(bool), WORDS), min_size=1, max_size=8))
-def test_many_utterances_at_once_are_counted_as_each_alone(texts: list[tuple[str, str]]) -> None:
+def test_utterances_that_are_aligned_together_count_as_each_alone(texts: list[tuple[str, str]]) -> None:
     scores = [scored(str(number), *pair) for number, pair in enumerate(texts)]
     alignment = align([row(score) for score in scores])
     assert alignment.scores == scores
@@ -41,7 +41,7 @@ def test_many_utterances_at_once_are_counted_as_each_alone(texts: list[tuple[str
         assert len(steps.replace("I", "")) == one.score.words
 
 
-def test_confusions_name_the_pair_and_where_it_was() -> None:
+def test_confusions_name_the_pair_and_its_utterances() -> None:
     scores = [scored("1", "A B C", "A X C"), scored("2", "B B", "X"), scored("3", "A", "A Y")]
     alignment = align([row(score) for score in scores])
     assert [
@@ -62,7 +62,7 @@ def test_groups_hold_every_utterance_once() -> None:
     groups = grouped(scores, {str(number): float(number) for number in range(10)})
     for measure in ("speaker", "length", "speaking rate"):
         assert sorted(id for group in groups[measure] for id in group.ids) == sorted(score.id for score in scores)
-    assert sorted(id for group in groups["speech above background"] for id in group.ids) == sorted(map(str, range(10)))
+    assert sorted(id for group in groups["estimated SNR"] for id in group.ids) == sorted(map(str, range(10)))
     assert [group.label for group in groups["length"]] == ["under 1 s", "1 to 2 s", "2 to 4 s", "4 to 8 s", "8 to 16 s"]
     assert [group.utterances for group in groups["speaking rate"]] == [5, 5, 5, 5]
 
@@ -83,8 +83,8 @@ def run(tmp_path: Path) -> Path:
 def test_errors_as_text_show_groups_confusions_and_the_worst(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["errors", str(run), "--worst", "1", "--pairs", "2"]) == 0
     printed = capsys.readouterr().out
-    assert "WER 37.50 %" in printed and "3 of 4 utterances are wrong." in printed
-    assert "WER by speech above background" in printed
+    assert "WER 37.50 %" in printed and "3 of 4 utterances have errors." in printed
+    assert "WER by estimated SNR" in printed and "Top confusions of words" in printed
     assert printed.count("REF:") == 1 and "2, speaker speaker 0, 0.4 s, WER 100.00 %" in printed
     assert "      1  *** -> YES\n      1  NO -> YES\n" in printed
 
@@ -95,7 +95,7 @@ def test_errors_as_json_hold_every_utterance(run: Path, capsys: pytest.CaptureFi
     assert [one["steps"] for one in errors["utterances"]] == ["", "", "", "=D"]
     assert errors["confusions"]["words"] == [{"reference": "YES", "hypothesis": "", "count": 1}]
     assert errors["results"]["wer"] == pytest.approx(1 / 8)
-    assert "speech above background" not in errors["groups"]
+    assert "estimated SNR" not in errors["groups"]
 
 
 def test_an_evaluation_that_is_not_there_is_named(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

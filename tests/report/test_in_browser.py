@@ -1,4 +1,4 @@
-"""The page for reviewing runs in a real browser, from a disk, on real trainings."""
+"""The page for reviewing runs in a real browser, opened from disk, with real trainings."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ from tests.report.test_page import HOSTILE
 pytestmark = pytest.mark.slow
 
 MINUS = "\u2212"
-VIEWS = ("runs", "compare", "health", "errors", "data")
+VIEWS = ("runs", "compare", "training", "errors", "data")
 
 
 def column(page: Page, place: int) -> list[str]:
@@ -65,7 +65,7 @@ def test_errors_are_sorted_searched_and_filtered(watched: Watched, an4_report: P
     expect(status).to_have_text("13 utterances of 130")
     page.locator(".filter").click()
     expect(status).to_have_text("130 utterances of 130")
-    confusion = page.locator(".card", has_text="What is confused").locator("tbody tr").first
+    confusion = page.locator(".card", has_text="Top confusions").locator("tbody tr").first
     confusion.locator(".link").click()
     assert 0 < int(status.inner_text().split()[0]) < 130
 
@@ -101,7 +101,7 @@ def test_an_utterance_shows_its_words_and_plays(watched: Watched, an4_report: Pa
     )
     assert ink > 50, "the picture is empty"
     seconds = page.locator("audio").evaluate("audio => audio.duration")
-    shown = page.locator(".facts div", has_text="length").locator("dd").inner_text()
+    shown = page.locator(".facts div", has_text="duration").locator("dd").inner_text()
     assert seconds == pytest.approx(float(shown.split()[0]), abs=0.02)
     page.locator("canvas.picture").click(position={"x": 300, "y": 60})
     page.wait_for_function(
@@ -116,7 +116,7 @@ def test_an_utterance_shows_its_words_and_plays(watched: Watched, an4_report: Pa
 
 
 def test_the_theme_switches_and_stays(watched: Watched, an4_report: Path) -> None:
-    page = watched.open(an4_report, "health")
+    page = watched.open(an4_report, "training")
     page.wait_for_selector("canvas")
     ground = "getComputedStyle(document.body).backgroundColor"
     light = page.evaluate(ground)
@@ -138,7 +138,7 @@ def test_two_runs_are_compared(watched: Watched, an4_report: Path) -> None:
     assert page.locator(".plot canvas").count() == 2
     sentence = page.locator(".sentences li").first.inner_text()
     assert re.search(rf"95 % interval [+{MINUS}][\d.]+ to [+{MINUS}][\d.]+; p [=<] 0\.\d+", sentence)
-    page.wait_for_selector("[aria-label='Utterances won and lost']")
+    page.wait_for_selector("[aria-label='Per-utterance comparison']")
     counts = {}
     for kind in ("A has fewer errors", "B has fewer errors", "all"):
         button = page.get_by_role("button", name=re.compile(f"^{kind}"))
@@ -151,25 +151,25 @@ def test_two_runs_are_compared(watched: Watched, an4_report: Path) -> None:
 
 
 def test_curves_are_smoothed_over_steps_epochs_and_minutes(watched: Watched, an4_report: Path) -> None:
-    page = watched.open(an4_report, "health")
-    for axis in ("by step", "by minutes", "by epoch"):
+    page = watched.open(an4_report, "training")
+    for axis in ("steps", "minutes", "epochs"):
         page.get_by_role("button", name=axis).click()
         expect(page.locator("[data-chart='Training loss'] canvas")).to_be_visible()
     page.locator("#smoothing").fill("0")
     expect(page.locator("[data-chart='Gradient norm'] canvas")).to_be_visible()
-    assert page.locator(".findings").count() == 2
+    assert page.locator(".diagnostics").count() == 2
     assert page.locator("[data-chart='Training loss'] .plot").get_attribute("aria-label").startswith("Training loss: ")  # type: ignore[union-attr]  # None fails, too
 
 
 def test_layers_and_the_panel_of_a_real_training_are_shown(watched: Watched, an4_report: Path) -> None:
-    page = watched.open(an4_report, "health")
-    for chart in ("Blank share on dev", "Empty hypotheses on dev", "Gradient norm by layer: layer 1", "Update ratio"):
+    page = watched.open(an4_report, "training")
+    for chart in ("Dev blank share", "Dev empty hypotheses", "Gradient norm by layer: layer 1", "Update ratio"):
         expect(page.locator(f"[data-chart='{chart}'] canvas")).to_be_visible()
     page.locator(".chips input").first.uncheck()
     expect(page.locator("[data-chart='Gradient norm by layer'] canvas")).to_be_visible()
     described = page.locator("[data-chart='Gradient norm by layer'] .plot").get_attribute("aria-label")
     assert described is not None and all(layer in described for layer in ("subsampling", "layer 1", "layer 2", "head"))
-    panel = page.locator(".card", has_text="The same utterances after every epoch")
+    panel = page.locator(".card", has_text="Hypotheses by epoch")
     utterances = panel.locator("option").all_inner_texts()
     assert len(utterances) == 10
     first = panel.locator(".panel p").inner_text()

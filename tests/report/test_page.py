@@ -1,4 +1,4 @@
-"""The page for reviewing runs: what is in its folder, and what is not. How it looks is tested in a browser."""
+"""The folder of the page for reviewing runs; test_in_browser.py tests how it looks."""
 
 import json
 import re
@@ -13,7 +13,7 @@ import torch
 
 from asr.commands.cli import main
 from asr.model.folder import build_model, save_model
-from asr.report.clips import speech_level
+from asr.report.audio_clips import estimated_snr
 from asr.report.page import ASSETS, SCRIPTS
 from asr.settings.compose import compose
 from asr.settings.recipe import find_recipe
@@ -31,7 +31,7 @@ HOSTILE = [
 
 
 def data_of(report: Path, name: str) -> Any:
-    """What a data file hands to the page."""
+    """The value that a data file passes to the page."""
     text = (report / "data" / f"{name}.js").read_text(encoding="utf-8")
     match = re.fullmatch(r'report\.receive\("([^"]+)",(.*)\);\n', text, re.DOTALL)
     assert match is not None and match[1] == name
@@ -138,7 +138,7 @@ def test_numbers_that_are_not_finite_become_null(tmp_path: Path) -> None:
     rows = metrics_rows(3, train__loss=float("nan"))
     content = build(write_run(tmp_path / "yesno" / "lstm-1", tmp_path / "data", rows), tmp_path / "report")
     assert set(data_of(tmp_path / "report", content["runs"][0]["file"])["train/loss"]) == {None}
-    assert [one["kind"] for one in content["runs"][0]["findings"]] == ["diverging"]
+    assert [one["kind"] for one in content["runs"][0]["diagnostics"]] == ["diverging"]
 
 
 def test_audio_is_copied_linked_or_left_out(runs: Path, tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_a_report_without_its_corpus_still_shows_every_error(runs: Path, tmp_pat
     assert split["reference"][0] == "YES NO YES" and split["audio"] == [None] * 4
 
 
-def test_the_worst_utterances_have_a_picture_with_spikes_and_words(runs: Path, tmp_path: Path) -> None:
+def test_the_worst_utterances_have_a_picture_with_tokens_and_words(runs: Path, tmp_path: Path) -> None:
     config = compose(find_recipe("yesno"), ["model.hidden=8", "model.channels=4", "tokenizer=char"])
     tokenizer = build_tokenizer(config.tokenizer, [])
     torch.manual_seed(1)
@@ -175,12 +175,12 @@ def test_the_worst_utterances_have_a_picture_with_spikes_and_words(runs: Path, t
     assert data_of(tmp_path / "report", evaluation["file"])["pictured"] == [0, 1]
     picture = data_of(tmp_path / "report", f"{evaluation['utterances_file']}-1")
     assert picture["height"] == 40 and picture["width"] == 28  # whole windows of 25 ms in 0.3 s, every 10 ms
-    reading = data_of(tmp_path / "report", f"{evaluation['file']}-1")
-    assert reading["frame_seconds"] == pytest.approx(0.04) and reading["frames"] == 7
-    assert all(0.05 < spike["probability"] <= 1 and 0 <= spike["frame"] < 7 for spike in reading["spikes"])
+    output = data_of(tmp_path / "report", f"{evaluation['file']}-1")
+    assert output["frame_seconds"] == pytest.approx(0.04) and output["frames"] == 7
+    assert all(0.05 < token["probability"] <= 1 and 0 <= token["frame"] < 7 for token in output["tokens"])
 
 
-def test_the_doctor_and_the_words_that_training_never_heard_are_in_the_data_view(runs: Path, tmp_path: Path) -> None:
+def test_the_corpus_check_and_out_of_vocabulary_words_are_in_the_data_view(runs: Path, tmp_path: Path) -> None:
     (corpus,) = build(runs, tmp_path / "report")["corpora"]
     assert corpus["splits"]["test"]["unknown"] == [["NO", 4]]
     assert corpus["splits"]["test"]["utterances"] == 4 == sum(corpus["splits"]["test"]["histogram"])
@@ -199,7 +199,7 @@ def test_a_run_whose_settings_are_of_another_version_is_shown(runs: Path, tmp_pa
 
 def test_a_folder_with_other_files_is_not_written_into(runs: Path, tmp_path: Path, capsys: Any) -> None:
     assert stopped("report", str(runs), "-o", str(runs)) == 2
-    assert "holds other files" in capsys.readouterr().err
+    assert "has other files" in capsys.readouterr().err
     assert not (runs / "index.html").exists()
 
 
@@ -209,7 +209,7 @@ def test_a_folder_with_other_files_is_not_written_into(runs: Path, tmp_path: Pat
         (["report", "nowhere", "-o", "x"], "asr: No run at nowhere: a run folder has a config.yaml"),
         (["report", "nowhere"], "asr: asr report: the following arguments are required: -o/--output"),
         (["report", "nowhere", "-o", "x", "--audio=loud"], "asr: asr report: argument --audio: invalid choice: 'loud'"),
-        (["report", "nowhere", "-o", "x", "--serve", "--audio=link"], "asr: --serve shows nothing from outside"),
+        (["report", "nowhere", "-o", "x", "--serve", "--audio=link"], "asr: --serve shows no files from outside"),
         (["report", "nowhere", "-o", "x", "--port=70000"], "asr: --port is 70000; it must be from 0 to 65535."),
         (["errors", "nowhere"], "asr: No run at nowhere"),
     ],
@@ -223,28 +223,30 @@ def test_a_mistake_is_one_sentence(
     assert printed.startswith(sentence) and printed.count("\n") == 1
 
 
-def test_noise_lowers_the_level_of_speech_above_its_background() -> None:
+def test_noise_lowers_the_estimated_snr() -> None:
     speech = torch.sin(torch.arange(RATE) / 3).numpy() * (torch.arange(RATE) > RATE // 2).numpy()
     noise = torch.randn(RATE, generator=torch.Generator().manual_seed(1)).numpy()
-    levels = [speech_level((speech + loudness * noise).astype("float32"), RATE) for loudness in (0.001, 0.01, 0.1)]
+    levels = [estimated_snr((speech + loudness * noise).astype("float32"), RATE) for loudness in (0.001, 0.01, 0.1)]
     assert levels == sorted(levels, reverse=True)
     assert levels[1] == pytest.approx(37, abs=1.5)  # a sine of power 1/2 over noise of 1e-4
 
 
-def test_text_and_marks_stand_out_from_their_ground() -> None:
+def test_text_and_marks_have_enough_contrast() -> None:
     style = (ASSETS / "report.css").read_text()
     for theme in ("light", "dark"):
         block = style[style.index(f'[data-theme="{theme}"]') :].split("}")[0]
         colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", block))
-        grounds = ["page", "card", "hover", "mark"]
-        texts = [("ink", ground) for ground in [*grounds, "substituted", "deleted", "inserted", "word"]]
-        texts += [(name, ground) for name in ("faint", "link", "good", "warn", "bad") for ground in ("page", "card")]
+        backgrounds = ["page", "card", "hover", "mark"]
+        texts = [("ink", background) for background in [*backgrounds, "substituted", "deleted", "inserted", "word"]]
+        texts += [
+            (name, background) for name in ("faint", "link", "good", "warn", "bad") for background in ("page", "card")
+        ]
         texts += [("link", "hover"), ("on-accent", "accent")]
-        marks = [(f"series-{number}", ground) for number in range(8) for ground in ("card", "page")]
-        marks += [("spike", "card"), ("cursor", "card"), ("accent", "card")]
+        marks = [(f"series-{number}", background) for number in range(8) for background in ("card", "page")]
+        marks += [("token", "card"), ("cursor", "card"), ("accent", "card")]
         for least, pairs in ((4.5, texts), (3.0, marks)):
-            for name, ground in pairs:
-                assert contrast(colours[name], colours[ground]) >= least, (theme, name, ground)
+            for name, background in pairs:
+                assert contrast(colours[name], colours[background]) >= least, (theme, name, background)
 
 
 def contrast(one: str, other: str) -> float:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from asr.common.errors import ConfigError
-from asr.report.clips import AudioChoice
+from asr.report.audio_clips import AudioChoice
 from asr.report.page import Report, ReportOptions
 from asr.report.serve import LOOPBACK, make_server
 from tests.helpers.reports import evaluate, metrics_rows, write_run, write_test_corpus
@@ -25,7 +25,6 @@ def report_of(tmp_path: Path) -> Report:
             audio=AudioChoice.embed,
             pictures=0,
             data=None,
-            doctor=lambda run, splits: [],
             live=True,
         )
     )

@@ -17,7 +17,7 @@ from tests.helpers.wandb_server import Server, wandb_server
 pytestmark = pytest.mark.usefixtures("no_login")
 
 ROOT = Path(__file__).parents[2]
-SECTIONS = ["Overview", "Training health", "Errors", "LSTM against GRU"]
+SECTIONS = ["Overview", "Training health", "Errors", "LSTM vs. GRU"]
 
 
 def metrics_in(value: Any) -> set[str]:

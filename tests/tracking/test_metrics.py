@@ -179,7 +179,7 @@ def test_a_failure_underway_is_reported_once_and_training_goes_on(
         train(tracker, 2, 4)
         tracker.summary({"test/wer": 0.07})
     (warning,) = warnings(caplog)
-    assert "left out from here on: OSError: disk quota exceeded" in warning
+    assert "not used from here on: OSError: disk quota exceeded" in warning
     assert len(read_metrics(tmp_path)) == 4
     assert str(metrics_path(tmp_path)) in tracker.where()
 
@@ -209,7 +209,7 @@ def test_a_disabled_run_does_not_even_import_wandb(tmp_path: Path) -> None:
     code = """
 import sys
 from pathlib import Path
-from asr.tracking.config import TrackerConfig, TrackerMode
+from asr.settings.tracker import TrackerConfig, TrackerMode
 from asr.tracking.tracker import Tracker
 config = TrackerConfig(TrackerMode.disabled, "asr", None, None, [], None, None, 10, 30, True)
 with Tracker(Path(sys.argv[1]), config, name="a", recipe="b", settings={}, job_type="train", step=0) as tracker:

@@ -1,5 +1,5 @@
 "use strict";
-// The page: views by address, the theme, the keys, and following a running training.
+// The page: views by address, the theme, keyboard shortcuts, and live updates of a running training.
 
 (function () {
   const POLL_MILLISECONDS = 3000;
@@ -31,7 +31,7 @@
     const dark = chosen === "dark" || (chosen === "auto" && matchMedia("(prefers-color-scheme: dark)").matches);
     document.documentElement.dataset.theme = dark ? "dark" : "light";
     document.getElementById("theme").textContent = THEMES[chosen];
-    document.getElementById("theme").setAttribute("aria-label", `Theme: ${chosen}. Change it.`);
+    document.getElementById("theme").setAttribute("aria-label", `Theme: ${chosen}. Switch theme.`);
   }
 
   const storedTheme = () => (localStorage.getItem("asr-theme") in THEMES ? localStorage.getItem("asr-theme") : "auto");
@@ -47,12 +47,12 @@
     document.getElementById("views").replaceChildren(...views.map((view, index) => report.el("a", { href: `#${view.name}`, title: `Key ${index + 1}` }, view.title)));
   }
 
-  const KEYS = [["1 – 5", "the views"], ["/", "search"], ["↑ ↓ Enter", "walk a table and open a row"], ["n p u", "next and previous utterance, all utterances"], ["space", "play or stop the sound"], ["t", "the theme"], ["?", "this list"], ["Esc", "leave a field or this list"]];
+  const KEYS = [["1 – 5", "switch view"], ["/", "search"], ["↑ ↓ Enter", "select and open a row of a table"], ["n p u", "next and previous utterance, all utterances"], ["space", "play or pause the audio"], ["t", "switch theme"], ["?", "show this list"], ["Esc", "leave a field or close this list"]];
 
   function help() {
     const dialog = document.getElementById("help");
     if (dialog.open) { dialog.close(); return; }
-    dialog.replaceChildren(report.el("h2", {}, "Keys"), report.el("dl", {}, KEYS.map(([key, what]) => report.el("div", {}, report.el("dt", {}, report.el("kbd", {}, key)), report.el("dd", {}, what)))),
+    dialog.replaceChildren(report.el("h2", {}, "Keyboard shortcuts"), report.el("dl", {}, KEYS.map(([key, what]) => report.el("div", {}, report.el("dt", {}, report.el("kbd", {}, key)), report.el("dd", {}, what)))),
       report.el("button", { type: "button", onclick: () => dialog.close() }, "Close"));
     dialog.showModal();
   }
@@ -81,7 +81,7 @@
     document.getElementById("built").textContent = `· built ${report.data.built}`;
   }
 
-  // Only where the page comes from `asr report --serve`: what changed is loaded anew, the reader stays where he is.
+  // Only for pages of `asr report --serve`: reloads what has changed and keeps the scroll position.
   async function follow() {
     const status = document.getElementById("status");
     try {
@@ -95,7 +95,7 @@
         if (!document.querySelector("audio") && !document.activeElement.matches("input")) { await show(); window.scrollTo(0, place); }
       }
     } catch {
-      status.textContent = "▲ the server does not answer";
+      status.textContent = "▲ no answer from the server";
     }
     setTimeout(follow, POLL_MILLISECONDS);
   }

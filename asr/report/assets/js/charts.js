@@ -1,5 +1,5 @@
 "use strict";
-// Curves, drawn by uPlot: several runs over one axis, smoothed, in the colours of the theme.
+// Curves, drawn by uPlot: several runs on one axis, smoothed, in the colours of the theme.
 
 (function () {
   const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -10,7 +10,7 @@
   report.dash = (number) => DASHES[Math.floor(number / COLOURS) % DASHES.length];
   report.cssColour = (number) => `var(--series-${number % COLOURS})`;
 
-  // The mean of what came before, exponentially weighted, with the start corrected for.
+  // Exponential moving average with bias correction.
   report.smoothed = function (values, weight) {
     let sum = 0, norm = 0;
     return values.map((value) => {
@@ -44,7 +44,7 @@
     if (!lines.length) return report.fill(frame, {}, [report.el("p", { class: "note" }, "Nothing was logged.")]);
     const place = report.el("div", { class: "plot", role: "img", "aria-label": describe(lines, options, scale) });
     frame.append(place);
-    // The element must be in the page, and have a width, before uPlot can draw.
+    // uPlot can only draw once the element is in the page and has a width.
     let plot = null;
     const observer = new ResizeObserver(() => {
       const width = Math.floor(place.clientWidth);
@@ -63,7 +63,7 @@
   }
 
   function draw(place, width, lines, options, scale) {
-    // As functions, so that a change of the theme or printing draws the same plot in other colours.
+    // As functions, so that a change of the theme, or printing, redraws the plot in other colours.
     const ink = () => style("--ink"), faint = () => style("--line"), font = `12px ${style("--font")}`;
     const raw = options.smoothing > 0;
     const tables = [], series = [{ label: options.axis, value: (_, value) => report.number(value) }];
@@ -101,7 +101,7 @@
     return [fromZero ? Math.min(0, low) : low - spare, high + spare];
   }
 
-  // The faint raw curves need no line in the legend.
+  // The faint raw curves need no legend entry.
   function hideRaw(plot) {
     plot.series.forEach((one, index) => {
       if (one.class === "raw") plot.root.querySelectorAll(".u-legend .u-series")[index].style.display = "none";

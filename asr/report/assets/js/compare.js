@@ -1,5 +1,5 @@
 "use strict";
-// Two or more runs side by side: curves, tests of every pair, and the utterances that one wins and the other loses.
+// Two or more runs side by side: curves, tests of every pair, and a per-utterance comparison.
 
 (function () {
   const state = { axis: "epoch", smoothing: 0.6, text: "", kind: "different" };
@@ -31,11 +31,11 @@
 
   function content(parameters) {
     const numbers = report.data.runs.map((_, number) => number).filter((number) => report.chosen.has(report.data.runs[number].name));
-    if (numbers.length < 2) return [report.el("p", { class: "note" }, "Choose two runs or more.")];
+    if (numbers.length < 2) return [report.el("p", { class: "note" }, "Choose two or more runs.")];
     const splits = report.splits();
     const split = splits.includes(parameters.get("split")) ? parameters.get("split") : splits[0];
     const results = report.data.evaluations.filter((one) => one.split === split && numbers.includes(one.run));
-    return [curves(numbers), splits.length ? tests(results, splits, split) : null, results.length > 1 ? wins(results) : null].filter(Boolean);
+    return [curves(numbers), splits.length ? tests(results, splits, split) : null, results.length > 1 ? perUtterance(results) : null].filter(Boolean);
   }
 
   function curves(numbers) {
@@ -45,15 +45,15 @@
       const lines = (name) => loaded.map((rows, index) => ({ name: report.data.runs[numbers[index]].name, number: numbers[index], ...report.points_of(rows, name, state.axis) }));
       const shared = { axis: state.axis, smoothing: 0 };
       place.replaceChildren(
-        report.chart(lines("dev/wer"), { ...shared, title: "WER on dev", unit: "%", scale: 100 }),
-        report.chart(lines("train/loss"), { ...shared, title: "Training loss", smoothing: state.smoothing, hint: "smoothed over the faint curve" }),
+        report.chart(lines("dev/wer"), { ...shared, title: "Dev WER", unit: "%", scale: 100 }),
+        report.chart(lines("train/loss"), { ...shared, title: "Training loss", smoothing: state.smoothing, hint: "smoothed; faint: raw values" }),
       );
     };
     redraw();
     return report.section("Curves", report.axisChoice(state, redraw), place);
   }
 
-  report.axisChoice = (state, redraw) => report.choice("Axis", [["epoch", "by epoch"], ["step", "by step"], ["minutes", "by minutes"]], state.axis, (axis) => { state.axis = axis; redraw(); });
+  report.axisChoice = (state, redraw) => report.choice("Axis", [["epoch", "epochs"], ["step", "steps"], ["minutes", "minutes"]], state.axis, (axis) => { state.axis = axis; redraw(); });
 
   function tests(results, splits, split) {
     const pairs = [];
@@ -63,56 +63,56 @@
       if (pair) pairs.push({ left, right, pair });
     }));
     const choice = report.choice("Split", splits.map((one) => [one, one]), split, (one) => report.go("compare", { split: one }));
-    if (!pairs.length) return report.section("Differences", choice, report.el("p", { class: "note" }, `No two of these runs were evaluated on the same utterances of ${split}.`));
-    return report.section("Differences", choice,
+    if (!pairs.length) return report.section("WER differences", choice, report.el("p", { class: "note" }, `No two of these runs were evaluated on the same utterances of ${split}.`));
+    return report.section("WER differences", choice,
       report.forest(pairs.map(({ left, right, pair }) => ({
         name: `${report.evaluationName(left)} − ${report.evaluationName(right)}`, value: pair.mean, low: pair.low, high: pair.high,
-      })), { title: "Differences of WER", axis: "difference of WER, points (below 0 the first is better)", zero: true, format: (row) => `${report.points(row.value)}  (${report.points(row.low)} to ${report.points(row.high)})` }),
+      })), { title: "WER differences", axis: "WER difference, points (below 0: the first is better)", zero: true, format: (row) => `${report.points(row.value)}  (${report.points(row.low)} to ${report.points(row.high)})` }),
       report.el("ul", { class: "sentences" }, pairs.map(sentence)),
-      report.el("p", { class: "note" }, "Matched-pair bootstrap over speakers where there are several, else over utterances. Each run is one training: the chance between seeds is not in these intervals; `asr compare` trains several."));
+      report.el("p", { class: "note" }, "Matched-pair bootstrap over speakers, or over utterances if there is only one speaker. Each run is a single training, so these intervals do not include the variation between seeds; `asr compare` trains several seeds."));
   }
 
   function sentence({ left, right, pair }) {
     const names = [report.el("b", {}, report.evaluationName(left)), report.el("b", {}, report.evaluationName(right))];
-    const corrected = pair.p_corrected > pair.p ? `, corrected for all pairs of the report ${shown(pair.p_corrected)}` : "";
+    const corrected = pair.p_corrected > pair.p ? `, corrected for all pairs of this report ${shown(pair.p_corrected)}` : "";
     const figures = `(95 % interval ${report.points(pair.low)} to ${report.points(pair.high)}; p ${shown(pair.p)}${corrected})`;
     return pair.p_corrected < 0.05
-      ? report.el("li", {}, names[0], " is better than ", names[1], ` by ${report.percent(-pair.mean, 2)} points ${figures}.`)
-      : report.el("li", {}, "No difference can be shown between ", names[0], " and ", names[1], `: it is ${report.points(pair.mean)} points ${figures}.`);
+      ? report.el("li", {}, names[0], " is better than ", names[1], ` by ${report.percent(-pair.mean, 2)} points of WER ${figures}.`)
+      : report.el("li", {}, "No significant difference between ", names[0], " and ", names[1], `: ${report.points(pair.mean)} points ${figures}.`);
   }
 
   const shown = (p) => (p < 0.001 ? "< 0.001" : `= ${p.toFixed(3)}`);
 
-  function wins(results) {
+  function perUtterance(results) {
     const place = report.el("div", {});
     let [first, second] = results.slice().sort((left, right) => left.wer - right.wer);
     const options = results.map((one) => [one.file, report.evaluationName(one)]);
-    const redraw = async () => place.replaceChildren(...await duel(first, second));
+    const redraw = async () => place.replaceChildren(...await pairTable(first, second));
     redraw();
     const pick = (file) => results.find((one) => one.file === file);
-    return report.section("Utterances won and lost",
+    return report.section("Per-utterance comparison",
       report.el("div", { class: "controls" },
         report.select("A", options, first.file, (file) => { first = pick(file); redraw(); }),
         report.select("B", options, second.file, (file) => { second = pick(file); redraw(); })), place);
   }
 
-  async function duel(first, second) {
-    if (first.file === second.file) return [report.el("p", { class: "note" }, "Choose two that differ.")];
-    if (first.utterances_file !== second.utterances_file) return [report.el("p", { class: "note" }, "They were not evaluated on the same utterances.")];
+  async function pairTable(first, second) {
+    if (first.file === second.file) return [report.el("p", { class: "note" }, "Choose two different runs.")];
+    if (first.utterances_file !== second.utterances_file) return [report.el("p", { class: "note" }, "These two were not evaluated on the same utterances.")];
     const [left, right] = await Promise.all([report.utterances(first), report.utterances(second)]);
     const rows = left.map((one, place) => ({ one, other: right[place], gain: right[place].errors - one.errors, haystack: one.haystack + "\n" + right[place].hypothesis.toLowerCase() }));
     const kinds = {
-      different: ["different", (row) => row.one.hypothesis !== row.other.hypothesis],
-      won: ["A has fewer errors", (row) => row.gain > 0],
-      lost: ["B has fewer errors", (row) => row.gain < 0],
-      both: ["both wrong", (row) => row.one.errors && row.other.errors],
+      different: ["different hypotheses", (row) => row.one.hypothesis !== row.other.hypothesis],
+      better: ["A has fewer errors", (row) => row.gain > 0],
+      worse: ["B has fewer errors", (row) => row.gain < 0],
+      both: ["both have errors", (row) => row.one.errors && row.other.errors],
       all: ["all", () => true],
     };
     const counts = Object.fromEntries(Object.entries(kinds).map(([kind, [, is]]) => [kind, rows.filter(is).length]));
     const line = (row, own) => report.inline(report.aligned(own.reference, own.hypothesis, own.steps));
     const columns = [
       { key: "id", title: "Utterance", width: 7.5, grow: 1, value: (row) => row.one.id, cell: (row) => report.el("a", { href: report.addressOf(first, "utterance", { id: row.one.id, with: report.runOf(second).name }) }, report.text(row.one.id)) },
-      { key: "gain", title: "B − A", hint: "Errors of B less errors of A: above 0, A wins", width: 4, numeric: true, value: (row) => row.gain, cell: (row) => (row.gain > 0 ? `+${row.gain} A` : row.gain < 0 ? `−${-row.gain} B` : "0") },
+      { key: "gain", title: "B − A", hint: "Errors of B minus errors of A: above 0, A is better", width: 4, numeric: true, value: (row) => row.gain, cell: (row) => (row.gain > 0 ? `+${row.gain} A` : row.gain < 0 ? `−${-row.gain} B` : "0") },
       { key: "seconds", title: "Seconds", width: 4.4, numeric: true, value: (row) => row.one.seconds, cell: (row) => row.one.seconds.toFixed(1) },
       { key: "first", title: `A: ${report.evaluationName(first)}`, width: 14, grow: 4, value: (row) => row.one.errors, cell: (row) => line(row, row.one) },
       { key: "second", title: `B: ${report.evaluationName(second)}`, width: 14, grow: 4, value: (row) => row.other.errors, cell: (row) => line(row, row.other) },
@@ -120,12 +120,12 @@
     const found = report.el("span", { role: "status", class: "note" });
     const chosen = () => rows.filter((row) => kinds[state.kind][1](row) && row.haystack.includes(state.text.toLowerCase()));
     const grid = report.table({
-      label: "Utterances won and lost", columns, rows: chosen(), all: rows, sort: ["gain", true], height: "50vh",
+      label: "Per-utterance comparison", columns, rows: chosen(), all: rows, sort: ["gain", true], height: "50vh",
       arranged: (shown) => { found.textContent = report.count(shown.length, "utterance"); },
       open: (row) => { location.hash = report.addressOf(first, "utterance", { id: row.one.id, with: report.runOf(second).name }); },
     });
     const update = () => grid.update(chosen());
-    return [report.el("p", { class: "lead" }, `A has fewer errors in ${counts.won} utterances, B in ${counts.lost}; in ${rows.length - counts.won - counts.lost} they have as many.`),
+    return [report.el("p", { class: "lead" }, `A has fewer errors in ${report.count(counts.better, "utterance")}, B in ${report.number(counts.worse)}; in ${report.number(rows.length - counts.better - counts.worse)} both have the same number.`),
       report.el("div", { class: "controls" },
         report.choice("Which", Object.entries(kinds).map(([kind, [title]]) => [kind, `${title} (${counts[kind]})`]), state.kind, (kind) => { state.kind = kind; update(); }),
         report.search("Search", state.text, (text) => { state.text = text; update(); }), found), grid];

@@ -1,19 +1,19 @@
 "use strict";
-// The corpus: how long, who, which characters, which words training never heard, and what the doctor found.
+// The corpus: durations, speakers, characters, out-of-vocabulary words, and the findings of the corpus check.
 
 (function () {
   report.view("data", "Data", function (parameters) {
     const corpora = report.data.corpora;
-    if (!corpora.length) return [report.el("p", { class: "note" }, "No manifests were found: --data says where the corpus is.")];
+    if (!corpora.length) return [report.el("p", { class: "note" }, "No manifests were found: build the report with --data FOLDER.")];
     const corpus = corpora.find((one) => one.folder === parameters.get("corpus")) || corpora[0];
     const splits = Object.entries(corpus.splits);
     return [
       report.section(`Corpus ${corpus.name}`,
         corpora.length > 1 ? report.select("Corpus", corpora.map((one) => [one.folder, `${one.name} (${one.folder})`]), corpus.folder, (folder) => report.go("data", { corpus: folder })) : null,
         report.el("p", { class: "note" }, corpus.folder), overview(splits)),
-      report.section("What the doctor found", doctor(corpus)),
-      report.section("Lengths", report.el("div", { class: "charts" }, splits.map(([split, one]) => histogram(split, one, corpus.edges)))),
-      report.section("Words that training never heard", report.el("div", { class: "groups" }, splits.filter(([split]) => split !== "train").map(([split, one]) => unknown(split, one)))),
+      report.section("Corpus check", corpusCheck(corpus)),
+      report.section("Durations", report.el("div", { class: "charts" }, splits.map(([split, one]) => histogram(split, one, corpus.edges)))),
+      report.section("Out-of-vocabulary words", report.el("div", { class: "groups" }, splits.filter(([split]) => split !== "train").map(([split, one]) => unknown(split, one)))),
       report.section("Speakers", report.el("div", { class: "groups" }, splits.map(([split, one]) => speakers(split, one)))),
       report.section("Characters", characters(corpus, splits.map(([split]) => split))),
     ];
@@ -26,17 +26,17 @@
   const number = (value) => report.el("td", { class: "numeric" }, value);
 
   function overview(splits) {
-    return plain(["split", "#utterances", "#length", "#shortest", "#median", "#longest", "#speakers", "#words", "#different", "#unknown to train"], splits.map(([split, one]) =>
+    return plain(["split", "#utterances", "#duration", "#shortest", "#median", "#longest", "#speakers", "#words", "#distinct words", "#out of vocabulary"], splits.map(([split, one]) =>
       report.el("tr", {}, report.el("th", { scope: "row" }, split), number(report.number(one.utterances)), number(report.clock(one.seconds)), number(`${one.shortest.toFixed(1)} s`),
         number(`${one.median.toFixed(1)} s`), number(`${one.longest.toFixed(1)} s`), number(report.number(one.speakers.filter(([name]) => name).length)), number(report.number(one.words)), number(report.number(one.different_words)),
         number(split === "train" ? "–" : `${report.number(one.unknown_words)} (${report.percent(one.unknown_words / one.words)} %)`))));
   }
 
-  function doctor(corpus) {
-    if (!corpus.findings.length) return report.el("p", {}, report.el("b", { class: "good" }, "✓ "), "Nothing. Headers and transcripts were looked at; `asr check` decodes the audio too.");
+  function corpusCheck(corpus) {
+    if (!corpus.findings.length) return report.el("p", {}, report.el("b", { class: "good" }, "✓ "), "No findings. Headers and transcripts were checked; `asr check` also decodes the audio.");
     const rest = corpus.finding_count - corpus.findings.length;
     return report.el("div", {}, report.el("ul", { class: "sentences" }, corpus.findings.map((one) => report.el("li", { class: one.severity === "error" ? "problem" : "warning" },
-      report.el("b", { class: "sign" }, one.severity === "error" ? "✖ " : "▲ "), report.text(one.message)))), rest > 0 ? report.el("p", { class: "note" }, `And ${report.number(rest)} more: \`asr check\` lists them.`) : null);
+      report.el("b", { class: "sign" }, one.severity === "error" ? "✖ " : "▲ "), report.text(one.message)))), rest > 0 ? report.el("p", { class: "note" }, `${report.number(rest)} more are listed by \`asr check\`.`) : null);
   }
 
   function histogram(split, one, edges) {
@@ -44,19 +44,19 @@
     const parts = one.histogram.map((count, place) => report.svg("rect", { class: "column", x: place * bar + 0.5, width: Math.max(1, bar - 1), y: (height - bottom) * (1 - count / most), height: (height - bottom) * (count / most) },
       report.svg("title", {}, `${count} utterances from ${edges[place].toFixed(1)} to ${edges[place + 1].toFixed(1)} s`)));
     const labels = [0, 0.25, 0.5, 0.75, 1].map((share) => report.svg("text", { x: share * width, y: height - 5, "text-anchor": share === 0 ? "start" : share === 1 ? "end" : "middle" }, `${(share * edges[edges.length - 1]).toFixed(1)} s`));
-    return report.el("figure", { class: "chart" }, report.el("figcaption", {}, split, report.el("span", { class: "hint" }, `at most ${report.count(most, "utterance")} in ${(edges[1] - edges[0]).toFixed(2)} s`)),
-      report.svg("svg", { viewBox: `0 0 ${width} ${height}`, class: "histogram", role: "img", "aria-label": `Lengths of ${split}: from ${one.shortest} to ${one.longest} s, median ${one.median} s` }, parts, labels));
+    return report.el("figure", { class: "chart" }, report.el("figcaption", {}, split, report.el("span", { class: "hint" }, `bins of ${(edges[1] - edges[0]).toFixed(2)} s, the highest has ${report.count(most, "utterance")}`)),
+      report.svg("svg", { viewBox: `0 0 ${width} ${height}`, class: "histogram", role: "img", "aria-label": `Durations of ${split}: from ${one.shortest} to ${one.longest} s, median ${one.median} s` }, parts, labels));
   }
 
   function unknown(split, one) {
     const title = `${split}: ${report.number(one.unknown_words)} of ${report.count(one.words, "word")}`;
-    return report.el("div", {}, report.el("h3", {}, title), one.unknown.length ? report.more(one.unknown, ([word, count]) => report.el("tr", {}, number(report.number(count)), report.el("td", {}, report.item(word))), ["#times", "word"])
+    return report.el("div", {}, report.el("h3", {}, title), one.unknown.length ? report.more(one.unknown, ([word, count]) => report.el("tr", {}, number(report.number(count)), report.el("td", {}, report.item(word))), ["#count", "word"])
       : report.el("p", { class: "note" }, "None."));
   }
 
   function speakers(split, one) {
     return report.el("div", {}, report.el("h3", {}, `${split}: ${one.speakers.length}`), report.more(one.speakers, ([name, count, seconds]) =>
-      report.el("tr", {}, report.el("td", {}, report.text(name || "unknown")), number(report.number(count)), number(report.clock(seconds))), ["speaker", "#utterances", "#length"]));
+      report.el("tr", {}, report.el("td", {}, report.text(name || "unknown")), number(report.number(count)), number(report.clock(seconds))), ["speaker", "#utterances", "#duration"]));
   }
 
   function characters(corpus, splits) {

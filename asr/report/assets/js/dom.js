@@ -1,5 +1,5 @@
 "use strict";
-// Elements and formats. Whatever comes from a run goes in as text, never as HTML.
+// Elements and formats. Text from a run is always inserted as text, never as HTML.
 
 const report = {};
 
@@ -47,7 +47,7 @@ report.setting = (value) => (value === null || value === undefined ? "null" : Ar
 
 report.count = (number, one, many) => `${report.number(number)} ${number === 1 ? one : many || one + "s"}`;
 
-// A text of unknown direction, kept apart from its surroundings.
+// Text of unknown direction, isolated from its surroundings.
 report.text = (value, attributes) => report.el("bdi", { dir: "auto", ...attributes }, value);
 
 report.select = function (label, options, chosen, onchange) {
@@ -74,10 +74,10 @@ report.search = function (label, value, oninput) {
 
 report.section = (title, ...children) => report.el("section", { class: "card" }, report.el("h2", {}, title), ...children);
 
-// The words of a text as jiwer splits it.
+// The words of a text, split as jiwer does.
 report.words = (text) => text.replace(/\s\s+/g, " ").trim().split(" ").filter((word) => word);
 
-// The way from a reference to a hypothesis: [step, reference word, hypothesis word] with step one of = S D I.
+// The alignment of a reference and a hypothesis: [step, reference word, hypothesis word] with step one of = S D I.
 report.aligned = function (reference, hypothesis, steps) {
   const left = report.words(reference);
   if (!steps) return left.map((word) => ["=", word, word]);
@@ -89,7 +89,7 @@ report.aligned = function (reference, hypothesis, steps) {
 const SIGNS = { S: "≠", D: "−", I: "+" };
 const MEANINGS = { S: "substituted", D: "deleted", I: "inserted" };
 
-// One line: right words as they are, "≠spoken→written", "−deleted", "+inserted".
+// One line: correct words unchanged, "≠reference→hypothesis", "−deleted", "+inserted".
 report.inline = function (pairs) {
   return report.el("span", { class: "aligned-line", dir: "auto" }, pairs.flatMap(([step, left, right]) => {
     if (step === "=") return [report.el("bdi", {}, left), " "];
@@ -98,16 +98,16 @@ report.inline = function (pairs) {
   }));
 };
 
-// Columns: the reference above, the hypothesis below, the sign between them.
+// Columns: the reference above, the hypothesis below, the sign in between.
 report.columns = function (pairs) {
   return report.el("div", { class: "aligned-columns", dir: report.isRightToLeft(pairs) ? "rtl" : "ltr" }, pairs.map(([step, left, right]) =>
-    report.el("div", { class: `pair step-${step}`, title: MEANINGS[step] }, report.text(left || "\u00a0", { class: "spoken" }),
-      report.el("span", { class: "sign", "aria-label": MEANINGS[step] }, SIGNS[step] || "\u00a0"), report.text(right || "\u00a0", { class: "written" }))));
+    report.el("div", { class: `pair step-${step}`, title: MEANINGS[step] }, report.text(left || "\u00a0", { class: "ref" }),
+      report.el("span", { class: "sign", "aria-label": MEANINGS[step] }, SIGNS[step] || "\u00a0"), report.text(right || "\u00a0", { class: "hyp" }))));
 };
 
 report.isRightToLeft = (pairs) => pairs.some(([, left, right]) => /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/.test(left + right));
 
-// A word or character by itself: combining marks on a circle, what cannot be seen by its code.
+// A single word or character: combining marks on a circle, invisible characters by their code.
 report.item = function (item) {
   if (item === "") return report.el("span", { class: "nothing", title: "nothing" }, "∅");
   const codes = [...item].map((one) => "U+" + one.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")).join(" ");

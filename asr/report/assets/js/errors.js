@@ -1,5 +1,5 @@
 "use strict";
-// Every utterance of an evaluation: searched, sorted, filtered by what went wrong and for whom.
+// Every utterance of an evaluation: search, sort, and filter by error type, confusion and subgroup.
 
 (function () {
   const SHOWN = 12;
@@ -7,17 +7,17 @@
   let state = fresh(), of = null;
 
   const KINDS = {
-    wrong: ["wrong", (row) => row.errors > 0],
+    wrong: ["with errors", (row) => row.errors > 0],
     substitutions: ["≠ substituted", (row) => row.count.S > 0],
     deletions: ["− deleted", (row) => row.count.D > 0],
     insertions: ["+ inserted", (row) => row.count.I > 0],
-    right: ["right", (row) => row.errors === 0],
+    right: ["correct", (row) => row.errors === 0],
     all: ["all", () => true],
   };
 
   report.view("errors", "Errors", async function (parameters) {
     const evaluations = report.data.evaluations;
-    if (!evaluations.length) return [report.el("p", { class: "note" }, "No run was evaluated yet: `asr evaluate` does it.")];
+    if (!evaluations.length) return [report.el("p", { class: "note" }, "No run has been evaluated yet: run `asr evaluate`.")];
     const evaluation = report.findEvaluation(parameters) || evaluations.find((one) => one.split === report.splits()[0]) || evaluations[0];
     if (of !== evaluation.file) [state, of] = [fresh(), evaluation.file];
     const rows = await report.utterances(evaluation);
@@ -44,8 +44,8 @@
         report.el("div", { class: "controls" },
           report.choice("Which", kinds, state.kind, (kind) => { state.kind = kind; update(); }),
           report.search("Search", state.text, (text) => { state.text = text; update(); }), filters, found), grid),
-      report.section("What is confused", confusions(analysis.confusions, (pair) => { state.pair = pair; state.kind = "all"; update(); grid.scrollIntoView({ block: "center" }); })),
-      report.section("For whom, and when", report.el("p", { class: "note" }, "The bar is the WER; choose a group to see its utterances."),
+      report.section("Top confusions", confusions(analysis.confusions, (pair) => { state.pair = pair; state.kind = "all"; update(); grid.scrollIntoView({ block: "center" }); })),
+      report.section("WER by subgroup", report.el("p", { class: "note" }, "Bars show the WER; choose a subgroup to see its utterances."),
         report.el("div", { class: "groups" }, Object.entries(analysis.groups).filter(([, groups]) => groups.length > 1)
           .map(([measure, groups]) => groupTable(measure, groups, (group) => { state.group = group; state.kind = "all"; update(); grid.scrollIntoView({ block: "center" }); })))),
     ];
@@ -54,8 +54,8 @@
   function summary(evaluation, rows) {
     const wrong = rows.filter((row) => row.errors).length;
     return [report.el("b", {}, `WER ${report.percent(evaluation.wer, 2)} %`), ` (95 % interval ${report.percent(evaluation.wer_low)} to ${report.percent(evaluation.wer_high)}), CER ${report.percent(evaluation.cer, 2)} %: `,
-      `${report.count(evaluation.substitutions, "word")} substituted, ${report.number(evaluation.deletions)} deleted, ${report.number(evaluation.insertions)} inserted of ${report.number(evaluation.words)}. `,
-      `${report.number(wrong)} of ${report.count(rows.length, "utterance")} are wrong.`];
+      `${report.count(evaluation.substitutions, "substitution")}, ${report.count(evaluation.deletions, "deletion")} and ${report.count(evaluation.insertions, "insertion")} in ${report.count(evaluation.words, "word")}. `,
+      `${report.number(wrong)} of ${report.count(rows.length, "utterance")} have errors.`];
   }
 
   function filtered(rows) {
@@ -69,13 +69,13 @@
     const columns = [
       { key: "id", title: "Utterance", width: 8, grow: 1, value: (row) => row.id, cell: (row) => report.el("a", { href: address(row) }, report.text(row.id)) },
       numeric("wer", "WER %", "Word error rate of the utterance", 4, (value) => (100 * value).toFixed(0)),
-      numeric("errors", "Errors", "Words substituted, deleted or inserted", 4, String),
-      { key: "aligned", title: "Reference and hypothesis", hint: "≠ spoken→written, − deleted, + inserted", width: 18, grow: 6, value: (row) => row.reference, cell: (row) => report.inline(report.aligned(row.reference, row.hypothesis, row.steps)) },
+      numeric("errors", "Errors", "Substitutions, deletions and insertions", 4, String),
+      { key: "aligned", title: "Reference → hypothesis", hint: "≠ reference→hypothesis, − deleted, + inserted", width: 18, grow: 6, value: (row) => row.reference, cell: (row) => report.inline(report.aligned(row.reference, row.hypothesis, row.steps)) },
       { key: "speaker", title: "Speaker", width: 6, grow: 0.4, value: (row) => row.speaker, cell: (row) => report.text(row.speaker || "–") },
-      numeric("seconds", "Seconds", "Length of the utterance", 4.4, (value) => value.toFixed(1)),
-      numeric("rate", "Words/s", "Speaking rate: words of the reference in a second", 4.4, (value) => value.toFixed(1)),
-      ...(rows.some((row) => row.confidence !== null && row.confidence !== undefined) ? [numeric("confidence", "Sure %", "Mean probability of what the model wrote", 3.6, (value) => (100 * value).toFixed(0))] : []),
-      numeric("level", "dB", "Speech above background: loud frames over quiet ones", 2.6, (value) => value.toFixed(0)),
+      numeric("seconds", "Seconds", "Duration of the utterance", 4.4, (value) => value.toFixed(1)),
+      numeric("rate", "Words/s", "Speaking rate: reference words per second", 4.4, (value) => value.toFixed(1)),
+      ...(rows.some((row) => row.confidence !== null && row.confidence !== undefined) ? [numeric("confidence", "Confidence %", "Mean token probability of the hypothesis", 3.6, (value) => (100 * value).toFixed(0))] : []),
+      numeric("level", "SNR dB", "Estimated signal-to-noise ratio: power of loud frames over quiet ones", 3.2, (value) => value.toFixed(0)),
     ];
     return report.table({ label: "Utterances", columns, rows: filtered(rows), all: rows, sort: ["errors", true], open: (row) => { location.hash = address(row); }, arranged });
   }
@@ -86,7 +86,7 @@
       report.el("td", {}, report.el("button", { type: "button", class: "link", onclick: () => choose({ label: `${pair.reference || "∅"} → ${pair.hypothesis || "∅"}`, members: new Set(pair.places) }) },
         report.item(pair.reference), " → ", report.item(pair.hypothesis))));
     const list = (title, pairs) => report.el("div", {}, report.el("h3", {}, title),
-      pairs.length ? more(pairs, row, ["#times", "spoken → written"]) : report.el("p", { class: "note" }, "None."));
+      pairs.length ? more(pairs, row, ["#count", "reference → hypothesis"]) : report.el("p", { class: "note" }, "None."));
     return report.el("div", { class: "groups" }, list("Words", found.words), list("Characters", found.characters));
   }
 
@@ -97,10 +97,10 @@
       report.el("td", { class: "bar-cell" }, report.el("span", { class: "bar", "aria-hidden": "true" }, report.el("span", { class: "part part-0", style: { width: `${(100 * group.wer) / highest}%` } }))),
       report.el("td", { class: "numeric" }, `${report.percent(group.wer)} %`),
       report.el("td", { class: "numeric faint", title: `${group.errors} errors in ${group.words} words` }, report.number(group.utterances)));
-    return report.el("div", {}, report.el("h3", {}, `WER by ${measure}`), more(groups, row, ["", "", "#WER", "#utterances"]));
+    return report.el("div", {}, report.el("h3", {}, `By ${measure}`), more(groups, row, ["", "", "#WER", "#utterances"]));
   }
 
-  // A heading of figures is written "#heading".
+  // The heading of a numeric column starts with "#".
   report.heading = (heading) => report.el("th", { scope: "col", class: heading.startsWith("#") ? "numeric" : null }, heading.replace("#", ""));
 
   // A table of the first rows, with a button for the rest.

@@ -1,5 +1,5 @@
 "use strict";
-// A forest plot: each result as a dot on its 95 % interval, over one axis.
+// A forest plot: each result as a dot on its 95 % interval, on one axis.
 
 (function () {
   const HEIGHT = 26, TOP = 8, BOTTOM = 34;

@@ -1,5 +1,5 @@
 "use strict";
-// All runs: what came out, how sure it is, and in which settings they differ.
+// All runs: results with intervals, training diagnostics, and the settings in which they differ.
 
 (function () {
   report.view("runs", "Runs", function (parameters) {
@@ -18,10 +18,10 @@
           report.forest(found.map((one) => ({
             name: report.evaluationName(one), value: one.wer, low: one.wer_low, high: one.wer_high, number: one.run,
             open: () => { location.hash = report.addressOf(one, "errors"); },
-          })), { title: `WER on ${split}`, axis: `WER on ${split}, % (dot: measured, line: 95 % interval)`, format: figures })))));
+          })), { title: `${split} WER`, axis: `${split} WER, % (line: 95 % interval)`, format: figures })))));
     }
     parts.push(report.section("All runs", report.el("p", { class: "note" },
-      "Choose two or more to compare. ", report.el("a", { href: "#compare", class: "button", id: "compare-chosen" }, "Compare the chosen")), table(results, split)));
+      "Choose two or more runs to compare. ", report.el("a", { href: "#compare", class: "button", id: "compare-chosen" }, "Compare selected runs")), table(results, split)));
     if (data.differences.length) parts.push(report.section("Settings that differ", differences()));
     return parts;
   });
@@ -37,12 +37,12 @@
     return recipesOf(results).flatMap(([recipe, found]) => {
       const [best, ...others] = found;
       const start = [report.el("b", {}, report.evaluationName(best)),
-        ` has the lowest WER of ${recipe} on ${split}, ${report.percent(best.wer, 2)} % (${report.percent(best.wer_low)} to ${report.percent(best.wer_high)}). `];
+        ` has the lowest ${split} WER of ${recipe}, ${report.percent(best.wer, 2)} % (95 % interval ${report.percent(best.wer_low)} to ${report.percent(best.wer_high)}). `];
       if (!others.length) return start;
       const behind = others.filter((one) => { const pair = report.pair(best, one); return pair && pair.p_corrected < 0.05; }).length;
-      return [...start, behind === others.length ? "It is better than all others, and the difference is more than chance. "
-        : behind ? `It is better than ${behind} of ${others.length} others by more than chance; the rest may be as good. `
-          : "No other run differs from it by more than chance. "];
+      return [...start, behind === others.length ? "It is significantly better than all others. "
+        : behind ? `It is significantly better than ${behind} of ${others.length} others. `
+          : "No other run differs significantly from it. "];
     });
   }
 
@@ -61,14 +61,14 @@
       several ? { key: "recipe", title: "Recipe", width: 5, value: (row) => row.run.recipe, cell: (row) => row.run.recipe } : null,
       column("wer", "WER %", (value) => report.percent(value, 2), `Word error rate on ${split}`, 4.5),
       { key: "interval", title: "95 % interval", width: 6.5, numeric: true, value: of("wer_low"), cell: (row) => (row.result ? `${report.percent(row.result.wer_low)} – ${report.percent(row.result.wer_high)}` : "–") },
-      column("cer", "CER %", (value) => report.percent(value, 2), "Character error rate, spaces counted", 4),
-      { key: "best", title: "best dev %", width: 6.8, numeric: true, hint: "Lowest WER on dev, and the epoch after which it was reached", value: (row) => row.run.best_dev && row.run.best_dev.wer, cell: (row) => (row.run.best_dev ? `${report.percent(row.run.best_dev.wer, 2)} @ ${Math.round(row.run.best_dev.epoch)}` : "–") },
-      { key: "findings", title: "Training", width: 6, numeric: true, hint: "What its curves say", value: (row) => weight(row.run), cell: (row) => health(row) },
+      column("cer", "CER %", (value) => report.percent(value, 2), "Character error rate, including spaces", 4),
+      { key: "best", title: "Best dev %", width: 6.8, numeric: true, hint: "Lowest dev WER, and its epoch", value: (row) => row.run.best_dev && row.run.best_dev.wer, cell: (row) => (row.run.best_dev ? `${report.percent(row.run.best_dev.wer, 2)} @ ${Math.round(row.run.best_dev.epoch)}` : "–") },
+      { key: "diagnostics", title: "Diagnostics", width: 6, numeric: true, hint: "Training diagnostics", value: (row) => weight(row.run), cell: (row) => diagnostics(row) },
       { key: "epoch", title: "Epochs", width: 5, numeric: true, value: (row) => row.run.epoch, cell: (row) => `${Math.round(row.run.epoch * 10) / 10} / ${row.run.epochs ?? "?"}` },
-      column("parameters", "Parameters", report.millions, "Trainable numbers of the model", 6),
-      { key: "seconds", title: "Trained", width: 4.6, numeric: true, hint: "Time in training, h:mm:ss", value: (row) => row.run.seconds, cell: (row) => report.clock(row.run.seconds) },
-      column("real_time_factor", "RTF", (value) => (value === null ? "–" : value.toPrecision(2)), "Seconds of decoding for each second of audio", 3.5),
-      { key: "counts", title: "Sub / Del / Ins", width: 7, numeric: true, hint: "Words substituted, deleted and inserted; sorted by deletions", value: of("deletions"), cell: (row) => (row.result ? `${row.result.substitutions} / ${row.result.deletions} / ${row.result.insertions}` : "–") },
+      column("parameters", "Parameters", report.millions, "Trainable parameters of the model", 6),
+      { key: "seconds", title: "Training", width: 4.6, numeric: true, hint: "Training time, h:mm:ss", value: (row) => row.run.seconds, cell: (row) => report.clock(row.run.seconds) },
+      column("real_time_factor", "RTF", (value) => (value === null ? "–" : value.toPrecision(2)), "Real-time factor: decoding time per second of audio", 3.5),
+      { key: "counts", title: "Sub / Del / Ins", width: 7, numeric: true, hint: "Substitutions, deletions and insertions; sorted by deletions", value: of("deletions"), cell: (row) => (row.result ? `${row.result.substitutions} / ${row.result.deletions} / ${row.result.insertions}` : "–") },
       { key: "seed", title: "Seed", width: 3, numeric: true, value: (row) => row.run.settings.seed, cell: (row) => report.setting(row.run.settings.seed) },
     ].filter(Boolean);
     return report.table({ label: "Runs", columns, rows, sort: ["wer", false], open: (row) => row.result && report.go("errors", new URLSearchParams(report.addressOf(row.result, "errors").split("?")[1])) });
@@ -77,19 +77,19 @@
   function name(row) {
     const label = report.el("span", {}, swatch(row.number), row.run.name);
     return row.result ? report.el("a", { href: report.addressOf(row.result, "errors"), title: row.run.folder }, label)
-      : report.el("a", { href: "#health?" + new URLSearchParams({ run: row.run.name }), title: row.run.folder }, label);
+      : report.el("a", { href: "#training?" + new URLSearchParams({ run: row.run.name }), title: row.run.folder }, label);
   }
 
   const swatch = (number) => report.el("span", { class: "swatch", style: { background: report.cssColour(number) }, "aria-hidden": "true" });
   report.swatch = swatch;
 
-  const weight = (run) => run.findings.reduce((sum, one) => sum + (one.severity === "problem" ? 100 : 1), 0);
+  const weight = (run) => run.diagnostics.reduce((sum, one) => sum + (one.severity === "problem" ? 100 : 1), 0);
 
-  function health(row) {
-    const address = "#health?" + new URLSearchParams({ run: row.run.name });
-    const count = row.run.findings.length;
-    const bad = row.run.findings.some((one) => one.severity === "problem");
-    return report.el("a", { href: address, class: count ? (bad ? "bad" : "warn") : "good" }, count ? `${bad ? "✖" : "▲"} ${report.count(count, "finding")}` : "✓ nothing");
+  function diagnostics(row) {
+    const address = "#training?" + new URLSearchParams({ run: row.run.name });
+    const count = row.run.diagnostics.length;
+    const bad = row.run.diagnostics.some((one) => one.severity === "problem");
+    return report.el("a", { href: address, class: count ? (bad ? "bad" : "warn") : "good" }, count ? `${bad ? "✖" : "▲"} ${report.count(count, "finding")}` : "✓ none");
   }
 
   function chooser(number) {

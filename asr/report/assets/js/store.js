@@ -1,10 +1,10 @@
 "use strict";
-// The data: scripts that hand over a value. A page opened from a disk may load those, and nothing by fetch.
+// The data: scripts that pass a value to the page. A page opened from disk may load scripts, but cannot fetch files.
 
 report.views = new Map();
 report.chosen = new Set();
 
-// A view of the page: render(parameters) gives its elements. Those without a title have no place in the navigation.
+// A view of the page: render(parameters) returns its elements. Views without a title are not in the navigation.
 report.view = (name, title, render) => report.views.set(name, { name, title, render, belongs: title ? name : "errors" });
 
 (function () {
@@ -36,7 +36,7 @@ report.view = (name, title, render) => report.views.set(name, { name, title, ren
 
   const analysed = new Map();
 
-  // The rows of an evaluation: each utterance with everything that tables and filters need.
+  // The rows of an evaluation: each utterance with all data of tables and filters.
   report.utterances = async function (evaluation) {
     if (analysed.has(evaluation.file)) return analysed.get(evaluation.file);
     const [split, result] = await Promise.all([report.load(evaluation.utterances_file), report.load(evaluation.file)]);
@@ -79,6 +79,6 @@ report.view = (name, title, render) => report.views.set(name, { name, title, ren
     run: report.runOf(evaluation).name, split: evaluation.split, decoder: evaluation.decoder, ...extra,
   });
 
-  // The splits that were evaluated, test first.
+  // The evaluated splits, test first.
   report.splits = () => [...new Set(report.data.evaluations.map((one) => one.split))].sort((a, b) => (b === "test") - (a === "test") || a.localeCompare(b));
 })();

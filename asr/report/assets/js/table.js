@@ -1,5 +1,5 @@
 "use strict";
-// A table of any length: only the rows in sight exist. Sorted by its headings, walked with the arrow keys.
+// A table of any length: only visible rows are rendered. Sorted by its headings, navigated by the arrow keys.
 
 (function () {
   const SPARE = 8;
@@ -8,11 +8,11 @@
   const COLLATOR = new Intl.Collator("en", { numeric: true });
 
   // columns: {key, title, hint, width (rem, at least), grow (share of the rest), numeric, value(row) to sort by, cell(row) to show}
-  // options: {label, columns, rows, all (rows that ever come), sort: [key, descending], open(row), rowHeight, height, arranged(rows)}
+  // options: {label, columns, rows, all (every row that may be shown), sort: [key, descending], open(row), rowHeight, height, arranged(rows)}
   report.table = function (options) {
     const columns = options.columns;
     const rowHeight = options.rowHeight || 30;
-    // Wide enough for the heading and the arrow beside it.
+    // Wide enough for the heading and its arrow.
     const leastOf = (column) => (column.grow ? column.width : Math.max(column.width, column.title.length * 0.62 + (column.value ? 1.5 : 0)));
     const widths = columns.map((column) => (column.grow ? `minmax(${column.width}rem, ${column.grow}fr)` : `${leastOf(column)}rem`)).join(" ");
     const least = `${columns.reduce((sum, column) => sum + leastOf(column) + GAP, 1)}rem`;
@@ -37,7 +37,7 @@
       arrange();
     }
 
-    // What rows are sorted by, as numbers: comparing thousands of texts takes long, so it is done once.
+    // Sort keys as numbers: comparing thousands of texts is slow, so it is done once.
     const known = new Map();
     function placesBy(column) {
       if (!known.has(column.key)) {
@@ -121,7 +121,7 @@
     }
 
     scroller.id = "table-" + (report.tableCount = (report.tableCount || 0) + 1);
-    // On paper there is no scrolling: the first rows stand there, all of them in sight.
+    // Paper does not scroll: all of the first rows are rendered.
     scroller.printed = function () {
       onPaper = true;
       scroller.style.maxHeight = "none";

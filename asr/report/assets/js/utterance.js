@@ -1,12 +1,12 @@
 "use strict";
-// One utterance: what was said and written, its sound, and what the model wrote when.
+// One utterance: reference and hypothesis, its audio, and the output of the model over time.
 
 (function () {
   const ROW = 16;
 
   report.view("utterance", null, async function (parameters) {
     const evaluation = report.findEvaluation(parameters);
-    if (!evaluation) return [report.el("p", { class: "note" }, "This report holds no such evaluation.")];
+    if (!evaluation) return [report.el("p", { class: "note" }, "This report has no such evaluation.")];
     const rows = await report.utterances(evaluation);
     const row = rows.find((one) => one.id === parameters.get("id"));
     if (!row) return [report.el("p", { class: "note" }, "There is no such utterance in this evaluation.")];
@@ -14,8 +14,8 @@
     return [report.section(row.id, navigation(evaluation, rows, row),
       report.el("dl", { class: "facts" }, facts(evaluation, row).map(([name, value]) => report.el("div", {}, report.el("dt", {}, name), report.el("dd", {}, value)))),
       report.columns(report.aligned(row.reference, row.hypothesis, row.steps)),
-      report.el("p", { class: "note" }, "Above what was spoken, below what ", report.el("b", {}, report.evaluationName(evaluation)), " wrote: ≠ substituted, − deleted, + inserted."),
-      await listening(evaluation, row)),
+      report.el("p", { class: "note" }, "Above the reference, below the hypothesis of ", report.el("b", {}, report.evaluationName(evaluation)), ": ≠ substituted, − deleted, + inserted."),
+      await player(evaluation, row)),
     others.length ? report.section("Other runs on this utterance", await comparison(others, row, parameters.get("with"))) : null].filter(Boolean);
   });
 
@@ -33,10 +33,10 @@
       ["run", report.evaluationName(evaluation)], ["split", evaluation.split], ["speaker", report.text(row.speaker || "unknown")],
       ["WER", `${report.percent(row.wer)} %`], ["errors", `${row.errors} of ${report.count(row.words, "word")}`],
       ["CER", `${report.percent(row.character_errors / characters)} %`],
-      ["length", `${row.seconds.toFixed(2)} s`], ["rate", `${row.rate.toFixed(1)} words/s`],
+      ["duration", `${row.seconds.toFixed(2)} s`], ["speaking rate", `${row.rate.toFixed(1)} words/s`],
       ["confidence", row.confidence === null || row.confidence === undefined ? "–" : `${report.percent(row.confidence, 0)} %`],
       ["CTC loss per token", row.loss === null || row.loss === undefined ? "–" : row.loss.toFixed(2)],
-      ["speech above background", row.level === null ? "–" : `${row.level.toFixed(0)} dB`],
+      ["estimated SNR", row.level === null ? "–" : `${row.level.toFixed(0)} dB`],
     ];
   }
 
@@ -49,29 +49,29 @@
     }));
   }
 
-  async function listening(evaluation, row) {
+  async function player(evaluation, row) {
     const audio = row.audio ? report.el("audio", { controls: true, preload: "metadata", src: row.audio }) : null;
-    const why = row.format ? `Browsers do not play ${row.format} files: build the report with --audio embed.` : "This report holds no audio of it.";
+    const why = row.format ? `Browsers do not play ${row.format} files: build the report with --audio embed.` : "This report has no audio of this utterance.";
     const parts = [audio || report.el("p", { class: "note" }, why)];
     if (row.pictured) {
-      const [picture, reading] = await Promise.all([report.load(`${evaluation.utterances_file}-${row.place}`), report.load(`${evaluation.file}-${row.place}`)]);
-      parts.push(drawing(picture, reading, row, audio), legend(reading));
+      const [picture, output] = await Promise.all([report.load(`${evaluation.utterances_file}-${row.place}`), report.load(`${evaluation.file}-${row.place}`)]);
+      parts.push(drawing(picture, output, row, audio), legend(output));
     } else if (evaluation.has_model) {
-      parts.push(report.el("p", { class: "note" }, "No picture of this one: `asr report --pictures N` draws more, the worst of each evaluation first."));
+      parts.push(report.el("p", { class: "note" }, "This utterance has no picture: `asr report --pictures N` draws more, the worst of each evaluation first."));
     }
     return report.el("div", {}, parts);
   }
 
-  function legend(reading) {
-    return report.el("p", { class: "note" }, `Log-mel spectrogram, low bands at the bottom. Each line is a character that the model writes there, as high as it is probable; the boxes are the words of its best path, good to a few of its frames of ${(1000 * reading.frame_seconds).toFixed(0)} ms. `,
-      `In ${report.percent(reading.blank_share, 0)} % of the frames it writes nothing. Click to hear from there.`);
+  function legend(output) {
+    return report.el("p", { class: "note" }, `Log-mel spectrogram. Vertical lines are output tokens, their height is the probability; boxes are the words of the best path, accurate to a few output frames of ${(1000 * output.frame_seconds).toFixed(0)} ms. `,
+      `Blank in ${report.percent(output.blank_share, 0)} % of the frames. Click to play from there.`);
   }
 
-  function drawing(picture, reading, row, audio) {
-    const canvas = report.el("canvas", { class: "picture", role: "img", tabindex: audio ? "0" : null, "aria-label": `Spectrogram with ${reading.words.map((word) => `${word.text} from ${word.start.toFixed(2)} to ${word.end.toFixed(2)} s`).join(", ") || "no word"}` });
+  function drawing(picture, output, row, audio) {
+    const canvas = report.el("canvas", { class: "picture", role: "img", tabindex: audio ? "0" : null, "aria-label": `Spectrogram with ${output.words.map((word) => `${word.text} from ${word.start.toFixed(2)} to ${word.end.toFixed(2)} s`).join(", ") || "no word"}` });
     const frame = report.el("div", { class: "picture-frame" }, canvas);
     const at = (event) => ((event.clientX - canvas.getBoundingClientRect().left) / canvas.clientWidth) * row.seconds;
-    const redraw = () => paint(canvas, picture, reading, row, audio);
+    const redraw = () => paint(canvas, picture, output, row, audio);
     new ResizeObserver(redraw).observe(frame);
     if (audio) {
       let running = false;
@@ -87,13 +87,13 @@
     return frame;
   }
 
-  // A sound that is stopped before it begins is no error.
+  // Pausing before the audio has started is no error.
   report.play = (audio) => audio.play().catch((error) => { if (error.name !== "AbortError") throw error; });
 
-  // Where the utterance begins within a linked file.
+  // The start of the utterance in a linked file.
   const begin = (audio) => Number((/#t=([\d.]+)/.exec(audio.currentSrc || audio.src) || [])[1] || 0);
 
-  function paint(canvas, picture, reading, row, audio) {
+  function paint(canvas, picture, output, row, audio) {
     const ratio = window.devicePixelRatio || 1, width = canvas.parentElement.clientWidth, spectrum = 200;
     const height = spectrum + 4 * ROW;
     if (width < 20) return;
@@ -109,18 +109,18 @@
     const x = (seconds) => (seconds / row.seconds) * width;
     pen.font = `13px ${colour("--font")}`;
     pen.textAlign = "center";
-    for (const spike of reading.spikes) {
-      const place = x((spike.frame + 0.5) * reading.frame_seconds + reading.offset);
-      pen.strokeStyle = pen.fillStyle = colour("--spike");
+    for (const token of output.tokens) {
+      const place = x((token.frame + 0.5) * output.frame_seconds + output.offset);
+      pen.strokeStyle = pen.fillStyle = colour("--token");
       pen.lineWidth = 2;
       pen.beginPath();
       pen.moveTo(place, spectrum);
-      pen.lineTo(place, spectrum - spike.probability * (spectrum - 14));
+      pen.lineTo(place, spectrum - token.probability * (spectrum - 14));
       pen.stroke();
-      if (spike.probability > 0.3) { pen.fillStyle = colour("--ink"); pen.fillText(spike.text === " " ? "␣" : spike.text, place, spectrum + ROW - 3); }
+      if (token.probability > 0.3) { pen.fillStyle = colour("--ink"); pen.fillText(token.text === " " ? "␣" : token.text, place, spectrum + ROW - 3); }
     }
     pen.textAlign = "left";
-    reading.words.forEach((word, index) => {
+    output.words.forEach((word, index) => {
       const left = x(word.start), right = Math.max(left + 3, x(word.end)), top = spectrum + ROW + 4 + (index % 2) * ROW;
       pen.fillStyle = colour("--word");
       pen.fillRect(left, top, right - left, ROW - 2);

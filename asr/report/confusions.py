@@ -1,4 +1,4 @@
-"""Every utterance of an evaluation aligned, and what gets confused: many utterances at once."""
+"""The utterances of an evaluation aligned with their hypotheses, and the confusions of words and characters."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -6,26 +6,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import jiwer
-import torch
-from torch import Tensor
 
-from asr.decoding.greedy import greedy
-from asr.inference.forced_alignment import TimedWord, frame_times, word_spans
-from asr.inference.forced_alignment import align as ctc_align
-from asr.inference.recognizer import Recognizer
 from asr.scoring.error_rates import UtteranceScore, alignment_letters
-from asr.text.protocol import BLANK, SPACE_SYMBOL
 
 NOTHING = ""
-"""Stands in a pair for the word or character that is not there."""
+"""Stands in a pair for a missing word or character."""
 
 Confusions = Mapping[tuple[str, str], list[int]]
-"""Pairs of reference and hypothesis: the places of the utterances in which they were, once for each time."""
+"""Pairs of reference and hypothesis: the positions of their utterances, once for each time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Aligned:
-    """An utterance with the way from its reference to its hypothesis."""
+    """An utterance with the alignment of its reference and its hypothesis."""
 
     score: UtteranceScore
     steps: str
@@ -38,7 +31,7 @@ class Alignment:
 
     utterances: list[Aligned]
     words: Confusions
-    """How often a word of the references became another one, or nothing, or came from nothing."""
+    """Substituted, deleted and inserted words."""
     characters: Confusions
 
     @property
@@ -51,7 +44,7 @@ def align(rows: Sequence[Mapping[str, Any]]) -> Alignment:
     """Aligns the lines of a hypotheses.jsonl by words and by characters, as jiwer counts them."""
     words: dict[tuple[str, str], list[int]] = defaultdict(list)
     characters: dict[tuple[str, str], list[int]] = defaultdict(list)
-    # Most utterances of a good model are right, and aligning takes time.
+    # Most utterances of a good model are correct, and aligning takes time.
     wrong = [(place, row) for place, row in enumerate(rows) if row["reference"] != row["hypothesis"]]
     by_words: dict[int, tuple[str, Counter[str]]] = {}
     by_characters: dict[int, int] = {}
@@ -87,7 +80,7 @@ def align(rows: Sequence[Mapping[str, Any]]) -> Alignment:
 
 
 def _walk(output: Any, number: int, place: int, confusions: dict[tuple[str, str], list[int]]) -> str:
-    """The steps of one utterance; notes what is not right."""
+    """The steps of one utterance; collects its errors."""
     reference, hypothesis = output.references[number], output.hypotheses[number]
     for chunk in output.alignments[number]:
         left = reference[chunk.ref_start_idx : chunk.ref_end_idx]
@@ -106,73 +99,16 @@ def _walk(output: Any, number: int, place: int, confusions: dict[tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Confusion:
-    """How often something that was spoken became something else."""
+    """A word or character of the reference that was recognized as something else."""
 
     reference: str
     hypothesis: str
     count: int
     places: list[int]
-    """Of the utterances, each once."""
+    """Positions of the utterances, each once."""
 
 
 def most_frequent(confusions: Confusions, count: int) -> list[Confusion]:
     """The most frequent pairs."""
     ranked = sorted(confusions.items(), key=lambda item: (-len(item[1]), item[0]))[:count]
     return [Confusion(*pair, len(places), sorted(set(places))) for pair, places in ranked]
-
-
-SEEN = 0.05
-"""A token is shown in a frame from this probability on."""
-
-
-@dataclass(frozen=True)
-class Spike:
-    """A token in a frame."""
-
-    frame: int
-    text: str
-    probability: float
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How a model reads an utterance."""
-
-    frame_seconds: float
-    """Time between frames of the model's output (s)."""
-    offset: float
-    """When frame 0 begins (s)."""
-    frames: int
-    spikes: list[Spike]
-    words: list[TimedWord]
-    blank_share: float
-    """Share of frames in which the blank is the best token."""
-
-
-@torch.inference_mode()
-def read(recognizer: Recognizer, waveform: Tensor) -> Reading:
-    """Reads one utterance.
-
-    Args:
-        waveform: float32 in [-1, 1] at the model's rate, shape (samples,).
-    """
-    log_probs, lengths = recognizer.log_probs(waveform[None], torch.tensor([len(waveform)]))
-    frames = int(lengths[0])
-    path = log_probs[:frames, 0].float().exp().cpu()
-    times = frame_times(recognizer.config)
-    (alignment,) = ctc_align(log_probs, lengths, greedy(log_probs, lengths))
-    assert alignment is not None  # what was written has fitted
-    letters = [symbol.replace(SPACE_SYMBOL, " ").strip() or " " for symbol in recognizer.tokenizer.symbols]
-    spikes = [
-        Spike(int(frame), letters[int(token)], round(float(path[frame, token]), 3))
-        for frame, token in (path > SEEN).nonzero().tolist()
-        if token != BLANK
-    ]
-    return Reading(
-        frame_seconds=times.frame_seconds,
-        offset=times.offset,
-        frames=frames,
-        spikes=spikes,
-        words=times.words(word_spans(alignment, recognizer.tokenizer)),
-        blank_share=float((path.argmax(dim=1) == BLANK).float().mean()) if frames else 0.0,
-    )

@@ -1,4 +1,4 @@
-"""The corpus behind runs: durations, speakers, characters, words that training never heard, what the doctor found."""
+"""The corpus of runs: durations, speakers, characters, out-of-vocabulary words and findings of the corpus check."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,15 +11,15 @@ from asr.data.utterance import Utterance
 
 BINS = 30
 LISTED = 200
-"""So many words and findings are listed; the rest is counted."""
+"""The most words and findings in a list; the others are counted."""
 
 
 def describe(splits: Mapping[str, Sequence[Utterance]], findings: Sequence[Finding]) -> dict[str, Any]:
-    """Everything that the report shows of a corpus, as plain data.
+    """Everything that the report shows of a corpus.
 
     Args:
         splits: Utterances by the names of their splits.
-        findings: What the doctor found.
+        findings: Of the corpus check.
     """
     longest = max((utterance.duration for utterances in splits.values() for utterance in utterances), default=1.0)
     edges = np.linspace(0, longest, BINS + 1)

@@ -1,4 +1,4 @@
-"""A page of augmented examples: audio before and after, and the features that the model is given."""
+"""A page of augmented training examples: their audio, and the features that are the input of the model."""
 
 import re
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from asr.settings.root import Config
 
 MARK = ".asr-listen"
 RANGE = 2.5
-"""Features are drawn from so many standard deviations below their mean to as many above."""
+"""Features are drawn from this many standard deviations below their mean to this many above."""
 
 
 @dataclass(frozen=True)
@@ -32,44 +32,44 @@ class Example:
 
     title: str
     drawn: str
-    sound: str
+    audio: str
     picture: str
 
 
 def write_examples(recipe: str, config: Config, utterances: Sequence[Utterance], folder: Path) -> None:
     """Writes index.html with its WAV and PNG files; the folder is replaced whole.
 
-    Sound louder than full scale, which trainings read as it is, is written at full scale.
+    Audio above full scale, which trainings read unchanged, is scaled down to full scale.
 
     Raises:
         ConfigError: The folder holds something else.
         DataError: Audio cannot be read.
     """
     if folder.exists() and not (folder / MARK).is_file():
-        raise ConfigError(f"{folder} is there and was not written by `asr listen`: give another listen.folder.")
+        raise ConfigError(f"{folder} exists and was not written by `asr listen`: set listen.folder to another.")
     plain, train = Dataset(utterances, None, None, config.seed), Dataset(utterances, None, config.augment, config.seed)
     pages = []
-    with atomic_folder(folder) as place, Progress("listening", len(utterances), "utterances") as progress:
+    with atomic_folder(folder) as place, Progress("Augmenting", len(utterances), "utterances") as progress:
         for number, utterance in enumerate(utterances):
             name = f"{number:03d}-{re.sub('[^A-Za-z0-9_-]', '_', utterance.id)[:60]}"
             before = plain(number, 0)
             original = _features(before, config)
             examples = [
-                Example("as it is", "", *_write(place, f"{name}-original", before, utterance, original, config))
+                Example("original", "", *_write(place, f"{name}-original", before, utterance, original, config))
             ]
             for epoch in range(config.listen.epochs):
-                heard = train(number, epoch)
-                seen = _features(heard, config)
+                augmented = train(number, epoch)
+                features = _features(augmented, config)
                 masked = spec_augment(
-                    seen, torch.tensor([seen.shape[1]]), train.keys[number : number + 1], config.augment.spec_augment,
-                    config.features.hop_ms, config.seed, epoch,
+                    features, torch.tensor([features.shape[1]]), train.keys[number : number + 1],
+                    config.augment.spec_augment, config.features.hop_ms, config.seed, epoch,
                 )  # fmt: skip
-                files = _write(place, f"{name}-epoch{epoch}", heard, utterance, masked, config)
+                files = _write(place, f"{name}-epoch{epoch}", augmented, utterance, masked, config)
                 examples.append(Example(f"epoch {epoch}", _drawn(train, number, epoch), *files))
             pages.append((utterance, examples))
             progress.advance()
         page = Environment(loader=PackageLoader("asr.report"), autoescape=True, undefined=StrictUndefined).get_template(
-            "listen.html"
+            "augmented_examples.html"
         )
         (place / "index.html").write_text(
             page.render(recipe=recipe, kind=config.features.kind.name, utterances=pages), encoding="utf-8"
@@ -78,7 +78,7 @@ def write_examples(recipe: str, config: Config, utterances: Sequence[Utterance],
 
 
 def _drawn(inputs: Dataset, number: int, epoch: int) -> str:
-    """What was drawn for an utterance in an epoch, in words."""
+    """The augmentation of an utterance in an epoch, in words."""
     assert inputs.augment is not None
     key = inputs.keys[number : number + 1]
     factors = {
@@ -107,7 +107,7 @@ def _write(
 
 
 def _draw(path: Path, features: Tensor, hop_ms: float) -> None:
-    """Draws features (frames, dim) over time, at a scale that is the same for all of them."""
+    """Draws features (frames, dim) over time, all at the same scale."""
     from matplotlib.figure import Figure
 
     seconds = len(features) * hop_ms / 1000

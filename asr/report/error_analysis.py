@@ -1,4 +1,4 @@
-"""The errors of one evaluation as text and as JSON."""
+"""The errors of one evaluation, for `asr errors`: as text and as JSON."""
 
 import json
 from collections.abc import Sequence
@@ -11,10 +11,10 @@ import jiwer
 from asr.common.errors import RunError
 from asr.data.manifest import read_manifest
 from asr.data.splits import SPLITS
-from asr.report.clips import AudioChoice, listen
+from asr.report.audio_clips import AudioChoice, make_clips
+from asr.report.confusions import NOTHING, Alignment, Confusion, align, most_frequent
 from asr.report.runs import Evaluation, Run, find_runs
 from asr.report.subgroups import Group, grouped, speaking_rate
-from asr.report.word_boxes import NOTHING, Alignment, Confusion, align, most_frequent
 from asr.scoring.alignment import LINE_WIDTH, NO_WORD, worst
 from asr.scoring.error_rates import UtteranceScore, total
 
@@ -30,18 +30,18 @@ class RunErrors:
     alignment: Alignment
     groups: dict[str, list[Group]]
     levels: dict[str, float]
-    """How far speech stands above its background (dB), by id."""
+    """Estimated SNR (dB), by id."""
 
 
-def examine_run(path: Path, split: str, decoder: str | None, data: Path | None, listens: bool) -> RunErrors:
+def examine_run(path: Path, split: str, decoder: str | None, data: Path | None, read_audio: bool) -> RunErrors:
     """Analyses an evaluation of a run.
 
     Args:
         path: The run's folder.
         split: Which split.
-        decoder: Which decoder; None where there is but one.
-        data: Stands for `paths.data` of the run.
-        listens: Read the audio, for the error rates by noise.
+        decoder: Which decoder; None where there is only one.
+        data: Replaces `paths.data` of the run.
+        read_audio: Read the audio, for the error rates by estimated SNR.
 
     Raises:
         RunError: There is no such run or evaluation.
@@ -52,7 +52,7 @@ def examine_run(path: Path, split: str, decoder: str | None, data: Path | None, 
     (run,) = runs
     evaluation = _choose(run, split, decoder)
     alignment = align(evaluation.rows())
-    levels = _levels(run, split, data) if listens else {}
+    levels = _levels(run, split, data) if read_audio else {}
     return RunErrors(run, evaluation, alignment, grouped(alignment.scores, levels), levels)
 
 
@@ -76,8 +76,8 @@ def _levels(run: Run, split: str, data: Path | None) -> dict[str, float]:
     folder = run.data(data)
     if folder is None or split not in SPLITS or not (folder / f"{split}.jsonl").is_file():
         return {}
-    heard = listen(read_manifest(folder / f"{split}.jsonl"), AudioChoice.none, Path(), "")
-    return {id: found.level for id, found in heard.items() if found.level is not None}
+    clips = make_clips(read_manifest(folder / f"{split}.jsonl"), AudioChoice.none, Path(), "")
+    return {id: clip.level for id, clip in clips.items() if clip.level is not None}
 
 
 def as_json(errors: RunErrors, pairs: int) -> str:
@@ -129,7 +129,7 @@ def _plain(errors: RunErrors, pairs: int) -> dict[str, Any]:
 
 
 def as_text(errors: RunErrors, worst_count: int, pairs: int) -> str:
-    """Everything but the utterances that are right or less than the worst, to be read on a terminal."""
+    """Error rates, subgroups, top confusions and the worst utterances, for a terminal."""
     results, scores = errors.evaluation.results, errors.alignment.scores
     score = total(scores)
     wrong = sum(score.errors > 0 for score in scores)
@@ -137,7 +137,7 @@ def as_text(errors: RunErrors, worst_count: int, pairs: int) -> str:
         f"{errors.run.recipe} {errors.run.name}, {errors.evaluation.split}, {errors.evaluation.decoder} decoder",
         f"WER {_percent(results['wer'])} ({_percent(results['wer_low'])} - {_percent(results['wer_high'])}), "
         f"CER {_percent(results['cer'])}: {score.substitutions} substitutions, {score.deletions} deletions, "
-        f"{score.insertions} insertions in {score.words} words; {wrong} of {score.utterances} utterances are wrong.",
+        f"{score.insertions} insertions in {score.words} words; {wrong} of {score.utterances} utterances have errors.",
         *(_group_table(name, groups) for name, groups in errors.groups.items() if len(groups) > 1),
         _pair_table("words", most_frequent(errors.alignment.words, pairs)),
         _pair_table("characters", most_frequent(errors.alignment.characters, pairs)),
@@ -162,7 +162,7 @@ def _pair_table(name: str, pairs: Sequence[Confusion]) -> str:
     if not pairs:
         return ""
     lines = [f"  {pair.count:>5}  {_shown(pair.reference)} -> {_shown(pair.hypothesis)}" for pair in pairs]
-    return "\n".join([f"Confused {name} (reference -> hypothesis, {NO_WORD} is nothing)", *lines])
+    return "\n".join([f"Top confusions of {name} (reference -> hypothesis, {NO_WORD} is nothing)", *lines])
 
 
 def _shown(item: str) -> str:

@@ -1,37 +1,37 @@
 "use strict";
-// Is the training healthy: what its curves say in plain words, and the curves.
+// Training diagnostics and learning curves.
 
 (function () {
   const state = { axis: "epoch", smoothing: 0.6 };
 
   const KNOWN = {
-    "train/loss": { title: "Training loss", hint: "CTC loss for each label" },
-    "dev/wer": { title: "WER on dev", unit: "%", scale: 100 },
-    "dev/cer": { title: "CER on dev", unit: "%", scale: 100 },
-    "dev/loss": { title: "Loss on dev", hint: "CTC loss for each token" },
-    "dev/blank_share": { title: "Blank share on dev", unit: "%", scale: 100, hint: "frames in which the model writes nothing" },
-    "dev/empty_share": { title: "Empty hypotheses on dev", unit: "%", scale: 100, fromZero: true, hint: "utterances of which the model writes nothing" },
+    "train/loss": { title: "Training loss", hint: "CTC loss per label" },
+    "dev/wer": { title: "Dev WER", unit: "%", scale: 100 },
+    "dev/cer": { title: "Dev CER", unit: "%", scale: 100 },
+    "dev/loss": { title: "Dev loss", hint: "CTC loss per token" },
+    "dev/blank_share": { title: "Dev blank share", unit: "%", scale: 100, hint: "frames whose best token is the blank" },
+    "dev/empty_share": { title: "Dev empty hypotheses", unit: "%", scale: 100, fromZero: true, hint: "utterances with an empty hypothesis" },
     "train/gradient_norm": { title: "Gradient norm", hint: "before clipping" },
-    "train/update_ratio": { title: "Update ratio", hint: "norm of a step over norm of the weights" },
+    "train/update_ratio": { title: "Update ratio", hint: "step norm over weight norm" },
     "train/learning_rate": { title: "Learning rate", plain: true },
     "time/data_wait_share": { title: "Waiting for data", unit: "% of the time", scale: 100, fromZero: true },
-    "time/step_seconds": { title: "Time of a step", unit: "s", fromZero: true },
-    "time/audio_hours_per_hour": { title: "Speed", unit: "hours of audio per hour", fromZero: true },
-    "data/padding_share": { title: "Padding", unit: "% of computed frames", scale: 100, fromZero: true },
+    "time/step_seconds": { title: "Step time", unit: "s", fromZero: true },
+    "time/audio_hours_per_hour": { title: "Training speed", unit: "x real time", fromZero: true },
+    "data/padding_share": { title: "Padding", unit: "% of frames", scale: 100, fromZero: true },
   };
   const AXES = ["step", "epoch", "seconds"];
-  // Metrics that belong together: of one run a single chart, of several a chart each.
+  // Related metrics: one chart for a single run, one chart each for several runs.
   const FAMILIES = [
-    { title: "WER on dev with its interval", names: /^dev\/wer(_low|_high)?$/, label: (name) => ({ "dev/wer": "WER", "dev/wer_low": "95 % interval, low", "dev/wer_high": "95 % interval, high" })[name], unit: "%", scale: 100, still: true },
-    { title: "Errors on dev", names: /^dev\/(substitutions|deletions|insertions)$/, label: (name) => name.slice(4), unit: "words", fromZero: true, still: true },
+    { title: "Dev WER with 95 % interval", names: /^dev\/wer(_low|_high)?$/, label: (name) => ({ "dev/wer": "WER", "dev/wer_low": "95 % interval, low", "dev/wer_high": "95 % interval, high" })[name], unit: "%", scale: 100, still: true },
+    { title: "Dev errors", names: /^dev\/(substitutions|deletions|insertions)$/, label: (name) => name.slice(4), unit: "words", fromZero: true, still: true },
     { title: "Gradient norm by layer", names: /^train\/gradient_norm_/, label: (name) => layer(name, "train/gradient_norm_"), hint: "before clipping" },
-    { title: "Update ratio by layer", names: /^train\/update_ratio_/, label: (name) => layer(name, "train/update_ratio_"), hint: "norm of a step over norm of the weights" },
-    { title: "Time of a step", names: /^time\/.*_share$/, label: (name) => PARTS[name] || name.slice(5, -6), unit: "% of the time", scale: 100, fromZero: true },
+    { title: "Update ratio by layer", names: /^train\/update_ratio_/, label: (name) => layer(name, "train/update_ratio_"), hint: "step norm over weight norm" },
+    { title: "Step time breakdown", names: /^time\/.*_share$/, label: (name) => PARTS[name] || name.slice(5, -6), unit: "% of the time", scale: 100, fromZero: true },
   ];
   const layer = (name, prefix) => name.slice(prefix.length).replaceAll("_", " ");
   const PARTS = { "time/data_wait_share": "waiting for data", "time/compute_share": "forward and backward", "time/update_share": "clipping and optimizer", "time/ranks_wait_share": "waiting for other ranks" };
 
-  report.view("health", "Training", function (parameters) {
+  report.view("training", "Training", function (parameters) {
     const runs = report.data.runs;
     let numbers = runs.map((_, number) => number).filter((number) => runs[number].name === parameters.get("run"));
     if (!numbers.length) numbers = runs.map((_, number) => number).filter((number) => report.chosen.has(runs[number].name));
@@ -68,37 +68,37 @@
       const lines = numbers.length > 1 ? [] : members.map((name, index) => ({ name: label(name), number: index, ...report.points_of(loaded[0], name, state.axis) }));
       return report.chart(lines, { axis: state.axis, smoothing: still ? 0 : state.smoothing, ...options });
     };
-    const alone = (one) => one.members.filter((name) => !known.includes(name)).map((name) => {
+    const separate = (one) => one.members.filter((name) => !known.includes(name)).map((name) => {
       const lines = loaded.map((rows, index) => ({ name: runs[numbers[index]].name, number: numbers[index], ...report.points_of(rows, name, state.axis) }));
       return report.chart(lines, { axis: state.axis, smoothing: one.still ? 0 : state.smoothing, unit: one.unit, scale: one.scale, hint: one.hint, fromZero: one.fromZero, title: `${one.title}: ${one.label(name)}` });
     });
     const others = metrics.filter((name) => !known.includes(name) && !inFamily.has(name));
     const panels = await Promise.all(numbers.map((number) => (runs[number].panel ? report.load(runs[number].panel) : null)));
     return [
-      report.section("What the curves say", numbers.map((number) => findings(runs[number], number, numbers.length > 1))),
-      report.section("Where the time goes", numbers.map((number, index) => timeSplit(runs[number], number, loaded[index]))),
-      known.length ? report.section("Curves", report.el("p", { class: "note" }, "Drag across a curve to look closer, double-click to see all."), report.el("div", { class: "charts" }, known.map(chart))) : null,
-      families.length ? report.section(numbers.length > 1 ? "Layers, errors and time" : "Layers, errors and time of this run", report.el("div", { class: "charts" }, numbers.length > 1 ? families.flatMap(alone) : families.map(family))) : null,
+      report.section("Training diagnostics", numbers.map((number) => diagnostics(runs[number], number, numbers.length > 1))),
+      report.section("Step time breakdown", numbers.map((number, index) => timeSplit(runs[number], number, loaded[index]))),
+      known.length ? report.section("Curves", report.el("p", { class: "note" }, "Drag across a curve to zoom in, double-click to zoom out."), report.el("div", { class: "charts" }, known.map(chart))) : null,
+      families.length ? report.section("Layers, errors and time", report.el("div", { class: "charts" }, numbers.length > 1 ? families.flatMap(separate) : families.map(family))) : null,
       report.panel(numbers.map((number, index) => ({ run: runs[number], number, rows: panels[index] }))),
       others.length ? report.section("Other metrics", report.el("div", { class: "charts" }, others.map(chart))) : null,
     ].filter(Boolean);
   }
 
-  function findings(run, number, named) {
+  function diagnostics(run, number, named) {
     const blank = report.data.evaluations.filter((one) => one.run === number && one.blank_share !== null && one.blank_share !== undefined);
-    return report.el("div", { class: "findings" },
+    return report.el("div", { class: "diagnostics" },
       named ? report.el("h3", {}, report.swatch(number), run.name) : null,
-      run.findings.length
-        ? report.el("ul", { class: "sentences" }, run.findings.map((one) => report.el("li", { class: one.severity, "data-kind": one.kind },
+      run.diagnostics.length
+        ? report.el("ul", { class: "sentences" }, run.diagnostics.map((one) => report.el("li", { class: one.severity, "data-kind": one.kind },
           report.el("b", { class: "sign" }, one.severity === "problem" ? "✖ problem: " : "▲ notice: "), one.sentence)))
-        : report.el("p", {}, report.el("b", { class: "good" }, "✓ "), run.step ? `Nothing to report. Looked for: ${report.data.checks}.` : "Nothing was logged yet."),
-      blank.length ? report.el("p", { class: "note" }, blank.map((one) => `In ${report.percent(one.blank_share, 0)} % of the frames of the drawn utterances of ${one.split} the best model writes a blank. `)) : null);
+        : report.el("p", {}, report.el("b", { class: "good" }, "✓ "), run.step ? `No problems found. Checked for: ${report.data.checks}.` : "Nothing has been logged yet."),
+      blank.length ? report.el("p", { class: "note" }, blank.map((one) => `The best model outputs a blank in ${report.percent(one.blank_share, 0)} % of the frames of the pictured ${one.split} utterances. `)) : null);
   }
 
-  // Whatever the metrics call a share of the time; the rest is computing.
+  // All metrics that are a share of the time; the rest is computing.
   function timeSplit(run, number, rows) {
     const names = Object.keys(rows).filter((name) => name.startsWith("time/") && name.endsWith("_share"));
-    if (!names.length) return report.el("p", { class: "note" }, `${run.name}: nothing was logged of its time.`);
+    if (!names.length) return report.el("p", { class: "note" }, `${run.name}: its step time was not logged.`);
     const mean = (values) => { const known = values.filter((value) => value !== null); return known.reduce((sum, value) => sum + value, 0) / (known.length || 1); };
     const shares = names.map((name) => [PARTS[name] || name.slice(5, -6).replaceAll("_", " "), mean(rows[name])]).filter(([, share]) => share >= 0.005);
     const rest = 1 - shares.reduce((sum, [, share]) => sum + share, 0);
@@ -107,6 +107,6 @@
     const words = shares.map(([name, share]) => `${name} ${report.percent(share, 0)} %`).join(", ");
     return report.el("div", { class: "split" }, report.el("span", { class: "split-name" }, report.swatch(number), run.name),
       report.el("span", { class: "bar", role: "img", "aria-label": words }, shares.map(([name, share], index) => report.el("span", { class: `part part-${index % 4}`, style: { width: `${100 * share}%` }, title: name }))),
-      report.el("span", {}, words, speed ? `; ${report.number(Math.round(speed))} hours of audio per hour` : ""));
+      report.el("span", {}, words, speed ? `; ${report.number(Math.round(speed))}x real time` : ""));
   }
 })();

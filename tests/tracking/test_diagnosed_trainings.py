@@ -1,4 +1,4 @@
-"""What the report says of real trainings that go wrong, and of one that does not."""
+"""Training diagnostics of real trainings that fail, and of one that does not."""
 
 import random
 from dataclasses import replace
@@ -8,7 +8,7 @@ import pytest
 
 from asr.data.manifest import write_manifest
 from asr.report.runs import find_runs
-from asr.tracking.diagnostics import find
+from asr.tracking.diagnostics import diagnose
 from tests.helpers.corpora import write_corpus
 from tests.helpers.trainings import prepare_yesno, run_folder, train
 
@@ -20,11 +20,11 @@ LETTERS = "ENOSY"
 
 def found(folder: Path) -> dict[str, str]:
     (run,) = find_runs([run_folder(folder, "yesno")])
-    return {one.kind: one.sentence for one in find(run.metrics, run.settings, run.skipped)}
+    return {one.kind: one.sentence for one in diagnose(run.metrics, run.settings, run.skipped)}
 
 
 MACHINE = {"data"}
-"""What so small a training may be found to wait for, where the machine is busy."""
+"""A training this small may wait for data on a busy machine."""
 
 
 def spelled(generator: random.Random, letters: int) -> str:
@@ -32,10 +32,11 @@ def spelled(generator: random.Random, letters: int) -> str:
 
 
 def write_tones(folder: Path, lengths: list[int], wrong: int = 0) -> None:
-    """Writes tones in place of yesno, with so many letters in each training utterance.
+    """Writes tones in place of yesno.
 
     Args:
-        wrong: So many training transcripts do not belong to their audio.
+        lengths: Letters in each training utterance.
+        wrong: Training transcripts that do not match their audio.
     """
     generator = random.Random(1)
     texts = {
@@ -49,7 +50,7 @@ def write_tones(folder: Path, lengths: list[int], wrong: int = 0) -> None:
     write_manifest(data / "train.jsonl", others + train[wrong:])
 
 
-def test_a_training_that_goes_well_is_left_alone(tmp_path: Path) -> None:
+def test_a_healthy_training_has_no_diagnostics(tmp_path: Path) -> None:
     prepare_yesno(tmp_path / "data")
     assert train("yesno", tmp_path, ["training.epochs=25", "model.hidden=64", "model.dropout=0.1"]) == 0
     assert found(tmp_path).keys() <= MACHINE
@@ -59,7 +60,7 @@ def test_a_rate_so_low_that_nothing_is_learned_is_a_collapse(tmp_path: Path) -> 
     prepare_yesno(tmp_path / "data")
     assert train("yesno", tmp_path, ["training.epochs=4", "optimizer.learning_rate=1e-7", "model.hidden=64"]) == 0
     sentences = found(tmp_path)
-    assert sentences.keys() - MACHINE == {"collapse"} and "the model writes almost nothing" in sentences["collapse"]
+    assert sentences.keys() - MACHINE == {"collapse"} and "the model outputs almost nothing" in sentences["collapse"]
 
 
 def test_a_small_model_that_waits_for_data_and_computes_padding(tmp_path: Path) -> None:
@@ -71,7 +72,7 @@ def test_a_small_model_that_waits_for_data_and_computes_padding(tmp_path: Path) 
     assert {"data", "padding"} <= sentences.keys() and " % of step time waits for data" in sentences["data"]
 
 
-def test_transcripts_that_can_only_be_learned_by_heart_are_over_fitting(tmp_path: Path) -> None:
+def test_transcripts_that_can_only_be_memorized_are_over_fitting(tmp_path: Path) -> None:
     write_tones(tmp_path, [8] * 30, wrong=12)
     settings = ["training.epochs=70", "model.hidden=64", "model.dropout=0", "augment=none", "batching.global_seconds=5"]
     assert train("yesno", tmp_path, settings) == 0
@@ -90,4 +91,4 @@ def test_steps_that_are_not_finite_are_counted(tmp_path: Path) -> None:
     prepare_yesno(tmp_path / "data")
     settings = ["training.epochs=1", "optimizer.learning_rate=1e30", "training.max_skipped_steps=1000"]
     assert train("yesno", tmp_path, settings) == 0
-    assert "skipped, the loss or the gradient was not finite" in found(tmp_path)["skipped"]
+    assert "skipped because the loss or the gradient was not finite" in found(tmp_path)["skipped"]

@@ -1,11 +1,11 @@
-"""What the report says of trainings, on curves drawn by hand; real trainings are in test_trainings.py."""
+"""Training diagnostics on constructed curves; those of real trainings are in test_diagnosed_trainings.py."""
 
 import math
 from typing import Any
 
 import pytest
 
-from asr.tracking.diagnostics import Severity, find
+from asr.tracking.diagnostics import Severity, diagnose
 from tests.helpers.reports import metrics_rows
 
 SETTINGS = {"training.epochs": 20}
@@ -13,15 +13,15 @@ SETTINGS = {"training.epochs": 20}
 
 def found(epochs: int = 20, skipped: int = 0, settings: dict[str, Any] = SETTINGS, **values: Any) -> dict[str, str]:
     rows = metrics_rows(epochs, **values)
-    return {one.kind: one.sentence for one in find(rows, settings, ["a line"] * skipped)}
+    return {one.kind: one.sentence for one in diagnose(rows, settings, ["a line"] * skipped)}
 
 
-def test_a_healthy_training_is_left_alone() -> None:
+def test_a_healthy_training_has_no_diagnostics() -> None:
     assert found() == {}
 
 
 @pytest.mark.parametrize("epochs", [0, 1, 2])
-def test_of_the_first_epochs_nothing_is_said(epochs: int) -> None:
+def test_the_first_epochs_have_no_diagnostics(epochs: int) -> None:
     assert found(epochs, dev__wer=1.0, dev__cer=1.0) == {}
 
 
@@ -33,7 +33,7 @@ def test_a_dev_wer_that_rises_while_the_loss_falls_is_over_fitting() -> None:
     )
 
 
-def test_a_dev_wer_that_only_wavers_is_no_over_fitting() -> None:
+def test_a_dev_wer_that_fluctuates_is_no_over_fitting() -> None:
     assert found(dev__wer=lambda epoch: 0.3 - 0.02 * min(epoch, 10) + 0.008 * (epoch % 2)) == {}
 
 
@@ -68,12 +68,12 @@ def test_one_bad_batch_is_no_divergence() -> None:
     assert found(train__loss=lambda epoch: 9.0 if epoch == 12 else 3 / (1 + epoch)) == {}
 
 
-def test_a_model_that_writes_nothing_from_the_start_has_collapsed() -> None:
+def test_a_model_that_outputs_nothing_from_the_start_has_collapsed() -> None:
     sentences = found(dev__wer=1.0, dev__cer=0.99, dev__blank_share=0.997)
-    assert "is still 100.0 % after 20 epochs: the model writes almost nothing, 99.7 % of" in sentences["collapse"]
+    assert "is still 100.0 % after 20 epochs: the model outputs almost nothing, 99.7 % of" in sentences["collapse"]
 
 
-def test_a_model_that_forgets_all_has_collapsed() -> None:
+def test_a_model_that_fails_after_learning_has_collapsed() -> None:
     sentences = found(
         dev__wer=lambda epoch: 1 / epoch if epoch < 9 else 1.0, dev__cer=lambda epoch: 1 / epoch if epoch < 9 else 1.0
     )
@@ -93,6 +93,6 @@ def test_padding_is_counted() -> None:
     assert found(data__padding_share=0.22)["padding"].startswith("22.0 % of the computed frames are padding")
 
 
-def test_problems_come_before_what_is_only_worth_a_word() -> None:
+def test_problems_come_before_warnings() -> None:
     rows = metrics_rows(20, time__data_wait_share=0.4, dev__wer=1.0, dev__cer=1.0)
-    assert [one.severity for one in find(rows, SETTINGS)] == [Severity.problem, Severity.warning]
+    assert [one.severity for one in diagnose(rows, SETTINGS)] == [Severity.problem, Severity.warning]
