@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from asr.common.seeds import Keys, key_of, uniform
+from asr.common.seeds import Draws, Keys, key_of, uniform
 from asr.data.audio import FILES, Audio
 from asr.data.sequences import Field, id_keys, seconds_of
 from asr.data.utterance import Utterance
@@ -53,16 +53,16 @@ class Dataset:
         Raises:
             DataError: The audio cannot be read.
         """
-        utterance, keys = self.utterances[number], self.keys[number : number + 1]
-        factor = 1.0 if self.augment is None else float(draw_speed_factors(keys, self.augment, self.seed, epoch)[0])
+        utterance, draws = self.utterances[number], Draws(self.keys[number : number + 1], self.seed, epoch)
+        factor = 1.0 if self.augment is None else float(draw_speed_factors(draws, self.augment)[0])
         if self.store is not None:
             return self.store.features(utterance.id, factor)
         waveform = change_speed(self.audio.read(utterance), factor)
         if self.augment is None or self._perturb is None:
             return waveform
         rate = utterance.sampling_rate
-        tempo = float(draw_tempo_factors(keys, self.augment, self.seed, epoch)[0])
-        return self._perturb(change_tempo(waveform, tempo, rate), rate, int(keys[0]), epoch)
+        tempo = float(draw_tempo_factors(draws, self.augment)[0])
+        return self._perturb(change_tempo(waveform, tempo, rate), rate, int(draws.keys[0]), epoch)
 
     def drawn(self, number: int, epoch: int) -> list[str]:
         """The augmentations of the waveform of an utterance in an epoch, by name, without speed and tempo."""
@@ -75,7 +75,7 @@ class Dataset:
     def prefetch(self, numbers: npt.NDArray[np.int64]) -> None:
         """Fetches remote audio of utterances that are read next."""
         if self.store is None and self.audio.remote:
-            self.audio.ahead([self.utterances[number] for number in numbers.tolist()])
+            self.audio.prefetch([self.utterances[number] for number in numbers.tolist()])
 
     def in_epoch(self, epoch: int) -> npt.NDArray[np.int64] | None:
         """The numbers of the utterances that an epoch reads, None for all.
@@ -91,8 +91,9 @@ class Dataset:
         """Durations in an epoch, after speed and tempo perturbation (s), shape (utterances,)."""
         if self.augment is None:
             return self._durations
-        seconds = self._durations / draw_speed_factors(self.keys, self.augment, self.seed, epoch)
-        return seconds / draw_tempo_factors(self.keys, self.augment, self.seed, epoch)
+        draws = Draws(self.keys, self.seed, epoch)
+        seconds = self._durations / draw_speed_factors(draws, self.augment)
+        return seconds / draw_tempo_factors(draws, self.augment)
 
 
 def _numbered(keys: Keys, ids: Sequence[str]) -> Keys:

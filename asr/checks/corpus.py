@@ -232,7 +232,7 @@ class _CheckBlock:
 
     def __call__(self, utterances: Sequence[Utterance]) -> list[AudioCheck]:
         if self.check is check_audio:
-            self.audio.ahead(utterances)
+            self.audio.prefetch(utterances)
         return [self.check(utterance, self.audio) for utterance in utterances]
 
 

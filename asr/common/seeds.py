@@ -1,4 +1,4 @@
-"""Random numbers as pure functions of a seed and a key: no generator whose state would have to be kept.
+"""Random numbers as pure functions of a seed and a key: there is no generator state to keep.
 
 The mixing function is SplitMix64's finalizer (Steele, Lea & Flood, "Fast splittable
 pseudorandom number generators", 2014).
@@ -6,6 +6,7 @@ pseudorandom number generators", 2014).
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ _MASK = (1 << 64) - 1
 
 
 def key_of(text: str) -> int:
-    """A 64-bit key of a text (an utterance id, the name of a stream of draws)."""
+    """A 64-bit key of a text, such as an utterance id or the name of a stream of draws."""
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
 
 
@@ -40,10 +41,24 @@ def uniform(keys: Keys, *parts: int | str) -> npt.NDArray[np.float64]:
 
     Args:
         keys: Shape (keys,), as made by `keys_of`.
-        parts: What tells this draw from others: the name of the stream, the seed, the epoch, a counter.
+        parts: What distinguishes this draw from others: the name of the stream, the seed, the epoch, a counter.
     """
     bits = _finalize(keys ^ np.uint64(derive_seed(*parts)))
     return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+@dataclass(frozen=True)
+class Draws:
+    """The draws of utterances in one epoch, by name."""
+
+    keys: Keys
+    """Of the utterances, shape (utterances,), as made by `keys_of`."""
+    seed: int
+    epoch: int
+
+    def __call__(self, *names: int | str) -> npt.NDArray[np.float64]:
+        """One draw from [0, 1) for each utterance, shape (utterances,)."""
+        return uniform(self.keys, *names, self.seed, self.epoch)
 
 
 def _finalize(state: Keys) -> Keys:

@@ -73,7 +73,7 @@ class Audio(Protocol):
     def verify(self) -> dict[str, str]:
         """What is wrong with places that hold many utterances, by their names."""
 
-    def ahead(self, utterances: Sequence[Utterance]) -> None:
+    def prefetch(self, utterances: Sequence[Utterance]) -> None:
         """Says which are read next."""
 
     def stamps(self, utterances: Sequence[Utterance], data: Path) -> Iterator[list[Any]]:
@@ -101,7 +101,7 @@ class AudioFiles:
         """Nothing: each file is looked at."""
         return {}
 
-    def ahead(self, utterances: Sequence[Utterance]) -> None:
+    def prefetch(self, utterances: Sequence[Utterance]) -> None:
         """Nothing: the operating system reads ahead."""
 
     def stamps(self, utterances: Sequence[Utterance], data: Path) -> Iterator[list[Any]]:

@@ -2,6 +2,7 @@
 
 import functools
 import math
+from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -12,18 +13,15 @@ from torchaudio.functional import phase_vocoder
 from torchaudio.transforms import Resample
 
 from asr.common.errors import ConfigError
-from asr.common.seeds import Keys, uniform
+from asr.common.seeds import Draws
 from asr.settings.augment import AugmentConfig, SpecAugmentConfig
 
 VOCODER_SECONDS = 0.032
 """Window of the phase vocoder: two or three periods of a low voice."""
 
 
-def draw_speed_factors(keys: Keys, config: AugmentConfig, seed: int, epoch: int) -> npt.NDArray[np.float64]:
-    """Draws the speed of each utterance in an epoch, all factors being equally likely.
-
-    Args:
-        keys: Shape (utterances,), as made by `asr.common.seeds.keys_of`.
+def draw_speed_factors(draws: Draws, config: AugmentConfig) -> npt.NDArray[np.float64]:
+    """Draws the speed of each utterance in an epoch; all factors are equally likely.
 
     Returns:
         Speed factors, shape (utterances,).
@@ -31,7 +29,7 @@ def draw_speed_factors(keys: Keys, config: AugmentConfig, seed: int, epoch: int)
     factors = np.array(config.speed_factors, dtype=np.float64)
     if len(factors) == 0:
         raise ConfigError("augment.speed_factors is empty: give at least one factor, [1.0] for none.")
-    return factors[(uniform(keys, "speed", seed, epoch) * len(factors)).astype(np.int64)]
+    return factors[(draws("speed") * len(factors)).astype(np.int64)]
 
 
 def perturbed_samples(samples: int, factor: float) -> int:
@@ -57,14 +55,14 @@ def change_speed(waveform: Tensor, factor: float) -> Tensor:
     return resampled[: perturbed_samples(len(waveform), factor)]
 
 
-def draw_tempo_factors(keys: Keys, config: AugmentConfig, seed: int, epoch: int) -> npt.NDArray[np.float64]:
-    """Draws the tempo of each utterance in an epoch, as `draw_speed_factors` its speed."""
+def draw_tempo_factors(draws: Draws, config: AugmentConfig) -> npt.NDArray[np.float64]:
+    """Draws the tempo of each utterance in an epoch, as `draw_speed_factors` draws its speed."""
     factors = np.array(config.tempo_factors, dtype=np.float64)
-    return factors[(uniform(keys, "tempo", seed, epoch) * len(factors)).astype(np.int64)]
+    return factors[(draws("tempo") * len(factors)).astype(np.int64)]
 
 
 def change_tempo(waveform: Tensor, factor: float, sampling_rate: int) -> Tensor:
-    """Says a waveform faster (above 1) or slower at its own pitch: a phase vocoder (Flanagan and Golden, 1966).
+    """Makes a waveform faster (above 1) or slower at its own pitch: a phase vocoder (Flanagan and Golden, 1966).
 
     Args:
         waveform: Shape (samples,).
@@ -85,10 +83,8 @@ def change_tempo(waveform: Tensor, factor: float, sampling_rate: int) -> Tensor:
     return torch.istft(stretched, size, hop, window=window, length=perturbed_samples(len(waveform), factor))
 
 
-def spec_augment(
-    features: Tensor, lengths: Tensor, keys: Keys, config: SpecAugmentConfig, hop_ms: float, seed: int, epoch: int
-) -> Tensor:
-    """Masks bands of features and stretches of time with 0, the mean of normalized features (Park et al., 2019).
+def spec_augment(features: Tensor, lengths: Tensor, draws: Draws, config: SpecAugmentConfig, hop_ms: float) -> Tensor:
+    """Masks bands of features and spans of time with 0, the mean of normalized features (Park et al., 2019).
 
     Widths are drawn from 0 to the widest, a mask over time being no wider than its share of the utterance. Their number
     may grow with the utterance (Park et al., "SpecAugment on large scale datasets", 2020).
@@ -96,52 +92,49 @@ def spec_augment(
     Args:
         features: Normalized, shape (batch, frames, dim).
         lengths: int64, shape (batch,), in frames.
-        keys: Shape (batch,), as made by `asr.common.seeds.keys_of`.
+        draws: Of the utterances of the batch.
         hop_ms: Time between frames (ms).
     """
     frames, dim = features.shape[1:]
     widest = torch.full_like(lengths, int(config.frequency_width * dim))
     counts = torch.full_like(lengths, config.frequency_masks)
-    bands = _masks(
-        keys, "frequency", config.frequency_masks, counts, widest, torch.full_like(lengths, dim), dim, seed, epoch
-    )
+    drawn = _widths_and_starts(draws, "frequency", config.frequency_masks, lengths.device)
+    bands = _masks(drawn, counts, widest, torch.full_like(lengths, dim), dim)
     counts = torch.full_like(lengths, config.time_masks)
     if config.time_masks_per_second is not None:
         seconds = lengths.double() * (hop_ms / 1000)
         counts = (config.time_masks_per_second * seconds).long().clamp_max(config.time_masks)
     widest = (config.time_share * lengths).long().clamp_max(int(config.time_width_ms / hop_ms))
-    times = _masks(keys, "time", config.time_masks, counts, widest, lengths, frames, seed, epoch)
+    drawn = _widths_and_starts(draws, "time", config.time_masks, lengths.device)
+    times = _masks(drawn, counts, widest, lengths, frames)
     return features.masked_fill(bands[:, None, :] | times[:, :, None], 0.0)
 
 
-def _masks(
-    keys: Keys,
-    stream: str,
-    masks: int,
-    counts: Tensor,
-    widest: Tensor,
-    lengths: Tensor,
-    positions: int,
-    seed: int,
-    epoch: int,
-) -> Tensor:
+def _widths_and_starts(draws: Draws, stream: str, masks: int, device: torch.device) -> list[Tensor]:
+    """Draws for the widths and the starts of masks, each (batch, masks), float64."""
+    return [
+        torch.from_numpy(
+            np.stack([draws(stream, what, mask) for mask in range(masks)], axis=1)
+            if masks
+            else np.zeros((len(draws.keys), 0))
+        ).to(device, non_blocking=True)
+        for what in ("width", "start")
+    ]
+
+
+def _masks(drawn: Sequence[Tensor], counts: Tensor, widest: Tensor, lengths: Tensor, positions: int) -> Tensor:
     """Marks the positions under any of an utterance's masks, shape (batch, positions).
 
     Args:
-        masks: The most that an utterance may have: the largest count would have to be read from the device.
+        drawn: Draws for widths and starts, (batch, masks) each: as many masks as any utterance may have, because the
+            largest count would have to be read from the device.
     """
-    if masks == 0:
-        return torch.zeros(len(lengths), positions, dtype=torch.bool, device=lengths.device)
-    drawn = {
-        what: np.stack([uniform(keys, stream, what, mask, seed, epoch) for mask in range(masks)], axis=1)
-        for what in ("width", "start")
-    }
-    width, start = (torch.from_numpy(draws).to(lengths.device, non_blocking=True) for draws in drawn.values())
+    width, start = drawn
     widths = (width * (widest + 1)[:, None]).long()
     starts = (start * (lengths[:, None] - widths + 1)).long()
     position = torch.arange(positions, device=lengths.device)
     inside = (position >= starts[:, :, None]) & (position < (starts + widths)[:, :, None])
-    counted = torch.arange(masks, device=lengths.device) < counts[:, None]
+    counted = torch.arange(width.shape[1], device=lengths.device) < counts[:, None]
     return (inside & counted[:, :, None]).any(dim=1)
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from torchaudio.functional import mu_law_decoding, mu_law_encoding
 
 from asr.common.errors import ConfigError
-from asr.common.seeds import derive_seed, uniform
+from asr.common.seeds import Draws, derive_seed
 from asr.features.recordings import Recordings
 from asr.features.rooms import reverberate, simulate_room
 from asr.settings.augment import AugmentConfig
@@ -55,7 +55,7 @@ class Perturbation:
         Returns:
             Shape (samples,); samples may leave [-1, 1], nothing is clipped.
         """
-        config, draw = self.config, _Draws(key, self.seed, epoch)
+        config, draw = self.config, _Draw(key, self.seed, epoch)
         drawn = self.drawn(key, epoch)
         if "reverb" in drawn:
             waveform = reverberate(waveform, self._room(draw, sampling_rate))
@@ -77,17 +77,17 @@ class Perturbation:
 
     def drawn(self, key: int, epoch: int) -> list[str]:
         """What is done to an utterance in an epoch, in its order."""
-        draw = _Draws(key, self.seed, epoch)
+        draw = _Draw(key, self.seed, epoch)
         return [name for name in STEPS if draw(name) < getattr(self.config, name).probability]
 
-    def _room(self, draw: "_Draws", sampling_rate: int) -> Tensor:
+    def _room(self, draw: "_Draw", sampling_rate: int) -> Tensor:
         reverb = self.config.reverb
         if "reverb" in self.recordings:
             return self.recordings["reverb"].whole(draw("room"), sampling_rate)
         rt60 = draw.between(reverb.rt60_low_seconds, reverb.rt60_high_seconds, "rt60")
         return simulate_room(lambda name: draw(f"room {name}"), rt60, sampling_rate)
 
-    def _with_background(self, waveform: Tensor, sampling_rate: int, draw: "_Draws") -> Tensor:
+    def _with_background(self, waveform: Tensor, sampling_rate: int, draw: "_Draw") -> Tensor:
         background = self.config.background
         sound = self.recordings["background"].stretch(
             draw("background file"), draw("background start"), len(waveform), sampling_rate
@@ -96,7 +96,7 @@ class Perturbation:
             waveform, unit_power(sound), draw.between(background.snr_low_db, background.snr_high_db, "background snr")
         )
 
-    def _with_babble(self, waveform: Tensor, sampling_rate: int, draw: "_Draws") -> Tensor:
+    def _with_babble(self, waveform: Tensor, sampling_rate: int, draw: "_Draw") -> Tensor:
         babble = self.config.babble
         voices = int(draw.between(babble.voices_low, babble.voices_high + 1, "voices"))
         sound = torch.zeros_like(waveform)
@@ -177,14 +177,14 @@ def telephone(waveform: Tensor, sampling_rate: int) -> Tensor:
     return levels
 
 
-class _Draws:
-    """The draws of one utterance in one epoch, by their names."""
+class _Draw:
+    """The draws of one utterance in one epoch, by name."""
 
     def __init__(self, key: int, seed: int, epoch: int) -> None:
-        self.key, self.seed, self.epoch = np.array([key], dtype=np.uint64), seed, epoch
+        self.draws = Draws(np.array([key], dtype=np.uint64), seed, epoch)
 
     def __call__(self, name: str) -> float:
-        return float(uniform(self.key, name, self.seed, self.epoch)[0])
+        return float(self.draws(name)[0])
 
     def between(self, low: float, high: float, name: str) -> float:
         return low + (high - low) * self(name)

@@ -14,6 +14,7 @@ from asr.batching.dataset import Dataset
 from asr.common.errors import ConfigError
 from asr.common.files import atomic_folder
 from asr.common.progress import Progress
+from asr.common.seeds import Draws
 from asr.data.utterance import Utterance
 from asr.features.augment import draw_speed_factors, draw_tempo_factors, spec_augment
 from asr.features.extractor import FeatureExtractor
@@ -61,9 +62,12 @@ def write_examples(recipe: str, config: Config, utterances: Sequence[Utterance],
                 augmented = train(number, epoch)
                 features = _features(augmented, config)
                 masked = spec_augment(
-                    features, torch.tensor([features.shape[1]]), train.keys[number : number + 1],
-                    config.augment.spec_augment, config.features.hop_ms, config.seed, epoch,
-                )  # fmt: skip
+                    features,
+                    torch.tensor([features.shape[1]]),
+                    Draws(train.keys[number : number + 1], config.seed, epoch),
+                    config.augment.spec_augment,
+                    config.features.hop_ms,
+                )
                 files = _write(place, f"{name}-epoch{epoch}", augmented, utterance, masked, config)
                 examples.append(Example(f"epoch {epoch}", _drawn(train, number, epoch), *files))
             pages.append((utterance, examples))
@@ -80,10 +84,10 @@ def write_examples(recipe: str, config: Config, utterances: Sequence[Utterance],
 def _drawn(inputs: Dataset, number: int, epoch: int) -> str:
     """The augmentation of an utterance in an epoch, in words."""
     assert inputs.augment is not None
-    key = inputs.keys[number : number + 1]
+    draws = Draws(inputs.keys[number : number + 1], inputs.seed, epoch)
     factors = {
-        "speed": draw_speed_factors(key, inputs.augment, inputs.seed, epoch)[0],
-        "tempo": draw_tempo_factors(key, inputs.augment, inputs.seed, epoch)[0],
+        "speed": draw_speed_factors(draws, inputs.augment)[0],
+        "tempo": draw_tempo_factors(draws, inputs.augment)[0],
     }
     drawn = [f"{name} {factor:g}" for name, factor in factors.items() if factor != 1.0]
     return ", ".join([*drawn, *inputs.drawn(number, epoch)]) or "waveform unchanged"

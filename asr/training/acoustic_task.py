@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from asr.batching.dataset import Dataset
 from asr.batching.loader import Batch, evaluation_batches, labels_of_all, load
-from asr.common.seeds import key_of
+from asr.common.seeds import Draws, key_of
 from asr.decoding.decoder import greedy_decoder
 from asr.features.augment import spec_augment
 from asr.features.extractor import FeatureExtractor
@@ -171,8 +171,8 @@ class AcousticTask:
         with torch.no_grad(), self.hardware.in_float32():
             lengths = batch.lengths.to(self.hardware.device, non_blocking=True)
             features, lengths = self.front(batch.inputs, lengths)
-            keys, masks = self.train.keys[batch.utterances], config.augment.spec_augment
-            features = spec_augment(features, lengths, keys, masks, config.features.hop_ms, config.seed, batch.epoch)
+            draws = Draws(self.train.keys[batch.utterances], config.seed, batch.epoch)
+            features = spec_augment(features, lengths, draws, config.augment.spec_augment, config.features.hop_ms)
             # Computed again in main memory: to read those of the device would be to wait for it.
             frames = batch.lengths if batch.inputs.ndim == 3 else self.front.extractor.frames(batch.lengths)
         loss: Tensor = objective(features, frames, batch.labels, batch.label_lengths)

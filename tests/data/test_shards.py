@@ -64,7 +64,7 @@ def opened(source: object, folder: Path, **settings: object) -> ShardedAudio:
 
 def assert_same(audio: ShardedAudio, splits: Splits) -> None:
     for utterances in splits.values():
-        audio.ahead(utterances)
+        audio.prefetch(utterances)
         for utterance in utterances:
             assert torch.equal(audio.read(utterance), read_waveform(utterance)), utterance.id
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from asr.common.errors import ConfigError
-from asr.common.seeds import keys_of
+from asr.common.seeds import Draws, keys_of
 from asr.features.augment import (
     change_speed,
     change_tempo,
@@ -41,16 +41,16 @@ def tone(frequency: float, samples: int = RATE) -> Tensor:
 
 
 def test_speeds_are_equally_likely_and_change_with_the_epoch() -> None:
-    factors = draw_speed_factors(KEYS, AUGMENT, seed=1, epoch=0)
+    factors = draw_speed_factors(Draws(KEYS, 1, 0), AUGMENT)
     for factor in AUGMENT.speed_factors:
         assert abs((factors == factor).mean() - 1 / 3) < 0.04
-    assert (factors != draw_speed_factors(KEYS, AUGMENT, seed=1, epoch=1)).mean() > 0.5
-    assert (factors != draw_speed_factors(KEYS, AUGMENT, seed=2, epoch=0)).mean() > 0.5
+    assert (factors != draw_speed_factors(Draws(KEYS, 1, 1), AUGMENT)).mean() > 0.5
+    assert (factors != draw_speed_factors(Draws(KEYS, 2, 0), AUGMENT)).mean() > 0.5
 
 
 def test_the_speed_of_an_utterance_does_not_depend_on_the_others() -> None:
-    factors = draw_speed_factors(KEYS, AUGMENT, seed=1, epoch=3)
-    assert np.array_equal(draw_speed_factors(KEYS[::-7], AUGMENT, seed=1, epoch=3), factors[::-7])
+    factors = draw_speed_factors(Draws(KEYS, 1, 3), AUGMENT)
+    assert np.array_equal(draw_speed_factors(Draws(KEYS[::-7], 1, 3), AUGMENT), factors[::-7])
 
 
 def test_another_speed_changes_length_and_pitch_alike() -> None:
@@ -82,7 +82,7 @@ def test_speeds_out_of_range_are_refused(factor: float) -> None:
 
 def test_no_speed_at_all_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"augment\.speed_factors"):
-        draw_speed_factors(KEYS, replace(AUGMENT, speed_factors=[]), seed=1, epoch=0)
+        draw_speed_factors(Draws(KEYS, 1, 0), replace(AUGMENT, speed_factors=[]))
 
 
 @pytest.mark.parametrize("snr_db", [0.0, 20.0])
@@ -133,7 +133,7 @@ def masked(frames: int, utterances: int, config: SpecAugmentConfig, epoch: int =
     """Which features of utterances of equal length are masked, shape (utterances, frames, 80)."""
     lengths = torch.full((utterances,), frames)
     ones = torch.ones(utterances, frames, 80)
-    return spec_augment(ones, lengths, KEYS[:utterances], config, hop_ms=10, seed=1, epoch=epoch) == 0
+    return spec_augment(ones, lengths, Draws(KEYS[:utterances], 1, epoch), config, hop_ms=10) == 0
 
 
 def longest_run(marks: Tensor) -> int:
@@ -166,17 +166,17 @@ def test_utterances_get_masks_of_their_own_and_others_in_each_epoch() -> None:
 def test_masks_depend_neither_on_the_batch_nor_on_its_padding() -> None:
     lengths = torch.tensor([120, 300, 20, 77])
     features = torch.randn(4, 350, 80)
-    together = spec_augment(features, lengths, KEYS[:4], MASKS, hop_ms=10, seed=1, epoch=5)
+    together = spec_augment(features, lengths, Draws(KEYS[:4], 1, 5), MASKS, hop_ms=10)
     for number, length in enumerate(lengths.tolist()):
         chosen = slice(number, number + 1)
-        alone = spec_augment(features[chosen, :length], lengths[chosen], KEYS[chosen], MASKS, 10, seed=1, epoch=5)
+        alone = spec_augment(features[chosen, :length], lengths[chosen], Draws(KEYS[chosen], 1, 5), MASKS, 10)
         assert torch.equal(together[chosen, :length], alone)
 
 
 def test_without_masks_features_stay_as_they_are() -> None:
     features = torch.randn(2, 100, 80)
     config = replace(MASKS, frequency_masks=0, time_masks=0)
-    assert torch.equal(spec_augment(features, torch.tensor([100, 60]), KEYS[:2], config, 10, 1, 0), features)
+    assert torch.equal(spec_augment(features, torch.tensor([100, 60]), Draws(KEYS[:2], 1, 0), config, 10), features)
 
 
 @pytest.mark.parametrize("factor", [0.8, 0.9, 1.1, 1.25])
@@ -207,10 +207,10 @@ def test_a_changed_tempo_gives_exactly_the_foretold_samples(samples: int, factor
 
 def test_tempos_are_drawn_apart_from_speeds() -> None:
     config = replace(AUGMENT, tempo_factors=[0.9, 1.0, 1.1])
-    tempos = draw_tempo_factors(KEYS, config, seed=1, epoch=0)
+    tempos = draw_tempo_factors(Draws(KEYS, 1, 0), config)
     for factor in config.tempo_factors:
         assert abs((tempos == factor).mean() - 1 / 3) < 0.04
-    assert 0.5 < (tempos != draw_speed_factors(KEYS, config, seed=1, epoch=0)).mean() < 0.8
+    assert 0.5 < (tempos != draw_speed_factors(Draws(KEYS, 1, 0), config)).mean() < 0.8
 
 
 def test_adaptive_masks_grow_in_number_and_width_with_the_utterance() -> None:
@@ -229,8 +229,8 @@ def test_adaptive_masks_depend_neither_on_the_batch_nor_on_its_padding() -> None
     adaptive = replace(MASKS, time_masks=20, time_masks_per_second=4, time_width_ms=60000, time_share=0.04)
     lengths = torch.tensor([120, 700, 20, 77])
     features = torch.randn(4, 800, 80)
-    together = spec_augment(features, lengths, KEYS[:4], adaptive, hop_ms=10, seed=1, epoch=5)
+    together = spec_augment(features, lengths, Draws(KEYS[:4], 1, 5), adaptive, hop_ms=10)
     for number, length in enumerate(lengths.tolist()):
         chosen = slice(number, number + 1)
-        alone = spec_augment(features[chosen, :length], lengths[chosen], KEYS[chosen], adaptive, 10, seed=1, epoch=5)
+        alone = spec_augment(features[chosen, :length], lengths[chosen], Draws(KEYS[chosen], 1, 5), adaptive, 10)
         assert torch.equal(together[chosen, :length], alone)

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensor, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from asr.common.seeds import Draws
 from asr.features.augment import spec_augment
 from asr.features.extractor import FeatureExtractor
 from asr.features.front_end import FrontEnd
@@ -66,14 +67,14 @@ def made_on_gpu(make: Callable[[], AcousticModel]) -> AcousticModel:
 
 def test_from_features_to_log_probabilities_nothing_is_read(pretending: FakeTensorMode) -> None:
     extractor, lengths = FeatureExtractor(CONFIG.features, 16000), torch.tensor([98, 50])
-    keys, masks = np.array([1, 2], dtype=np.uint64), CONFIG.augment.spec_augment
+    draws, masks = Draws(np.array([1, 2], dtype=np.uint64), seed=1, epoch=0), CONFIG.augment.spec_augment
     with pretending:
         model = made_on_gpu(lambda: AcousticModel(CONFIG.model, extractor.dim, 30, CONFIG.features.normalization))
         front = FrontEnd(extractor, model.normalizer)
         with Reads() as reads:
             inputs = torch.zeros(2, 98, extractor.dim, device=GPU)
             features, frames = front(inputs, lengths.to(GPU, non_blocking=True))
-            features = spec_augment(features, frames, keys, masks, 10.0, seed=1, epoch=0)
+            features = spec_augment(features, frames, draws, masks, 10.0)
             heads, ends = model.all_heads(features, lengths)
     assert all(head.is_cuda for head in heads) and not ends.is_cuda
     assert reads.count == 0

@@ -84,7 +84,7 @@ class ShardedAudio:
         self.source, self.ranges, self.index, self.cache = source, ranges, index, cache
         self.remote = ranges.remote
         self.unfit: dict[str, str] = {}
-        self._ahead: dict[int, bytes | DataError] = {}
+        self._prefetched: dict[int, bytes | DataError] = {}
         self._threads: tuple[int, ThreadPoolExecutor] | None = None
 
     def __reduce__(self) -> tuple[type["ShardedAudio"], tuple[str, Ranges, ShardIndex, Cache | None], dict[str, Any]]:
@@ -97,7 +97,7 @@ class ShardedAudio:
             DataError: No shard holds it, the shard cannot be read, is cut short or was changed since it was packed.
         """
         place = self._find(utterance)
-        audio = self._ahead.pop(place.row, None)
+        audio = self._prefetched.pop(place.row, None)
         if audio is None:
             audio = self._fetch(place)
         if isinstance(audio, DataError):
@@ -130,16 +130,16 @@ class ShardedAudio:
             self.unfit = {name: what for name, what in faults if what is not None}
         return self.unfit
 
-    def ahead(self, utterances: Sequence[Utterance]) -> None:
+    def prefetch(self, utterances: Sequence[Utterance]) -> None:
         """Fetches what will be read next from a server, with many requests at once."""
-        self._ahead.clear()
+        self._prefetched.clear()
         if not self.ranges.remote:
             return
         if self._threads is None or self._threads[0] != os.getpid():
             self._threads = os.getpid(), ThreadPoolExecutor(REQUESTS)
         places = [place for place in map(self.index.find, utterances) if place is not None]
         fetched = self._threads[1].map(self._fetch, places)
-        self._ahead = {place.row: audio for place, audio in zip(places, fetched, strict=True)}
+        self._prefetched = {place.row: audio for place, audio in zip(places, fetched, strict=True)}
 
     def stamps(self, utterances: Sequence[Utterance], data: Path) -> Iterator[list[Any]]:
         """What tells the audio of each utterance from other audio."""
