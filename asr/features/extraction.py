@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,91 +23,96 @@ from asr.settings.augment import AugmentConfig
 from asr.settings.features import FeaturesConfig
 
 VERSION = 1
-"""Raised when the code computes other values from the same settings, so that older stores are not read."""
+"""Incremented when the code computes other values from the same settings, so that older stores are not read."""
 
 
 def stored_factors(split: str, augment: AugmentConfig) -> list[float]:
-    """The speeds at which a split is stored: for train all that can be drawn, and always the natural one."""
+    """The speeds at which a split is stored: for train all that can be drawn, and always the original one."""
     return sorted({1.0, *augment.speed_factors}) if split == "train" else [1.0]
 
 
-def store_folder(
-    data: Path,
-    utterances: Sequence[Utterance],
-    config: FeaturesConfig,
-    sampling_rate: int,
-    speed_factors: Sequence[float],
-    audio: Audio = FILES,
-) -> Path:
-    """The folder of the store that holds these features: its name is a hash of everything that determines them.
+@dataclass(frozen=True)
+class Extraction:
+    """The features of some utterances, and what determines them."""
 
-    Args:
-        data: The recipe's data folder.
+    utterances: Sequence[Utterance]
+    config: FeaturesConfig
+    sampling_rate: int
+    """Of the corpus (Hz)."""
+    speed_factors: Sequence[float]
+    """The speeds at which each utterance is stored."""
+    audio: Audio = FILES
 
-    Raises:
-        DataError: An audio file is missing.
-    """
-    settings = [VERSION, config.kind.value, config.window_ms, config.hop_ms, config.mels, config.coefficients]
-    key = hashlib.sha256(json.dumps([*settings, config.deltas, sampling_rate, *speed_factors]).encode())
-    for utterance, stamp in zip(utterances, audio.stamps(utterances, data), strict=True):
-        key.update(json.dumps([utterance.id, utterance.offset, utterance.duration, *stamp]).encode())
-    return data / "features" / key.hexdigest()[:16]
+    def folder(self, data: Path) -> Path:
+        """The folder of the store: its name is a hash of everything that determines the features.
 
+        Args:
+            data: The recipe's data folder.
 
-def extract(
-    utterances: Sequence[Utterance],
-    config: FeaturesConfig,
-    sampling_rate: int,
-    speed_factors: Sequence[float],
-    folder: Path,
-    workers: int,
-    audio: Audio = FILES,
-) -> FeatureStore:
-    """Computes what a store does not hold yet.
+        Raises:
+            DataError: An audio file is missing.
+        """
+        config = self.config
+        settings = [VERSION, config.kind.value, config.window_ms, config.hop_ms, config.mels, config.coefficients]
+        key = hashlib.sha256(json.dumps([*settings, config.deltas, self.sampling_rate, *self.speed_factors]).encode())
+        for utterance, stamp in zip(self.utterances, self.audio.stamps(self.utterances, data), strict=True):
+            key.update(json.dumps([utterance.id, utterance.offset, utterance.duration, *stamp]).encode())
+        return data / "features" / key.hexdigest()[:16]
 
-    Args:
-        speed_factors: The speeds at which each utterance is stored.
-        folder: Where the store lies, as `store_folder` names it.
-        workers: Processes that compute, at least one. Each has one thread, so their number changes no bit.
+    def run(self, folder: Path, workers: int) -> FeatureStore:
+        """Computes what the store does not hold yet, and opens it.
 
-    Raises:
-        ConfigError: The features cannot be computed so.
-        DataError: Audio cannot be read, has another sampling rate or is too short, or the store cannot be written.
-    """
-    extractor = FeatureExtractor(config, sampling_rate)
-    frames = np.array(
-        [_frames(utterance, config, sampling_rate, speed_factors) for utterance in utterances], dtype=np.int64
-    )
-    with file_lock(folder / ".lock"):
-        parts = plan_store(folder, [utterance.id for utterance in utterances], speed_factors, frames, extractor.dim)
-        missing = [part for part in parts if not part.complete]
-        loader = DataLoader(
-            _Parts(missing, utterances, extractor, speed_factors, audio),
-            batch_size=None,
-            num_workers=min(max(workers, 1), len(missing)),
-        )
-        done = len(utterances) - sum(part.last - part.first for part in missing)
-        with Progress("extracting features", len(utterances), "utterances", done) as progress:
-            for outcome in loader:
-                if isinstance(outcome, UserError):
-                    raise outcome
-                progress.advance(outcome)
-    return FeatureStore.open(folder)
+        Args:
+            folder: Where the store lies, as `folder` names it.
+            workers: Processes that compute, at least one. Each has one thread, so their number changes no bit.
+
+        Raises:
+            ConfigError: The features cannot be computed with these settings.
+            DataError: Audio cannot be read, has another sampling rate or is too short, or the store cannot be written.
+        """
+        extractor = FeatureExtractor(self.config, self.sampling_rate)
+        frames = np.array([self._frames(utterance) for utterance in self.utterances], dtype=np.int64)
+        with file_lock(folder / ".lock"):
+            ids = [utterance.id for utterance in self.utterances]
+            parts = plan_store(folder, ids, self.speed_factors, frames, extractor.dim)
+            missing = [part for part in parts if not part.complete]
+            loader = DataLoader(
+                _Parts(missing, self, extractor),
+                batch_size=None,
+                num_workers=min(max(workers, 1), len(missing)),
+            )
+            done = len(ids) - sum(part.last - part.first for part in missing)
+            with Progress("extracting features", len(ids), "utterances", done) as progress:
+                for outcome in loader:
+                    if isinstance(outcome, UserError):
+                        raise outcome
+                    progress.advance(outcome)
+        return FeatureStore.open(folder)
+
+    def _frames(self, utterance: Utterance) -> list[int]:
+        """Frames of an utterance at each speed."""
+        if utterance.sampling_rate != self.sampling_rate:
+            raise DataError(
+                f"Utterance {utterance.id} has {utterance.sampling_rate} Hz, data.sampling_rate is "
+                f"{self.sampling_rate} Hz: convert the corpus or set the rate that it has."
+            )
+        frames = [
+            frame_count(self.config, self.sampling_rate, perturbed_samples(utterance.samples, factor))
+            for factor in self.speed_factors
+        ]
+        if min(frames) == 0:
+            raise DataError(
+                f"Utterance {utterance.id} lasts {utterance.duration} s, at its highest speed less than the window of "
+                f"features.window_ms={self.config.window_ms}: leave it out of the manifest."
+            )
+        return frames
 
 
 class _Parts(Dataset[int | UserError]):
     """Writes a part where a dataset would read an item; a mistake of the user comes back whole, as a value."""
 
-    def __init__(
-        self,
-        parts: Sequence[Part],
-        utterances: Sequence[Utterance],
-        extractor: FeatureExtractor,
-        speed_factors: Sequence[float],
-        audio: Audio,
-    ) -> None:
-        self.parts, self.utterances, self.extractor, self.factors = parts, utterances, extractor, speed_factors
-        self.audio = audio
+    def __init__(self, parts: Sequence[Part], extraction: Extraction, extractor: FeatureExtractor) -> None:
+        self.parts, self.extraction, self.extractor = parts, extraction, extractor
 
     def __len__(self) -> int:
         return len(self.parts)
@@ -114,7 +120,7 @@ class _Parts(Dataset[int | UserError]):
     def __getitem__(self, number: int) -> int | UserError:
         part = self.parts[number]
         try:
-            part.write(self._features(self.utterances[part.first : part.last]))
+            part.write(self._features(self.extraction.utterances[part.first : part.last]))
         except UserError as error:
             return error
         return part.last - part.first
@@ -122,27 +128,8 @@ class _Parts(Dataset[int | UserError]):
     @torch.inference_mode()
     def _features(self, utterances: Sequence[Utterance]) -> Iterator[Tensor]:
         for utterance in utterances:
-            waveform = self.audio.read(utterance)
-            for factor in self.factors:
+            waveform = self.extraction.audio.read(utterance)
+            for factor in self.extraction.speed_factors:
                 copy = change_speed(waveform, factor)
                 features, _ = self.extractor(copy[None], torch.tensor([len(copy)]))
                 yield features[0]
-
-
-def _frames(
-    utterance: Utterance, config: FeaturesConfig, sampling_rate: int, speed_factors: Sequence[float]
-) -> list[int]:
-    if utterance.sampling_rate != sampling_rate:
-        raise DataError(
-            f"Utterance {utterance.id} has {utterance.sampling_rate} Hz, data.sampling_rate is {sampling_rate} Hz: "
-            "convert the corpus or set the rate that it has."
-        )
-    frames = [
-        frame_count(config, sampling_rate, perturbed_samples(utterance.samples, factor)) for factor in speed_factors
-    ]
-    if min(frames) == 0:
-        raise DataError(
-            f"Utterance {utterance.id} lasts {utterance.duration} s, at its fastest less than the window of "
-            f"features.window_ms={config.window_ms}: leave it out of the manifest."
-        )
-    return frames

@@ -14,7 +14,7 @@ from asr.data.mixture import read_split, spread, weights_by_key
 from asr.data.sequences import Field, joined
 from asr.data.shards.reader import open_audio
 from asr.data.utterance import Utterance
-from asr.features.extraction import extract, store_folder, stored_factors
+from asr.features.extraction import Extraction, stored_factors
 from asr.features.extractor import FeatureExtractor
 from asr.features.store import FeatureStore
 from asr.model.folder import build_model
@@ -83,9 +83,8 @@ def feature_store(
     if config.features.source is FeatureSource.online:
         return None
     factors = stored_factors(split, config.augment)
-    rate = config.data.sampling_rate
-    place = store_folder(recipe.data(config), utterances, config.features, rate, factors, audio)
-    return extract(utterances, config.features, rate, factors, place, config.hardware.threads or cores(), audio)
+    extraction = Extraction(utterances, config.features, config.data.sampling_rate, factors, audio)
+    return extraction.run(extraction.folder(recipe.data(config)), config.hardware.threads or cores())
 
 
 def _frames(inputs: Dataset, config: Config) -> Iterator[Tensor]:

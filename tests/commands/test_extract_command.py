@@ -10,7 +10,7 @@ from asr.commands import extract as command
 from asr.common.errors import ConfigError, DataError
 from asr.data.splits import SPLITS, write_splits
 from asr.data.utterance import Utterance
-from asr.features.extraction import store_folder, stored_factors
+from asr.features.extraction import Extraction, stored_factors
 from asr.features.perturbation import check_source
 from asr.settings.augment import (
     SpecAugmentConfig,
@@ -44,7 +44,7 @@ def test_the_folder_is_named_after_what_determines_the_values(tmp_path: Path, ut
         rate: int = RATE,
         speeds: list[float] = SPEEDS,
     ) -> Path:
-        return store_folder(tmp_path, items, config, rate, speeds)
+        return Extraction(items, config, rate, speeds).folder(tmp_path)
 
     first = folder()
     assert first.parent == tmp_path / "features"
@@ -71,12 +71,12 @@ def test_the_folder_is_named_after_what_determines_the_values(tmp_path: Path, ut
 
 
 def test_the_folder_stays_when_the_data_moves(tmp_path: Path, utterances: list[Utterance]) -> None:
-    before = store_folder(tmp_path / "corpus", utterances, LOGMEL, RATE, SPEEDS)
+    before = Extraction(utterances, LOGMEL, RATE, SPEEDS).folder(tmp_path / "corpus")
     (tmp_path / "corpus").rename(tmp_path / "moved")
     moved = [replace(item, audio_filepath=tmp_path / "moved" / item.audio_filepath.name) for item in utterances]
-    assert store_folder(tmp_path / "moved", moved, LOGMEL, RATE, SPEEDS).name == before.name
+    assert Extraction(moved, LOGMEL, RATE, SPEEDS).folder(tmp_path / "moved").name == before.name
     with pytest.raises(DataError, match=r"Utterance 0-0 \(.*\): the audio file is missing"):
-        store_folder(tmp_path / "corpus", utterances, LOGMEL, RATE, SPEEDS)
+        Extraction(utterances, LOGMEL, RATE, SPEEDS).folder(tmp_path / "corpus")
 
 
 def test_only_the_training_split_has_other_speeds() -> None:
@@ -112,7 +112,7 @@ def test_the_command_extracts_every_split_once(recipe: Recipe, capsys: pytest.Ca
     assert [line[:3] for line in lines] == [["train", "8", "3"], ["dev", "2", "1"], ["test", "2", "1"]]
     assert len(list((recipe.data(config) / "features").iterdir())) == len(SPLITS)
     command.run(recipe, config)
-    assert capsys.readouterr().out.count("there already") == len(SPLITS)
+    assert capsys.readouterr().out.count("complete") == len(SPLITS)
 
 
 @pytest.mark.parametrize("override", ["augment=noise", "features.source=online"])

@@ -18,7 +18,7 @@ from asr.common.errors import DataError
 from asr.data.audio import read_waveform
 from asr.data.utterance import Utterance
 from asr.features.augment import change_speed, perturbed_samples
-from asr.features.extraction import extract
+from asr.features.extraction import Extraction
 from asr.features.extractor import FeatureExtractor, frame_count
 from asr.features.store import FeatureStore, is_complete, plan_store
 from tests.helpers.stored_features import LOGMEL, RATE, SPEEDS, noise_utterances
@@ -36,7 +36,7 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def extract_to(folder: Path, utterances: list[Utterance], workers: int = 1) -> FeatureStore:
-    return extract(utterances, LOGMEL, RATE, SPEEDS, folder, workers)
+    return Extraction(utterances, LOGMEL, RATE, SPEEDS).run(folder, workers)
 
 
 def parts_of(folder: Path) -> dict[str, tuple[int, int]]:
@@ -177,7 +177,7 @@ def test_what_is_not_stored_is_named(tmp_path: Path, utterances: list[Utterance]
 def test_audio_that_does_not_fit_is_named(tmp_path: Path, utterances: list[Utterance]) -> None:
     for change, sentence in (
         ({"sampling_rate": 16000}, r"Utterance 0-0 has 16000 Hz, data\.sampling_rate is 8000 Hz"),
-        ({"duration": 0.026}, r"Utterance 0-0 lasts 0\.026 s, at its fastest less than the window"),
+        ({"duration": 0.026}, r"Utterance 0-0 lasts 0\.026 s, at its highest speed less than the window"),
         ({"id": "5-1"}, "have the same id"),
     ):
         changed = [replace(utterances[0], **change), *utterances[1:]]

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from asr.data.manifest import read_manifest
-from asr.features.extraction import extract, stored_factors
+from asr.features.extraction import Extraction, stored_factors
 from asr.settings.compose import compose
 from asr.settings.recipe import find_recipe
 
@@ -26,7 +26,8 @@ def main() -> None:
     for factors in ([1.0], stored_factors("train", config.augment)):
         with tempfile.TemporaryDirectory() as folder:
             start = time.perf_counter()
-            extract(utterances, config.features, config.data.sampling_rate, factors, Path(folder) / "store", workers=1)
+            extraction = Extraction(utterances, config.features, config.data.sampling_rate, factors)
+            extraction.run(Path(folder) / "store", workers=1)
             seconds = time.perf_counter() - start
         fed = sum(corpus / factor for factor in factors)
         print(
