@@ -13,7 +13,7 @@ def run(recipe: Recipe, config: Config) -> None:
     """Writes some training utterances, the same ones each time, augmented as in several epochs.
 
     Raises:
-        ConfigError: The folder holds something else, or recordings for the augmentation are missing.
+        ConfigError: The folder has other files, or recordings for the augmentation are missing.
         DataError: Audio cannot be read.
     """
     train = sorted(read_split(recipe, config, "train"), key=lambda utterance: key_of(utterance.id))

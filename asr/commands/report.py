@@ -59,9 +59,9 @@ def main(arguments: Sequence[str]) -> None:
     if options.serve and options.audio == "link":
         raise ConfigError("--serve shows no files from outside the page: use --audio embed or --audio none with it.")
 
-    from asr.report.audio_clips import AudioChoice
     from asr.report.page import Report, ReportOptions
     from asr.report.serve import serve
+    from asr.report.utterance_media import AudioChoice
 
     report = Report(
         ReportOptions(

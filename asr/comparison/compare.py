@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Written:
-    """A comparison that was written."""
+    """A comparison on disk."""
 
     body: str
     """Its findings and tables."""
@@ -67,7 +67,7 @@ def compare_runs(
     """Compares run folders.
 
     Args:
-        folder: Where the comparison is written.
+        folder: The folder of the comparison.
         decoder: Whose results are compared; None takes those of greedy search.
         dev_wer: What the time to a dev WER is measured to; None takes the lowest that all runs reach.
         memory_seeds: Runs of each model on which its use of context is measured.

@@ -1,4 +1,4 @@
-"""What a comparison trains: variants of a recipe, each with the same seeds, held equal in size or in time."""
+"""What a comparison trains: variants of a recipe, each with the same seeds, of equal size or training time."""
 
 import hashlib
 import json
@@ -45,7 +45,7 @@ class Variant:
     label: str
     """What distinguishes it from the others, such as "gru"."""
     overrides: list[str]
-    """The user's, without the seed and compare.*, and those that hold the variants equal."""
+    """The user's, without the seed and compare.*, and those that make the variants equal in size or time."""
     config: Config
     """With the first seed."""
     parameters: int
@@ -77,9 +77,9 @@ class Grid:
 
     recipe: Recipe
     settings: Config
-    """Of the first point, whose `compare` and `tracker` hold for the comparison."""
+    """Of the first point; its `compare` and `tracker` apply to the comparison."""
     name: str
-    """Of the comparison: its models, and a hash of what they are and of how they are held equal."""
+    """Of the comparison: its models, and a hash of their settings and of the training time."""
     variants: list[Variant]
     seeds: list[int]
 
@@ -89,7 +89,7 @@ class Grid:
         return Path(self.settings.paths.runs).absolute() / self.recipe.name / "comparisons" / self.name
 
     def inputs(self) -> Iterator[Config]:
-        """A configuration for each distinct input of the variants, whose features must be there before the training."""
+        """A configuration for each distinct input of the variants, which must be prepared before the training."""
         seen: list[Any] = []
         for config in (variant.config for variant in self.variants):
             if (inputs := (config.data, config.features, config.augment)) not in seen:

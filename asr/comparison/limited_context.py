@@ -1,7 +1,6 @@
 """The word error rate of a trained model whose context around each output frame is limited.
 
-What a model that was trained on whole utterances loses when its context is limited tells how much of its memory it
-needs to recognize the words.
+The loss in accuracy of a model that was trained on whole utterances shows how much context it needs.
 """
 
 import json
@@ -113,7 +112,7 @@ def limit_context(
         device: Where it is computed, as torch names it.
 
     Raises:
-        RunError: The folder holds no model.
+        RunError: There is no model in the folder.
         DataError: An utterance cannot be read.
     """
     recognizer = load(model, device)
@@ -145,7 +144,7 @@ def windows(frames: int, subsampling: int, context: int, kept: int) -> Iterator[
 
     Args:
         frames: Input frames of the utterance.
-        subsampling: Input frames for each output frame; output frame n stands above input frame n * subsampling.
+        subsampling: Input frames for each output frame; output frame n is at input frame n * subsampling.
         context: Input frames on either side of an output frame that it may use.
         kept: Output frames of each window; fewer where the context would be too short for them.
     """

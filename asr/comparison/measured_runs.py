@@ -72,7 +72,7 @@ def read_run(path: Path, decoder: str = GREEDY) -> MeasuredRun:
     rows = read_metrics(path)
     curve = dev_curve(rows)
     if not curve:
-        raise RunError(f"{path} holds no dev WER: train it with `asr train` first.")
+        raise RunError(f"{path} has no dev WER: train it with `asr train` first.")
     peaks = [row["system/peak_memory_mb"] for row in rows if "system/peak_memory_mb" in row]
     return MeasuredRun(
         path=path,
@@ -90,7 +90,7 @@ def multiply_adds(run: MeasuredRun) -> float:
     """Multiply-adds of the model of a run for a second of audio.
 
     Raises:
-        RunError: The run holds no model.
+        RunError: The run has no model.
     """
     dim = FeatureExtractor(run.config.features, run.config.data.sampling_rate).dim
     tokens = load_tokenizer(run.path / "model").size
@@ -123,7 +123,7 @@ def read_scores(folder: Path) -> list[UtteranceScore]:
 
 
 def _speed(rows: list[Row]) -> float:
-    """Hours of audio for each hour of training steps, over the whole training; rows may stand for several steps."""
+    """Hours of audio for each hour of training steps, over the whole training; a row may cover several steps."""
     hours = elapsed = 0.0
     before = 0
     for row in rows:

@@ -50,7 +50,7 @@ def draw(comparison: Comparison, folder: Path) -> list[Path]:
     """Draws the plots of a comparison that its data allows.
 
     Returns:
-        The PNG files; an SVG lies beside each.
+        The PNG files; there is an SVG of each too.
     """
     drawings: dict[str, Callable[[Axes, Comparison], None]] = {
         "wer": _forest,

@@ -25,8 +25,8 @@ from asr.model.folder import build_model
 Floats = npt.NDArray[np.float64]
 
 RARE = 0.1
-"""A lag is kept where at least this share of the positions has an input frame at it: beyond, few utterances would
-stand for all."""
+"""A lag is kept where at least this share of the positions has an input frame at it: beyond, few utterances
+contribute."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def gradient_reach(
         device: Where it is computed, as torch names it.
 
     Raises:
-        RunError: The folder holds no model, there is no utterance, or the model's output depends on no input.
+        RunError: There is no model in the folder, there is no utterance, or the model's output depends on no input.
         DataError: An utterance cannot be read.
     """
     recognizer = load(model, device)

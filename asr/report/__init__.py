@@ -1,1 +1,1 @@
-"""Reviewing runs: what went wrong in a training, what a model gets wrong, and what is better; as a page and as text."""
+"""Reviewing runs: training diagnostics, recognition errors and comparisons of runs, as a page and as text."""

@@ -43,7 +43,7 @@ def write_examples(recipe: str, config: Config, utterances: Sequence[Utterance],
     Audio above full scale, which trainings read unchanged, is scaled down to full scale.
 
     Raises:
-        ConfigError: The folder holds something else.
+        ConfigError: The folder has other files.
         DataError: Audio cannot be read.
     """
     if folder.exists() and not (folder / MARK).is_file():

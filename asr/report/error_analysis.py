@@ -11,10 +11,10 @@ import jiwer
 from asr.common.errors import RunError
 from asr.data.manifest import read_manifest
 from asr.data.splits import SPLITS
-from asr.report.audio_clips import AudioChoice, make_clips
 from asr.report.confusions import NOTHING, Alignment, Confusion, align, most_frequent
 from asr.report.runs import Evaluation, Run, find_runs
 from asr.report.subgroups import Group, grouped, speaking_rate
+from asr.report.utterance_media import AudioChoice, make_clips
 from asr.scoring.alignment import LINE_WIDTH, NO_WORD, worst
 from asr.scoring.error_rates import UtteranceScore, total
 
@@ -48,7 +48,7 @@ def examine_run(path: Path, split: str, decoder: str | None, data: Path | None, 
     """
     runs = find_runs([path])
     if len(runs) > 1:
-        raise RunError(f"{path} holds {len(runs)} runs: give one of them, as {runs[0].folder}.")
+        raise RunError(f"{path} has {len(runs)} runs: name one of them, such as {runs[0].folder}.")
     (run,) = runs
     evaluation = _choose(run, split, decoder)
     alignment = align(evaluation.rows())

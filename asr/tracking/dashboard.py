@@ -58,9 +58,9 @@ class Dashboard:
             report.save()
             known["report_id"] = report.id
         except Exception as error:  # the library and the network may raise any
-            said = " ".join(f"{type(error).__name__}: {error}".split())
+            message = " ".join(f"{type(error).__name__}: {error}".split())
             raise RunError(
-                f"Weights & Biases did not accept the dashboard ({said}): try again, or use tracker=offline, which "
+                f"Weights & Biases did not accept the dashboard ({message}): try again, or use tracker=offline, which "
                 "writes it as files."
             ) from None
         finally:

@@ -52,7 +52,7 @@ def last_row(folder: Path) -> Row:
     """
     rows = read_metrics(folder)
     if not rows:
-        raise RunError(f"{metrics_path(folder)} holds no metrics: train again with training.restart=true.")
+        raise RunError(f"{metrics_path(folder)} has no metrics: train again with training.restart=true.")
     return rows[-1]
 
 

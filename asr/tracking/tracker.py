@@ -138,6 +138,11 @@ class Tracker:
         """Records the manifests that the run uses; those of a recipe are versions of one artifact."""
         self._wandb.uses_manifests(f"manifest-{self._recipe}", manifests)
 
+    @property
+    def backlog(self) -> int:
+        """Actions that Weights & Biases has not started yet."""
+        return self._wandb.backlog
+
     def where(self) -> str:
         """One sentence on how to see the run."""
         return self._wandb.where() or f"The metrics are in {metrics_path(self._folder)}."

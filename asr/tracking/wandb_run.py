@@ -157,6 +157,11 @@ class WandbRun:
             self._thread.join(patience)
             self._thread = None
 
+    @property
+    def backlog(self) -> int:
+        """Actions that wait for the thread."""
+        return self._queue.qsize()
+
     def where(self) -> str | None:
         """One sentence on how to see the run, None if W&B has nothing of it."""
         self._settle()

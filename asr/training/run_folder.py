@@ -149,7 +149,7 @@ def find_lm_folder(recipe: Recipe, config: Config, precision: Precision) -> RunF
 
 
 def nearest_run(folder: RunFolder, config: Config) -> tuple[Path, dict[str, tuple[Any, Any]]] | None:
-    """The run beside this one whose settings differ in the fewest keys, and each key's value there and here."""
+    """The run of the same recipe whose settings differ in the fewest keys, and each key's value there and here."""
     here = flat_weight_settings(config)
     nearest: tuple[Path, dict[str, tuple[Any, Any]]] | None = None
     for settings in sorted(folder.path.parent.glob(f"*/{SETTINGS}")):

@@ -1,7 +1,6 @@
 """`asr compare` on a recipe, from manifests to the page: it resumes, and a run that fails stops no other."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +9,7 @@ import pytest
 
 from asr.comparison.summary import read_summary
 from tests.helpers.corpora import write_corpus
-from tests.helpers.trainings import ROOT
+from tests.helpers.trainings import PATIENCE, ROOT
 
 TEXTS = ["ONE TWO", "TWO THREE", "THREE ONE", "TWO TWO ONE", "ONE", "THREE", "TWO ONE", "THREE THREE"]
 SMALL = [
@@ -27,7 +26,7 @@ COMPARE = ["-m", "model=rnn,gru", "seed=1,2", "compare.name=cells", "compare.par
 def compare(folder: Path) -> subprocess.CompletedProcess[str]:
     paths = [f"paths.data={folder / 'data'}", f"paths.runs={folder / 'runs'}"]
     arguments = [sys.executable, "-m", "asr", "compare", "an4", *COMPARE, *SMALL, *paths]
-    return subprocess.run(arguments, cwd=ROOT, env=dict(os.environ), check=False, capture_output=True, text=True)
+    return subprocess.run(arguments, cwd=ROOT, check=False, capture_output=True, text=True, timeout=2 * PATIENCE)
 
 
 @pytest.mark.slow

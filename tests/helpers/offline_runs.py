@@ -6,17 +6,22 @@ import sys
 from pathlib import Path
 from typing import Any
 
+PATIENCE = 600
+"""The longest that a process of a test may take (s)."""
 
-def pieces(folder: Path) -> list[Path]:
-    """The offline pieces in a run folder."""
+
+def offline_parts(folder: Path) -> list[Path]:
+    """The offline parts in a run folder."""
     return sorted((folder / "wandb").glob("offline-run-*"))
 
 
 def records(folder: Path, kind: str) -> list[dict[str, Any]]:
-    """The records of a kind in the only offline piece of a run folder."""
-    (piece,) = pieces(folder)
-    inspect = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(piece)]
-    lines = subprocess.run(inspect, cwd=folder, capture_output=True, text=True, check=True).stdout.splitlines()
+    """The records of a kind in the only offline part of a run folder."""
+    (part,) = offline_parts(folder)
+    inspect = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(part)]
+    lines = subprocess.run(
+        inspect, cwd=folder, capture_output=True, text=True, check=True, timeout=PATIENCE
+    ).stdout.splitlines()
     return [record[kind] for record in map(json.loads, lines) if record["type"] == kind]
 
 

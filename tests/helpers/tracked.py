@@ -1,4 +1,4 @@
-"""Trackers as a training uses them, in this process and in processes of their own."""
+"""Trackers as a training uses them, in this process and in separate processes."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ import pytest
 
 from asr.settings.tracker import TrackerConfig, TrackerMode
 from asr.tracking.tracker import Tracker
-from tests.helpers.offline_runs import records
+from tests.helpers.offline_runs import PATIENCE, records
 from tests.helpers.wandb_server import Server
 
 TRAIN = """
@@ -30,7 +30,7 @@ print(tracker.where())
 
 @pytest.fixture
 def no_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test sees a login, writes outside its folder or reaches a server but its own."""
+    """No test finds a login, writes outside its folder or reaches another server than its own."""
     for name in [name for name in os.environ if name.startswith("WANDB_")]:
         monkeypatch.delenv(name)
     for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
@@ -65,15 +65,15 @@ def train(tracker: Tracker, start: int, end: int) -> None:
 
 
 def train_apart(folder: Path, start: int, end: int, *, kill: bool = False, server: Server | None = None) -> str:
-    """Trains in a process of its own, which may end by SIGKILL, offline without a server; returns what it said."""
+    """Trains in a separate process, which may end by SIGKILL, offline without a server; returns its output."""
     command = [sys.executable, "-c", TRAIN, str(folder), str(start), str(end), *(["kill"] if kill else [])]
     env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     if server is not None:
         env |= {"WANDB_API_KEY": "k" * 40, "WANDB_BASE_URL": server.url}
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert done.returncode == (-signal.SIGKILL if kill else 0), done.stderr
-    said: str = done.stdout
-    return said
+    printed: str = done.stdout
+    return printed
 
 
 def summary(folder: Path) -> dict[str, Any]:

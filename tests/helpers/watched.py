@@ -22,6 +22,6 @@ class Watched:
     def open(self, report: Path, address: str = "") -> Page:
         """Opens a view and waits for it."""
         self.page.goto(f"{(report / 'index.html').as_uri()}#{address}")
-        self.page.reload()  # where only the part behind # is new, the browser would not load the page anew
+        self.page.reload()  # if only the fragment (#...) has changed, the browser does not load the page again
         self.page.wait_for_selector("#content[data-shown]")
         return self.page

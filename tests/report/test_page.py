@@ -13,8 +13,8 @@ import torch
 
 from asr.commands.cli import main
 from asr.model.folder import build_model, save_model
-from asr.report.audio_clips import estimated_snr
 from asr.report.page import ASSETS, SCRIPTS
+from asr.report.utterance_media import estimated_snr
 from asr.settings.compose import compose
 from asr.settings.recipe import find_recipe
 from asr.text.tokenizer import build_tokenizer

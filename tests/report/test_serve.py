@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from asr.common.errors import ConfigError
-from asr.report.audio_clips import AudioChoice
 from asr.report.page import Report, ReportOptions
 from asr.report.serve import LOOPBACK, make_server
+from asr.report.utterance_media import AudioChoice
 from tests.helpers.reports import evaluate, metrics_rows, write_run, write_test_corpus
 
 

@@ -16,7 +16,7 @@ from asr.scoring.error_rates import score_texts
 from asr.tracking.metrics import metrics_path, read_metrics
 from asr.tracking.tracker import NullTracker, Tracker
 from asr.tracking.wandb_media import WorstUtterance
-from tests.helpers.offline_runs import history, pieces, records, without_own_keys
+from tests.helpers.offline_runs import PATIENCE, history, offline_parts, records, without_own_keys
 from tests.helpers.tracked import no_login, open_tracker, summary, train, train_apart  # noqa: F401  a fixture among them
 from tests.helpers.wandb_server import wandb_server
 
@@ -61,16 +61,16 @@ def test_a_damaged_line_is_named(tmp_path: Path) -> None:
 
 def test_a_killed_and_resumed_offline_run_holds_each_row_once(tmp_path: Path) -> None:
     train_apart(tmp_path, 0, 13, kill=True)
-    killed = pieces(tmp_path)
+    killed = offline_parts(tmp_path)
     run_id = (tmp_path / "wandb_id").read_text()
     said = train_apart(tmp_path, 10, 20)
     assert [row["step"] for row in read_metrics(tmp_path) if "train/loss" in row] == list(range(1, 21))
     assert [row["step"] for row in read_metrics(tmp_path) if "dev/wer" in row] == [5, 10, 15, 20]
     assert history(tmp_path) == read_metrics(tmp_path)
     assert len(killed) == 1
-    assert killed[0] not in pieces(tmp_path)
+    assert killed[0] not in offline_parts(tmp_path)
     assert [run["run_id"] for run in records(tmp_path, "run")] == [run_id]
-    assert f"wandb sync {pieces(tmp_path)[0]}" in said
+    assert f"wandb sync {offline_parts(tmp_path)[0]}" in said
 
 
 def test_a_resumed_online_run_sends_each_row_once(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_an_offline_run_gone_online_sends_everything(tmp_path: Path) -> None:
         train_apart(tmp_path, 0, 13, kill=True)
         train_apart(tmp_path, 10, 20, server=server)
         assert [without_own_keys(row) for _, row in sorted(server.history.items())] == read_metrics(tmp_path)
-        assert pieces(tmp_path) == []
+        assert offline_parts(tmp_path) == []
 
 
 def test_a_run_carries_configuration_summary_table_with_audio_and_model(tmp_path: Path) -> None:
@@ -111,9 +111,9 @@ def test_a_run_carries_configuration_summary_table_with_audio_and_model(tmp_path
     assert [content["local_path"] for content in artifacts["model"]] == [str(model / "config.yaml")]
     files = {Path(content["path"]).suffix: Path(content["local_path"]) for content in artifacts["run_table"]}
     assert all(file.is_relative_to(tmp_path / "wandb") for file in files.values())
-    heard, rate = soundfile.read(files[".wav"])
+    audio, rate = soundfile.read(files[".wav"])
     assert rate == 8000
-    np.testing.assert_allclose(heard, waveform, atol=1e-4)
+    np.testing.assert_allclose(audio, waveform, atol=1e-4)
     table = json.loads(files[".json"].read_text())
     shown = dict(zip(table["columns"], table["data"][0], strict=True))
     assert (shown["id"], shown["speaker"], shown["wer"]) == ("an4-1", "fjlp", 0.5)
@@ -193,8 +193,8 @@ def test_an_online_run_without_network_goes_offline(
     real = wandb.init
     monkeypatch.setattr(wandb, "init", init)
     with open_tracker(tmp_path, mode="online") as tracker:
-        (piece,) = (tmp_path / "wandb").glob("offline-run-*")
-        assert f"`wandb leet {piece}`, or `asr report {tmp_path} -o report --serve`" in tracker.follow()
+        (part,) = (tmp_path / "wandb").glob("offline-run-*")
+        assert f"`wandb leet {part}`, or `asr report {tmp_path} -o report --serve`" in tracker.follow()
         train(tracker, 0, 2)
     assert history(tmp_path) == read_metrics(tmp_path)
     assert len(warnings(caplog)) == 1
@@ -216,7 +216,7 @@ with Tracker(Path(sys.argv[1]), config, name="a", recipe="b", settings={}, job_t
     tracker.log(1, 0.1, 1.0, {"train/loss": 1.0})
 assert "wandb" not in sys.modules
 """
-    subprocess.run([sys.executable, "-c", code, tmp_path], check=True)
+    subprocess.run([sys.executable, "-c", code, tmp_path], check=True, timeout=PATIENCE)
     assert len(read_metrics(tmp_path)) == 1
 
 
@@ -225,7 +225,7 @@ def test_the_environment_decides_under_auto_only(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("WANDB_MODE", "disabled")
     with open_tracker(tmp_path, mode=mode) as tracker:
         train(tracker, 0, 1)
-    assert len(pieces(tmp_path)) == (mode == "offline")
+    assert len(offline_parts(tmp_path)) == (mode == "offline")
 
 
 def test_an_unknown_mode_in_the_environment_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from asr.scoring.error_rates import score_texts
 from asr.tracking.metrics import panel_row, read_metrics, read_panel
 from asr.tracking.tracker import Tracker
 from asr.tracking.wandb_media import alignment_html
-from tests.helpers.offline_runs import history, pieces, records
+from tests.helpers.offline_runs import history, offline_parts, records
 from tests.helpers.tracked import no_login, open_tracker, summary, train  # noqa: F401  a fixture among them
 
 pytestmark = pytest.mark.usefixtures("no_login")
@@ -18,9 +18,9 @@ pytestmark = pytest.mark.usefixtures("no_login")
 
 def table_files(folder: Path, name: str) -> list[Path]:
     """The files of a table of the summary, in the order of its versions."""
-    (piece,) = pieces(folder)
+    (part,) = offline_parts(folder)
     shown = [record["update"][name] for record in records(folder, "summary") if name in record.get("update", {})]
-    return [piece / "files" / one["path"] for one in shown]
+    return [part / "files" / one["path"] for one in shown]
 
 
 def kept(folder: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from asr.tracking.metrics import read_metrics
-from tests.helpers.offline_runs import pieces, without_own_keys
+from tests.helpers.offline_runs import PATIENCE, offline_parts, without_own_keys
 from tests.helpers.tracked import no_login, train_apart  # noqa: F401  a fixture among them
 from tests.helpers.wandb_server import Server, wandb_server
 
@@ -64,7 +64,7 @@ for step in range(2, 102):
         tracker.panel(panel_row(step, step, [score_texts("an4-1", "fjlp", 0.1, "YES", str(step))]))
         tracker.model("model-lstm", folder / "model", {})
         tracker.alert(str(step), "title", "text")
-print(tracker._wandb._queue.qsize(), flush=True)
+print(tracker.backlog, flush=True)
 tracker.finish(hurry=True)
 print("ended", flush=True)
 import os
@@ -83,14 +83,18 @@ def environment(server: Server) -> dict[str, str]:
 
 
 def run_python(code: str, arguments: Sequence[str], env: dict[str, str]) -> str:
-    done = subprocess.run([sys.executable, "-c", code, *arguments], env=env, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], env=env, capture_output=True, text=True, timeout=PATIENCE
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
-def sync(piece: Path, server: Server) -> None:
-    command = [sys.executable, "-m", "wandb", "sync", str(piece)]
-    done = subprocess.run(command, env=environment(server), capture_output=True, text=True, cwd=piece.parent)
+def sync(part: Path, server: Server) -> None:
+    command = [sys.executable, "-m", "wandb", "sync", str(part)]
+    done = subprocess.run(
+        command, env=environment(server), capture_output=True, text=True, cwd=part.parent, timeout=PATIENCE
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -144,8 +148,8 @@ def test_everything_of_an_offline_run_arrives_by_one_sync(server: Server, folder
     run_python(EVERYTHING, [str(folder), "offline"], os.environ | {"PYTHONPATH": str(ROOT)})
     assert server.runs == {}
     for path in (folder, folder / "evaluation"):
-        (piece,) = pieces(path)
-        sync(piece, server)
+        (part,) = offline_parts(path)
+        sync(part, server)
     assert_everything_arrived(server, folder)
 
 
@@ -172,11 +176,11 @@ def test_the_best_value_is_that_of_all_pieces_of_a_resumed_run(server: Server, t
 def test_an_offline_run_in_two_pieces_is_one_run_after_sync(server: Server, tmp_path: Path, killed: bool) -> None:
     train_apart(tmp_path, 0, 13, kill=killed)
     if not killed:
-        (piece,) = pieces(tmp_path)
-        sync(piece, server)  # between the pieces: the second sync must add, and repeat nothing under another number
+        (part,) = offline_parts(tmp_path)
+        sync(part, server)  # between the parts: the second sync must add, and repeat nothing under another number
     train_apart(tmp_path, 10, 20)
-    (piece,) = pieces(tmp_path)
-    sync(piece, server)
+    (part,) = offline_parts(tmp_path)
+    sync(part, server)
     assert list(server.runs) == [(tmp_path / "wandb_id").read_text()]
     rows = [without_own_keys(row) for _, row in sorted(server.history.items())]
     assert rows == read_metrics(tmp_path)
@@ -189,7 +193,7 @@ def test_a_server_in_trouble_costs_no_step(trouble: str, server: Server, folder:
     with subprocess.Popen(command, env=environment(server), text=True, **pipes) as training:
         assert training.stdout is not None and training.stdout.readline() == "trains\n"
         server.trouble = trouble
-        printed, complaints = training.communicate("\n")
+        printed, complaints = training.communicate("\n", timeout=PATIENCE)
     assert training.returncode == 0, complaints
     waiting, ended = printed.split()
     assert ended == "ended"
