@@ -1,16 +1,16 @@
-"""Anomalies: transcripts that do not belong to their audio, by what a trained model hears in it.
+"""Anomalies: transcripts that do not belong to their audio, found with a trained model.
 
-What the model hears by itself contradicts a foreign transcript: its own hypothesis is far more probable. How much more,
-per token, is compared with two kinds of transcripts: the split's own, of which most are right, and such as are surely
-wrong, those of other utterances. So the score means the same whatever the model and however noisy the recording.
+The hypothesis of the model contradicts a foreign transcript: it is far more probable. How much more, per token, is
+compared with two kinds of transcripts: the split's own, most of which are right, and transcripts that are surely wrong,
+those of other utterances. So the score means the same whatever the model and however noisy the recording.
 
-A model that was trained on a wrong transcript may have learnt it by heart. What it knows by heart is bound to the sound
-as it was heard; so it hears the audio also a little slower, and a little faster, than ever in its training.
+A model that was trained on a wrong transcript may have memorized it, together with the audio as it was in training; so
+the model is also tried on audio that is a little slower, and a little faster, than any in its training.
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -19,15 +19,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from asr.batching.dataset import Dataset
-from asr.batching.loader import evaluation_batches, load
 from asr.checks.findings import ANOMALY, Finding, warning
 from asr.common.errors import RunError
-from asr.common.progress import Progress
 from asr.common.seeds import derive_seed
 from asr.data.utterance import Utterance
 from asr.decoding.greedy import greedy
 from asr.features.augment import change_speed, perturbed_samples
 from asr.features.extractor import frame_count
+from asr.inference.evaluation import read_batches, recognize_batches
 from asr.inference.forced_alignment import WordSpan, align, needed_frames, word_spans
 from asr.inference.recognizer import Recognizer
 from asr.model.subsampling import output_length
@@ -39,7 +38,7 @@ Floats = npt.NDArray[np.float64]
 DEVIATIONS = 3.5
 """From the median, in robust standard deviations: of normal paces one in 2,000 is so far off."""
 TIMES = 2.0
-"""A pace must be so many times off too, for a speaker may be very even."""
+"""A pace must also be this many times off, since a speaker may speak very evenly."""
 
 
 def word_paces(spans: Sequence[WordSpan], frames: int) -> Floats:
@@ -96,24 +95,24 @@ class UsualPace:
 
 
 FOREIGN = 8
-"""Transcripts of other utterances that each is tried with."""
+"""Transcripts of other utterances that each utterance is tried with."""
 TRIES = 64
 """Draws of them: those that do not fit into the frames do not count."""
-LEAST_SURE = 0.8
-"""Share of the utterances whose own transcript must fit better than foreign ones, lest the model know nothing."""
+LEAST_RIGHT = 0.8
+"""Share of the utterances whose own transcript must fit better than foreign ones for the model to be used."""
 FEWEST = 20
-"""Utterances from which that share says something."""
+"""Utterances from which on that share is meaningful."""
 LEAST_SCALE = 0.25
 """Of the usual distance between right and foreign transcripts: an utterance's own is taken to be no less."""
-UNHEARD = 0.1
-"""So much slower than the slowest speed of the training, and faster than the fastest, audio is played."""
+BEYOND_TRAINING = 0.1
+"""Audio is played this much slower than the slowest speed of the training, and this much faster than the fastest."""
 SHOWN = 60
 """Characters of a text in a finding."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the model hears of an utterance."""
+    """How well the transcript of an utterance fits its audio."""
 
     contradiction: float
     """(log p(hypothesis) - log p(transcript)) / tokens of the transcript, in nats; 0 where both are the same."""
@@ -124,7 +123,7 @@ class Evidence:
     hypothesis: str
 
 
-Heard = dict[int, Evidence]
+SplitEvidence = dict[int, Evidence]
 """By the number of the utterance."""
 
 
@@ -141,42 +140,46 @@ class Anomaly:
     """As of `Evidence`, at the speed at which the transcript fits worst, as what follows."""
     words: int
     squeezed: int
-    """Words for which the forced alignment finds too little time."""
+    """Words that are too short in the forced alignment."""
     stretched: int
-    """Words for which it takes too much."""
+    """Words that are too long there."""
     text: str
     hypothesis: str
 
 
 @dataclass(frozen=True)
-class _Played:
-    """Reads audio at another speed."""
+class _AtSpeed:
+    """Reads audio at another speed; see `asr.inference.evaluation.Readable`."""
 
     inputs: Dataset
     speed: float
 
+    @property
+    def ids(self) -> Sequence[str]:
+        return self.inputs.ids
+
     def __call__(self, number: int, epoch: int) -> Tensor:
         return change_speed(self.inputs(number, epoch), self.speed)
 
+    def seconds(self, epoch: int) -> Floats:
+        return self.inputs.seconds(epoch) / self.speed
 
-def asked_speeds(config: Config) -> tuple[float, float, float]:
-    """The speeds at which a model that was trained with this configuration hears: its own and two it never heard."""
+
+def speeds_to_try(config: Config) -> tuple[float, float, float]:
+    """The speeds at which a model that was trained with this configuration is tried: 1 and two beyond its training."""
     factors = config.augment.speed_factors
-    return max(0.5, round(min(factors) - UNHEARD, 2)), 1.0, min(2.0, round(max(factors) + UNHEARD, 2))
+    return max(0.5, round(min(factors) - BEYOND_TRAINING, 2)), 1.0, min(2.0, round(max(factors) + BEYOND_TRAINING, 2))
 
 
-def hear(
-    split: str, inputs: Dataset, speed: float, recognizer: Recognizer, max_device_seconds: float, workers: int
-) -> Heard:
-    """Hears a split.
+def find_evidence(split: str, inputs: Dataset, speed: float, recognizer: Recognizer, config: Config) -> SplitEvidence:
+    """Recognizes a split and compares the transcripts with the log-probabilities.
 
     Args:
         split: Its name, for the progress.
         inputs: Waveforms of its utterances.
-        speed: At which it is played.
+        speed: At which they are played.
         recognizer: The model.
-        max_device_seconds: Padded audio heard at once (s).
-        workers: Processes that read audio.
+        config: Its `batching.max_device_seconds` and `hardware.workers` are used.
 
     Returns:
         The evidence by the number of the utterance; those are missing whose transcript is empty, or cannot be written
@@ -185,34 +188,29 @@ def hear(
     Raises:
         DataError: An utterance cannot be read.
     """
-    labels = [labels_of(recognizer.tokenizer, utterance.text) for utterance in inputs.utterances]
-    fitting = np.array(
-        [
-            number
-            for number, (utterance, own) in enumerate(zip(inputs.utterances, labels, strict=True))
-            if own and needed_frames(own) <= _frames(recognizer.config, utterance, speed)
-        ],
-        dtype=np.int64,
-    )
-    shares = [
-        replace(share, utterances=fitting[share.utterances])
-        for share in evaluation_batches(inputs.seconds(0)[fitting] / speed, 0, 1, max_device_seconds)
+    utterances = inputs.utterances
+    labels = [labels_of(recognizer.tokenizer, utterance.text) for utterance in utterances]
+    fitting = [
+        number
+        for number, (utterance, own) in enumerate(zip(utterances, labels, strict=True))
+        if own and needed_frames(own) <= _frames(recognizer.config, utterance, speed)
     ]
-    found: Heard = {}
-    with Progress(f"Hearing {split} at {speed:g} times its speed", len(fitting), "utterances") as progress:
-        for batch in load(shares, _Played(inputs, speed), [[]] * len(labels), workers):
-            log_probs, lengths = recognizer.log_probs(batch.inputs, batch.lengths)
-            for place, (number, frames) in enumerate(zip(batch.utterances.tolist(), lengths.tolist(), strict=True)):
-                own = labels[number]
-                if own and needed_frames(own) <= frames:
-                    others = _foreign(inputs.utterances, labels, number, frames)
-                    found[number] = weigh(log_probs[:frames, place].cpu(), own, others, recognizer)
-            progress.advance(len(batch.utterances))
+    some = Dataset([utterances[number] for number in fitting], None, None, inputs.seed, audio=inputs.audio)
+    batches = read_batches(_AtSpeed(some, speed), config)
+    title = f"Recognizing {split} at {speed:g} times its speed"
+    found: SplitEvidence = {}
+    for places, recognition in recognize_batches(recognizer, batches, title, len(fitting)):
+        for column, (place, frames) in enumerate(zip(places, recognition.lengths.tolist(), strict=True)):
+            number = fitting[place]
+            own = labels[number]
+            if own and needed_frames(own) <= frames:
+                others = _foreign(utterances, labels, number, frames)
+                found[number] = weigh(recognition.log_probs[:frames, column].cpu(), own, others, recognizer)
     return found
 
 
 def _frames(config: Config, utterance: Utterance, speed: float) -> int:
-    """How many the model writes."""
+    """Frames of the model's output."""
     samples = perturbed_samples(utterance.samples, speed)
     return output_length(frame_count(config.features, config.data.sampling_rate, samples), config.model.subsampling)
 
@@ -267,60 +265,61 @@ def _foreign(
     return chosen
 
 
-def rank(split: str, utterances: Sequence[Utterance], heard: Sequence[Heard]) -> list[Anomaly]:
-    """All that was heard of a split, the most anomalous first.
+def rank(split: str, utterances: Sequence[Utterance], evidence: Sequence[SplitEvidence]) -> list[Anomaly]:
+    """The utterances of a split for which there is evidence, the most anomalous first.
 
     Args:
         split: Its name.
         utterances: By number.
-        heard: As of `hear`, at each speed; an utterance's score is the mean of those at the speeds at which it fits.
+        evidence: As of `find_evidence`, at each speed; an utterance's score is the mean over the speeds at which its
+            transcript fits into the frames.
 
     Raises:
         RunError: The model knows too little to tell a right transcript from a wrong one.
     """
-    _require_knowledge(split, heard)
+    _require_knowledge(split, evidence)
     found: dict[int, list[tuple[float, Evidence, UsualPace]]] = {}
-    for at_speed in heard:
-        pace = UsualPace.of([evidence.paces for evidence in at_speed.values()])
-        for (number, evidence), score in zip(at_speed.items(), _scores(at_speed), strict=True):
-            found.setdefault(number, []).append((score, evidence, pace))
+    for at_speed in evidence:
+        pace = UsualPace.of([one.paces for one in at_speed.values()])
+        for (number, one), score in zip(at_speed.items(), _scores(at_speed), strict=True):
+            found.setdefault(number, []).append((score, one, pace))
     ranking = []
     for number, parts in found.items():
-        _, evidence, pace = max(parts, key=lambda part: part[0])
+        _, worst, pace = max(parts, key=lambda part: part[0])
         ranking.append(
             Anomaly(
                 split=split,
                 id=utterances[number].id,
                 score=round(float(np.mean([score for score, _, _ in parts])), 4),
-                contradiction=round(evidence.contradiction, 4),
-                words=len(evidence.paces),
-                squeezed=pace.squeezed(evidence.paces),
-                stretched=pace.stretched(evidence.paces),
+                contradiction=round(worst.contradiction, 4),
+                words=len(worst.paces),
+                squeezed=pace.squeezed(worst.paces),
+                stretched=pace.stretched(worst.paces),
                 text=utterances[number].text,
-                hypothesis=evidence.hypothesis,
+                hypothesis=worst.hypothesis,
             )
         )
     return sorted(ranking, key=lambda anomaly: (-anomaly.score, anomaly.id))
 
 
-def _scores(heard: Heard) -> list[float]:
-    """The score of each utterance that was heard at one speed; 0 for all where nothing foreign could be tried."""
-    own = np.array([evidence.contradiction for evidence in heard.values()])
-    foreign = np.array([evidence.foreign for evidence in heard.values()])
+def _scores(evidence: SplitEvidence) -> list[float]:
+    """The score of each utterance at one speed; 0 for all where no foreign transcript could be tried."""
+    own = np.array([one.contradiction for one in evidence.values()])
+    foreign = np.array([one.foreign for one in evidence.values()])
     known = ~np.isnan(foreign)
     if not known.any():
-        return [0.0] * len(heard)  # one sentence alone, over and over
+        return [0.0] * len(evidence)  # all transcripts are the same
     usual, apart = float(np.median(own)), float(np.median(foreign[known]))
-    # A recording in which nothing can be heard has no transcript that fits badly: its scale would be no scale.
+    # In a recording without speech no transcript fits badly, so its own scale would be about 0.
     scale = np.maximum(np.where(known, foreign, apart) - usual, max(LEAST_SCALE * (apart - usual), 1e-6))
     scores: list[float] = ((own - usual) / scale).tolist()
     return scores
 
 
-def _require_knowledge(split: str, heard: Sequence[Heard]) -> None:
-    evidences = [one for at_speed in heard for one in at_speed.values() if not math.isnan(one.foreign)]
+def _require_knowledge(split: str, evidence: Sequence[SplitEvidence]) -> None:
+    evidences = [one for at_speed in evidence for one in at_speed.values() if not math.isnan(one.foreign)]
     right = sum(one.contradiction < one.foreign for one in evidences)
-    if len(evidences) >= FEWEST and right < LEAST_SURE * len(evidences):
+    if len(evidences) >= FEWEST and right < LEAST_RIGHT * len(evidences):
         raise RunError(
             f"The model of check.model knows too little to find anomalies in {split}: only "
             f"{100 * right / len(evidences):.0f} % of the utterances fit their own transcript better than those of "
@@ -329,14 +328,14 @@ def _require_knowledge(split: str, heard: Sequence[Heard]) -> None:
 
 
 def anomaly_finding(anomaly: Anomaly, utterance: Utterance) -> Finding:
-    """What the doctor says of an anomaly."""
+    """The finding of an anomaly."""
     odd = [
         f"{what} {count}" for what, count in (("squeezes", anomaly.squeezed), ("stretches", anomaly.stretched)) if count
     ]
     fit = f"; the alignment {' and '.join(odd)} of its {anomaly.words} words" if odd else ""
     return warning(
         ANOMALY,
-        f"its transcript {_short(anomaly.text)} does not fit, the model hears {_short(anomaly.hypothesis)} (score "
+        f"its transcript {_short(anomaly.text)} does not fit, the model recognizes {_short(anomaly.hypothesis)} (score "
         f"{anomaly.score:.2f}, where 0 is usual and 1 as bad as others' transcripts{fit}); listen to it, correct the "
         "transcript or leave it out.",
     ).about(anomaly.split, utterance)

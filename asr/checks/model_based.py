@@ -1,4 +1,4 @@
-"""The part of `asr check` that a trained model does: transcripts that do not belong to their audio."""
+"""The part of `asr check` that needs a trained model: transcripts that do not belong to their audio."""
 
 import json
 import logging
@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from asr.batching.dataset import Dataset
-from asr.checks.anomalies import Anomaly, anomaly_finding, asked_speeds, hear, rank
+from asr.checks.anomalies import Anomaly, anomaly_finding, find_evidence, rank, speeds_to_try
 from asr.checks.findings import ANOMALY, Finding, Severity
 from asr.common.errors import ConfigError, RunError
 from asr.data.audio import Audio
 from asr.data.utterance import Utterance
-from asr.inference.recognizer import Recognizer, load
-from asr.model.folder import model_folder
+from asr.inference.finished_run import FinishedRun
+from asr.inference.recognizer import Recognizer
 from asr.settings.recipe import Recipe
 from asr.settings.root import Config
 from asr.tracking.metrics import replace_text
@@ -20,7 +20,7 @@ from asr.tracking.metrics import replace_text
 log = logging.getLogger(__name__)
 
 RANKING = "anomalies.jsonl"
-"""Lies beside the manifests: every utterance that was heard, the most anomalous first."""
+"""Lies beside the manifests: every utterance that was compared, the most anomalous first."""
 
 
 def open_recognizer(config: Config, device: str) -> Recognizer:
@@ -28,16 +28,16 @@ def open_recognizer(config: Config, device: str) -> Recognizer:
 
     Raises:
         RunError: There is none.
-        ConfigError: It hears at another rate.
+        ConfigError: Its sampling rate is another.
     """
     assert config.check.model is not None
-    folder = model_folder(config.check.model, "check.model")
-    recognizer = load(folder, device)
+    run = FinishedRun.of_model(config.check.model, "check.model")
+    recognizer = run.recognizer(device)
     rate = recognizer.config.data.sampling_rate
     if rate != config.data.sampling_rate:
         raise ConfigError(
-            f"The model {folder} hears at {rate} Hz, data.sampling_rate is {config.data.sampling_rate} Hz: give "
-            "another in check.model."
+            f"The model {run.model} has a sampling rate of {rate} Hz, data.sampling_rate is "
+            f"{config.data.sampling_rate} Hz: give another in check.model."
         )
     return recognizer
 
@@ -53,21 +53,20 @@ def find_anomalies(
     """Ranks all utterances of all splits and writes the ranking beside the manifests.
 
     Args:
-        errors: What the doctor found; utterances with errors are not heard.
+        errors: Findings of the corpus check; utterances with errors are not compared.
 
     Returns:
         Findings of the anomalies, the worst first.
     """
-    spoilt = {(error.split, error.utterance) for error in errors}
+    faulty = {(error.split, error.utterance) for error in errors}
     ranking: list[tuple[Anomaly, Utterance]] = []
     findings: list[Finding] = []
-    speeds = asked_speeds(recognizer.config)
-    for split, all_of_it in splits.items():
-        utterances = [utterance for utterance in all_of_it if (split, utterance.id) not in spoilt]
+    speeds = speeds_to_try(recognizer.config)
+    for split, whole in splits.items():
+        utterances = [utterance for utterance in whole if (split, utterance.id) not in faulty]
         inputs = Dataset(utterances, None, None, config.seed, audio=audio)
-        seconds, workers = config.batching.max_device_seconds, config.hardware.workers
-        heard = [hear(split, inputs, speed, recognizer, seconds, workers) for speed in speeds]
-        compared = set().union(*heard)
+        evidence = [find_evidence(split, inputs, speed, recognizer, config) for speed in speeds]
+        compared = set().union(*evidence)
         if len(compared) < len(utterances):
             log.info(
                 "%d transcripts of %s cannot be written in the frames or with the tokens of the model: not compared.",
@@ -76,8 +75,8 @@ def find_anomalies(
             )
         try:
             by_id = {utterance.id: utterance for utterance in utterances}
-            ranking += [(anomaly, by_id[anomaly.id]) for anomaly in rank(split, utterances, heard)]
-        except RunError as error:  # what the doctor found without it shall not be lost
+            ranking += [(anomaly, by_id[anomaly.id]) for anomaly in rank(split, utterances, evidence)]
+        except RunError as error:  # the findings of the corpus check are still reported
             findings.append(Finding(Severity.warning, split, "", str(error), ANOMALY))
     ranking.sort(key=lambda item: -item[0].score)
     lines = (json.dumps(asdict(anomaly), ensure_ascii=False) + "\n" for anomaly, _ in ranking)

@@ -1,16 +1,11 @@
-"""`asr align`: when each word of a given text is said in a recording."""
+"""`asr align`: when each word of a given text is spoken in a recording."""
 
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from asr.commands.flags import FlagParser
 from asr.commands.transcribe import FORMATS
-from asr.common.errors import DataError
-
-if TYPE_CHECKING:
-    from asr.text.protocol import Tokenizer
 
 log = logging.getLogger(__name__)
 
@@ -24,12 +19,12 @@ def main(arguments: Sequence[str]) -> None:
     """
     parser = FlagParser(
         prog="asr align",
-        description="Finds when each word of a given text is said in a recording of any format and length: the most "
-        "probable path of CTC that writes exactly this text.",
+        description="Finds when each word of a given text is spoken in a recording of any format and length: the most "
+        "probable CTC path of exactly this text.",
     )
     parser.add_argument("model", metavar="RUN", type=Path, help="the folder of a run, or a model folder")
     parser.add_argument("audio", metavar="AUDIO", type=Path, help="the recording, or - (stdin)")
-    parser.add_argument("text", metavar="TEXT", type=Path, help="a text file: all that is said, in UTF-8")
+    parser.add_argument("text", metavar="TEXT", type=Path, help="a text file in UTF-8: the whole transcript")
     parser.add_argument(
         "--format",
         nargs="+",
@@ -49,45 +44,17 @@ def main(arguments: Sequence[str]) -> None:
     if options.output is None and len(options.format) > 1:
         parser.error(f"--format gives {len(options.format)} formats for standard output: name a folder with -o")
 
-    from asr.inference.recognizer import load
-    from asr.inference.transcript_formats import ENDINGS, written
-    from asr.inference.transcription import align_recording
-    from asr.model.folder import model_folder
-    from asr.tracking.metrics import replace_text
+    from asr.inference.finished_run import FinishedRun
+    from asr.inference.transcript_formats import formatted
+    from asr.inference.transcription import align_recording, read_text_to_align
+    from asr.inference.transcription_jobs import write_transcript
 
-    recognizer = load(model_folder(options.model, "MODEL"), options.device)
-    text = _read(options.text)
-    if options.normalize:
-        text = normalized(text, recognizer.tokenizer)
-    try:
-        recognizer.tokenizer.encode(" ".join(text.split()))
-    except DataError as error:
-        raise DataError(f"{options.text}: {error} --normalize leaves out punctuation and mends the case.") from None
+    recognizer = FinishedRun.of_model(options.model, "MODEL").recognizer(options.device)
+    text = read_text_to_align(options.text, recognizer.tokenizer, normalized=options.normalize)
     transcript, score = align_recording(recognizer, options.audio, text)
     log.info("%d words, log-probability %.2f per token.", len(transcript.words), score)
     if options.output is None:
-        print(written(transcript, options.format[0]), end="")
+        print(formatted(transcript, options.format[0]), end="")
         return
-    options.output.mkdir(parents=True, exist_ok=True)
-    for name in options.format:
-        replace_text(options.output / f"{options.audio.stem}.{ENDINGS[name]}", written(transcript, name))
+    write_transcript(transcript, options.output / options.audio.stem, options.format)
     log.info("The words of %s are in %s.", options.audio, options.output)
-
-
-def normalized(text: str, tokenizer: "Tokenizer") -> str:
-    """A text without punctuation, in the case of the tokens if they have one alone."""
-    from asr.settings.text import Case, TextConfig
-    from asr.text.normalization import normalize
-
-    letters = "".join(tokenizer.symbols[1:])
-    case = Case.upper if letters == letters.upper() else Case.lower if letters == letters.lower() else Case.keep
-    return normalize(text, TextConfig(normalize=True, language=None, case=case, numbers=False))
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise DataError(f"The text {path} cannot be read ({error.strerror}): correct the path.") from None
-    except UnicodeDecodeError as error:
-        raise DataError(f"The text {path} is not in UTF-8 ({error.reason}): save it as such.") from None

@@ -166,7 +166,7 @@ def _hypothesis(recognizer: Recognizer, utterance: Utterance, seconds: float | N
     else:
         log_probs = windowed_log_probs(recognizer, features[0], seconds, kept_share)[:, None]
         lengths = torch.tensor([len(log_probs)], device=log_probs.device)
-    (hypothesis,) = recognizer.decode(log_probs, lengths)
+    (hypothesis,) = recognizer.decoder(log_probs, lengths)
     return hypothesis
 
 

@@ -8,7 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from asr.common.errors import ConfigError, RunError
 from asr.common.processes import worker_pool
+from asr.decoding.decoder import Decoder
 from asr.decoding.rescoring import Rescorer
 from asr.decoding.search import Hypothesis, Search
 from asr.lm.counts import UNKNOWN
@@ -24,27 +25,30 @@ from asr.text.protocol import BLANK, BLANK_SYMBOL, SPACE_SYMBOL, Tokenizer
 
 IMPOSSIBLE = -1e9
 BOUNDARY = "<boundary>"
-"""A token that no frame is: flashlight asks for one between words."""
-ALONE = 4
+"""A token of no frame: flashlight asks for one between words."""
+FEWEST_FOR_PROCESSES = 4
 """Fewer utterances are searched in this process."""
 
 Emission = npt.NDArray[np.float32]
 
 
-class BeamDecoder:
-    """Beam search, shared out to processes. A context manager, which ends them.
+class BeamDecoder(Decoder):
+    """Beam search in several processes.
 
-    flashlight keeps a word that the sound ends in only when its spelling is complete, so every utterance gets one more
+    flashlight keeps a word at the end of the audio only when its spelling is complete, so every utterance gets one more
     frame, in which the words end. With word pieces nothing marks the end of a word, and flashlight cannot write the
-    last piece of a word for several frames; so consecutive frames with the same best piece are taken as one.
+    last piece of a word for several frames; so consecutive frames with the same best piece are merged into one.
 
     Args:
-        processes: How many utterances are searched at once.
-        rescorer: Weighs the hypotheses anew, of which `keep` are given.
+        processes: Utterances that are searched at the same time.
+        rescorer: Rescores the hypotheses.
+        keep: How many of the rescored hypotheses are returned; None returns all.
 
     Raises:
         ConfigError: A package is not installed.
     """
+
+    search: Search
 
     def __init__(
         self,
@@ -60,26 +64,14 @@ class BeamDecoder:
         self._own: _Searcher | None = None
         require_packages()
 
-    def __enter__(self) -> Self:
-        return self
-
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
 
-    def __call__(self, log_probs: Tensor, lengths: Tensor) -> list[str]:
-        """The best hypothesis of each utterance; see `asr.decoding.decoder.Decoder`."""
-        return [found[0].text for found in self.nbest(log_probs, lengths)]
-
     def nbest(self, log_probs: Tensor, lengths: Tensor) -> list[list[Hypothesis]]:
-        """The best hypotheses of each utterance, their texts all different, the best first; at least one.
-
-        Args:
-            log_probs: (frames, batch, tokens), on any device.
-            lengths: Frames of each utterance, int64 (batch,).
-        """
+        """See `Decoder.nbest`."""
         return self.search_emissions(
             [log_probs[:length, number].float().cpu().numpy() for number, length in enumerate(lengths.tolist())]
         )
@@ -90,7 +82,7 @@ class BeamDecoder:
         return found if self.rescorer is None else [items[: self.keep] for items in self.rescorer(found)]
 
     def _search(self, emissions: Sequence[Emission]) -> Iterator["list[_Found]"]:
-        if self.processes == 1 or len(emissions) < ALONE:
+        if self.processes == 1 or len(emissions) < FEWEST_FOR_PROCESSES:
             self._own = self._own or _Searcher(self.search)
             return map(self._own, emissions)
         if self._pool is None:
@@ -106,13 +98,13 @@ class BeamDecoder:
 
 
 def require_packages() -> None:
-    """Raises where a package of the extra `beam` is not installed.
+    """Makes sure that the packages of the extra `beam` are installed.
 
     Raises:
-        ConfigError: It is not.
+        ConfigError: One is not.
     """
     try:
-        import kenlm  # noqa: F401 - what the next one may lack without saying so
+        import kenlm  # noqa: F401 - the next import works without it, and fails later
         from flashlight.lib.text.decoder.kenlm import KenLM  # noqa: F401 - whether it is there
     except ImportError as error:
         raise ConfigError(
@@ -124,7 +116,7 @@ _Found = tuple[list[str], list[int], float]
 """Words, tokens and score of a hypothesis."""
 
 _searcher: "_Searcher | RunError | None" = None
-"""Of a worker process; or why there is none, which is raised with the first utterance."""
+"""Of a worker process; or why there is none, raised with the first utterance."""
 
 
 def _start(search: Search) -> None:
@@ -180,8 +172,8 @@ class _Searcher:
 
 
 def merge_repeats(emission: Emission) -> Emission:
-    """Takes consecutive frames whose best token is the same, and not the blank, as one: each token's log-probabilities
-    are added up.
+    """Merges consecutive frames whose best token is the same, and not the blank: each token's log-probabilities are
+    added up.
 
     Args:
         emission: (frames, tokens).
@@ -234,7 +226,7 @@ def _flashlight(search: Search, boundary: int) -> Any:
 
 
 def _language_model(search: Search, symbols: Sequence[str], lexicon: Path) -> Any:
-    """What torchaudio's decoder asks about words or symbols.
+    """The language model of torchaudio's decoder.
 
     Args:
         lexicon: The file of the search's lexicon, where it has one.
@@ -244,7 +236,7 @@ def _language_model(search: Search, symbols: Sequence[str], lexicon: Path) -> An
 
     if search.lexicon is not None and not search.composite:
         return search.lm
-    # Given a path, torchaudio would number the symbols in the order of a hash table and ask about others than it means.
+    # Given a path, torchaudio would number the symbols in the order of a hash table and score the wrong ones.
     by_words = search.lexicon is not None
     units = create_word_dict(load_words(str(lexicon))) if by_words else Dictionary([*symbols, UNKNOWN])
     ngram = None if search.lm is None else KenLM(search.lm, units)
@@ -266,13 +258,13 @@ def _composite(search: Search, ngram: Any, units: Any) -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps what KenLM prints while it loads away from stderr."""
-    kept = os.dup(2)
+    """Hides what KenLM prints on stderr while it loads."""
+    stderr = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, 2)
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        os.dup2(stderr, 2)
+        os.close(stderr)
         os.close(nowhere)

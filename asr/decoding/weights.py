@@ -1,4 +1,4 @@
-"""The weights of a beam search: what the configuration says, else what `asr tune` found for the run."""
+"""The weights of a beam search: those of the configuration, else those that `asr tune` found for the run."""
 
 import json
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ def tuning_key(lm: LanguageModel | None, recurrent: TrainedLanguageModel | None)
 
 
 def read_tuned(run: Path, key: str) -> Weights | None:
-    """The weights that `asr tune` found for a run and a language model; None where it did not look.
+    """The weights that `asr tune` found for a run and a language model; None where it was not run.
 
     Raises:
         RunError: The file is damaged.
@@ -67,7 +67,7 @@ def read_tuned(run: Path, key: str) -> Weights | None:
 
 
 def resolve(config: DecoderConfig, tuned: Weights | None) -> Weights:
-    """The weights of a configuration, with the tuned ones where it leaves them open."""
+    """The weights of a configuration, with the tuned ones where it sets none."""
     found = tuned or UNTUNED
     weight, word_score = config.recurrent_weight, config.recurrent_word_score
     return Weights(

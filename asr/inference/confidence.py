@@ -1,4 +1,4 @@
-"""The confidence of a word: the probability that it is right, by a logistic map that is fitted on dev."""
+"""The confidence of a word: the probability that it is correct, by a logistic regression that is fitted on dev."""
 
 import json
 from collections.abc import Sequence
@@ -8,19 +8,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from asr.common.errors import DataError, RunError
+from asr.common.errors import RunError
 from asr.common.files import atomic_write
 from asr.inference.forced_alignment import Alignment, WordSpan
 
 FILE = "confidence.json"
 """In a model folder."""
 EVIDENCE = ("mean_probability", "least_log_probability", "utterance_score")
-SHRINKAGE = 1.0
-"""Weight of the squared coefficients (of evidence in units of its deviation): dev has few words that are wrong."""
-LEAST_DEVIATION = 1e-3
-"""Evidence that differs less tells nothing."""
 LEAST = 1e-4
-"""No word is surer or less sure than this."""
+"""No confidence is lower, and none is higher than 1 less this."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -49,48 +45,17 @@ class ConfidenceMap:
     bias: float
 
     def __call__(self, evidence: Floats) -> Floats:
-        """Probabilities that words are right, (words,), from their evidence."""
+        """Probabilities that words are correct, (words,), from their evidence."""
         odds = np.clip(evidence @ np.array(self.weights) + self.bias, -50, 50)
         confidences: Floats = np.clip(1 / (1 + np.exp(-odds)), LEAST, 1 - LEAST)
         return confidences
 
 
-def fit_confidence(evidence: Floats, right: Floats) -> ConfidenceMap:
-    """Fits the map by logistic regression (Newton's method).
-
-    Args:
-        evidence: (words, len(EVIDENCE)).
-        right: 1 where a word is right, else 0, (words,).
-
-    Raises:
-        DataError: All words are right, or all wrong.
-    """
-    if not 0 < right.sum() < len(right):
-        raise DataError(
-            f"{int(right.sum())} of {len(right)} words of dev are right: a confidence is learnt where some are and "
-            "some are not, from a larger dev split."
-        )
-    mean, deviation = evidence.mean(axis=0), np.maximum(evidence.std(axis=0), LEAST_DEVIATION)
-    inputs = np.column_stack([(evidence - mean) / deviation, np.ones(len(evidence))])
-    shrinkage = np.diag([*[SHRINKAGE] * evidence.shape[1], 0.0])
-    found = np.zeros(inputs.shape[1])
-    for _ in range(100):
-        guess = 1 / (1 + np.exp(-np.clip(inputs @ found, -50, 50)))
-        slope = inputs.T @ (guess - right) + shrinkage @ found
-        curvature = (inputs * (guess * (1 - guess))[:, None]).T @ inputs + shrinkage
-        step = np.linalg.solve(curvature + 1e-9 * np.eye(len(found)), slope)
-        found -= step
-        if np.abs(step).max() < 1e-9:
-            break
-    weights = found[:-1] / deviation
-    return ConfidenceMap(tuple(weights.tolist()), float(found[-1] - weights @ mean))
-
-
 def write_confidence(model: Path, fitted: ConfidenceMap, origin: str) -> None:
-    """Keeps a map in a model folder.
+    """Writes a map into a model folder.
 
     Args:
-        origin: What it was fitted on, for the reader.
+        origin: Says what it was fitted on.
     """
     content = {"evidence": EVIDENCE, **asdict(fitted), "fitted_on": origin}
     with atomic_write(model / FILE) as file:
@@ -107,7 +72,7 @@ def read_confidence(model: Path) -> ConfidenceMap | None:
     try:
         read = json.loads(path.read_text(encoding="utf-8"))
         if tuple(read["evidence"]) != EVIDENCE or len(read["weights"]) != len(EVIDENCE):
-            raise ValueError("it weighs other evidence")
+            raise ValueError("it has other evidence")
         return ConfidenceMap(tuple(map(float, read["weights"])), float(read["bias"]))
     except FileNotFoundError:
         return None

@@ -1,10 +1,11 @@
-"""Decoding and scoring whole splits."""
+"""One pass over a split with a recognizer: read, batch, log-probabilities, decode, measure, score."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from zipfile import BadZipFile
 
 import jiwer
@@ -22,15 +23,76 @@ from asr.common.progress import Progress
 from asr.data.manifest import read_manifest
 from asr.data.shards.reader import open_audio
 from asr.data.utterance import Utterance
-from asr.decoding.decoder import Decoder
-from asr.features.front_end import FrontEnd
-from asr.inference.ensembles import Combination
-from asr.model.acoustic import AcousticModel
+from asr.decoding.search import Hypothesis
+from asr.inference.recognition import BatchRecognizer, Recognition
 from asr.scoring.error_rates import UtteranceScore, score_utterance
 from asr.settings.recipe import Recipe
 from asr.settings.root import Config
 from asr.text.phone import PhoneTokenizer
 from asr.text.protocol import BLANK, Tokenizer, labels_of
+
+
+class Readable(Protocol):
+    """Utterances that can be read, by number; a `Dataset` is one."""
+
+    @property
+    def ids(self) -> Sequence[str]:
+        """The id of each."""
+
+    def __call__(self, number: int, epoch: int) -> Tensor:
+        """The features (frames, dim) or the waveform (samples,) of one."""
+
+    def seconds(self, epoch: int) -> npt.NDArray[np.float64]:
+        """Their durations (s), shape (utterances,)."""
+
+
+def open_split(recipe: Recipe, config: Config, split: str) -> Dataset:
+    """The waveforms of a split.
+
+    Raises:
+        DataError: The manifest cannot be read.
+    """
+    utterances = read_manifest(recipe.manifest(config, split))
+    return Dataset(utterances, None, None, config.seed, audio=open_audio(config.shards, recipe.data(config)))
+
+
+def read_batches(
+    inputs: Readable, config: Config, rank: int = 0, ranks: int = 1, tolerant: bool = False
+) -> Iterator[Batch]:
+    """Reads every utterance once over all ranks, in batches of similar length.
+
+    Args:
+        config: Its `batching.max_device_seconds` and `hardware.workers` are used.
+        tolerant: Whether batches do without the utterances that cannot be read, and name them in `lost`.
+
+    Raises:
+        DataError: An utterance cannot be read, and `tolerant` is false.
+    """
+    micro_batches = evaluation_batches(inputs.seconds(0), rank, ranks, config.batching.max_device_seconds)
+    ids = inputs.ids if tolerant else None
+    return load(micro_batches, inputs, [[]] * len(inputs.ids), config.hardware.workers, ids)
+
+
+def recognize_batches(
+    recognizer: BatchRecognizer, batches: Iterable[Batch], title: str | None = None, utterances: int = 0
+) -> Iterator[tuple[list[int], Recognition]]:
+    """Recognizes batches one after the other.
+
+    Args:
+        title: Says in the progress what is done; None shows no progress.
+        utterances: How many the batches hold, for the progress.
+
+    Yields:
+        The numbers of the utterances of a batch, and what was recognized in them.
+    """
+    with nullcontext() if title is None else Progress(title, utterances, "utterances") as progress:
+        for batch in batches:
+            numbers = batch.utterances.tolist()
+            if not numbers:
+                continue  # none of them could be read
+            yield numbers, recognizer.recognize(batch.inputs, batch.lengths)
+            if progress is not None:
+                progress.advance(len(numbers))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +104,12 @@ class Measures:
     blank_frames: int
     """Frames whose best token is the blank."""
     ctc_loss: float | None
-    """-log p(transcript), in nats; None where the transcript is not known, infinite where it does not fit into the
+    """-log p(reference), in nats; None where the reference is not known, infinite where it does not fit into the
     frames."""
     labels: int
-    """Tokens of the transcript."""
+    """Tokens of the reference."""
     confidence: float | None
-    """Mean probability of the best token over the frames in which it is no blank; None where there is no such frame."""
+    """Mean probability of the best token over the frames in which it is not the blank; None without such a frame."""
 
 
 @torch.inference_mode()
@@ -57,59 +119,65 @@ def measure(log_probs: Tensor, lengths: Tensor, labels: Sequence[Sequence[int] |
     Args:
         log_probs: Log-probabilities of the tokens, (frames, batch, tokens), on any device.
         lengths: Frames of each utterance, int64 (batch,).
-        labels: The tokens of each transcript, None where it cannot be written with the model's tokens.
+        labels: The tokens of each reference, None where the tokenizer cannot write it.
     """
     device = log_probs.device
     lengths = lengths.to(device)
     best, token = log_probs.max(dim=2)
     inside = torch.arange(len(best), device=device).unsqueeze(1) < lengths
-    written = inside & (token != BLANK)
-    counts = written.sum(dim=0)
-    sure = best.double().exp().where(written, 0).sum(dim=0) / counts
+    not_blank = inside & (token != BLANK)
+    counts = not_blank.sum(dim=0)
+    confidence = best.double().exp().where(not_blank, 0).sum(dim=0) / counts
     targets = [torch.tensor(one or [], dtype=torch.int64) for one in labels]
     target_lengths = torch.tensor([len(one) for one in targets], device=device)
     losses = functional.ctc_loss(
         log_probs.double(), torch.cat(targets).to(device), lengths, target_lengths, blank=BLANK, reduction="none"
     )
-    columns = (lengths.tolist(), counts.tolist(), losses.tolist(), labels, sure.tolist())
+    columns = (lengths.tolist(), counts.tolist(), losses.tolist(), labels, confidence.tolist())
     return [
-        Measures(frames, frames - count, None if known is None else loss, len(known or ()), share if count else None)
-        for frames, count, loss, known, share in zip(*columns, strict=True)
+        Measures(frames, frames - count, None if known is None else loss, len(known or ()), mean if count else None)
+        for frames, count, loss, known, mean in zip(*columns, strict=True)
     ]
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """An utterance that was decoded."""
+    """An utterance that was decoded and scored."""
 
+    number: int
+    """Its place in the split."""
     score: UtteranceScore
+    """Of the best hypothesis."""
     measures: Measures
+    hypotheses: Sequence[Hypothesis]
+    """The best first; at least one."""
 
 
-@torch.inference_mode()
-def decode_batches(
-    batches: Iterable[Batch],
-    utterances: Sequence[Utterance],
-    front: FrontEnd,
-    model: AcousticModel,
-    decoder: Decoder,
-    tokenizer: Tokenizer,
-) -> Iterator[Decoded]:
-    """Decodes, scores and measures batches of utterances, one after the other."""
-    device = next(model.parameters()).device
-    for batch in batches:
-        if len(batch.utterances) == 0:
-            continue  # none of them can be read any more
-        features, lengths = front(batch.inputs.to(device), batch.lengths.to(device))
-        log_probs, lengths = model(features, lengths)
-        members = [utterances[int(number)] for number in batch.utterances]
-        measured = measure(log_probs, lengths, [labels_of(tokenizer, utterance.text) for utterance in members])
-        for utterance, hypothesis, measures in zip(members, decoder(log_probs, lengths), measured, strict=True):
-            yield Decoded(with_measures(measures, score_utterance(utterance, hypothesis)), measures)
+def decode_utterances(
+    recognizer: BatchRecognizer, utterances: Sequence[Utterance], batches: Iterable[Batch], title: str | None = None
+) -> list[Decoded]:
+    """Recognizes, measures and scores the utterances of batches, which are all those of a split or some of them.
+
+    Args:
+        utterances: Those of the split.
+        title: As of `recognize_batches`.
+
+    Returns:
+        The utterances of the batches, in the order of the split.
+    """
+    decoded = []
+    for numbers, recognition in recognize_batches(recognizer, batches, title, len(utterances)):
+        members = [utterances[number] for number in numbers]
+        labels = [labels_of(recognizer.tokenizer, utterance.text) for utterance in members]
+        measured = measure(recognition.log_probs, recognition.lengths, labels)
+        for number, utterance, measures, found in zip(numbers, members, measured, recognition.hypotheses, strict=True):
+            score = with_measures(measures, score_utterance(utterance, found[0].text))
+            decoded.append(Decoded(number, score, measures, found))
+    return sorted(decoded, key=lambda one: one.number)
 
 
 def with_measures(measures: Measures, score: UtteranceScore) -> UtteranceScore:
-    """A score with what the log-probabilities tell beside it."""
+    """A score with the loss and the confidence that were measured."""
     known = measures.ctc_loss is not None and math.isfinite(measures.ctc_loss) and measures.labels
     return replace(
         score,
@@ -119,36 +187,33 @@ def with_measures(measures: Measures, score: UtteranceScore) -> UtteranceScore:
 
 
 @dataclass(frozen=True)
-class HeardSplit:
-    """What models hear in a split."""
+class SplitLogProbs:
+    """The log-probabilities of a split."""
 
     utterances: Sequence[Utterance]
     emissions: Sequence[npt.NDArray[np.float32]]
     """Log-probabilities of each utterance, (frames, tokens)."""
 
 
-def split_log_probs(recipe: Recipe, config: Config, split: str, heard: Combination) -> HeardSplit:
+def split_log_probs(recipe: Recipe, config: Config, split: str, recognizer: BatchRecognizer) -> SplitLogProbs:
     """Computes the log-probabilities of every utterance of a split.
 
     Raises:
         DataError: The manifest or an utterance cannot be read.
     """
-    utterances = read_manifest(recipe.manifest(config, split))
-    audio = open_audio(config.shards, recipe.data(config))
-    inputs = Dataset(utterances, None, None, config.seed, audio=audio)
-    shares = evaluation_batches(inputs.seconds(0), 0, 1, config.batching.max_device_seconds)
+    inputs = open_split(recipe, config, split)
+    batches, count = read_batches(inputs, config), len(inputs.utterances)
     found: dict[int, npt.NDArray[np.float32]] = {}
-    with Progress(f"Hearing {split}", len(utterances), "utterances") as progress:
-        for batch in load(shares, inputs, [[]] * len(utterances), config.hardware.workers):
-            log_probs, lengths = heard.log_probs(batch.inputs, batch.lengths)
-            for place, number in enumerate(batch.utterances):
-                found[int(number)] = log_probs[: int(lengths[place]), place].float().cpu().numpy()
-            progress.advance(len(batch.utterances))
-    return HeardSplit(utterances, [found[number] for number in range(len(utterances))])
+    for numbers, recognition in recognize_batches(recognizer, batches, f"Log-probabilities of {split}", count):
+        for place, (number, frames) in enumerate(zip(numbers, recognition.lengths.tolist(), strict=True)):
+            found[number] = recognition.log_probs[:frames, place].float().cpu().numpy()
+    return SplitLogProbs(inputs.utterances, [found[number] for number in range(count)])
 
 
-def kept_log_probs(recipe: Recipe, config: Config, split: str, heard: Combination, file: Path, key: str) -> HeardSplit:
-    """As `split_log_probs`, but read from a file if it is there for the same key, else kept there.
+def cached_log_probs(
+    recipe: Recipe, config: Config, split: str, recognizer: BatchRecognizer, file: Path, key: str
+) -> SplitLogProbs:
+    """As `split_log_probs`, but read from a file where it has the same key, else kept there.
 
     Args:
         file: A .npz.
@@ -158,10 +223,10 @@ def kept_log_probs(recipe: Recipe, config: Config, split: str, heard: Combinatio
         with np.load(file, allow_pickle=False) as kept:
             if str(kept["key"]) == key:
                 utterances = read_manifest(recipe.manifest(config, split))
-                return HeardSplit(utterances, [kept[f"{number}"] for number in range(len(utterances))])
+                return SplitLogProbs(utterances, [kept[f"{number}"] for number in range(len(utterances))])
     except (OSError, ValueError, KeyError, BadZipFile):
-        pass  # not there, or damaged: computed anew
-    computed = split_log_probs(recipe, config, split, heard)
+        pass  # not there, or damaged: computed again
+    computed = split_log_probs(recipe, config, split, recognizer)
     arrays: dict[str, Any] = {f"{number}": emission for number, emission in enumerate(computed.emissions)}
     with atomic_write(file) as beside:
         np.savez(beside, key=np.array(key), **arrays)
@@ -171,11 +236,11 @@ def kept_log_probs(recipe: Recipe, config: Config, split: str, heard: Combinatio
 def phone_error_rate(tokenizer: Tokenizer, scores: Iterable[UtteranceScore]) -> float | None:
     """Wrong, missing and inserted phones against those of the references, as a fraction; word boundaries do not count.
 
-    References are the phones of their words by the lexicon's first pronunciation, hypotheses those that were decoded,
-    or of the words that a beam search wrote. Utterances with a word without any pronunciation are left out.
+    A reference becomes phones by the lexicon's first pronunciation of each word. A hypothesis is the phones that were
+    decoded, or those of the words that a beam search found. Utterances with a word without pronunciation are left out.
 
     Returns:
-        None where tokens are no phones, or where no utterance is left.
+        None where tokens are not phones, or where no utterance is left.
     """
     if not isinstance(tokenizer, PhoneTokenizer):
         return None

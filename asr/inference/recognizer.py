@@ -1,4 +1,4 @@
-"""A trained model that hears: waveforms in, log-probabilities or hypotheses out."""
+"""A trained model as a recognizer: waveforms in, log-probabilities or hypotheses out."""
 
 import logging
 from collections.abc import Sequence
@@ -8,13 +8,14 @@ import torch
 from torch import Tensor
 
 from asr.common.errors import DataError
-from asr.decoding.decoder import greedy_decoder
+from asr.decoding.decoder import Decoder
+from asr.decoding.greedy import GreedyDecoder
 from asr.features.extractor import FeatureExtractor
 from asr.features.front_end import FrontEnd
 from asr.inference.recognition import BatchRecognizer
 from asr.inference.streaming import Stream
 from asr.inference.transcription import BATCH_SECONDS, Transcriber
-from asr.model.acoustic import AcousticModel
+from asr.model.acoustic import AcousticModel, count_parameters
 from asr.model.folder import find_model, load_model
 from asr.settings.root import Config
 from asr.text.protocol import Tokenizer
@@ -23,34 +24,48 @@ log = logging.getLogger(__name__)
 
 
 class Recognizer(BatchRecognizer):
-    """A model with its features and tokenizer, in float32; it decodes greedily unless `decode` is replaced.
+    """A model with its features and tokenizer; it decodes greedily unless `decoder` is replaced.
 
     Args:
-        device: Where it computes.
+        device: Where it is computed.
+        front: Makes features of what the model is fed, in the model's precision; None makes them in float32.
     """
 
-    def __init__(self, model: AcousticModel, config: Config, tokenizer: Tokenizer, device: torch.device) -> None:
+    def __init__(
+        self,
+        model: AcousticModel,
+        config: Config,
+        tokenizer: Tokenizer,
+        device: torch.device,
+        front: FrontEnd | None = None,
+    ) -> None:
         self.config, self.tokenizer, self.device = config, tokenizer, device
         self.model = model.to(device)
-        extractor = FeatureExtractor(config.features, config.data.sampling_rate)
-        self.front = FrontEnd(extractor, self.model.normalizer).to(device)
-        self.decode = greedy_decoder(tokenizer)
+        if front is None:
+            front = FrontEnd(FeatureExtractor(config.features, config.data.sampling_rate), self.model.normalizer)
+        self.front = front.to(device)
+        self.decoder: Decoder = GreedyDecoder(tokenizer)
+
+    @property
+    def parameters(self) -> int:
+        """Trainable numbers of the model."""
+        return count_parameters(self.model)
 
     @torch.inference_mode()
     def log_probs(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """See `BatchRecognizer.log_probs`."""
+        """See `BatchRecognizer.log_probs`; with a `front` for it, features (batch, frames, dim) too."""
         log_probs, frames = self.model(*self.front(waveforms.to(self.device), lengths.to(self.device)))
         return log_probs, frames
 
     def transcribe(self, files: Sequence[str | Path], batch_seconds: float = BATCH_SECONDS) -> list[str]:
         """Hypotheses of recordings of any format, rate and length, in their order.
 
-        Other rates and channels than the model's are converted, and the log says so; what is longer than 22 s is cut
-        at pauses.
+        Other sampling rates and channels than the model's are converted, and the log says so; recordings of more than
+        22 s are cut at pauses.
 
         Args:
             files: Paths.
-            batch_seconds: Of audio that is heard at once.
+            batch_seconds: Padded audio in a batch (s).
 
         Raises:
             DataError: A file cannot be read.
@@ -65,12 +80,12 @@ class Recognizer(BatchRecognizer):
         return texts
 
     def stream(self) -> Stream:
-        """Begins an utterance that is heard piece by piece.
+        """Begins an utterance that arrives in chunks.
 
         Raises:
             ConfigError: The model needs the whole utterance: it is bidirectional, or normalizes over the utterance.
         """
-        return Stream(self.model, self.config, self.front, self.decode)
+        return Stream(self.model, self.config, self.front, self.decoder)
 
 
 def load(folder: str | Path, device: str = "cpu") -> Recognizer:

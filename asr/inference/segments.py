@@ -1,4 +1,4 @@
-"""Long recordings in pieces that a model can hear: cut at pauses, or with an overlap where there is none."""
+"""Long recordings as segments that a model can process: cut at pauses, or with an overlap where there is none."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,43 +12,43 @@ Samples = npt.NDArray[np.float32]
 Emission = npt.NDArray[np.float32]
 
 LONGEST = 20.0
-"""No piece is longer without its margins, but for the last one (s)."""
+"""No segment except the last is longer, without its margins (s)."""
 SHORTEST = 1.0
 """No cut is nearer to the one before it (s)."""
 PAUSE = 0.4
-"""A recording is cut where it is quiet so long (s): models hear utterances in training, not lectures."""
+"""A recording is cut where it is quiet for this long (s): models are trained on utterances, not on lectures."""
 SHORT_PAUSE = 0.2
-"""Where LONGEST has no such pause, the longest of these is taken (s)."""
+"""Where LONGEST has no such pause, the longest pause of at least this is taken (s)."""
 PAUSE_EDGE = 0.3
-"""So much of a long pause is heard with the speech on its sides, and the rest by itself if it is as long (s); AN4's
-utterances begin with 0.3 and end with 0.2 s of silence."""
+"""This much of a long pause stays with the speech on either side, and the rest is a segment of its own if it is as long
+(s); AN4's utterances begin with 0.3 and end with 0.2 s of silence."""
 MARGIN = 2.0
-"""Heard on both sides of a cut where there is no pause (s)."""
+"""Overlap on both sides of a cut where there is no pause (s)."""
 LEVEL_SECONDS = 0.01
 CONTRAST = 10.0
-"""By so much must speech be louder than pauses (dB); else there are none, or nobody speaks."""
+"""Speech must be this much louder than pauses (dB); else there are no pauses, or nobody speaks."""
 QUIET = 0.5
 """Share of the way from the pauses' level to that of speech, in dB, below which it is quiet."""
 
 
 @dataclass(frozen=True)
-class Piece:
-    """A stretch of a recording."""
+class Segment:
+    """A part of a recording that is recognized by itself."""
 
     start: int
     """Where it begins (samples)."""
     samples: Samples
     joined: bool
-    """Whether it begins within the piece before it, because no pause lies between them."""
+    """Whether it overlaps the segment before it, because there is no pause between them."""
 
 
-def cut(blocks: Iterable[Samples], sampling_rate: int, step: int) -> Iterator[Piece]:
-    """Cuts a recording. Every sample is in a piece, and in one only but for the margins of cuts without a pause.
+def cut(blocks: Iterable[Samples], sampling_rate: int, step: int) -> Iterator[Segment]:
+    """Cuts a recording. Every sample is in exactly one segment, except for the margins of cuts without a pause.
 
     Args:
         blocks: The recording, (samples,) each.
-        step: Samples from one frame of the model's output to the next; pieces begin at multiples of it, so that the
-            frames of two that overlap are the same.
+        step: Samples from one frame of the model's output to the next; segments begin at multiples of it, so that
+            the frames of two that overlap are the same.
     """
     longest, most_margin = (round(seconds * sampling_rate / step) * step for seconds in (LONGEST, MARGIN))
     waiting = np.zeros(0, dtype=np.float32)
@@ -57,27 +57,27 @@ def cut(blocks: Iterable[Samples], sampling_rate: int, step: int) -> Iterator[Pi
         waiting = np.concatenate([waiting, block])
         while len(waiting) - core > longest + most_margin:
             looked_at = waiting[core : core + longest]
-            # A piece must reach as far as the one that it is joined to.
+            # A segment must reach as far as the one that it overlaps.
             pause = find_pause(looked_at, sampling_rate, max(round(SHORTEST * sampling_rate), core))
             margin = 0 if pause else most_margin
             end, resumed = pause or 2 * (quietest(looked_at, sampling_rate),)
             end, resumed = core + end // step * step, core + resumed // step * step
-            yield Piece(start, waiting[: end + margin], core > 0)
+            yield Segment(start, waiting[: end + margin], core > 0)
             if end < resumed:
-                yield Piece(start + end, waiting[end:resumed], False)
+                yield Segment(start + end, waiting[end:resumed], False)
             waiting, start, core = waiting[resumed - margin :], start + resumed - margin, margin
     if len(waiting):
-        yield Piece(start, waiting, core > 0)
+        yield Segment(start, waiting, core > 0)
 
 
 def find_pause(samples: Samples, sampling_rate: int, earliest: int) -> tuple[int, int] | None:
-    """Where a piece ends in a pause and where speech goes on: both in its middle, unless it is long.
+    """Where a segment ends in a pause and where speech goes on: both in the middle of the pause, unless it is long.
 
     It is the first pause of PAUSE, else the longest of SHORT_PAUSE; None where there is none.
 
     Args:
         samples: (samples,).
-        earliest: No piece ends before it (samples).
+        earliest: No segment ends before it (samples).
     """
     levels, size = _levels(samples, sampling_rate)
     low, high = np.quantile(levels, (0.05, 0.95))
@@ -92,7 +92,7 @@ def find_pause(samples: Samples, sampling_rate: int, earliest: int) -> tuple[int
     pauses = [pause for pause in _runs(levels < low + QUIET * (high - low)) if length(pause) >= SHORT_PAUSE]
     if not pauses:
         return None
-    # What reaches the end may go on.
+    # A pause that reaches the end may go on.
     long = (pause for pause in pauses if length(pause) >= PAUSE and pause[1] < len(levels))
     begin, end = next(long, None) or max(pauses, key=length)
     ended, resumed = max(begin + edge, first), end - edge
@@ -122,9 +122,9 @@ def _runs(flags: npt.NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
 
 
 def stitch(left: Emission, left_start: int, right: Emission, right_start: int) -> Emission:
-    """Joins the log-probabilities of two pieces that overlap into those of both, each frame once.
+    """Joins the log-probabilities of two overlapping segments into those of both, each frame once.
 
-    They are joined where both are surest that nothing is written around, so that each token stands on one side.
+    They are joined where the blanks of both are most probable, so that each token is on one side.
 
     Args:
         left: (frames, tokens).
@@ -134,7 +134,7 @@ def stitch(left: Emission, left_start: int, right: Emission, right_start: int) -
     end = left_start + len(left)
     overlap = end - right_start
     blanks = left[right_start - left_start :, BLANK] + right[:overlap, BLANK]
-    quarter = overlap // 4  # near its own edges a piece hears one side only
+    quarter = overlap // 4  # near its edges a segment has context on one side only
     around = np.lib.stride_tricks.sliding_window_view(blanks, 5).min(axis=1)
     seam = right_start + quarter + 2 + int(around[quarter : overlap - 4 - quarter].argmax())
     return np.concatenate([left[: seam - left_start], right[seam - right_start :]])

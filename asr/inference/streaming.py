@@ -1,4 +1,6 @@
-"""A stream: a recognizer hears an utterance piece by piece and says what it has understood so far."""
+"""Streaming: an utterance arrives in chunks, and its hypothesis so far can be read at any time."""
+
+import warnings
 
 import torch
 from torch import Tensor
@@ -16,9 +18,9 @@ DELTAS_REACH = 4
 
 
 class Stream:
-    """One utterance while it is spoken. Heard in pieces of any size it gives what it gives when heard at once.
+    """One utterance while it is spoken. Chunks of any size give what the whole utterance gives.
 
-    The log-probabilities lag behind the sound by the window of the features, three feature frames for the convolutions
+    The log-probabilities lag behind the audio by the window of the features, three feature frames for the convolutions
     (four more with deltas) and `model.lookahead` output frames.
 
     Args:
@@ -35,19 +37,19 @@ class Stream:
         if not config.model.bidirectional and config.features.normalization is Normalization.utterance:
             raise ConfigError(
                 "This model has features.normalization=utterance, which is known at the utterance's end only, so it "
-                "cannot hear a stream: train one with features.normalization=corpus."
+                "cannot recognize a stream: train one with features.normalization=corpus."
             )
         self._model, self._config, self._front, self._decoder = model, config, front, decoder
         self._samples = torch.zeros(0)
         self._given = 0
-        """Frames of self._samples that the model has heard already."""
+        """Frames of self._samples that the model has processed already."""
         self._state: StreamState | None = None
         self._log_probs: list[Tensor] = []
         self._finished = False
         self._advance(final=False)
 
-    def hear(self, waveform: Tensor) -> None:
-        """Hears the next samples.
+    def accept(self, waveform: Tensor) -> None:
+        """Recognizes the next samples.
 
         Args:
             waveform: float32 in [-1, 1] at the model's sampling rate, (samples,).
@@ -60,8 +62,13 @@ class Stream:
         self._samples = torch.cat([self._samples, waveform.cpu()])
         self._advance(final=False)
 
+    def hear(self, waveform: Tensor) -> None:
+        """The former name of `accept`."""
+        warnings.warn("Stream.hear is now called Stream.accept", DeprecationWarning, stacklevel=2)
+        self.accept(waveform)
+
     def finish(self) -> str:
-        """Ends the utterance, which lets the last frames be understood; gives its hypothesis."""
+        """Ends the utterance, so that its last frames are decoded too; returns its hypothesis."""
         if not self._finished:
             self._advance(final=True)
             self._finished = True
@@ -74,7 +81,7 @@ class Stream:
 
     @property
     def text(self) -> str:
-        """The hypothesis so far, decoded anew at each call."""
+        """The hypothesis so far, decoded from the beginning at each call."""
         log_probs = self.log_probs
         (hypothesis,) = self._decoder(log_probs, torch.tensor([len(log_probs)]))
         return hypothesis

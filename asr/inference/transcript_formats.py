@@ -1,4 +1,4 @@
-"""Transcripts as text, JSON, subtitles (SubRip, WebVTT), CTM of NIST and TextGrid of Praat."""
+"""Transcripts as text, JSON, subtitles (SubRip, WebVTT), NIST's CTM and Praat's TextGrid."""
 
 import html
 import json
@@ -8,7 +8,7 @@ from dataclasses import asdict
 from asr.inference.transcription import Transcript, Word
 
 ENDINGS = {"txt": "txt", "json": "json", "srt": "srt", "vtt": "vtt", "ctm": "ctm", "textgrid": "TextGrid"}
-"""Of the files, by format."""
+"""Endings of the files, by format."""
 
 CUE_GAP = 0.6
 """A pause that ends a line of subtitles (s)."""
@@ -16,13 +16,13 @@ CUE_SECONDS = 6.0
 CUE_CHARACTERS = 80
 
 
-def written(transcript: Transcript, name: str) -> str:
+def formatted(transcript: Transcript, name: str) -> str:
     """A transcript in one of the formats of ENDINGS."""
     return _WRITERS[name](transcript)
 
 
 def cues(words: Sequence[Word]) -> list[list[Word]]:
-    """Words in lines of subtitles: a pause, CUE_SECONDS or CUE_CHARACTERS end one."""
+    """Words as lines of subtitles: a pause, CUE_SECONDS or CUE_CHARACTERS end a line."""
     lines: list[list[Word]] = []
     for word in words:
         line = lines[-1] if lines else []

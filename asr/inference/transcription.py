@@ -1,4 +1,4 @@
-"""Transcripts of recordings of any length, in constant memory: pieces, batches by length, words with their times."""
+"""Transcripts of recordings of any length, in constant memory: segments, batches by length, words with their times."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,11 +16,13 @@ from asr.features.extractor import frame_count, hop_samples
 from asr.inference.confidence import ConfidenceMap, word_evidence
 from asr.inference.forced_alignment import align, frame_times, needed_frames, word_spans
 from asr.inference.recognition import BatchRecognizer
-from asr.inference.segments import Piece, cut, stitch
-from asr.text.protocol import BLANK
+from asr.inference.segments import Segment, cut, stitch
+from asr.settings.text import Case, TextConfig
+from asr.text.normalization import normalize
+from asr.text.protocol import BLANK, Tokenizer
 
 WINDOW_SECONDS = 300.0
-"""Audio that is read before it is heard; its pieces are sorted into batches by length."""
+"""Audio that is read before it is recognized; its segments are sorted into batches by length."""
 BATCH_SECONDS = 120.0
 
 Emission = npt.NDArray[np.float32]
@@ -35,18 +37,18 @@ class Word:
     """Seconds from the beginning of the recording."""
     end: float
     confidence: float | None
-    """Probability that it is right; None where the model has none calibrated for its decoder."""
+    """Probability that it is correct; None where the model has no confidence that was fitted for its decoder."""
 
 
 @dataclass(frozen=True)
 class Transcript:
-    """What is said in a recording."""
+    """The words of a recording."""
 
     path: Path
     seconds: float
     words: list[Word]
     note: str | None = None
-    """How the recording was converted to what the model hears; None where it was not."""
+    """How the recording was converted to the input of the model; None where it was not."""
 
     @property
     def text(self) -> str:
@@ -55,8 +57,9 @@ class Transcript:
 
 
 @dataclass(frozen=True)
-class Stretch:
-    """What a model hears of a recording from one cut in a pause to the next."""
+class Region:
+    """The log-probabilities of a recording from one cut in a pause to the next: of one segment, or of several that
+    overlap, stitched together."""
 
     first_frame: int
     """Its number in the recording."""
@@ -66,11 +69,11 @@ class Stretch:
 
 @dataclass
 class _Recording:
-    """A recording that is being heard."""
+    """A recording that is being recognized."""
 
     path: Path
-    stretch: Stretch | None = None
-    """The last one, which the next piece may go on with."""
+    region: Region | None = None
+    """The last one, which the next segment may continue."""
     words: list[Word] = field(default_factory=list)
     note: str | None = None
 
@@ -87,10 +90,10 @@ class Transcriber:
     """Transcribes recordings, in memory that does not grow with their length.
 
     Args:
-        recognizer: Its `decode` makes the text.
+        recognizer: Its decoder makes the text.
         confidence: None gives no confidences.
-        batch_seconds: Of padded audio that is heard at once.
-        each: Told the seconds of audio that were heard.
+        batch_seconds: Padded audio in a batch (s).
+        each: Called with the seconds of audio of each batch that was recognized.
     """
 
     def __init__(
@@ -109,50 +112,50 @@ class Transcriber:
 
     def __call__(self, paths: Iterable[Path]) -> Iterator[Transcript | DataError]:
         """The transcript of each recording, or why there is none, in their order."""
-        for recording, event in self._heard(paths):
-            if isinstance(event, Stretch):
+        for recording, event in self._regions(paths):
+            if isinstance(event, Region):
                 recording.words += self._words(event)
             elif event.error is not None:
                 yield event.error
             else:
                 yield Transcript(recording.path, event.seconds, recording.words, recording.note)
 
-    def stretches(self, path: Path) -> Iterator[Stretch]:
-        """What the model hears in a recording.
+    def regions(self, path: Path) -> Iterator[Region]:
+        """The log-probabilities of a recording.
 
         Raises:
             DataError: The recording cannot be read.
         """
-        for _, event in self._heard([path]):
-            if isinstance(event, Stretch):
+        for _, event in self._regions([path]):
+            if isinstance(event, Region):
                 yield event
             elif event.error is not None:
                 raise event.error
 
-    def _heard(self, paths: Iterable[Path]) -> Iterator[tuple[_Recording, Stretch | _End]]:
-        """The stretches of each recording and its end."""
-        window: list[tuple[_Recording, Piece | _End]] = []
+    def _regions(self, paths: Iterable[Path]) -> Iterator[tuple[_Recording, Region | _End]]:
+        """The regions of each recording and its end."""
+        window: list[tuple[_Recording, Segment | _End]] = []
         seconds = 0.0
-        for recording, event in self._pieces(paths):
+        for recording, event in self._segments(paths):
             window.append((recording, event))
-            if isinstance(event, Piece):
+            if isinstance(event, Segment):
                 seconds += len(event.samples) / self.rate
                 if seconds >= WINDOW_SECONDS:
-                    yield from self._hear(window)
+                    yield from self._recognize(window)
                     window, seconds = [], 0.0
-        yield from self._hear(window)
+        yield from self._recognize(window)
 
-    def _pieces(self, paths: Iterable[Path]) -> Iterator[tuple[_Recording, Piece | _End]]:
+    def _segments(self, paths: Iterable[Path]) -> Iterator[tuple[_Recording, Segment | _End]]:
         features = self.recognizer.config.features
         for path in paths:
             recording, samples, error = _Recording(path), 0, None
             try:
                 with open_recording(path, self.rate) as opened:
                     recording.note = opened.note
-                    for piece in cut(opened.blocks, self.rate, self.step):
-                        samples = piece.start + len(piece.samples)
-                        if frame_count(features, self.rate, len(piece.samples)):
-                            yield recording, piece
+                    for segment in cut(opened.blocks, self.rate, self.step):
+                        samples = segment.start + len(segment.samples)
+                        if frame_count(features, self.rate, len(segment.samples)):
+                            yield recording, segment
                 if frame_count(features, self.rate, samples) == 0:
                     raise DataError(
                         f"{path}: its {1000 * samples / self.rate:.0f} ms of sound are shorter than one window of "
@@ -162,94 +165,97 @@ class Transcriber:
                 error = found
             yield recording, _End(samples / self.rate, error)
 
-    def _hear(self, window: Sequence[tuple[_Recording, Piece | _End]]) -> Iterator[tuple[_Recording, Stretch | _End]]:
-        emissions = iter(self._emissions([event for _, event in window if isinstance(event, Piece)]))
+    def _recognize(
+        self, window: Sequence[tuple[_Recording, Segment | _End]]
+    ) -> Iterator[tuple[_Recording, Region | _End]]:
+        emissions = iter(self._emissions([event for _, event in window if isinstance(event, Segment)]))
         for recording, event in window:
-            before = recording.stretch
+            before = recording.region
             if isinstance(event, _End):
-                recording.stretch = None
+                recording.region = None
             else:
                 first, emission = event.start // self.step, next(emissions)
                 if event.joined and before is not None:
                     joined = stitch(before.emission, before.first_frame, emission, first)
-                    recording.stretch, before = Stretch(before.first_frame, joined), None
+                    recording.region, before = Region(before.first_frame, joined), None
                 else:
-                    recording.stretch = Stretch(first, emission)
+                    recording.region = Region(first, emission)
             if before is not None:
                 yield recording, before
             if isinstance(event, _End):
                 yield recording, event
 
-    def _emissions(self, pieces: Sequence[Piece]) -> list[Emission]:
-        """The log-probabilities of pieces, heard in batches of similar length."""
+    def _emissions(self, segments: Sequence[Segment]) -> list[Emission]:
+        """The log-probabilities of segments, computed in batches of similar length."""
         found: dict[int, Emission] = {}
-        order = sorted(range(len(pieces)), key=lambda number: len(pieces[number].samples))
+        order = sorted(range(len(segments)), key=lambda number: len(segments[number].samples))
         while order:
             batch = [order.pop()]
-            longest = len(pieces[batch[0]].samples) / self.rate
+            longest = len(segments[batch[0]].samples) / self.rate
             while order and (len(batch) + 1) * longest <= self.batch_seconds:
                 batch.append(order.pop())
-            waveforms = [torch.from_numpy(pieces[number].samples) for number in batch]
+            waveforms = [torch.from_numpy(segments[number].samples) for number in batch]
             samples = torch.tensor([len(waveform) for waveform in waveforms])
             log_probs, frames = self.recognizer.log_probs(pad_sequence(waveforms, batch_first=True), samples)
             for place, number in enumerate(batch):
                 found[number] = log_probs[: int(frames[place]), place].float().cpu().numpy().copy()
             self.each(float(samples.sum()) / self.rate)
-        return [found[number] for number in range(len(pieces))]
+        return [found[number] for number in range(len(segments))]
 
-    def _words(self, stretch: Stretch) -> list[Word]:
-        log_probs, lengths = torch.from_numpy(stretch.emission)[:, None], torch.tensor([len(stretch.emission)])
-        (text,) = self.recognizer.decode(log_probs, lengths)
+    def _words(self, region: Region) -> list[Word]:
+        log_probs, lengths = torch.from_numpy(region.emission)[:, None], torch.tensor([len(region.emission)])
+        (text,) = self.recognizer.decoder(log_probs, lengths)
         tokenizer = self.recognizer.tokenizer
         (alignment,) = align(log_probs, lengths, [tokenizer.encode(text)])
-        start = stretch.first_frame * self.times.frame_seconds
+        start = region.first_frame * self.times.frame_seconds
         if alignment is None:
-            return _evenly(text.split(), start, start + len(stretch.emission) * self.times.frame_seconds)
+            return _evenly(text.split(), start, start + len(region.emission) * self.times.frame_seconds)
         spans = word_spans(alignment, tokenizer)
         confidences: Sequence[float | None] = [None] * len(spans)
         if self.confidence is not None:
-            confidences = [round(float(sure), 4) for sure in self.confidence(word_evidence(alignment, spans))]
+            confidences = [round(float(one), 4) for one in self.confidence(word_evidence(alignment, spans))]
         timed = replace(self.times, offset=self.times.offset + start).words(spans)
-        return [Word(word.text, word.start, word.end, sure) for word, sure in zip(timed, confidences, strict=True)]
+        return [Word(word.text, word.start, word.end, one) for word, one in zip(timed, confidences, strict=True)]
 
 
 def _evenly(words: Sequence[str], start: float, end: float) -> list[Word]:
-    """Words that a search wrote where CTC has no frames for them, spread over the time in which they were said."""
+    """Words of a beam search for which CTC has too few frames, spread evenly over the time of their region."""
     places = np.linspace(start, end, len(words) + 1).round(3).tolist()
     return [Word(word, *times, None) for word, times in zip(words, pairwise(places), strict=True)]
 
 
-NOT_HEARD = -30.0
-"""Log-probability of all tokens but the blank in the few frames of pauses between two pieces."""
+BETWEEN_REGIONS = -30.0
+"""Log-probability of all tokens except the blank in the few frames of pauses between two regions."""
 
 
 def align_recording(recognizer: BatchRecognizer, path: Path, text: str) -> tuple[Transcript, float]:
-    """Finds when each word of a text is said.
+    """Finds when each word of a text is spoken.
 
-    The log-probabilities come piece by piece; the path through all of them is the best there is, whatever the length.
+    The log-probabilities are computed segment by segment; the path through all of them is the best of all, whatever the
+    length.
 
     Args:
-        text: What is said from the beginning of the recording to its end, words between white space.
+        text: The words that are spoken from the beginning of the recording to its end, with white space between them.
 
     Returns:
-        The words with their times, and the log-probability of the path per token: near 0 where the text is what is
-        said, far below where it is not.
+        The words with their times, and the log-probability of the path per token: near 0 where the text is that of the
+        recording, far below where it is not.
 
     Raises:
-        DataError: The recording cannot be read, the text has no word or a character that the model cannot write, or
-            it is too long to be said in the recording.
+        DataError: The recording cannot be read, the text has no word or a character that the tokenizer cannot write, or
+            it is too long for the recording.
     """
     words = text.split()
     if not words:
-        raise DataError("The text has no word: give what is said in the recording.")
+        raise DataError("The text has no word: give the transcript of the recording.")
     tokens = recognizer.tokenizer.encode(" ".join(words))
     transcriber = Transcriber(recognizer)
-    stretches = list(transcriber.stretches(path))
-    frames = max(stretch.first_frame + len(stretch.emission) for stretch in stretches)
-    log_probs = np.full((frames, recognizer.tokenizer.size), NOT_HEARD, dtype=np.float32)
+    regions = list(transcriber.regions(path))
+    frames = max(region.first_frame + len(region.emission) for region in regions)
+    log_probs = np.full((frames, recognizer.tokenizer.size), BETWEEN_REGIONS, dtype=np.float32)
     log_probs[:, BLANK] = 0.0
-    for stretch in stretches:
-        log_probs[stretch.first_frame : stretch.first_frame + len(stretch.emission)] = stretch.emission
+    for region in regions:
+        log_probs[region.first_frame : region.first_frame + len(region.emission)] = region.emission
     times = transcriber.times
     (alignment,) = align(torch.from_numpy(log_probs)[:, None], torch.tensor([frames]), [tokens])
     if alignment is None:
@@ -261,3 +267,31 @@ def align_recording(recognizer: BatchRecognizer, path: Path, text: str) -> tuple
         Word(word.text, word.start, word.end, None) for word in times.words(word_spans(alignment, recognizer.tokenizer))
     ]
     return Transcript(path, frames * times.frame_seconds, found), alignment.score
+
+
+def read_text_to_align(path: Path, tokenizer: Tokenizer, *, normalized: bool) -> str:
+    """Reads the text of a recording for `align_recording`.
+
+    Args:
+        path: A text file in UTF-8.
+        normalized: Whether to leave out punctuation, and to write the text in the case of the tokens if they have only
+            one.
+
+    Raises:
+        DataError: It cannot be read, or has a character that the tokenizer cannot write.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"The text {path} cannot be read ({error.strerror}): correct the path.") from None
+    except UnicodeDecodeError as error:
+        raise DataError(f"The text {path} is not in UTF-8 ({error.reason}): save it as such.") from None
+    if normalized:
+        letters = "".join(tokenizer.symbols[1:])
+        case = Case.upper if letters == letters.upper() else Case.lower if letters == letters.lower() else Case.keep
+        text = normalize(text, TextConfig(normalize=True, language=None, case=case, numbers=False))
+    try:
+        tokenizer.encode(" ".join(text.split()))
+    except DataError as error:
+        raise DataError(f"{path}: {error} --normalize leaves out punctuation and adapts the case.") from None
+    return text

@@ -3,6 +3,7 @@
 Loading it never runs code.
 """
 
+import hashlib
 from pathlib import Path
 
 from omegaconf import OmegaConf
@@ -53,6 +54,11 @@ def model_folder(path: str | Path, given_as: str) -> Path:
     if found is None:
         raise RunError(f"No trained model at {path}: give the folder of a run or of a model as {given_as}.")
     return found
+
+
+def weights_checksum(model: Path) -> str:
+    """SHA-256 of the weights in a model folder."""
+    return hashlib.sha256((model / WEIGHTS).read_bytes()).hexdigest()
 
 
 def save_model(folder: Path, model: nn.Module, config: Config, tokenizer: Tokenizer) -> None:

@@ -62,6 +62,15 @@ class Results:
         return self.command if self.evaluated is None else self.evaluated.command
 
 
+@dataclass(frozen=True)
+class EvaluatedSplit:
+    """The results of a split, and what they are computed from."""
+
+    results: Results
+    scores: Sequence[UtteranceScore]
+    """Of every utterance, in the order of the manifest."""
+
+
 def evaluation_folder(run: Path, split: str, decoder: str) -> Path:
     """Where a run keeps the results of a split with a decoder."""
     return run / "evaluation" / split / decoder

@@ -10,13 +10,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from asr.batching.dataset import Dataset
-from asr.batching.loader import Batch, evaluation_batches, labels_of_all, load
+from asr.batching.loader import Batch, labels_of_all
 from asr.common.seeds import Draws, key_of
-from asr.decoding.decoder import greedy_decoder
 from asr.features.augment import spec_augment
 from asr.features.extractor import FeatureExtractor
 from asr.features.front_end import FrontEnd
-from asr.inference.evaluation import Decoded, decode_batches, phone_error_rate
+from asr.inference.evaluation import Decoded, decode_utterances, phone_error_rate, read_batches
+from asr.inference.recognizer import Recognizer
 from asr.model.acoustic import AcousticModel
 from asr.model.folder import save_model
 from asr.scoring.error_rates import UtteranceScore, total
@@ -191,19 +191,12 @@ class AcousticTask:
         Args:
             unreadable: Collects those that cannot be read any more, which are left out.
         """
-        dev, tokenizer = self.dev, self.tokenizer
-        micro_batches = evaluation_batches(
-            dev.seconds(0), ranks.rank, ranks.size, self.config.batching.max_device_seconds
-        )
-        no_labels: list[list[int]] = [[]] * len(dev.utterances)
-        batches = unreadable.watch(load(micro_batches, dev, no_labels, self.config.hardware.workers, dev.ids))
         # Greedy whatever decoder=... is: that is not part of a run's identity, and this chooses the best model.
-        decoder = greedy_decoder(tokenizer)
+        recognizer = Recognizer(model, self.config, self.tokenizer, self.hardware.device, self.front)
+        batches = unreadable.watch(read_batches(self.dev, self.config, ranks.rank, ranks.size, tolerant=True))
         with self.hardware.in_float32():
-            own = list(decode_batches(batches, dev.utterances, self.front, model, decoder, tokenizer))
-            decoded = ranks.gather(own)
-        places = {utterance.id: place for place, utterance in enumerate(dev.utterances)}
-        return sorted(decoded, key=lambda one: places[one.score.id])
+            decoded = ranks.gather(decode_utterances(recognizer, self.dev.utterances, batches))
+        return sorted(decoded, key=lambda one: one.number)
 
     def validate(self, model: AcousticModel, ranks: Ranks, unreadable: UnreadableUtterances) -> Validation | None:
         decoded = self.decode_dev(model, ranks, unreadable)

@@ -1,7 +1,6 @@
 """Fine-tuning: a training that begins with the weights of a trained model."""
 
 import filecmp
-import hashlib
 import logging
 import tempfile
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 
 from asr.common.errors import ConfigError
 from asr.model.acoustic import AcousticModel, cells_of_layers
-from asr.model.folder import WEIGHTS, load_model, model_folder
+from asr.model.folder import load_model, model_folder
 from asr.settings.compose import flattened, plain
 from asr.settings.root import Config
 from asr.text.protocol import Tokenizer
@@ -29,15 +28,6 @@ FREE = (
     "model.variational_dropout",
 )
 """What may differ: how features are read, how weights begin, and what is done in training alone."""
-
-
-def weights_checksum(init_from: str) -> str:
-    """The checksum of the weights that `training.init_from` names: what a run's identity has in place of the path.
-
-    Raises:
-        RunError: There is no such model.
-    """
-    return hashlib.sha256((model_folder(init_from, "training.init_from") / WEIGHTS).read_bytes()).hexdigest()
 
 
 def begin_with(model: AcousticModel, config: Config, tokenizer: Tokenizer) -> None:

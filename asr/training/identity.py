@@ -12,6 +12,7 @@ from asr.features.perturbation import active_folders
 from asr.features.recordings import recordings_checksum
 from asr.lm.ngram import texts_identity
 from asr.lm.text import held_out_checksum
+from asr.model.folder import model_folder, weights_checksum
 from asr.settings.compose import flattened, plain
 from asr.settings.hardware import Precision, arithmetic
 from asr.settings.lm import LmUnits
@@ -19,7 +20,6 @@ from asr.settings.recipe import Recipe
 from asr.settings.root import Config
 from asr.settings.tokenizer import TokenizerKind
 from asr.text.tokenizer import OF_PHONES, tokenizer_identity
-from asr.training.fine_tuning import weights_checksum
 
 NOT_OF_THE_WEIGHTS = frozenset({
     "name", "paths", "tracker", "hardware", "cluster", "decoder", "lm", "evaluation", "plan", "compare",
@@ -101,7 +101,9 @@ def run_hash(recipe: Recipe, config: Config, precision: Precision) -> str:
         },
     }
     if config.training.init_from is not None:
-        identity["training"]["init_from"] = weights_checksum(config.training.init_from)
+        identity["training"]["init_from"] = weights_checksum(
+            model_folder(config.training.init_from, "training.init_from")
+        )
     for name, folders in active_folders(config.augment).items():
         identity["augment"][name]["folders"] = recordings_checksum(folders, f"augment.{name}.folders")
     return _digest(identity)

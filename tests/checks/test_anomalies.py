@@ -12,7 +12,7 @@ import pytest
 
 from asr.batching.dataset import Dataset
 from asr.checks import model_based as anomalies
-from asr.checks.anomalies import Anomaly, UsualPace, asked_speeds, hear, rank, word_paces
+from asr.checks.anomalies import Anomaly, SplitEvidence, UsualPace, find_evidence, rank, speeds_to_try, word_paces
 from asr.checks.findings import ANOMALY, FINDINGS, Severity, read_findings
 from asr.commands import check
 from asr.common.errors import ConfigError, RunError
@@ -21,6 +21,7 @@ from asr.data.splits import SPLITS
 from asr.data.utterance import Utterance
 from asr.inference.forced_alignment import WordSpan
 from asr.inference.recognizer import Recognizer
+from asr.model.folder import save_model
 from asr.report.corpus_summary import describe
 from asr.settings.compose import compose
 from asr.settings.recipe import Recipe, find_recipe
@@ -69,13 +70,23 @@ def exchange(utterances: list[Utterance], one: int, other: int) -> None:
 def tones(monkeypatch: pytest.MonkeyPatch) -> Recognizer:
     recognizer = tone_recognizer()
     monkeypatch.setattr(anomalies, "open_recognizer", lambda config, device: recognizer)
-    monkeypatch.setattr(anomalies, "asked_speeds", lambda config: (1.0,))  # it tells tones by their pitch
+    monkeypatch.setattr(anomalies, "speeds_to_try", lambda config: (1.0,))  # it tells tones by their pitch
     return recognizer
 
 
 def ranked(utterances: list[Utterance], recognizer: Recognizer, seconds: float = 60) -> list[Anomaly]:
-    inputs = Dataset(utterances, None, None, 1)
-    return rank("train", utterances, [hear("train", inputs, 1.0, recognizer, seconds, 0)])
+    return rank("train", utterances, [evidence_of(utterances, recognizer, 1.0, seconds)])
+
+
+def evidence_of(
+    utterances: list[Utterance], recognizer: Recognizer, speed: float, seconds: float = 60
+) -> SplitEvidence:
+    config = dataclasses.replace(
+        recognizer.config,
+        batching=dataclasses.replace(recognizer.config.batching, max_device_seconds=seconds),
+        hardware=dataclasses.replace(recognizer.config.hardware, workers=0),
+    )
+    return find_evidence("train", Dataset(utterances, None, None, 1), speed, recognizer, config)
 
 
 def test_exchanged_transcripts_come_first_and_score_as_foreign_ones(corpus: Corpus, tones: Recognizer) -> None:
@@ -112,7 +123,7 @@ def test_check_warns_and_ranks_in_table_json_and_report(
     corpus: Corpus, recipe: Recipe, config: Config, tones: Recognizer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     check.run(recipe, config)
-    lines = [line for line in capsys.readouterr().out.splitlines() if "the model hears" in line]
+    lines = [line for line in capsys.readouterr().out.splitlines() if "the model recognizes" in line]
     checksums = {split: manifest_checksum(recipe.manifest(config, split)) for split in SPLITS}
     findings = read_findings(recipe.data(config) / FINDINGS, checksums)
     assert findings is not None
@@ -145,10 +156,10 @@ def test_the_threshold_says_what_is_a_finding(
 ) -> None:
     config.check.anomaly = 5.0
     check.run(recipe, config)
-    assert "the model hears" not in capsys.readouterr().out
+    assert "the model recognizes" not in capsys.readouterr().out
 
 
-def test_utterances_with_errors_are_not_heard(
+def test_utterances_with_errors_are_not_compared(
     corpus: Corpus, recipe: Recipe, config: Config, tones: Recognizer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     corpus["train"][0].audio_filepath.unlink()
@@ -181,18 +192,18 @@ def test_a_folder_without_a_model_is_one_sentence(recipe: Recipe, config: Config
         check.run(recipe, config)
 
 
-def test_a_model_of_another_rate_is_refused(config: Config, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_model_of_another_rate_is_refused(config: Config, tmp_path: Path) -> None:
     recognizer = random_recognizer(["features.normalization=utterance"], [])
     recognizer.config.data.sampling_rate = 8000
-    monkeypatch.setattr(anomalies, "load", lambda folder, device: recognizer)
-    monkeypatch.setattr(anomalies, "model_folder", lambda path, key: tmp_path)
-    with pytest.raises(ConfigError, match=r"hears at 8000 Hz.*16000 Hz"):
+    config.check.model = str(tmp_path)
+    save_model(tmp_path, recognizer.model, recognizer.config, recognizer.tokenizer)
+    with pytest.raises(ConfigError, match=r"sampling rate of 8000 Hz.*16000 Hz"):
         anomalies.open_recognizer(config, "cpu")
 
 
-def test_a_model_is_asked_at_speeds_that_it_never_heard_too(config: Config) -> None:
+def test_a_model_is_also_tried_at_speeds_beyond_its_training(config: Config) -> None:
     config.augment.speed_factors = [1.0, 0.9, 1.1]
-    assert asked_speeds(config) == (0.8, 1.0, 1.2)
+    assert speeds_to_try(config) == (0.8, 1.0, 1.2)
 
 
 def test_speeds_count_alike_and_what_does_not_fit_at_one_is_judged_by_the_others(
@@ -200,8 +211,7 @@ def test_speeds_count_alike_and_what_does_not_fit_at_one_is_judged_by_the_others
 ) -> None:
     """Played twice as fast, tones are others, and a transcript of many letters has too few frames."""
     corpus["train"][5] = dataclasses.replace(corpus["train"][5], text="AB" * 12)
-    inputs = Dataset(corpus["train"], None, None, 1)
-    natural, fast = (hear("train", inputs, speed, tones, 60, 0) for speed in (1.0, 2.0))
+    natural, fast = (evidence_of(corpus["train"], tones, speed) for speed in (1.0, 2.0))
     assert len(natural) == 24 and fast.keys() == natural.keys() - {5}
     alone = {anomaly.id: anomaly.score for anomaly in rank("train", corpus["train"], [natural])}
     both = {anomaly.id: anomaly.score for anomaly in rank("train", corpus["train"], [natural, natural, fast])}

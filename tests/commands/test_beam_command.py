@@ -55,7 +55,7 @@ def test_a_beam_search_writes_words_and_its_best_hypotheses(folder: Path) -> Non
     assert (search["beam"], search["lm_weight"]) == (50, 0.5) and "ngram2-words" in search["lm"]
 
 
-def test_a_model_combined_with_itself_hears_the_same(folder: Path) -> None:
+def test_a_model_combined_with_itself_recognizes_the_same(folder: Path) -> None:
     run = run_folder(folder, "an4")
     assert evaluate(folder) == 0
     assert evaluate(folder, f"evaluation.models=[{run}]") == 0
@@ -71,10 +71,10 @@ def test_a_model_combined_with_itself_hears_the_same(folder: Path) -> None:
     assert results[1].parameters == 2 * results[0].parameters
 
 
-def test_searches_of_several_models_are_pooled(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_hypotheses_of_several_models_are_combined(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     run = run_folder(folder, "an4")
-    pooled = [f"evaluation.models=[{run}]", "evaluation.combine=hypotheses"]
-    assert evaluate(folder, "decoder=beam", "decoder.nbest=2", *pooled) == 0
+    combined = [f"evaluation.models=[{run}]", "evaluation.combine=hypotheses"]
+    assert evaluate(folder, "decoder=beam", "decoder.nbest=2", *combined) == 0
     (place,) = (run / "evaluation/test").glob("beam-ngram3-words-pooled2-*")
     for row in rows(place / "nbest.jsonl"):
         scores = [item["score"] for item in row["hypotheses"]]
@@ -82,11 +82,11 @@ def test_searches_of_several_models_are_pooled(folder: Path, capfd: pytest.Captu
     for wrong, told in (
         ([], "add decoder=beam lm.units=words"),
         (["decoder=beam", "lm.units=tokens"], "add decoder=beam lm.units=words"),
-        (["decoder=beam", "decoder.hot_words=[ONE]"], "scores hypotheses anew"),
+        (["decoder=beam", "decoder.hot_words=[ONE]"], "scores hypotheses again"),
     ):
-        assert evaluate(folder, *wrong, *pooled) == 2
+        assert evaluate(folder, *wrong, *combined) == 2
         assert told in capfd.readouterr().err
-    assert evaluate(folder, "decoder=beam", pooled[1]) == 2
+    assert evaluate(folder, "decoder=beam", combined[1]) == 2
     assert "name the others in evaluation.models" in capfd.readouterr().err
 
 

@@ -1,4 +1,4 @@
-"""`asr transcribe` and `asr align`: any format, any length, and what cannot be heard."""
+"""`asr transcribe` and `asr align`: any format, any length, and files that cannot be transcribed."""
 
 import io
 import json
@@ -18,15 +18,15 @@ from asr.commands.cli import main
 from asr.common.errors import DataError
 from asr.data.recording import open_recording
 from asr.decoding.weights import tuning_folder
-from asr.inference import recognizer
-from asr.inference.transcript_formats import ENDINGS, written
+from asr.inference import finished_run, transcription_jobs
+from asr.inference.transcript_formats import ENDINGS, formatted
 from asr.inference.transcription import Transcriber, Transcript, Word
 from asr.lm.ngram import saved_language_model
 from asr.model.folder import save_model
 from asr.settings.lm import LmUnits
 from asr.text.char import CharTokenizer
-from tests.decoding.test_beam_search import CHARACTERS, language_model
 from tests.helpers.corpora import tones
+from tests.helpers.emissions import CHARACTERS, language_model
 from tests.helpers.models import random_recognizer
 from tests.helpers.tone_recognizer import tone_recognizer, words
 
@@ -35,9 +35,9 @@ TEXT = "ONE TWO FOUR"
 
 @pytest.fixture
 def tone_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    heard = tone_recognizer()
-    save_model(tmp_path / "model", heard.model, heard.config, heard.tokenizer)
-    monkeypatch.setattr(recognizer, "load", lambda folder, device: heard)
+    recognizer = tone_recognizer()
+    save_model(tmp_path / "model", recognizer.model, recognizer.config, recognizer.tokenizer)
+    monkeypatch.setattr(finished_run, "load", lambda folder, device: recognizer)
     return str(tmp_path / "model")
 
 
@@ -62,7 +62,7 @@ def write_formats(folder: Path) -> dict[str, Path]:
     return {path.name: path for path in sorted(folder.iterdir())}
 
 
-def test_every_format_is_heard_and_what_cannot_be_does_not_stop_the_others(
+def test_every_format_is_transcribed_and_bad_files_do_not_stop_the_others(
     tone_model: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     files = write_formats(tmp_path / "in")
@@ -107,7 +107,7 @@ def test_ffmpeg_reads_what_libsndfile_cannot(
     assert "FFmpeg, which reads more formats, is not installed" in capfd.readouterr().err
 
 
-def test_standard_input_and_lists_are_heard(
+def test_standard_input_and_lists_are_transcribed(
     tone_model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     class Input:
@@ -121,7 +121,7 @@ def test_standard_input_and_lists_are_heard(
     assert capfd.readouterr().out == f"-\t{TEXT}\n{tmp_path / 'a.wav'}\t{TEXT}\n"
 
 
-def test_a_pipe_is_heard_as_its_file_is(tone_model: str, tmp_path: Path) -> None:
+def test_a_pipe_is_transcribed_as_its_file_is(tone_model: str, tmp_path: Path) -> None:
     audio = tmp_path / "a.wav"
     soundfile.write(audio, tones(TEXT), 16000)
     command = [sys.executable, "-m", "asr", "transcribe", tone_model]
@@ -133,10 +133,10 @@ def test_a_pipe_is_heard_as_its_file_is(tone_model: str, tmp_path: Path) -> None
 def test_several_processes_write_what_one_writes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(transcribe, "GROUP_SECONDS", 20.0)  # each file is a group of its own
+    monkeypatch.setattr(transcription_jobs, "GROUP_SECONDS", 20.0)  # each file is a group of its own
     waveforms = [torch.from_numpy(tones(words(30, seed), seed=seed)) for seed in range(3)]
-    heard = random_recognizer([], waveforms)
-    save_model(tmp_path / "model", heard.model, heard.config, heard.tokenizer)
+    random = random_recognizer([], waveforms)
+    save_model(tmp_path / "model", random.model, random.config, random.tokenizer)
     files = []
     for number, waveform in enumerate(waveforms):
         files.append(str(tmp_path / f"{number}.wav"))
@@ -168,7 +168,7 @@ def test_two_files_that_would_become_one_are_refused(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_search_takes_what_was_tuned_for_the_run_where_no_flag_says_otherwise(
+def test_a_search_uses_the_weights_tuned_for_the_run_unless_a_flag_sets_them(
     tone_model: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     lm = language_model(tmp_path, ["ONE TWO", "TWO ONE"], LmUnits.words, CHARACTERS)
@@ -185,7 +185,7 @@ def test_a_search_takes_what_was_tuned_for_the_run_where_no_flag_says_otherwise(
     assert "beam 20" in said[2] and "at 0.25, word score 2." in said[2]
 
 
-def test_hot_words_are_heard_that_the_language_model_does_not_know(
+def test_hot_words_are_recognized_that_the_language_model_does_not_know(
     tone_model: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     lm = language_model(tmp_path, ["ONE TWO", "TWO ONE"], LmUnits.words, CHARACTERS)
@@ -238,21 +238,21 @@ WORDS = [Word("A<B", 0.5, 1.25, 0.75), Word('SAY"', 1.3, 2.0, None), Word("LATE"
     ],
 )
 def test_formats_are_as_their_readers_expect(name: str, expected: str) -> None:
-    assert written(Transcript(Path("my talk.wav"), 4000.0, WORDS), name) == expected
+    assert formatted(Transcript(Path("my talk.wav"), 4000.0, WORDS), name) == expected
 
 
-def test_every_format_of_the_command_line_can_be_written() -> None:
+def test_every_format_of_the_command_line_can_be_formatted() -> None:
     assert set(transcribe.FORMATS) == set(ENDINGS)
-    assert all(written(Transcript(Path("a.wav"), 1.0, []), name) is not None for name in transcribe.FORMATS)
+    assert all(formatted(Transcript(Path("a.wav"), 1.0, []), name) is not None for name in transcribe.FORMATS)
 
 
 def test_a_textgrid_covers_the_whole_time() -> None:
-    lines = [line.strip() for line in written(Transcript(Path("a.wav"), 4000.0, WORDS), "textgrid").splitlines()]
+    lines = [line.strip() for line in formatted(Transcript(Path("a.wav"), 4000.0, WORDS), "textgrid").splitlines()]
     assert lines[:2] == ['File type = "ooTextFile"', 'Object class = "TextGrid"']
     edges = [float(line.split(" = ")[1]) for line in lines if line.startswith(("xmin", "xmax"))][4:]
     assert edges[0] == 0 and edges[-1] == 4000 and edges[1:-1:2] == edges[2::2]
     assert 'text = "SAY"""' in lines and f"intervals: size = {len(edges) // 2}" in lines
-    assert 'text = ""' in written(Transcript(Path("a.wav"), 1.0, []), "textgrid")
+    assert 'text = ""' in formatted(Transcript(Path("a.wav"), 1.0, []), "textgrid")
 
 
 def test_a_given_text_is_aligned_with_a_long_recording(

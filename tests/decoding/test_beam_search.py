@@ -1,30 +1,24 @@
 """Beam search: what a plain one finds, what a lexicon and language models change, in one process and in several."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 from asr.common.errors import ConfigError, RunError
 from asr.decoding.beam import BeamDecoder, merge_repeats
-from asr.decoding.decoder import single_spaces
-from asr.decoding.search import Lexicon, Search, lexicon_of
-from asr.lm.arpa import write_arpa
-from asr.lm.kneser_ney import estimate
-from asr.lm.text import number_units, split_into
+from asr.decoding.greedy import single_spaces
+from asr.decoding.search import lexicon_of
 from asr.settings.lm import LmUnits
 from asr.settings.tokenizer import TokenizerConfig, TokenizerKind
 from asr.text.bpe import BpeTokenizer
 from asr.text.char import CharTokenizer
-from asr.text.protocol import Tokenizer
+from tests.helpers.emissions import CHARACTERS, decode, emission_of, language_model, padded, search_of
 from tests.helpers.prefix_beam_search import prefix_beam_search
 
-CHARACTERS = CharTokenizer(" ABC")
 TEXTS = ["GO ON", "GO BACK", "GO ON ON", "O B", "B O B"] * 4
 
 
@@ -33,53 +27,11 @@ def word_pieces() -> BpeTokenizer:
     return BpeTokenizer.build(config, TEXTS)
 
 
-def search_of(tokenizer: Tokenizer, lexicon: Lexicon | None = None, lm: Path | None = None) -> Search:
-    return Search(
-        symbols=tuple(tokenizer.symbols),
-        lexicon=lexicon,
-        lm=None if lm is None else str(lm),
-        beam=50,
-        lm_weight=0.0 if lm is None else 1.0,
-        word_score=0.0,
-        beam_tokens=None,
-        beam_threshold=50.0,
-        log_add=True,
-        nbest=1,
-    )
-
-
-def decode(search: Search, tokenizer: Tokenizer, emissions: Sequence[Tensor], processes: int = 1) -> list[str]:
-    with BeamDecoder(search, tokenizer, processes) as decoder:
-        return decoder(*padded(emissions))
-
-
-def padded(emissions: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """(frames, batch, tokens) and lengths; what stands past an end is no number."""
-    lengths = torch.tensor([len(emission) for emission in emissions])
-    return torch.nn.utils.rnn.pad_sequence(list(emissions), padding_value=math.nan), lengths
-
-
-def heard(tokenizer: Tokenizer, *frames: dict[str, float]) -> Tensor:
-    """Log-probabilities (frames, tokens) of frames whose symbols have these probabilities; "" is the blank."""
-    emission = torch.full((len(frames), tokenizer.size), 1e-6)
-    symbols = ["", *tokenizer.symbols[1:]]
-    for place, frame in enumerate(frames):
-        for symbol, probability in frame.items():
-            emission[place, symbols.index(symbol)] = probability
-    return emission.log()
-
-
-def language_model(folder: Path, sentences: Sequence[str], units: LmUnits, tokenizer: Tokenizer) -> Path:
-    text = number_units(sentences, split_into(units, tokenizer))
-    write_arpa(estimate(text, 3, (0,), (0.5, 1.0, 1.5)), folder / "lm.arpa")
-    return folder / "lm.arpa"
-
-
 def test_it_agrees_with_a_plain_prefix_beam_search() -> None:
     generator = torch.Generator().manual_seed(1)
     emissions = [(2 * torch.randn(frames, 5, generator=generator)).log_softmax(-1) for frames in [4, 6, 8, 10] * 15]
     # flashlight begins as if a space had been written already.
-    space = heard(CHARACTERS, {"▁": 1.0})
+    space = emission_of(CHARACTERS, {"▁": 1.0})
     sums = [prefix_beam_search(torch.cat([space, emission]).tolist(), 400) for emission in emissions]
     expected = [single_spaces(CHARACTERS.decode(max(each, key=each.__getitem__))) for each in sums]
     search = replace(search_of(CHARACTERS), beam=400)
@@ -94,7 +46,7 @@ def test_it_agrees_with_a_plain_prefix_beam_search() -> None:
 
 def test_ways_of_writing_are_added_up_where_that_is_wanted() -> None:
     """A has the best path, A alone and B; B is more probable than A when its two ways count together."""
-    emission = heard(CHARACTERS, {"A": 0.40, "B": 0.31, "": 0.29}, {"A": 0.20, "B": 0.39, "": 0.41})
+    emission = emission_of(CHARACTERS, {"A": 0.40, "B": 0.31, "": 0.29}, {"A": 0.20, "B": 0.39, "": 0.41})
     sums = prefix_beam_search(emission.tolist(), 50)
     assert max(sums, key=sums.__getitem__) == (CHARACTERS.encode("B")[0],)
     assert decode(search_of(CHARACTERS), CHARACTERS, [emission]) == ["B"]
@@ -103,18 +55,18 @@ def test_ways_of_writing_are_added_up_where_that_is_wanted() -> None:
 
 def test_only_words_of_the_lexicon_are_written_and_the_last_is_not_lost() -> None:
     lexicon = lexicon_of(["CAB", "AB"], CHARACTERS)
-    emission = heard(
+    emission = emission_of(
         CHARACTERS, {"C": 0.9}, {"C": 0.5, "": 0.5}, {"A": 0.9}, {"A": 0.6, "B": 0.3}, {"C": 0.6, "B": 0.4}
     )
     assert decode(search_of(CHARACTERS), CHARACTERS, [emission]) == ["CAC"]
     assert decode(search_of(CHARACTERS, lexicon), CHARACTERS, [emission]) == ["CAB"]
-    twice = torch.cat([emission, heard(CHARACTERS, {"▁": 0.9}), emission[2:]])
+    twice = torch.cat([emission, emission_of(CHARACTERS, {"▁": 0.9}), emission[2:]])
     assert decode(search_of(CHARACTERS, lexicon), CHARACTERS, [twice]) == ["CAB AB"]
 
 
 def test_a_language_model_of_words_chooses_between_what_sounds_alike(tmp_path: Path) -> None:
     lexicon = lexicon_of(["A", "B", "C"], CHARACTERS)
-    unsure = heard(CHARACTERS, {"A": 1}, {"▁": 1}, {"B": 0.55, "C": 0.45})
+    unsure = emission_of(CHARACTERS, {"A": 1}, {"▁": 1}, {"B": 0.55, "C": 0.45})
     lm = language_model(tmp_path, ["A C", "A C", "B B"], LmUnits.words, CHARACTERS)
     assert decode(search_of(CHARACTERS, lexicon), CHARACTERS, [unsure]) == ["A B"]
     assert decode(search_of(CHARACTERS, lexicon, lm), CHARACTERS, [unsure]) == ["A C"]
@@ -128,7 +80,7 @@ def test_a_language_model_of_tokens_is_asked_for_the_tokens_that_are_meant(tmp_p
         for second in set("ABCDEFGH") - {first}:
             other = "A" if "A" not in (first, second) else "H" if "H" not in (first, second) else "B"
             lm = language_model(tmp_path, [first + second] * 3 + [other], LmUnits.tokens, tokenizer)
-            unsure = heard(tokenizer, {first: 1}, {second: 0.4, other: 0.6})
+            unsure = emission_of(tokenizer, {first: 1}, {second: 0.4, other: 0.6})
             assert decode(search, tokenizer, [unsure]) == [first + other]
             assert decode(replace(search, lm=str(lm), lm_weight=1.0), tokenizer, [unsure]) == [first + second]
 
@@ -138,7 +90,7 @@ def test_the_score_is_that_of_sound_and_words_in_natural_logarithms(tmp_path: Pa
 
     lexicon = lexicon_of(["A", "B", "C"], CHARACTERS)
     lm = language_model(tmp_path, ["A C", "A C", "B B"], LmUnits.words, CHARACTERS)
-    sound = heard(CHARACTERS, {"A": 0.8}, {"▁": 0.7}, {"C": 0.9})
+    sound = emission_of(CHARACTERS, {"A": 0.8}, {"▁": 0.7}, {"C": 0.9})
     search = replace(search_of(CHARACTERS, lexicon, lm), lm_weight=0.7, word_score=0.3, log_add=False)
     with BeamDecoder(search, CHARACTERS, processes=1) as decoder:
         ((best,),) = decoder.nbest(*padded([sound]))
@@ -155,9 +107,9 @@ def test_word_pieces_may_last_and_words_may_come_twice() -> None:
     long = [{"▁O": 1.0}] * 3
     blank = [{"": 1.0}]
     for frames, text in ((long, "O"), (long + blank + long, "O O"), ([*long, {"▁B": 1.0}, *long], "O B O")):
-        assert decode(search, tokenizer, [heard(tokenizer, *frames)]) == [text]
+        assert decode(search, tokenizer, [emission_of(tokenizer, *frames)]) == [text]
     free = search_of(tokenizer)
-    assert decode(free, tokenizer, [heard(tokenizer, *long, *blank, *long)]) == ["O O"]
+    assert decode(free, tokenizer, [emission_of(tokenizer, *long, *blank, *long)]) == ["O O"]
 
 
 def test_frames_of_the_same_piece_are_taken_as_one() -> None:

@@ -1,4 +1,4 @@
-"""Recurrent language models and hot words in the beam search, and hypotheses that are weighed anew."""
+"""Recurrent language models and hot words in the beam search, and hypotheses that are rescored."""
 
 import shlex
 from dataclasses import replace
@@ -20,9 +20,9 @@ from asr.model.folder import save_model
 from asr.settings.compose import compose
 from asr.settings.lm import LmUnits
 from asr.settings.recipe import RECIPES, find_recipe
-from tests.decoding.test_beam_search import CHARACTERS, decode, heard, language_model, search_of
+from tests.helpers.emissions import CHARACTERS, decode, emission_of, language_model, search_of
 
-UNSURE = heard(CHARACTERS, {"A": 0.9}, {"▁": 0.9}, {"B": 0.51, "C": 0.49}, {"▁": 0.9}, {"A": 0.9})
+UNSURE = emission_of(CHARACTERS, {"A": 0.9}, {"▁": 0.9}, {"B": 0.51, "C": 0.49}, {"▁": 0.9}, {"A": 0.9})
 LEXICON = lexicon_of(["A", "B", "C"], CHARACTERS)
 
 
@@ -56,7 +56,7 @@ def test_no_hot_words_change_nothing_and_a_boost_lets_the_phrase_appear(tmp_path
 
 
 def test_hot_words_are_asked_for_as_the_docs_say() -> None:
-    docs = (RECIPES.parent / "docs" / "language-models.md").read_text(encoding="utf-8")
+    docs = (RECIPES.parent / "docs" / "how-to" / "language-models.md").read_text(encoding="utf-8")
     (line,) = (line for line in docs.splitlines() if line.startswith("$") and "decoder.hot_words" in line)
     _, _, _, recipe, *overrides = shlex.split(line)
     assert compose(find_recipe(recipe), overrides).decoder.hot_words == ["RUBOUT", "G M"]
@@ -108,7 +108,7 @@ def scores(search: Search) -> dict[str, float]:
     return {item.text: item.score for item in found}
 
 
-def test_hypotheses_are_weighed_anew(tmp_path: Path) -> None:
+def test_hypotheses_are_rescored(tmp_path: Path) -> None:
     trained = favouring("C", tmp_path)
     found = [[Hypothesis("A B", -1.0), Hypothesis("A C", -1.5)], [Hypothesis("B", -1.0)]]
     for weight, expected in ((0.0, "A B"), (1.0, "A C")):

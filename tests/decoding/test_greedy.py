@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from asr.decoding.decoder import greedy_decoder
-from asr.decoding.greedy import greedy
+from asr.decoding.greedy import GreedyDecoder, greedy
 from asr.text.char import CharTokenizer
 from asr.text.protocol import BLANK
 
@@ -68,6 +67,6 @@ def test_the_input_is_left_as_it_was() -> None:
 
 
 def test_hypotheses_have_single_spaces_and_none_around() -> None:
-    decode = greedy_decoder(CharTokenizer(" AB"))
+    decode = GreedyDecoder(CharTokenizer(" AB"))
     path = [1, 2, 1, 0, 1, 3, 0, 1]
     assert decode(log_probs_of([path, [0] * len(path)]), torch.tensor([8, 8])) == ["A B", ""]

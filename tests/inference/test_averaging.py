@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from asr.common.errors import ConfigError
-from asr.inference.ensembles import Combination, average
+from asr.inference.ensembles import FrameEnsemble, average
 from tests.helpers.models import random_recognizer
 
 
@@ -16,10 +16,10 @@ def test_the_mean_is_of_logarithms_and_sums_to_one() -> None:
     assert torch.allclose(found, roots / roots.sum(-1, keepdim=True))
 
 
-def test_each_model_hears_with_its_own_features() -> None:
+def test_each_model_has_its_own_features() -> None:
     waveforms, lengths = torch.randn(2, 8000), torch.tensor([8000, 5000])
     models = [random_recognizer(overrides, [torch.randn(8000)]) for overrides in ([], ["features=mfcc", "model=gru"])]
-    found, frames = Combination(models).log_probs(waveforms, lengths)
+    found, frames = FrameEnsemble(models, models[0].decoder).log_probs(waveforms, lengths)
     apart = [model.log_probs(waveforms, lengths) for model in models]
     assert torch.equal(frames, apart[0][1]) and torch.equal(frames, apart[1][1])
     assert torch.allclose(found, average([log_probs for log_probs, _ in apart]))
@@ -28,4 +28,4 @@ def test_each_model_hears_with_its_own_features() -> None:
 def test_other_tokens_are_refused() -> None:
     models = [random_recognizer(overrides, [torch.randn(8000)]) for overrides in ([], ["tokenizer.alphabet=' ABC'"])]
     with pytest.raises(ConfigError, match="other tokens than the run"):
-        Combination(models)
+        FrameEnsemble(models, models[0].decoder)

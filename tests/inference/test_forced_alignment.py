@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.decoding.greedy import greedy
-from asr.inference import forced_alignment as alignment
-from asr.inference import forced_alignment as long_alignment
+from asr.inference import forced_alignment
 from asr.inference.forced_alignment import FrameTimes, WordSpan, align, frame_times, needed_frames, word_spans
 from asr.settings.compose import compose
 from asr.settings.recipe import find_recipe
@@ -45,13 +44,13 @@ def test_the_path_is_the_most_probable_of_all_that_write_the_tokens(tokens: list
 
 @pytest.mark.parametrize("block", [1, 7, 40, 1000])
 def test_the_way_of_little_memory_finds_the_same_path(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(long_alignment, "BLOCK", block)
+    monkeypatch.setattr(forced_alignment, "BLOCK", block)
     random = np.random.default_rng(0)
     for seed, count in enumerate((1, 2, 30, 60)):
         log_probs, tokens = random_log_probs(150, 5, seed), random.integers(1, 5, count).tolist()
         (expected,) = align(log_probs, torch.tensor([150]), [tokens])
         with monkeypatch.context() as patched:
-            patched.setattr(alignment, "LARGE", 0)
+            patched.setattr(forced_alignment, "LARGE", 0)
             (found,) = align(log_probs, torch.tensor([150]), [tokens])
         assert expected is not None and found is not None
         assert found.spans == expected.spans

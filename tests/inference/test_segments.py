@@ -1,4 +1,4 @@
-"""Long recordings are cut into pieces, and these are joined, without a loss."""
+"""Long recordings are cut into segments, and these are joined, without a loss."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -8,44 +8,43 @@ import pytest
 import soundfile
 
 from asr.data.recording import open_recording
-from asr.inference import segments as pieces
-from asr.inference.segments import cut, stitch
+from asr.inference.segments import LONGEST, MARGIN, PAUSE_EDGE, cut, stitch
 from asr.inference.transcription import Transcriber, Transcript
 from tests.helpers.corpora import tones
 from tests.helpers.tone_recognizer import tone_recognizer, words
 
 
-def test_pieces_begin_and_end_in_pauses_and_hold_every_sample_once() -> None:
+def test_segments_begin_and_end_in_pauses_and_hold_every_sample_once() -> None:
     random = np.random.default_rng(0)
     parts = [tones(words(6, seed)) for seed in range(20)]
     samples = np.concatenate([np.concatenate([part, 0.001 * random.standard_normal(16000)]) for part in parts])
     samples = samples.astype(np.float32)
     found = list(cut(iter(np.array_split(samples, 17)), 16000, 640))
-    assert len(found) > 10 and not any(piece.joined for piece in found)
-    assert np.array_equal(np.concatenate([piece.samples for piece in found]), samples)
-    for piece in found[1:]:
-        assert piece.start % 640 == 0
-        assert np.abs(samples[piece.start - 1600 : piece.start + 1600]).max() < 0.05
+    assert len(found) > 10 and not any(segment.joined for segment in found)
+    assert np.array_equal(np.concatenate([segment.samples for segment in found]), samples)
+    for segment in found[1:]:
+        assert segment.start % 640 == 0
+        assert np.abs(samples[segment.start - 1600 : segment.start + 1600]).max() < 0.05
 
 
-def test_the_rest_of_a_long_pause_is_a_piece_of_its_own() -> None:
+def test_the_rest_of_a_long_pause_is_a_segment_of_its_own() -> None:
     random = np.random.default_rng(0)
     lengths = [0.5, 0.6, 1.0, 2.0, 1.5, 0.5]
     pauses = [0.001 * random.standard_normal(round(seconds * 16000)) for seconds in lengths]
     parts = [part for seed, pause in enumerate(pauses) for part in (tones(words(9, seed)), pause)]
     samples = np.concatenate([*parts, *(tones(words(25, seed)) for seed in range(3))]).astype(np.float32)
     found = list(cut([samples], 16000, 640))[: len(lengths) + 3]
-    loud = [np.flatnonzero(np.abs(piece.samples) > 0.05) for piece in found]
+    loud = [np.flatnonzero(np.abs(segment.samples) > 0.05) for segment in found]
     assert [len(places) > 0 for places in loud] == [True, True, True, False, True, False, True, False, True]
-    for piece, places in zip(found[1:], loud[1:], strict=True):
+    for segment, places in zip(found[1:], loud[1:], strict=True):
         if len(places):
             # The tones have 0.1 s of silence themselves.
-            assert max(places[0], len(piece.samples) - places[-1]) < (0.1 + pieces.PAUSE_EDGE + 0.1) * 16000
+            assert max(places[0], len(segment.samples) - places[-1]) < (0.1 + PAUSE_EDGE + 0.1) * 16000
 
 
 @pytest.mark.parametrize("seconds", [22, 25, 30, 35])
-def test_speech_after_a_long_silence_is_heard(seconds: float, tmp_path: Path) -> None:
-    # The silence has no pause, so it is cut with margins; the piece joined to it ends in a pause soon after.
+def test_speech_after_a_long_silence_is_recognized(seconds: float, tmp_path: Path) -> None:
+    # The silence has no pause, so it is cut with margins; the segment joined to it ends in a pause soon after.
     random = np.random.default_rng(0)
     silence, pause = (0.001 * random.standard_normal(round(length * 16000)) for length in (seconds, 2))
     sound = np.concatenate([silence, tones(words(25, 1)), pause, tones(words(25, 2))])
@@ -56,23 +55,22 @@ def test_speech_after_a_long_silence_is_heard(seconds: float, tmp_path: Path) ->
 
 @pytest.mark.parametrize("gap", ["pauses", "none"])
 def test_no_word_is_lost_or_doubled_at_the_seams(gap: str, tmp_path: Path) -> None:
-    heard = tone_recognizer()
     sentences = [words(25, seed) for seed in range(12)]
     sound = [tones(sentence, seed=seed) for seed, sentence in enumerate(sentences)]
     if gap == "none":
-        # Letters without a pause, each beginning while the one before it is still heard: nowhere is it quiet.
+        # Letters without a pause, each beginning before the one before it ends: nowhere is it quiet.
         text = words(300, 1).replace(" ", "")
         text = "".join(one for one, other in pairwise(text) if one != other)
         sentences, sound = [text], [tones(text)]
     soundfile.write(tmp_path / "long.wav", np.concatenate(sound), 16000)
-    found = list(Transcriber(heard)([tmp_path / "long.wav"]))
+    found = list(Transcriber(tone_recognizer())([tmp_path / "long.wav"]))
     assert [one.text for one in found if isinstance(one, Transcript)] == [" ".join(sentences)]
     with open_recording(tmp_path / "long.wav", 16000) as recording:
         parts = list(cut(recording.blocks, 16000, 640))
     assert len(parts) >= 4 and any(part.joined for part in parts) == (gap == "none")
 
 
-def test_words_of_long_recordings_are_where_they_are_said(tmp_path: Path) -> None:
+def test_words_of_long_recordings_have_the_times_of_their_tones(tmp_path: Path) -> None:
     sentences = [words(25, seed) for seed in range(6)]
     sound = np.concatenate([tones(sentence, seed=seed) for seed, sentence in enumerate(sentences)])
     soundfile.write(tmp_path / "long.wav", sound, 16000)
@@ -88,7 +86,7 @@ def test_words_of_long_recordings_are_where_they_are_said(tmp_path: Path) -> Non
         assert word.start == pytest.approx(start, abs=0.07) and word.end == pytest.approx(end, abs=0.07)
 
 
-def test_overlapping_pieces_are_joined_where_both_write_nothing() -> None:
+def test_overlapping_segments_are_joined_where_both_write_nothing() -> None:
     frames, tokens = 40, 3
     left, right = np.full((frames, tokens), -5.0), np.full((frames, tokens), -5.0)
     # The same token in both, a frame later on the right, and blanks around the middle of the overlap.
@@ -101,7 +99,7 @@ def test_overlapping_pieces_are_joined_where_both_write_nothing() -> None:
     assert [int(token) for token in joined.argmax(axis=1) if token] == [1, 2]
 
 
-def test_pieces_are_never_longer_than_they_may() -> None:
+def test_segments_are_never_longer_than_they_may() -> None:
     noise = np.random.default_rng(0).standard_normal(16000 * 70).astype(np.float32)
-    longest = max(len(piece.samples) for piece in cut(iter(np.array_split(noise, 9)), 16000, 640))
-    assert longest <= (pieces.LONGEST + 2 * pieces.MARGIN) * 16000
+    longest = max(len(segment.samples) for segment in cut(iter(np.array_split(noise, 9)), 16000, 640))
+    assert longest <= (LONGEST + 2 * MARGIN) * 16000

@@ -1,4 +1,4 @@
-"""What is heard piece by piece equals what is heard at once, and models that cannot hear a stream say why."""
+"""A stream gives what the whole utterance gives, and models that cannot recognize a stream say why."""
 
 from pathlib import Path
 
@@ -40,13 +40,13 @@ def test_chunks_of_samples_give_what_the_whole_gives(model: str, waveform: Tenso
         cuts = np.random.default_rng(seed).integers(1, longest, size=len(waveform)).cumsum()
         stream = recognizer.stream()
         for chunk in waveform.tensor_split(cuts[cuts < len(waveform)].tolist()):
-            stream.hear(chunk)
-            heard = stream.log_probs
-            torch.testing.assert_close(heard, whole[: len(heard)], rtol=0, atol=1e-5)
+            stream.accept(chunk)
+            settled = stream.log_probs
+            torch.testing.assert_close(settled, whole[: len(settled)], rtol=0, atol=1e-5)
         text = stream.finish()
         assert len(stream.log_probs) == length
         assert (stream.log_probs - whole[:length]).abs().max() <= 1e-5
-        assert [text] == recognizer.decode(whole, torch.tensor([length]))
+        assert [text] == recognizer.decoder(whole, torch.tensor([length]))
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -66,21 +66,30 @@ def test_chunks_of_frames_give_what_the_whole_gives(model: str, waveform: Tensor
             assert (torch.cat(parts) - whole).abs().max() <= 1e-5
 
 
-def test_a_stream_tells_what_it_has_understood_so_far(waveform: Tensor) -> None:
+def test_a_stream_has_a_hypothesis_of_the_audio_so_far(waveform: Tensor) -> None:
     recognizer = random_recognizer(["model=gru_streaming"], [waveform])
     stream = recognizer.stream()
     assert stream.text == ""
-    stream.hear(waveform[: len(waveform) // 2])
+    stream.accept(waveform[: len(waveform) // 2])
     first = stream.text
-    stream.hear(waveform[len(waveform) // 2 :])
+    stream.accept(waveform[len(waveform) // 2 :])
     assert first and stream.finish().startswith(first[:-1].rstrip())
     with pytest.raises(RunError, match="is finished"):
+        stream.accept(waveform)
+
+
+def test_the_former_name_of_accept_still_works_with_a_warning(waveform: Tensor) -> None:
+    recognizer = random_recognizer(["model=gru_streaming"], [waveform])
+    stream, other = recognizer.stream(), recognizer.stream()
+    with pytest.warns(DeprecationWarning, match=r"Stream\.accept"):
         stream.hear(waveform)
+    other.accept(waveform)
+    assert torch.equal(stream.log_probs, other.log_probs)
 
 
 def test_an_utterance_shorter_than_a_window_has_no_text(waveform: Tensor) -> None:
     stream = random_recognizer(["model=gru_streaming"], [waveform]).stream()
-    stream.hear(waveform[:100])
+    stream.accept(waveform[:100])
     assert stream.finish() == ""
 
 
@@ -89,7 +98,7 @@ def test_a_stream_of_a_file_gives_its_transcription(waveform: Tensor, tmp_path: 
     soundfile.write(tmp_path / "speech.wav", waveform.numpy(), 16000, subtype="FLOAT")
     stream = recognizer.stream()
     for chunk in waveform.split(1600):
-        stream.hear(chunk)
+        stream.accept(chunk)
     assert [stream.finish()] == recognizer.transcribe([tmp_path / "speech.wav"])
 
 

@@ -11,13 +11,13 @@ from asr.common.errors import RunError
 from asr.data.utterance import Utterance
 from asr.decoding.search import lexicon_of
 from asr.decoding.weights import UNTUNED, Weights, read_tuned, resolve, tuning_folder
-from asr.inference.evaluation import HeardSplit
-from asr.inference.tuning import Trial, robust_best, search_weights
+from asr.inference.evaluation import SplitLogProbs
+from asr.inference.tuning import Grid, Trial, robust_best, search_weights
 from asr.scoring.error_rates import Score
 from asr.settings.compose import compose, plain
 from asr.settings.lm import LmUnits
 from asr.settings.recipe import find_recipe
-from tests.decoding.test_beam_search import CHARACTERS, heard, language_model, search_of
+from tests.helpers.emissions import CHARACTERS, emission_of, language_model, search_of
 
 
 def trial(lm_weight: float, word_score: float, errors: int) -> Trial:
@@ -35,20 +35,18 @@ def test_of_equal_minima_the_one_in_the_valley_is_taken() -> None:
 def test_weights_are_found_that_the_split_asks_for(tmp_path: Path) -> None:
     lexicon = lexicon_of(["A", "B", "C"], CHARACTERS)
     lm = language_model(tmp_path, ["A C", "A C", "B B"], LmUnits.words, CHARACTERS)
-    unsure = heard(CHARACTERS, {"A": 1}, {"▁": 1}, {"B": 0.55, "C": 0.45}).numpy()
-    sure = heard(CHARACTERS, {"A": 1}, {"▁": 1}, {"B": 0.9, "C": 0.1}).numpy()
+    unsure = emission_of(CHARACTERS, {"A": 1}, {"▁": 1}, {"B": 0.55, "C": 0.45}).numpy()
+    sure = emission_of(CHARACTERS, {"A": 1}, {"▁": 1}, {"B": 0.9, "C": 0.1}).numpy()
     texts, emissions = ["A C", "A B"], [unsure, sure]
     utterances = [Utterance(f"{n}", Path("none.wav"), 0.0, 1.0, text, "", 16000) for n, text in enumerate(texts)]
-    split = HeardSplit(utterances, emissions)
+    split = SplitLogProbs(utterances, emissions)
     told: list[Trial] = []
     grid, beams, taken = search_weights(
         search_of(CHARACTERS, lexicon, lm),
         CHARACTERS,
         split,
         processes=1,
-        lm_weights=(0.0, 0.3, 6.0),
-        word_scores=(0.0,),
-        beams=(5, 50),
+        grid=Grid(lm_weights=(0.0, 0.3, 6.0), word_scores=(0.0,), beams=(5, 50)),
         each=told.append,
     )
     assert [each.score.errors for each in grid] == [1, 0, 1]

@@ -107,12 +107,12 @@ def test_kenlm_reads_the_file_and_says_the_same(tmp_path: Path) -> None:
     read = open_model(tmp_path / "lm.arpa")
     assert isinstance(read, kenlm.Model) and read.order == 3
     assert sorted(read_vocabulary(tmp_path / "lm.arpa")) == ["a", "b", "x", "y"]
-    heard = ["x a b", "a y unseen b", "b b b b"]
-    for sentence in heard:
+    sentences = ["x a b", "a y unseen b", "b b b b"]
+    for sentence in sentences:
         theirs = [10**score for score, _, _ in read.full_scores(sentence)]
         assert theirs == pytest.approx(probability(model, sentence), rel=1e-5)
-    ours = perplexity(model, number_known(heard, str.split, model.vocabulary))
-    theirs_in_all = total_perplexity(score_sentences(read, heard))
+    ours = perplexity(model, number_known(sentences, str.split, model.vocabulary))
+    theirs_in_all = total_perplexity(score_sentences(read, sentences))
     assert (ours.sentences, ours.units, ours.unknown) == (3, 14, 1)
     assert vars(theirs_in_all) == pytest.approx(vars(ours), rel=1e-5)
 

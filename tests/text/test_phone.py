@@ -12,7 +12,7 @@ from torch import Tensor
 from asr.commands.cli import main
 from asr.common.errors import ConfigError, DataError, RunError
 from asr.decoding.beam import BeamDecoder, Search
-from asr.decoding.decoder import greedy_decoder
+from asr.decoding.greedy import GreedyDecoder
 from asr.decoding.search import lexicon_of
 from asr.inference.evaluation import phone_error_rate
 from asr.scoring.error_rates import score_texts
@@ -205,8 +205,8 @@ def test_greedy_writes_words_and_the_beam_search_words_alone(cmu: Path) -> None:
     tokenizer = phones(cmu, ["HELLO TOO"])
     hello, too = tokenizer.encode("HELLO"), tokenizer.encode("TOO")
     right, cut = [*hello, 1, *too], [*hello[:3], 1, *too]
-    assert greedy_decoder(tokenizer)(*spoken(tokenizer, right)) == ["HELLO TOO"]
-    assert greedy_decoder(tokenizer)(*spoken(tokenizer, cut)) == ["/HH\u00b7AH\u00b7L/ TOO"]
+    assert GreedyDecoder(tokenizer)(*spoken(tokenizer, right)) == ["HELLO TOO"]
+    assert GreedyDecoder(tokenizer)(*spoken(tokenizer, cut)) == ["/HH\u00b7AH\u00b7L/ TOO"]
     lexicon = lexicon_of(["HELLO", "TOO", "A"], tokenizer)
     assert lexicon.separator == "\u2581"
     search = Search(

@@ -11,9 +11,7 @@ import time
 from pathlib import Path
 
 from asr.decoding.beam import BeamDecoder
-from asr.decoding.decoder import beam_search
-from asr.decoding.weights import resolve
-from asr.inference.ensembles import Combination
+from asr.decoding.setup import DecodingSetup
 from asr.inference.evaluation import split_log_probs
 from asr.inference.recognizer import load
 from asr.lm.ngram import language_model
@@ -33,12 +31,11 @@ def main() -> None:
     config = compose(recipe, ["decoder=beam", *sys.argv[2:]])
     assert config.decoder.kind is DecoderKind.beam
     recognizer = load(run / "model")
-    cached = split_log_probs(recipe, config, "dev", Combination([recognizer]))
+    cached = split_log_probs(recipe, config, "dev", recognizer)
     chosen = range(0, len(cached.utterances), max(1, len(cached.utterances) // UTTERANCES))
     emissions = [cached.emissions[number] for number in chosen]
     seconds_of_audio = sum(cached.utterances[number].duration for number in chosen)
-    lm = language_model(recipe, config)
-    search = beam_search(recipe, config, recognizer.tokenizer, lm, resolve(config.decoder, None))
+    search = DecodingSetup(recipe, config, language_model(recipe, config)).search(recognizer.tokenizer)
     print(f"{len(emissions)} dev utterances, {seconds_of_audio:.0f} s; beam {search.beam}, {search.lm}")
     times: dict[str, list[float]] = {"asr": [], "reference": []}
     with BeamDecoder(search, recognizer.tokenizer, processes=1) as decoder:

@@ -19,8 +19,8 @@ from asr.batching.loader import MicroBatch, load
 from asr.batching.steps import micro_batches_of
 from asr.data.audio import read_waveform
 from asr.data.manifest import read_manifest
-from asr.decoding.decoder import greedy_decoder
-from asr.inference.evaluation import decode_batches
+from asr.inference.evaluation import decode_utterances
+from asr.inference.recognizer import Recognizer
 from asr.model.kernel import library
 from asr.model.recurrent import RecurrentLayer
 from asr.settings.hardware import Precision
@@ -106,13 +106,12 @@ def measure_rest(recipe: Recipe, config: Config) -> dict[str, float]:
     padded = pad_sequence(waveforms, batch_first=True)
     micro_batches = list(micro_batches_of(trainer.steps.start(0, 0, 1)))
     dev_batches = [MicroBatch(0, part) for part in torch.arange(len(dev.utterances)).split(16)]
-    decoder = greedy_decoder(trainer.task.tokenizer)
-    model = trainer.averaged.module
+    task, device = trainer.task, trainer.hardware.device
+    recognizer = Recognizer(trainer.averaged.module, config, task.tokenizer, device, task.front)
 
     def decode() -> None:
         batches = load(iter(dev_batches), dev, [[]] * len(dev.utterances), 0)
-        for _ in decode_batches(batches, dev.utterances, trainer.task.front, model, decoder, trainer.task.tokenizer):
-            pass
+        decode_utterances(recognizer, dev.utterances, batches)
 
     def read() -> None:
         for _ in load(iter(micro_batches), train, trainer.labels, 0):

@@ -12,11 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from asr.decoding.beam import BeamDecoder
-from asr.decoding.decoder import beam_search
 from asr.decoding.rescoring import Rescorer
 from asr.decoding.search import Search
-from asr.decoding.weights import resolve
-from asr.inference.ensembles import Combination
+from asr.decoding.setup import DecodingSetup
 from asr.inference.evaluation import split_log_probs
 from asr.inference.recognizer import load
 from asr.lm.ngram import language_model
@@ -33,14 +31,12 @@ def main() -> None:
     recipe = find_recipe(run.absolute().parent.name)
     config = compose(recipe, ["decoder=beam", *sys.argv[3:]])
     recognizer, recurrent = load(run / "model"), load_language_model(lm_folder)
-    heard = split_log_probs(recipe, config, "dev", Combination([recognizer]))
-    chosen = range(0, len(heard.utterances), max(1, len(heard.utterances) // UTTERANCES))
-    emissions = [heard.emissions[number] for number in chosen]
-    audio = sum(heard.utterances[number].duration for number in chosen)
-    search = beam_search(
-        recipe, config, recognizer.tokenizer, language_model(recipe, config), resolve(config.decoder, None)
-    )
-    words = [word for number in chosen for word in heard.utterances[number].text.split()]
+    dev = split_log_probs(recipe, config, "dev", recognizer)
+    chosen = range(0, len(dev.utterances), max(1, len(dev.utterances) // UTTERANCES))
+    emissions = [dev.emissions[number] for number in chosen]
+    audio = sum(dev.utterances[number].duration for number in chosen)
+    search = DecodingSetup(recipe, config, language_model(recipe, config)).search(recognizer.tokenizer)
+    words = [word for number in chosen for word in dev.utterances[number].text.split()]
     hot = tuple((word,) for word in dict.fromkeys(words))[:10]
     several = replace(search, nbest=config.decoder.recurrent_nbest)
     searches: dict[str, tuple[Search, Rescorer | None]] = {

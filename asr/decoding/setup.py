@@ -1,0 +1,185 @@
+"""The decoder that a configuration asks for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+from asr.common.errors import ConfigError
+from asr.common.processes import cores
+from asr.decoding.beam import BeamDecoder
+from asr.decoding.decoder import Decoder
+from asr.decoding.greedy import GreedyDecoder
+from asr.decoding.rescoring import Rescorer
+from asr.decoding.search import Search, lexicon_of
+from asr.decoding.weights import Weights, read_tuned, resolve, tuning_key
+from asr.lm.ngram import LanguageModel, language_model, training_words
+from asr.lm.recurrent_folder import TrainedLanguageModel, load_language_model
+from asr.settings.decoder import DecoderConfig, DecoderKind, RecurrentUse
+from asr.settings.lm import LmUnits
+from asr.settings.recipe import Recipe
+from asr.settings.root import Config
+from asr.text.protocol import Tokenizer
+
+
+@dataclass(frozen=True)
+class DecodingSetup:
+    """All that decoders of a configuration are built from, except the tokenizer of the acoustic model."""
+
+    recipe: Recipe
+    config: Config
+    lm: LanguageModel | None = None
+    """For decoder=beam."""
+    recurrent: TrainedLanguageModel | None = None
+    """That of decoder.recurrent."""
+    tuned: Weights | None = None
+    """Replace the weights that the configuration leaves open."""
+
+    @classmethod
+    def of_run(cls, recipe: Recipe, config: Config, run: Path, device: str) -> Self:
+        """Opens the language models of a configuration and the weights that `asr tune` found for them.
+
+        Args:
+            run: Where the tuned weights are, unless decoder.weights_from names another run.
+            device: Where the recurrent language model is computed, as torch names it.
+
+        Raises:
+            ConfigError: There is no such language model, or decoder.weights_from was not tuned with it.
+            DataError: A text of the language model cannot be used.
+        """
+        decoder = config.decoder
+        lm = language_model(recipe, config) if decoder.kind is DecoderKind.beam else None
+        recurrent = None if decoder.recurrent is None else load_language_model(Path(decoder.recurrent), device)
+        key, other = tuning_key(lm, recurrent), decoder.weights_from
+        tuned = None if key is None else read_tuned(run if other is None else Path(other), key)
+        if other is not None and tuned is None:
+            raise ConfigError(
+                f"decoder.weights_from={other} was not tuned with {key or 'lm=none'}: `asr tune` does it."
+            )
+        return cls(recipe, config, lm, recurrent, tuned)
+
+    @property
+    def weights(self) -> Weights:
+        """The weights of a beam search."""
+        return resolve(self.config.decoder, self.tuned)
+
+    @property
+    def processes(self) -> int:
+        """How many processes search."""
+        return self.config.hardware.threads or cores()
+
+    @property
+    def rescorer(self) -> Rescorer | None:
+        """The recurrent language model as a rescorer; None where there is none, or where it is fused."""
+        if self.recurrent is None or self.config.decoder.recurrent_use is RecurrentUse.fuse:
+            return None
+        return Rescorer(self.recurrent, self.weights.recurrent_weight, self.weights.recurrent_word_score)
+
+    def open(self, tokenizer: Tokenizer) -> Decoder:
+        """The decoder, which may hold processes until its context ends.
+
+        Raises:
+            ConfigError: A package of the extra `beam` is not installed, or a setting does not fit.
+        """
+        decoder = self.config.decoder
+        if decoder.kind is DecoderKind.greedy:
+            given = {
+                "recurrent": decoder.recurrent,
+                "hot_words": decoder.hot_words,
+                "weights_from": decoder.weights_from,
+            }
+            if keys := [f"decoder.{key}" for key, value in given.items() if value]:
+                raise ConfigError(f"{' and '.join(keys)} change a beam search: add decoder=beam.")
+            return GreedyDecoder(tokenizer)
+        search = self.search(tokenizer)
+        if self.recurrent is None:
+            return BeamDecoder(search, tokenizer, self.processes)
+        if self.rescorer is None:
+            _check_fusion(self.recurrent, tokenizer, search)
+            weight = self.weights.recurrent_weight
+            fused = replace(search, recurrent=str(self.recurrent.folder), recurrent_weight=weight)
+            return BeamDecoder(fused, tokenizer, self.processes)
+        several = replace(search, nbest=max(search.nbest, decoder.recurrent_nbest))
+        return BeamDecoder(several, tokenizer, self.processes, self.rescorer, search.nbest)
+
+    def search(self, tokenizer: Tokenizer) -> Search:
+        """The search of decoder=beam, without the recurrent language model.
+
+        With lm.units=words it writes the words of the language model, else those of the training transcripts; with
+        lm.units=tokens any sequence of tokens.
+
+        Raises:
+            ConfigError: As of `search_among`.
+            DataError: As there.
+        """
+        words, lm = None, self.lm
+        if self.config.lm.units is LmUnits.words:
+            known = None if lm is None else lm.vocabulary
+            words = training_words(self.recipe, self.config) if known is None else known
+        return search_among(words, self.config.decoder, tokenizer, lm, self.weights)
+
+
+def search_among(
+    words: Sequence[str] | None,
+    decoder: DecoderConfig,
+    tokenizer: Tokenizer,
+    lm: LanguageModel | None,
+    weights: Weights,
+) -> Search:
+    """A beam search that writes given words and the hot ones.
+
+    Args:
+        words: None writes any sequence of tokens.
+        lm: Over these words, or over tokens.
+
+    Raises:
+        ConfigError: word_score is set though there are no words, or the tokens write none of these.
+        DataError: They cannot write a hot word.
+    """
+    by_words = words is not None
+    if weights.word_score and not by_words:
+        raise ConfigError(
+            f"decoder.word_score={weights.word_score} has no effect with lm.units=tokens, which knows no words: "
+            "leave it out."
+        )
+    lexicon = None
+    if words is not None:
+        hot = [word for phrase in decoder.hot_words for word in phrase.split()]
+        lexicon = lexicon_of(dict.fromkeys([*words, *hot]), tokenizer)
+    return Search(
+        symbols=tuple(tokenizer.symbols),
+        lexicon=lexicon,
+        lm=None if lm is None else str(lm.file),
+        beam=weights.beam,
+        lm_weight=weights.lm_weight,
+        word_score=weights.word_score,
+        beam_tokens=decoder.beam_tokens,
+        beam_threshold=decoder.beam_threshold,
+        log_add=decoder.log_add,
+        nbest=decoder.nbest,
+        hot=tuple(_hot_units(phrase, tokenizer, by_words) for phrase in decoder.hot_words),
+        hot_boost=decoder.hot_word_boost,
+    )
+
+
+def _hot_units(phrase: str, tokenizer: Tokenizer, by_words: bool) -> tuple[str, ...]:
+    """The units of a search that write a phrase.
+
+    Raises:
+        DataError: The model cannot write it.
+    """
+    tokens, symbols = tokenizer.encode(" ".join(phrase.split())), tokenizer.symbols
+    return tuple(phrase.split()) if by_words else tuple(symbols[token] for token in tokens)
+
+
+def _check_fusion(recurrent: TrainedLanguageModel, tokenizer: Tokenizer, search: Search) -> None:
+    """Finds a recurrent model that cannot be asked within a search.
+
+    Raises:
+        ConfigError: Its tokens are others than those that the search writes.
+    """
+    if search.lexicon is None and list(recurrent.tokenizer.symbols) != list(tokenizer.symbols):
+        raise ConfigError(
+            "With lm.units=tokens, decoder.recurrent_use=fuse asks the recurrent model about the tokens of the "
+            f"acoustic model, and those of {recurrent.folder} are others: rescore with it, or give lm.units=words."
+        )

@@ -1,0 +1,92 @@
+"""A finished run, opened once: its settings, its recipe, its recognizer, and where its results are."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+from asr.common.errors import ConfigError
+from asr.decoding.weights import tuning_folder
+from asr.inference.recognizer import Recognizer, load
+from asr.model.folder import MODEL, SETTINGS, model_folder
+from asr.scoring.results import evaluation_folder
+from asr.settings.compose import load_config
+from asr.settings.recipe import Recipe
+from asr.settings.root import Config
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """The run of a trained model. The folder of a run is `paths.runs/RECIPE/NAME-HASH`."""
+
+    model: Path
+    """Its model folder."""
+    data: str | None = None
+    """Where the corpus is now, as `paths.data`; None is where the settings say."""
+
+    @classmethod
+    def at(cls, run: Path, data: str | None = None) -> Self:
+        """The run in a folder; whether there is one shows when it is used."""
+        return cls(run / MODEL, data)
+
+    @classmethod
+    def of_model(cls, path: str | Path, given_as: str) -> Self:
+        """The run that a user names by its folder or by that of its model.
+
+        Args:
+            given_as: The key or the argument that the path comes from.
+
+        Raises:
+            RunError: There is no model.
+        """
+        return cls(model_folder(path, given_as))
+
+    @property
+    def path(self) -> Path:
+        """The folder of the run."""
+        return self.model.parent
+
+    @cached_property
+    def config(self) -> Config:
+        """The settings of the run, read once.
+
+        Raises:
+            ConfigError: There are none, or they are damaged.
+        """
+        config = load_config(self.path / SETTINGS)
+        if self.data is not None:
+            config.paths.data = self.data
+        return config
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe of the run, which the folder above it names."""
+        return Recipe(Path(self.path.absolute().parent.name))
+
+    def recognizer(self, device: str = "cpu") -> Recognizer:
+        """Loads the model; arguments and errors as of `asr.inference.recognizer.load`."""
+        return load(self.model, device)
+
+    def evaluation(self, split: str, decoder: str) -> Path:
+        """Where the results of a split with a decoder lie."""
+        return evaluation_folder(self.path, split, decoder)
+
+    def tuning(self, key: str) -> Path:
+        """Where `asr tune` keeps the weights that it found with language models; key as of `tuning_key`."""
+        return tuning_folder(self.path, key)
+
+    def calibration(self, split: str) -> Path:
+        """Where `asr calibrate` keeps how far the confidences of a split can be trusted."""
+        return self.path / "calibration" / split
+
+    def require_unseen_dev(self, verb: str) -> None:
+        """Makes sure that the dev split is speech that the model was not trained on.
+
+        Args:
+            verb: What would be done with the run, for the error.
+
+        Raises:
+            ConfigError: It was trained on dev.
+        """
+        if self.config.training.with_dev:
+            raise ConfigError(f"This run was trained on dev, which says nothing about other speech: {verb} another.")
