@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from asr.data.utterance import Utterance
+from tests.helpers.programs import start_fork_server
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -46,6 +47,12 @@ def pytest_make_collect_report(
 
 def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:
     return report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def fork_server() -> None:
+    """Worker processes and programs of tests start from a process that has PyTorch and the package imported."""
+    start_fork_server()
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.programs import ROOT
 from tests.helpers.slurm import Slurm, missing, running_slurm
-from tests.helpers.trainings import ROOT, SMALL, asr, metrics, prepare_yesno
+from tests.helpers.trainings import SMALL, asr, metrics, prepare_yesno
 
 pytestmark = pytest.mark.slow
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.trainings import ROOT, SMALL, asr, metrics, prepare_yesno, run_folder
+from tests.helpers.programs import ROOT
+from tests.helpers.trainings import SMALL, asr, metrics, prepare_yesno, run_folder
 
 pytestmark = pytest.mark.slow
 

@@ -3,20 +3,20 @@
 import json
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from asr.commands import cli
 from asr.comparison.measured_runs import read_run
 from asr.decoding.naming import decoder_name
 from asr.scoring.results import read_results
 from asr.settings.compose import compose
 from asr.settings.recipe import find_recipe
+from tests.helpers import programs
 from tests.helpers.corpora import write_corpus
-from tests.helpers.trainings import ROOT, asr, run_folder
+from tests.helpers.trainings import asr, run_folder
 
 TEXTS = ["ONE TWO", "TWO THREE", "THREE ONE", "TWO TWO ONE", "ONE", "THREE", "TWO ONE", "THREE THREE"]
 OVERRIDES = ["training.epochs=2", "model.layers=1"]
@@ -146,8 +146,8 @@ def test_a_word_score_without_words_is_refused(folder: Path, capfd: pytest.Captu
 def test_a_run_is_tuned_once_and_evaluated_with_what_was_found(folder: Path) -> None:
     run = run_folder(folder, "an4")
     assert evaluate(folder, "decoder=beam", "lm.order=2", "evaluation.splits=[dev]") == 0
-    arguments = [sys.executable, "-m", "asr", "tune", str(run), "--order", "2"]
-    assert subprocess.run(arguments, cwd=ROOT, check=False).returncode == 0
+    arguments = ["tune", str(run), "--order", "2"]
+    assert programs.run(cli.main, arguments).returncode == 0
     (tuned,) = (run / "tuning").glob("ngram2-words-*")
     weights = json.loads((tuned / "weights.json").read_text())
     assert (tuned / "surface.svg").is_file() and (tuned / "surface.png").is_file()
@@ -156,5 +156,5 @@ def test_a_run_is_tuned_once_and_evaluated_with_what_was_found(folder: Path) -> 
     assert evaluate(folder, "decoder=beam", "lm.order=2", "evaluation.splits=[dev]") == 0
     search = json.loads((run / "evaluation/dev/beam-ngram2-words/search.json").read_text())
     assert (search["lm_weight"], search["beam"]) == (0.123, weights["beam"])
-    assert subprocess.run(arguments, cwd=ROOT, check=False).returncode == 0
+    assert programs.run(cli.main, arguments).returncode == 0
     assert (run / "tuning/dev.npz").stat().st_mtime_ns == kept, "log-probabilities are computed once"

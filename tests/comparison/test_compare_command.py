@@ -2,14 +2,14 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from asr.commands import cli
 from asr.comparison.summary import read_summary
+from tests.helpers import programs
 from tests.helpers.corpora import write_corpus
-from tests.helpers.trainings import PATIENCE, ROOT
 
 TEXTS = ["ONE TWO", "TWO THREE", "THREE ONE", "TWO TWO ONE", "ONE", "THREE", "TWO ONE", "THREE THREE"]
 SMALL = [
@@ -25,8 +25,7 @@ COMPARE = ["-m", "model=rnn,gru", "seed=1,2", "compare.name=cells", "compare.par
 
 def compare(folder: Path) -> subprocess.CompletedProcess[str]:
     paths = [f"paths.data={folder / 'data'}", f"paths.runs={folder / 'runs'}"]
-    arguments = [sys.executable, "-m", "asr", "compare", "an4", *COMPARE, *SMALL, *paths]
-    return subprocess.run(arguments, cwd=ROOT, check=False, capture_output=True, text=True, timeout=2 * PATIENCE)
+    return programs.run(cli.main, ["compare", "an4", *COMPARE, *SMALL, *paths])
 
 
 @pytest.mark.slow

@@ -18,10 +18,8 @@ import torch
 from asr.settings.compose import compose
 from asr.settings.recipe import RECIPES, Recipe
 from tests.helpers.corpora import load_prepare, mirrored, write_corpus
+from tests.helpers.programs import run_ranks
 
-ROOT = Path(__file__).parents[2]
-PATIENCE = 600.0
-"""Longest time of a process (s): a test whose ranks wait for each other fails rather than hangs."""
 SMALL = [
     "model.hidden=24",
     "model.channels=4",
@@ -57,28 +55,11 @@ def asr(
     """Runs a command on a small model; data and runs are in the folder."""
     if 1 < ranks > torch.cuda.device_count():
         overrides = ["hardware.device=cpu", *overrides]
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"] if ranks > 1 else []
     paths = [f"paths.data={folder / 'data'}", f"paths.runs={folder / 'runs'}"]
-    arguments = [
-        sys.executable,
-        *launcher,
-        "-m",
-        "tests.helpers.trainings",
-        *command.split(),
-        recipe,
-        *paths,
-        *SMALL,
-        *overrides,
-    ]
-    return subprocess.run(
-        arguments,
-        cwd=ROOT,
-        env=os.environ | environment,
-        check=False,
-        stdout=subprocess.PIPE,
-        text=True,
-        timeout=PATIENCE,
-    )
+    arguments = [*command.split(), recipe, *paths, *SMALL, *overrides]
+    ended = run_ranks(main, arguments, ranks, **environment)
+    os.write(2, ended.stderr.encode())
+    return ended
 
 
 def run_folder(folder: Path, recipe: str) -> Path:

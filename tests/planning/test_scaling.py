@@ -6,7 +6,8 @@ import pytest
 
 from asr.commands.benchmark import draw, efficiency, row, sizes
 from asr.planning.scaling import Scaling
-from tests.helpers.trainings import ROOT, asr, prepare_yesno
+from tests.helpers.programs import ROOT
+from tests.helpers.trainings import asr, prepare_yesno
 
 ALONE = Scaling(1, 100.0, 0.5, 0.1, 0.4, 0.0, 0.0, 0.05)
 TWO = Scaling(2, 184.0, 0.27, 0.05, 0.2, 0.01, 0.01, 0.04)

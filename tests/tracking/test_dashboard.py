@@ -1,8 +1,6 @@
 """The workspace and the report in Weights & Biases, offline and against a stand-in of its server."""
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,13 +8,13 @@ from typing import Any
 import pytest
 
 from asr.commands.cli import main
-from tests.helpers.offline_runs import PATIENCE
+from tests.helpers import programs
+from tests.helpers.programs import ROOT
 from tests.helpers.tracked import no_login  # noqa: F401  a fixture
 from tests.helpers.wandb_server import Server, wandb_server
 
 pytestmark = pytest.mark.usefixtures("no_login")
 
-ROOT = Path(__file__).parents[2]
 SECTIONS = ["Overview", "Training health", "Errors", "LSTM vs. GRU"]
 
 
@@ -54,9 +52,8 @@ def test_every_metric_that_is_plotted_is_one_that_a_training_logs(tmp_path: Path
 
 
 def saved(server: Server, runs: Path) -> str:
-    env = os.environ | {"PYTHONPATH": str(ROOT), "WANDB_API_KEY": "k" * 40, "WANDB_BASE_URL": server.url}
-    command = [sys.executable, "-m", "asr", "dashboard", "yesno", f"paths.runs={runs}", "tracker.entity=someone"]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=PATIENCE)
+    arguments = ["dashboard", "yesno", f"paths.runs={runs}", "tracker.entity=someone"]
+    done = programs.run(main, arguments, WANDB_API_KEY="k" * 40, WANDB_BASE_URL=server.url)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from asr.training import distributed
-from tests.helpers.trainings import ROOT
+from tests.helpers.programs import ROOT
 
 JOIN = """
 import sys, torch

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.trainings import ROOT, metrics, prepare_yesno, run_folder, train
+from tests.helpers.programs import ROOT
+from tests.helpers.trainings import metrics, prepare_yesno, run_folder, train
 from tests.training.test_resume import assert_same_weights
 
 pytestmark = pytest.mark.slow

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from tests.helpers.trainings import PATIENCE, ROOT, last_checkpoint, metrics, prepare_yesno, run_folder, train
+from tests.helpers.programs import PATIENCE, ROOT
+from tests.helpers.trainings import last_checkpoint, metrics, prepare_yesno, run_folder, train
 
 OVERRIDES = ["training.epochs=4", "model.dropout=0", "hardware.workers=0"]
 

@@ -1,0 +1,13 @@
+"""What the fork server of `tests.helpers.programs` imports once, so that the programs of tests need not."""
+
+from importlib import import_module
+
+import torch._dynamo  # an optimizer imports it when it is built, which takes two seconds
+import wandb
+
+from asr.commands.help import COMMANDS
+
+for name in COMMANDS:
+    import_module(f"asr.commands.{name}")
+
+__all__ = ["torch", "wandb"]
