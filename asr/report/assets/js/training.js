@@ -17,6 +17,8 @@
     "time/data_wait_share": { title: "Waiting for data", unit: "% of the time", scale: 100, fromZero: true },
     "time/step_seconds": { title: "Step time", unit: "s", fromZero: true },
     "time/audio_hours_per_hour": { title: "Training speed", unit: "x real time", fromZero: true },
+    "time/validation_seconds": { title: "Validation time", unit: "s", fromZero: true },
+    "system/peak_memory_mb": { title: "Peak memory", unit: "MB", fromZero: true },
     "data/padding_share": { title: "Padding", unit: "% of frames", scale: 100, fromZero: true },
   };
   const AXES = ["step", "epoch", "seconds"];

@@ -14,7 +14,7 @@
     return [report.section(row.id, navigation(evaluation, rows, row),
       report.el("dl", { class: "facts" }, facts(evaluation, row).map(([name, value]) => report.el("div", {}, report.el("dt", {}, name), report.el("dd", {}, value)))),
       report.columns(report.aligned(row.reference, row.hypothesis, row.steps)),
-      report.el("p", { class: "note" }, "Above the reference, below the hypothesis of ", report.el("b", {}, report.evaluationName(evaluation)), ": ≠ substituted, − deleted, + inserted."),
+      report.el("p", { class: "note" }, "Top: reference; bottom: hypothesis of ", report.el("b", {}, report.evaluationName(evaluation)), "; ≠ substituted, − deleted, + inserted."),
       await player(evaluation, row)),
     others.length ? report.section("Other runs on this utterance", await comparison(others, row, parameters.get("with"))) : null].filter(Boolean);
   });
