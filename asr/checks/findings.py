@@ -8,7 +8,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from asr.common.files import atomic_write
+from asr.common.files import atomic_write_text
 from asr.data.manifest import manifest_checksum
 from asr.data.mixture import training_checksum
 from asr.data.splits import SPLITS
@@ -110,8 +110,7 @@ def write_findings(path: Path, findings: Sequence[Finding], checksums: Mapping[s
     """
     rows = [{**asdict(finding), "severity": finding.severity.value} for finding in findings]
     content = json.dumps({"manifests": dict(checksums), "asked": asked, "findings": rows}, indent=1, ensure_ascii=False)
-    with atomic_write(path) as file:
-        file.write_text(content + "\n", encoding="utf-8")
+    atomic_write_text(path, content + "\n")
 
 
 def read_findings(path: Path, checksums: Mapping[str, str], asked: str | None = None) -> list[Finding] | None:

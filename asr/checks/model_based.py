@@ -9,13 +9,13 @@ from asr.batching.dataset import Dataset
 from asr.checks.anomalies import Anomaly, anomaly_finding, find_evidence, rank, speeds_to_try
 from asr.checks.findings import ANOMALY, Finding, Severity
 from asr.common.errors import ConfigError, RunError
+from asr.common.files import atomic_write_text
 from asr.data.audio import Audio
 from asr.data.utterance import Utterance
 from asr.inference.finished_run import FinishedRun
 from asr.inference.recognizer import Recognizer
 from asr.settings.recipe import Recipe
 from asr.settings.root import Config
-from asr.tracking.metrics import replace_text
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ def find_anomalies(
             findings.append(Finding(Severity.warning, split, "", str(error), ANOMALY))
     ranking.sort(key=lambda item: -item[0].score)
     lines = (json.dumps(asdict(anomaly), ensure_ascii=False) + "\n" for anomaly, _ in ranking)
-    replace_text(recipe.data(config) / RANKING, "".join(lines))
+    atomic_write_text(recipe.data(config) / RANKING, "".join(lines))
     log.info("All utterances, the least fitting transcripts first: %s", recipe.data(config) / RANKING)
     found = [anomaly_finding(*item) for item in ranking if item[0].score >= config.check.anomaly]
     return [*findings, *found]

@@ -54,10 +54,10 @@ def _report(recipe: "Recipe", config: "Config", folder: Path) -> dict[str, Any]:
     Raises:
         DataError: There is no held-out text.
     """
+    from asr.common.files import atomic_write_text
     from asr.lm.ngram import HELD_OUT_TEXT, REPORT, unit_split
     from asr.lm.scores import open_model, score_sentences, total_perplexity
     from asr.lm.text import held_out_checksum, held_out_sentences
-    from asr.tracking.metrics import replace_text
 
     report: dict[str, Any] = json.loads((folder / REPORT).read_text(encoding="utf-8"))
     checksum = held_out_checksum(recipe, config)
@@ -68,7 +68,7 @@ def _report(recipe: "Recipe", config: "Config", folder: Path) -> dict[str, Any]:
         if not scores:
             raise DataError("There is no held-out text: give lm.held_out.")
         report |= {"held_out": vars(total_perplexity(scores)), HELD_OUT_TEXT: checksum}
-        replace_text(folder / REPORT, json.dumps(report, indent=1) + "\n")
+        atomic_write_text(folder / REPORT, json.dumps(report, indent=1) + "\n")
     return report
 
 

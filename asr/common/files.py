@@ -41,6 +41,12 @@ def atomic_write(path: Path) -> Iterator[Path]:
         beside.unlink(missing_ok=True)
 
 
+def atomic_write_text(path: Path, text: str) -> None:
+    """Writes a text file in UTF-8, so that nobody reads half of it."""
+    with atomic_write(path) as file:
+        file.write_text(text, encoding="utf-8")
+
+
 @contextmanager
 def file_lock(path: Path) -> Iterator[None]:
     """Lets one process at a time go on; the next one waits, and then may find the work done.

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from asr.common.files import atomic_write_text
 from asr.comparison.document import PAGE, body, model_cells, page
 from asr.comparison.grid import Grid, PlannedRun
 from asr.comparison.limited_context import ContextUse, measure_context_use
@@ -18,7 +19,6 @@ from asr.decoding.naming import GREEDY, decoder_name
 from asr.scoring.provenance import command, commit, hardware
 from asr.settings.compose import plain
 from asr.settings.root import Config
-from asr.tracking.metrics import replace_text
 from asr.tracking.tracker import Tracker
 
 log = logging.getLogger(__name__)
@@ -102,7 +102,7 @@ def _context_use(models: Mapping[str, Sequence[MeasuredRun]], folder: Path, seed
 def _write(comparison: Comparison, settings: Config, folder: Path) -> Written:
     write_summary(folder / SUMMARY, comparison)
     pictures = draw(comparison, folder)
-    replace_text(folder / PAGE, page(comparison, pictures))
+    atomic_write_text(folder / PAGE, page(comparison, pictures))
     return Written(body(comparison), folder / PAGE, _track(comparison, settings, folder, pictures))
 
 

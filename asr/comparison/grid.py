@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from asr.common.errors import ConfigError, RunError
+from asr.common.files import atomic_write_text
 from asr.common.processes import cores
 from asr.common.tables import table
 from asr.decoding.naming import decoder_name
@@ -23,7 +24,7 @@ from asr.settings.compose import compose, sweep
 from asr.settings.recipe import Recipe
 from asr.settings.root import Config
 from asr.text.tokenizer import build_tokenizer
-from asr.tracking.metrics import read_metrics, replace_text
+from asr.tracking.metrics import read_metrics
 from asr.training.debugging import simplify
 from asr.training.hardware import resolve_hardware
 from asr.training.identity import determines_weights
@@ -276,7 +277,7 @@ def _epoch_seconds(recipe: Recipe, variant: Variant, kept: Path) -> float:
         log.info("%s: timing a few steps.", variant.label)
         trial = {"seconds_per_epoch": calibrate(recipe, variant.config).epoch_seconds, "settings": settings}
         kept.parent.mkdir(parents=True, exist_ok=True)
-        replace_text(kept, json.dumps(trials | {variant.label: trial}, indent=1) + "\n")
+        atomic_write_text(kept, json.dumps(trials | {variant.label: trial}, indent=1) + "\n")
     return float(trial["seconds_per_epoch"])
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from asr.common.files import atomic_write_text
 from asr.common.progress import Progress
 from asr.comparison.reach import gradient_reach
 from asr.data.audio import read_waveform
@@ -20,7 +21,6 @@ from asr.data.utterance import Utterance
 from asr.inference.recognizer import Recognizer, load
 from asr.model.subsampling import output_length
 from asr.scoring.error_rates import UtteranceScore, score_utterance, total
-from asr.tracking.metrics import replace_text
 
 CONTEXTS = (0.25, 0.5, 1.0, 2.0, 4.0, None)
 KEPT_SHARE = 0.125
@@ -76,7 +76,7 @@ def measure_context_use(run: Path, utterances: Sequence[Utterance], kept: Path) 
         context_wer=[total(each.scores).wer for each in limited],
     )
     kept.parent.mkdir(parents=True, exist_ok=True)
-    replace_text(kept, json.dumps(asdict(use)) + "\n")
+    atomic_write_text(kept, json.dumps(asdict(use)) + "\n")
     return use
 
 

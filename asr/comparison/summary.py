@@ -12,7 +12,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import numpy as np
 
 from asr.common.errors import RunError
-from asr.common.files import atomic_write
+from asr.common.files import atomic_write_text
 from asr.comparison.limited_context import ContextUse
 from asr.comparison.measured_runs import MeasuredRun
 from asr.scoring.error_rates import UtteranceScore
@@ -228,8 +228,7 @@ def length_classes(scores: Sequence[UtteranceScore]) -> list[list[int]]:
 
 def write_summary(path: Path, comparison: Comparison) -> None:
     """Writes a comparison as JSON, whole or not at all."""
-    with atomic_write(path) as file:
-        file.write_text(json.dumps(asdict(comparison), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    atomic_write_text(path, json.dumps(asdict(comparison), indent=1, ensure_ascii=False) + "\n")
 
 
 def read_summary(path: Path) -> Comparison:

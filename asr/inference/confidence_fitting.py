@@ -10,6 +10,7 @@ import torch
 
 from asr.common.errors import DataError
 from asr.common.figures import save_picture
+from asr.common.files import atomic_write_text
 from asr.decoding.greedy import greedy
 from asr.inference.confidence import EVIDENCE, ConfidenceMap, Floats, word_evidence, write_confidence
 from asr.inference.evaluation import split_log_probs
@@ -18,7 +19,6 @@ from asr.inference.forced_alignment import align, frame_times, word_spans
 from asr.inference.recognizer import Recognizer
 from asr.scoring.calibration import Calibration, calibration
 from asr.scoring.error_rates import right_words
-from asr.tracking.metrics import replace_text
 
 SHRINKAGE = 1.0
 """Weight of the squared coefficients (of evidence in units of its deviation): dev has few wrong words."""
@@ -72,9 +72,9 @@ def calibrate_run(run: FinishedRun, splits: Sequence[str]) -> Iterator[Calibrate
         folder = run.calibration(split)
         folder.mkdir(parents=True, exist_ok=True)
         rows = (row | {"confidence": round(float(one), 4)} for row, one in zip(words.rows, confidences, strict=True))
-        replace_text(folder / "words.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+        atomic_write_text(folder / "words.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
         picture = draw_reliability(found, split, folder / "reliability")
-        replace_text(folder / "calibration.json", json.dumps(asdict(found), indent=1) + "\n")
+        atomic_write_text(folder / "calibration.json", json.dumps(asdict(found), indent=1) + "\n")
         yield CalibratedSplit(split, found, picture)
 
 

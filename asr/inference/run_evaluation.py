@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from asr.common.files import atomic_write_text
 from asr.decoding.decoder import search_settings
 from asr.decoding.naming import decoder_name
 from asr.inference.evaluation import Decoded, decode_utterances, open_split, phone_error_rate, read_batches
@@ -16,7 +17,7 @@ from asr.scoring.provenance import kept_provenance, provenance
 from asr.scoring.results import EvaluatedSplit, Results, write_results
 from asr.settings.recipe import Recipe
 from asr.settings.root import Config
-from asr.tracking.metrics import last_row, replace_text
+from asr.tracking.metrics import last_row
 
 
 def evaluate_split(
@@ -70,7 +71,7 @@ def evaluate_split(
     folder = write_results(run, results, scores)
     if recognizer.search is not None:
         settings = search_settings(recognizer.search, recognizer.rescorer)
-        replace_text(folder / "search.json", json.dumps(settings, indent=1) + "\n")
+        atomic_write_text(folder / "search.json", json.dumps(settings, indent=1) + "\n")
         _write_nbest(folder / "nbest.jsonl", decoded if config.decoder.nbest > 1 else [])
     return EvaluatedSplit(results, scores)
 
@@ -80,4 +81,4 @@ def _write_nbest(file: Path, decoded: Sequence[Decoded]) -> None:
     file.unlink(missing_ok=True)
     if decoded:
         rows = ({"id": one.score.id, "hypotheses": [asdict(item) for item in one.hypotheses]} for one in decoded)
-        replace_text(file, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+        atomic_write_text(file, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from asr.common.errors import ConfigError, DataError, UserError
+from asr.common.files import atomic_write_text
 from asr.common.processes import worker_pool
 from asr.common.progress import Progress
 from asr.data.recording import recording_seconds
@@ -20,7 +21,6 @@ from asr.inference.transcript_formats import ENDINGS, formatted
 from asr.inference.transcription import Transcriber, Transcript
 from asr.lm.ngram import saved_language_model
 from asr.settings.lm import LmUnits
-from asr.tracking.metrics import replace_text
 
 STANDARD_INPUT = Path("-")
 AUDIO = (
@@ -111,7 +111,7 @@ def write_transcript(transcript: Transcript, place: Path, formats: Sequence[str]
     """
     place.parent.mkdir(parents=True, exist_ok=True)
     for name in formats:
-        replace_text(place.with_name(f"{place.name}.{ENDINGS[name]}"), formatted(transcript, name))
+        atomic_write_text(place.with_name(f"{place.name}.{ENDINGS[name]}"), formatted(transcript, name))
 
 
 def _groups(paths: Iterable[Path], lengths: Iterable[float]) -> Iterator[list[Path]]:

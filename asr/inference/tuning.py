@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from asr.common.figures import save_picture
+from asr.common.files import atomic_write_text
 from asr.common.processes import worker_pool
 from asr.common.progress import Progress
 from asr.data.manifest import manifest_checksum
@@ -25,7 +26,6 @@ from asr.scoring.error_rates import Score, score_utterance, total
 from asr.settings.lm import LmUnits
 from asr.settings.root import Config
 from asr.text.protocol import Tokenizer
-from asr.tracking.metrics import replace_text
 
 RECURRENT_WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.25, 1.5)
 RECURRENT_WORD_SCORES = (-2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
@@ -119,8 +119,8 @@ def _keep(tuning: Tuning, trials: Sequence[Trial], beams: Sequence[Trial], keys:
     folder, taken = tuning.folder, tuning.taken
     folder.mkdir(parents=True, exist_ok=True)
     rows = [asdict(one.weights) | {"wer": one.score.wer, "errors": one.score.errors} for one in [*trials, *beams]]
-    replace_text(folder / "trials.json", json.dumps(rows, indent=1) + "\n")
-    replace_text(folder / "weights.json", json.dumps(asdict(taken.weights) | {"dev_wer": taken.score.wer}) + "\n")
+    atomic_write_text(folder / "trials.json", json.dumps(rows, indent=1) + "\n")
+    atomic_write_text(folder / "weights.json", json.dumps(asdict(taken.weights) | {"dev_wer": taken.score.wer}) + "\n")
     draw_trials(trials, beams, taken, folder / "surface", keys)
 
 

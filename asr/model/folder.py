@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from asr.common.errors import RunError
-from asr.common.files import atomic_write, sync
+from asr.common.files import atomic_write, atomic_write_text, sync
 from asr.features.extractor import FeatureExtractor
 from asr.model.acoustic import AcousticModel
 from asr.settings.compose import load_config, plain
@@ -71,8 +71,7 @@ def save_model(folder: Path, model: nn.Module, config: Config, tokenizer: Tokeni
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tokenizer.save(folder)
-        with atomic_write(folder / SETTINGS) as settings:
-            settings.write_text(OmegaConf.to_yaml(OmegaConf.create(plain(config))), encoding="utf-8")
+        atomic_write_text(folder / SETTINGS, OmegaConf.to_yaml(OmegaConf.create(plain(config))))
         with atomic_write(folder / WEIGHTS) as weights:
             save_file(tensors, weights)
             sync(weights)

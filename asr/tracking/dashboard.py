@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from asr.common.errors import ConfigError, RunError
-from asr.tracking.metrics import replace_text
+from asr.common.files import atomic_write_text
 
 SAVED = "saved.json"
 COLUMNS = ("summary:test/wer", "summary:dev/wer.min", "config:cells.value", "config:seed.value")
@@ -33,7 +33,9 @@ class Dashboard:
         paths = []
         for name, part in parts.items():
             paths.append(folder / f"{name}.json")
-            replace_text(paths[-1], part._to_model().model_dump_json(by_alias=True, exclude_none=True, indent=1) + "\n")
+            atomic_write_text(
+                paths[-1], part._to_model().model_dump_json(by_alias=True, exclude_none=True, indent=1) + "\n"
+            )
         return paths
 
     def save(self, folder: Path) -> dict[str, str]:
@@ -65,7 +67,7 @@ class Dashboard:
             ) from None
         finally:
             folder.mkdir(parents=True, exist_ok=True)
-            replace_text(path, json.dumps(known, indent=1) + "\n")
+            atomic_write_text(path, json.dumps(known, indent=1) + "\n")
         return {"workspace": str(workspace.url), "report": str(report.url)}
 
     def _workspace(self) -> Any:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from asr.common.errors import RunError
-from asr.common.files import atomic_write
+from asr.common.files import atomic_write_text
 from asr.scoring.error_rates import UtteranceScore
 
 Row = dict[str, Any]
@@ -90,14 +90,8 @@ class RowsFile:
             self._file.close()
 
     def _truncated(self) -> TextIO:
-        replace_text(self._path, "".join(map(_line, self.rows)))
+        atomic_write_text(self._path, "".join(map(_line, self.rows)))
         return self._path.open("a", encoding="utf-8")
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Writes a file atomically, so that nobody reads half of it."""
-    with atomic_write(path) as file:
-        file.write_text(text, encoding="utf-8")
 
 
 def _line(row: Row) -> str:

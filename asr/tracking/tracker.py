@@ -8,9 +8,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from asr.common.errors import Interrupted, RunError
+from asr.common.files import atomic_write_text
 from asr.settings.tracker import TrackerConfig
 from asr.tracking.diagnostics import Severity, collapsed, diverging
-from asr.tracking.metrics import COLUMNS, PANEL, Row, RowsFile, as_table, metrics_path, replace_text
+from asr.tracking.metrics import COLUMNS, PANEL, Row, RowsFile, as_table, metrics_path
 from asr.tracking.wandb_media import WorstUtterance
 from asr.tracking.wandb_run import WandbRun
 
@@ -108,7 +109,7 @@ class Tracker:
     def summary(self, values: Mapping[str, float | str]) -> None:
         """Sets figures of the whole run, such as the test WER; they are in summary.json too."""
         self._summary |= values
-        replace_text(_summary_path(self._folder), json.dumps(self._summary, indent=1) + "\n")
+        atomic_write_text(_summary_path(self._folder), json.dumps(self._summary, indent=1) + "\n")
         self._wandb.summary(values)
 
     def worst_utterances(self, rows: Sequence[WorstUtterance]) -> None:

@@ -18,9 +18,10 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
+from asr.common.files import atomic_write_text
 from asr.settings.tracker import TrackerConfig
 from asr.tracking import wandb_media
-from asr.tracking.metrics import Row, replace_text
+from asr.tracking.metrics import Row
 from asr.tracking.wandb_media import WorstUtterance
 from asr.tracking.wandb_start import FINISH_SECONDS, LOWEST, modes_of, one_line, start
 
@@ -264,5 +265,5 @@ def _run_id(folder: Path) -> str:
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         drawn = os.environ.get("WANDB_RUN_ID") if "WANDB_SWEEP_ID" in os.environ else None
-        replace_text(path, drawn or secrets.token_hex(4))
+        atomic_write_text(path, drawn or secrets.token_hex(4))
     return path.read_text(encoding="utf-8")

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asr.common.errors import DataError
-from asr.common.files import atomic_write
+from asr.common.files import atomic_write_text
 from asr.common.seeds import key_of
 from asr.data.columns import Columns, write_columns
 from asr.data.utterance import Utterance
@@ -108,8 +108,7 @@ def write_index(folder: Path, shards: dict[str, int], parts: Sequence[Columns]) 
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     named = path.replace(folder / f"shards-{digest[:16]}.index")
     description = {"index": named.name, "sha256": digest, "utterances": len(order), "shards": len(shards)}
-    with atomic_write(folder / DESCRIPTION) as file:
-        file.write_text(json.dumps(description, indent=1) + "\n")
+    atomic_write_text(folder / DESCRIPTION, json.dumps(description, indent=1) + "\n")
     for other in folder.glob("shards-*.index"):
         if other != named:
             other.unlink()

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from asr.common.errors import DataError
-from asr.common.files import atomic_write
+from asr.common.files import atomic_write_text
 from asr.common.processes import map_blocks
 from asr.data.audio import decode_waveform, read_waveform
 from asr.data.columns import Columns, write_columns
@@ -165,8 +165,7 @@ def _plan(splits: Splits, folder: Path, megabytes: float) -> dict[str, list[int]
             "or delete this one."
         )
     ends = {split: _cut(utterances, megabytes * 1e6) for split, utterances in splits.items()}
-    with atomic_write(path) as file:
-        file.write_text(json.dumps({"made_of": made_of, "ends": ends}) + "\n")
+    atomic_write_text(path, json.dumps({"made_of": made_of, "ends": ends}) + "\n")
     return ends
 
 
