@@ -14,8 +14,8 @@ from asr.comparison.limited_context import ContextUse, measure_context_use
 from asr.comparison.measured_runs import MeasuredRun, group_runs, multiply_adds, read_run
 from asr.comparison.plots import draw
 from asr.comparison.summary import SUMMARY, Comparison, Origin, summarize, write_summary
-from asr.data.manifest import read_manifest
 from asr.decoding.naming import GREEDY, decoder_name
+from asr.inference.finished_run import FinishedRun
 from asr.scoring.provenance import command, commit, hardware
 from asr.settings.compose import plain
 from asr.settings.root import Config
@@ -93,9 +93,8 @@ def _context_use(models: Mapping[str, Sequence[MeasuredRun]], folder: Path, seed
     for label, runs in models.items():
         for run in runs[:seeds]:
             log.info("Measuring the use of context of %s: %s", label, run.path.name)
-            manifest = Path(run.config.paths.data).absolute() / run.test.recipe / "test.jsonl"
             kept = folder / "memory" / f"{run.path.name}.json"
-            use[run.path] = measure_context_use(run.path, read_manifest(manifest), kept)
+            use[run.path] = measure_context_use(FinishedRun.at(run.path), kept)
     return use
 
 

@@ -17,8 +17,10 @@ from asr.common.files import atomic_write_text
 from asr.common.progress import Progress
 from asr.comparison.reach import gradient_reach
 from asr.data.audio import read_waveform
+from asr.data.manifest import read_manifest
 from asr.data.utterance import Utterance
-from asr.inference.recognizer import Recognizer, load
+from asr.inference.finished_run import FinishedRun
+from asr.inference.recognizer import Recognizer
 from asr.model.subsampling import output_length
 from asr.scoring.error_rates import UtteranceScore, score_utterance, total
 
@@ -50,12 +52,11 @@ class ContextUse:
     """WER with each of these limits, a fraction."""
 
 
-def measure_context_use(run: Path, utterances: Sequence[Utterance], kept: Path) -> ContextUse:
-    """Measures how much context the model of a run uses, or reads what was measured before.
+def measure_context_use(run: FinishedRun, kept: Path) -> ContextUse:
+    """Measures on test how much context the model of a run uses, or reads what was measured before.
 
     Args:
-        run: The run's folder.
-        utterances: The test split.
+        run: The run.
         kept: File for what is measured.
 
     Raises:
@@ -64,9 +65,10 @@ def measure_context_use(run: Path, utterances: Sequence[Utterance], kept: Path) 
     """
     if kept.exists():
         return ContextUse(**json.loads(kept.read_text(encoding="utf-8")))
+    utterances, recognizer = read_manifest(run.recipe.manifest(run.config, "test")), run.recognizer()
     longest = sorted(utterances, key=lambda utterance: -utterance.duration)[:REACH_UTTERANCES]
-    reach = gradient_reach(run / "model", longest)
-    limited = limit_context(run / "model", utterances, CONTEXTS, MEASURED_KEPT_SHARE)
+    reach = gradient_reach(recognizer, longest)
+    limited = limit_context(recognizer, utterances, CONTEXTS, MEASURED_KEPT_SHARE)
     use = ContextUse(
         lags=[round(float(lag), 4) for lag in reach.lags],
         gradient=[float(f"{value:.3g}") for value in reach.gradient],
@@ -91,11 +93,10 @@ class LimitedContext:
 
 
 def limit_context(
-    model: Path,
+    recognizer: Recognizer,
     utterances: Sequence[Utterance],
     contexts: Sequence[float | None] = CONTEXTS,
     kept_share: float = KEPT_SHARE,
-    device: str = "cpu",
 ) -> list[LimitedContext]:
     """Decodes utterances with the context limited to each of several lengths.
 
@@ -104,18 +105,14 @@ def limit_context(
     depends on mean and variance of its whole utterance: only the sequence that the network reads is limited.
 
     Args:
-        model: The model folder.
         contexts: Limits on either side of an output frame (s); None leaves the utterance whole.
         kept_share: Length of the kept middle of each window, as a share of the context. Its output frames have at most
             the context on either side, and at least the rest of it. Smaller is sharper and more expensive; at least one
             frame is kept, and 0 keeps just one, which is exact.
-        device: Where it is computed, as torch names it.
 
     Raises:
-        RunError: There is no model in the folder.
         DataError: An utterance cannot be read.
     """
-    recognizer = load(model, device)
     limited: list[LimitedContext] = []
     with Progress("Limiting the context", len(contexts) * len(utterances), "utterances") as progress:
         for seconds in contexts:

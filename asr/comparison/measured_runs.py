@@ -8,10 +8,11 @@ from pathlib import Path
 from asr.common.errors import RunError
 from asr.decoding.naming import GREEDY
 from asr.features.extractor import FeatureExtractor
+from asr.inference.finished_run import FinishedRun
 from asr.model.cost import multiply_adds_per_second
+from asr.model.folder import MODEL
 from asr.scoring.error_rates import UtteranceScore, score_texts
-from asr.scoring.results import Results, evaluation_folder, read_results
-from asr.settings.compose import load_config
+from asr.scoring.results import Results, read_results
 from asr.settings.root import Config
 from asr.text.tokenizer import load_tokenizer
 from asr.tracking.metrics import Row, read_metrics
@@ -67,8 +68,8 @@ def read_run(path: Path, decoder: str = GREEDY) -> MeasuredRun:
         RunError: It is no run, not trained or not evaluated, or damaged.
         ConfigError: Its settings cannot be read.
     """
-    config = load_config(path / "config.yaml")
-    folder = evaluation_folder(path, "test", decoder)
+    run = FinishedRun.at(path)
+    config, folder = run.config, run.evaluation("test", decoder)
     rows = read_metrics(path)
     curve = dev_curve(rows)
     if not curve:
@@ -77,7 +78,7 @@ def read_run(path: Path, decoder: str = GREEDY) -> MeasuredRun:
     return MeasuredRun(
         path=path,
         config=config,
-        dev=None if config.training.with_dev else read_results(evaluation_folder(path, "dev", decoder)),
+        dev=None if config.training.with_dev else read_results(run.evaluation("dev", decoder)),
         test=read_results(folder),
         scores=read_scores(folder),
         curve=curve,
@@ -93,7 +94,7 @@ def multiply_adds(run: MeasuredRun) -> float:
         RunError: The run has no model.
     """
     dim = FeatureExtractor(run.config.features, run.config.data.sampling_rate).dim
-    tokens = load_tokenizer(run.path / "model").size
+    tokens = load_tokenizer(run.path / MODEL).size
     return sum(multiply_adds_per_second(run.config.model, dim, tokens, run.config.features.hop_ms).values())
 
 

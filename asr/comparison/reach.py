@@ -7,7 +7,6 @@ descent is difficult" (1994), here measured on speech.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +17,7 @@ from asr.common.errors import RunError
 from asr.common.seeds import derive_seed, key_of, uniform
 from asr.data.audio import read_waveform
 from asr.data.utterance import Utterance
-from asr.inference.recognizer import Recognizer, load
+from asr.inference.recognizer import Recognizer
 from asr.model.acoustic import AcousticModel
 from asr.model.folder import build_model
 
@@ -67,7 +66,7 @@ class Reach:
 
 
 def gradient_reach(
-    model: Path, utterances: Sequence[Utterance], positions: int = 16, seed: int = 0, device: str = "cpu"
+    recognizer: Recognizer, utterances: Sequence[Utterance], positions: int = 16, seed: int = 0
 ) -> Reach:
     """Measures the reach of a trained model on utterances.
 
@@ -77,17 +76,14 @@ def gradient_reach(
     front of the convolutions: what the normalization carries from frame to frame is not among them.
 
     Args:
-        model: The model folder.
         utterances: Of the corpus of the model, such as its test split; the longer they are, the longer the lags.
         positions: Output frames drawn from each utterance.
         seed: Seed of the draws.
-        device: Where it is computed, as torch names it.
 
     Raises:
-        RunError: There is no model in the folder, there is no utterance, or the model's output depends on no input.
+        RunError: There is no utterance, or the model's output depends on no input.
         DataError: An utterance cannot be read.
     """
-    recognizer = load(model, device)
     network = differentiable(recognizer)
     hop_seconds = recognizer.config.features.hop_ms / 1000
     subsampling = recognizer.config.model.subsampling

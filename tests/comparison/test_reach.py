@@ -38,7 +38,9 @@ def utterances(tmp_path_factory: pytest.TempPathFactory) -> Sequence[Utterance]:
 SMALL = ["tokenizer=char", "features.normalization=utterance", "model.hidden=16", "model.channels=4"]
 
 
-def write_model(folder: Path, overrides: Sequence[str], change: Callable[[AcousticModel], None]) -> Path:
+def make_recognizer(
+    folder: Path, overrides: Sequence[str], change: Callable[[AcousticModel], None] = lambda model: None
+) -> Recognizer:
     config = compose(find_recipe("an4"), [*SMALL, *overrides])
     tokenizer = build_tokenizer(config.tokenizer, [])
     torch.manual_seed(0)
@@ -46,7 +48,7 @@ def write_model(folder: Path, overrides: Sequence[str], change: Callable[[Acoust
     with torch.no_grad():
         change(model)
     save_model(folder, model, config, tokenizer)
-    return folder
+    return load(folder)
 
 
 def forgetful(model: AcousticModel) -> None:
@@ -72,8 +74,8 @@ def features_of(recognizer: Recognizer, utterance: Utterance) -> torch.Tensor:
 def test_without_memory_only_the_convolutions_have_context(
     subsampling: int, utterances: Sequence[Utterance], tmp_path: Path
 ) -> None:
-    model = write_model(tmp_path, ["model=rnn", f"model.subsampling={subsampling}"], forgetful)
-    reach = gradient_reach(model, utterances)
+    recognizer = make_recognizer(tmp_path, ["model=rnn", f"model.subsampling={subsampling}"], forgetful)
+    reach = gradient_reach(recognizer, utterances)
     near = np.abs(reach.lags) <= CONVOLUTIONS + HOP / 2
     assert (reach.gradient[near] > 0).all()
     assert (reach.gradient[~near] == 0).all()
@@ -82,7 +84,7 @@ def test_without_memory_only_the_convolutions_have_context(
 
 
 def test_a_model_that_only_runs_forward_depends_on_the_past(utterances: Sequence[Utterance], tmp_path: Path) -> None:
-    reach = gradient_reach(write_model(tmp_path, ["model=lstm"], forward_only), utterances)
+    reach = gradient_reach(make_recognizer(tmp_path, ["model=lstm"], forward_only), utterances)
     past, future = reach.farthest(0.0)
     assert past > 0.5
     assert (reach.gradient[reach.lags < -CONVOLUTIONS - HOP / 2] == 0).all()
@@ -93,7 +95,7 @@ def test_a_model_that_only_runs_forward_depends_on_the_past(utterances: Sequence
 
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru", "ligru"])
 def test_what_is_differentiated_is_what_is_decoded(cell: str, utterances: Sequence[Utterance], tmp_path: Path) -> None:
-    recognizer = load(write_model(tmp_path, [f"model={cell}"], lambda model: None))
+    recognizer = make_recognizer(tmp_path, [f"model={cell}"])
     features = features_of(recognizer, utterances[0])[None]
     lengths = torch.tensor([features.shape[1]])
     torch.testing.assert_close(
@@ -102,15 +104,15 @@ def test_what_is_differentiated_is_what_is_decoded(cell: str, utterances: Sequen
 
 
 def test_the_reach_follows_from_the_seed(utterances: Sequence[Utterance], tmp_path: Path) -> None:
-    model = write_model(tmp_path, ["model=gru"], lambda model: None)
-    first, again, other = (gradient_reach(model, utterances[:1], seed=seed).gradient for seed in (1, 1, 2))
+    recognizer = make_recognizer(tmp_path, ["model=gru"])
+    first, again, other = (gradient_reach(recognizer, utterances[:1], seed=seed).gradient for seed in (1, 1, 2))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
 
 
 def test_without_utterances_there_is_no_reach(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="no utterance"):
-        gradient_reach(write_model(tmp_path, ["model=gru"], lambda model: None), [])
+        gradient_reach(make_recognizer(tmp_path, ["model=gru"]), [])
 
 
 def test_shares_are_read_off_the_curve() -> None:
@@ -149,7 +151,7 @@ def check_windows(frames: int, subsampling: int, context: int, kept: int) -> Non
 def test_a_model_without_memory_loses_nothing_with_limited_context(
     subsampling: int, kept_share: float, utterances: Sequence[Utterance], tmp_path: Path
 ) -> None:
-    recognizer = load(write_model(tmp_path, ["model=rnn", f"model.subsampling={subsampling}"], forgetful))
+    recognizer = make_recognizer(tmp_path, ["model=rnn", f"model.subsampling={subsampling}"], forgetful)
     features = features_of(recognizer, utterances[0])
     whole = recognizer.model(features[None], torch.tensor([len(features)]))[0][:, 0]
     cut = windowed_log_probs(recognizer, features, 0.15, kept_share)
@@ -158,7 +160,7 @@ def test_a_model_without_memory_loses_nothing_with_limited_context(
 
 
 def test_what_lies_beyond_the_context_changes_nothing(utterances: Sequence[Utterance], tmp_path: Path) -> None:
-    recognizer = load(write_model(tmp_path, ["model=lstm"], lambda model: None))
+    recognizer = make_recognizer(tmp_path, ["model=lstm"])
     features = features_of(recognizer, utterances[0])
     output, context = 12, 20
     centre = output * recognizer.config.model.subsampling
@@ -172,10 +174,10 @@ def test_what_lies_beyond_the_context_changes_nothing(utterances: Sequence[Utter
 
 
 def test_the_whole_context_gives_the_ordinary_hypotheses(utterances: Sequence[Utterance], tmp_path: Path) -> None:
-    model = write_model(tmp_path, ["model=gru"], lambda model: None)
-    hypotheses = load(model).transcribe([utterance.audio_filepath for utterance in utterances])
+    recognizer = make_recognizer(tmp_path, ["model=gru"])
+    hypotheses = recognizer.transcribe([utterance.audio_filepath for utterance in utterances])
     ordinary = [score_utterance(*pair) for pair in zip(utterances, hypotheses, strict=True)]
     assert any(hypotheses)
-    limited = limit_context(model, utterances, [None, 100.0, 0.05])
+    limited = limit_context(recognizer, utterances, [None, 100.0, 0.05])
     assert [each.seconds for each in limited] == [None, 100.0, 0.05]
     assert limited[0].scores == limited[1].scores == ordinary
