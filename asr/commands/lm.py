@@ -1,11 +1,10 @@
-"""`asr lm`: estimates language models, scores text with them, and predicts what comes next."""
+"""`asr lm`: estimates language models, scores text with them, and predicts the next words."""
 
-import json
 import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from asr.commands.flags import FlagParser, whole_number
 from asr.common.errors import ConfigError, DataError
@@ -28,6 +27,7 @@ def run(recipe: "Recipe", config: "Config") -> float:
         DataError: A text cannot be used.
     """
     from asr.lm.ngram import REPORT, build_ngram, lm_folder
+    from asr.lm.scores import ngram_report, report_lines
     from asr.lm.text import held_out_sentences
     from asr.settings.lm import LmKind
 
@@ -40,64 +40,12 @@ def run(recipe: "Recipe", config: "Config") -> float:
     folder = lm_folder(recipe, config)
     if config.training.restart or not (folder / REPORT).is_file():
         build_ngram(recipe, config, folder)
-    report = _report(recipe, config, folder)
+    report = ngram_report(recipe, config, folder)
     words = sum(len(sentence.split()) for sentence in held_out_sentences(recipe, config))
     for line in report_lines(report, words):
         print(line)
     print(f"Language model: {folder}")
     return float(report["held_out"]["including"])
-
-
-def _report(recipe: "Recipe", config: "Config", folder: Path) -> dict[str, Any]:
-    """report.json, whose perplexity is measured now where it is of another text, or was left out by lmplz.
-
-    Raises:
-        DataError: There is no held-out text.
-    """
-    from asr.common.files import atomic_write_text
-    from asr.lm.ngram import HELD_OUT_TEXT, REPORT, unit_split
-    from asr.lm.scores import open_model, score_sentences, total_perplexity
-    from asr.lm.text import held_out_checksum, held_out_sentences
-
-    report: dict[str, Any] = json.loads((folder / REPORT).read_text(encoding="utf-8"))
-    checksum = held_out_checksum(recipe, config)
-    if report.get(HELD_OUT_TEXT) != checksum:
-        split = unit_split(recipe, config)
-        sentences = [" ".join(split(sentence)) for sentence in held_out_sentences(recipe, config)]
-        scores = score_sentences(open_model(folder), filter(None, sentences))
-        if not scores:
-            raise DataError("There is no held-out text: give lm.held_out.")
-        report |= {"held_out": vars(total_perplexity(scores)), HELD_OUT_TEXT: checksum}
-        atomic_write_text(folder / REPORT, json.dumps(report, indent=1) + "\n")
-    return report
-
-
-def report_lines(report: dict[str, Any], words: int) -> list[str]:
-    """The report of a model for the console."""
-    lines = [f"{report['training_units']} {report['settings']['units']} of text, estimated by {report['estimated_by']}"]
-    for order, number in enumerate(report.get("ngrams", []), start=1):
-        amounts = ", ".join(f"{amount:.4f}" for amount in report["discounts"][order - 1])
-        given = " (given, not estimated)" if order in report["fallback_orders"] else ""
-        lines.append(f"{number} {order}-grams, discounts {amounts}{given}")
-    return [*lines, perplexity_line("Held-out text", report["held_out"], words)]
-
-
-def perplexity_line(what: str, figures: dict[str, Any], words: int) -> str:
-    """A perplexity for the console.
-
-    Args:
-        words: White-space separated words of the text.
-    """
-    from asr.lm.kneser_ney import Perplexity
-    from asr.lm.scores import word_perplexity
-
-    share = figures["unknown"] / figures["units"]
-    return (
-        f"{what}: perplexity {figures['including']:.2f}, {figures['excluding']:.2f} without unknown units, "
-        f"{word_perplexity(Perplexity(**figures), words):.2f} for each word; "
-        f"{figures['sentences']} sentences, {figures['units']} units with their ends, {figures['unknown']} unknown "
-        f"({share:.2%})"
-    )
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -131,21 +79,16 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _score(path: Path, texts: Sequence[Path], each: bool) -> None:
-    from asr.lm.recurrent_folder import TrainedLanguageModel, load_language_model
-    from asr.lm.recurrent_scores import score_text
-    from asr.lm.scores import open_model, score_sentences, total_perplexity
+    from asr.lm.scores import perplexity_line, total_perplexity
     from asr.lm.text import read_sentences
-    from asr.model.folder import find_model
+    from asr.lm.trained import open_scorer
 
-    model = open_model(path) if find_model(path) is None else load_language_model(path)
+    score = open_scorer(path)
     lines = [line for text in texts for line in read_sentences(text)] if texts else [*map(str.strip, sys.stdin)]
     lines = [line for line in lines if line]
     if not lines:
         raise DataError("There is no sentence to score: give a file with one a line.")
-    if isinstance(model, TrainedLanguageModel):
-        scores = score_text(model.model, model.tokenizer, model.config.lm.units, lines)
-    else:
-        scores = score_sentences(model, lines)
+    scores = score(lines)
     if each:
         for sentence in scores:
             print(f"{sentence.log10_prob:.4f}\t{sentence.text}")
@@ -154,16 +97,9 @@ def _score(path: Path, texts: Sequence[Path], each: bool) -> None:
 
 
 def _complete(path: Path, beginning: str, number: int) -> None:
-    from asr.lm.recurrent_folder import load_language_model
-    from asr.lm.recurrent_scores import next_words
-    from asr.lm.scores import next_units
-    from asr.model.folder import find_model
+    from asr.lm.trained import most_probable_next
 
     if number < 1:
         raise ConfigError(f"--number is {number}; it must be at least 1.")
-    if find_model(path) is None:
-        found = next_units(path, beginning, number)
-    else:
-        found = next_words(load_language_model(path), beginning, number)
-    for unit, probability in found:
+    for unit, probability in most_probable_next(path, beginning, number):
         print(f"{probability:.4f}\t{unit}")

@@ -245,7 +245,7 @@ def _language_model(search: Search, symbols: Sequence[str], lexicon: Path) -> An
 
 def _composite(search: Search, ngram: Any, units: Any) -> Any:
     from asr.decoding.fusion import FusedLanguageModel, HotWords, Speller
-    from asr.lm.recurrent_folder import load_language_model
+    from asr.lm.trained import load_language_model
 
     hot = HotWords([[units.get_index(unit) for unit in phrase] for phrase in search.hot], search.hot_boost)
     weight = search.lm_weight * math.log(10)

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from asr.decoding.search import Hypothesis
-from asr.lm.recurrent_folder import TrainedLanguageModel
-from asr.lm.recurrent_scores import score_text
+from asr.lm.trained import TrainedLanguageModel, score_text
 
 
 def language_model_scores(trained: TrainedLanguageModel, texts: Sequence[str]) -> dict[str, float]:

@@ -14,7 +14,7 @@ from asr.decoding.rescoring import Rescorer
 from asr.decoding.search import Search, lexicon_of
 from asr.decoding.weights import Weights, read_tuned, resolve, tuning_key
 from asr.lm.ngram import LanguageModel, language_model, training_words
-from asr.lm.recurrent_folder import TrainedLanguageModel, load_language_model
+from asr.lm.trained import TrainedLanguageModel, load_language_model
 from asr.settings.decoder import DecoderConfig, DecoderKind, RecurrentUse
 from asr.settings.lm import LmUnits
 from asr.settings.recipe import Recipe

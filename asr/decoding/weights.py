@@ -6,7 +6,7 @@ from pathlib import Path
 
 from asr.common.errors import RunError
 from asr.lm.ngram import LanguageModel
-from asr.lm.recurrent_folder import TrainedLanguageModel
+from asr.lm.trained import TrainedLanguageModel
 from asr.settings.decoder import DecoderConfig
 
 BEAM = 50

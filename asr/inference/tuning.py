@@ -20,7 +20,7 @@ from asr.decoding.weights import Weights, tuning_key
 from asr.inference.evaluation import SplitLogProbs, cached_log_probs
 from asr.inference.finished_run import FinishedRun
 from asr.lm.ngram import language_model
-from asr.lm.recurrent_folder import load_language_model
+from asr.lm.trained import load_language_model
 from asr.model.folder import weights_checksum
 from asr.scoring.error_rates import Score, score_utterance, total
 from asr.settings.lm import LmUnits

@@ -1,14 +1,19 @@
-"""What an n-gram model on the disk says of text, asked through KenLM."""
+"""Scores of text by an n-gram model on the disk, through KenLM, and reports of perplexity."""
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from asr.common.errors import ConfigError, RunError
+from asr.common.errors import ConfigError, DataError, RunError
 from asr.lm.arpa import read_vocabulary
 from asr.lm.kneser_ney import Perplexity
-from asr.lm.ngram import ARPA, BINARY
+from asr.lm.ngram import ARPA, BINARY, HELD_OUT_TEXT, REPORT, unit_split
+from asr.lm.text import held_out_checksum, held_out_sentences
+from asr.settings.recipe import Recipe
+from asr.settings.root import Config
+from asr.tracking.metrics import replace_text
 
 if TYPE_CHECKING:
     import kenlm
@@ -16,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SentenceScore:
-    """One sentence."""
+    """The score of a sentence."""
 
     text: str
     log10_prob: float
@@ -24,7 +29,7 @@ class SentenceScore:
     units: int
     """Its end included."""
     unknown: int
-    """Units outside the vocabulary."""
+    """Out-of-vocabulary units."""
     log10_known: float
     """Of its known units and its end."""
 
@@ -65,7 +70,7 @@ def score_sentences(model: "kenlm.Model", sentences: Iterable[str]) -> list[Sent
 
 
 def total_perplexity(scores: Sequence[SentenceScore]) -> Perplexity:
-    """The perplexity over all sentences, of which there must be one."""
+    """The perplexity over all sentences, at least one."""
     units, unknown = sum(score.units for score in scores), sum(score.unknown for score in scores)
     return Perplexity(
         sentences=len(scores),
@@ -77,7 +82,7 @@ def total_perplexity(scores: Sequence[SentenceScore]) -> Perplexity:
 
 
 def word_perplexity(found: Perplexity, words: int) -> float:
-    """The perplexity for each word and each end of a sentence, which models of any units can be compared by.
+    """The perplexity per word and end of a sentence, by which models of different units can be compared.
 
     Args:
         words: White-space separated words of the text.
@@ -89,7 +94,7 @@ def next_units(path: Path, beginning: str, number: int) -> list[tuple[str, float
     """The most probable next units after the beginning of a sentence; </s> ends it.
 
     Args:
-        path: An ARPA file or a folder of `asr lm train`: a binary does not tell its vocabulary.
+        path: An ARPA file or a folder of `asr lm train`: a binary has no list of its vocabulary.
         number: How many.
 
     Returns:
@@ -106,3 +111,55 @@ def next_units(path: Path, beginning: str, number: int) -> list[tuple[str, float
     units = [*read_vocabulary(path / ARPA if path.is_dir() else path), "</s>"]
     probabilities = [(unit, 10.0 ** model.BaseScore(before, unit, after)) for unit in units]
     return sorted(probabilities, key=lambda pair: -pair[1])[:number]
+
+
+def ngram_report(recipe: Recipe, config: Config, folder: Path) -> dict[str, Any]:
+    """The content of report.json; the perplexity is measured now where it is that of another text, or where lmplz
+    estimated the model without it.
+
+    Raises:
+        DataError: There is no held-out text.
+    """
+    report: dict[str, Any] = json.loads((folder / REPORT).read_text(encoding="utf-8"))
+    checksum = held_out_checksum(recipe, config)
+    if report.get(HELD_OUT_TEXT) != checksum:
+        split = unit_split(recipe, config)
+        sentences = [" ".join(split(sentence)) for sentence in held_out_sentences(recipe, config)]
+        scores = score_sentences(open_model(folder), filter(None, sentences))
+        if not scores:
+            raise DataError("There is no held-out text: give lm.held_out.")
+        report |= {"held_out": vars(total_perplexity(scores)), HELD_OUT_TEXT: checksum}
+        replace_text(folder / REPORT, json.dumps(report, indent=1) + "\n")
+    return report
+
+
+def report_lines(report: Mapping[str, Any], words: int) -> list[str]:
+    """The report of an n-gram model, and its perplexity on held-out text, as lines for the console.
+
+    Args:
+        report: As of `ngram_report`.
+        words: White-space separated words of the held-out text.
+    """
+    lines = [f"{report['training_units']} {report['settings']['units']} of text, estimated by {report['estimated_by']}"]
+    for order, number in enumerate(report.get("ngrams", []), start=1):
+        amounts = ", ".join(f"{amount:.4f}" for amount in report["discounts"][order - 1])
+        given = " (given, not estimated)" if order in report["fallback_orders"] else ""
+        lines.append(f"{number} {order}-grams, discounts {amounts}{given}")
+    return [*lines, perplexity_line("Held-out text", report["held_out"], words)]
+
+
+def perplexity_line(what: str, figures: Mapping[str, Any], words: int) -> str:
+    """A perplexity as a line for the console.
+
+    Args:
+        what: The text.
+        figures: The fields of a `Perplexity`.
+        words: White-space separated words of the text.
+    """
+    share = figures["unknown"] / figures["units"]
+    return (
+        f"{what}: perplexity {figures['including']:.2f}, {figures['excluding']:.2f} without unknown units, "
+        f"{word_perplexity(Perplexity(**figures), words):.2f} for each word; "
+        f"{figures['sentences']} sentences, {figures['units']} units with their ends, {figures['unknown']} unknown "
+        f"({share:.2%})"
+    )

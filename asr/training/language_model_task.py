@@ -20,9 +20,9 @@ from asr.common.errors import DataError
 from asr.common.seeds import derive_seed, keys_of
 from asr.lm.ngram import tokenizer_texts
 from asr.lm.recurrent import BOUNDARY, RecurrentLanguageModel
-from asr.lm.recurrent_scores import score_text
 from asr.lm.scores import total_perplexity, word_perplexity
 from asr.lm.text import WordTokenizer, held_out_sentences, training_sentences
+from asr.lm.trained import score_text
 from asr.model.acoustic import count_parameters
 from asr.model.folder import save_model
 from asr.scoring.provenance import hardware as hardware_name

@@ -15,7 +15,7 @@ from asr.decoding.search import Hypothesis, Search, lexicon_of
 from asr.decoding.weights import UNTUNED
 from asr.inference.tuning import search_recurrent_weights
 from asr.lm.recurrent import RecurrentLanguageModel
-from asr.lm.recurrent_folder import TrainedLanguageModel, load_language_model
+from asr.lm.trained import TrainedLanguageModel, load_language_model
 from asr.model.folder import save_model
 from asr.settings.compose import compose
 from asr.settings.lm import LmUnits

@@ -8,10 +8,9 @@ import torch
 
 from asr.commands import cli
 from asr.lm.recurrent import BOUNDARY, RecurrentLanguageModel, token_log_probs
-from asr.lm.recurrent_folder import load_language_model
-from asr.lm.recurrent_scores import next_words, score_text
 from asr.lm.scores import total_perplexity
 from asr.lm.text import WordTokenizer
+from asr.lm.trained import load_language_model, next_words, score_text
 from asr.settings.compose import compose
 from asr.settings.lm import LmUnits
 from asr.settings.recipe import find_recipe

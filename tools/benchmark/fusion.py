@@ -18,7 +18,7 @@ from asr.decoding.setup import DecodingSetup
 from asr.inference.evaluation import split_log_probs
 from asr.inference.recognizer import load
 from asr.lm.ngram import language_model
-from asr.lm.recurrent_folder import load_language_model
+from asr.lm.trained import load_language_model
 from asr.settings.compose import compose
 from asr.settings.recipe import find_recipe
 

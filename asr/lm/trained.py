@@ -1,24 +1,90 @@
-"""What a recurrent language model says of text."""
+"""Trained recurrent language models: folders, scores of text, next words; and models of any kind by their path."""
 
+import hashlib
 import heapq
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from asr.common.errors import ConfigError, RunError
+from asr.lm.counts import END
+from asr.lm.ngram import lm_name
 from asr.lm.recurrent import BOUNDARY, LAYER_STATES, RecurrentLanguageModel, token_log_probs
-from asr.lm.recurrent_folder import TrainedLanguageModel
-from asr.lm.scores import SentenceScore
-from asr.lm.text import UNKNOWN_TOKEN
+from asr.lm.scores import SentenceScore, next_units, open_model, score_sentences
+from asr.lm.text import KIND, UNKNOWN_TOKEN, WordTokenizer
+from asr.model.folder import SETTINGS, WEIGHTS, find_model, read_weights
+from asr.settings.compose import load_config
 from asr.settings.lm import LmUnits
-from asr.text.protocol import SPACE_SYMBOL, Tokenizer
+from asr.settings.root import Config
+from asr.text.protocol import FILE, SPACE_SYMBOL, Tokenizer
+from asr.text.tokenizer import load_tokenizer
 
-END = "</s>"
 TRIED = 100
-"""Most probable tokens after each beginning of a word."""
+"""Most probable tokens that are tried after each beginning of a word."""
 MOST_BEGINNINGS = 100_000
-"""Of words, until the search is given up."""
+"""Beginnings of words after which the search ends."""
+
+
+@dataclass(frozen=True)
+class TrainedLanguageModel:
+    """A trained recurrent language model: model.safetensors, config.yaml and the tokenizer in one folder."""
+
+    model: RecurrentLanguageModel
+    config: Config
+    tokenizer: Tokenizer
+    folder: Path
+
+    @property
+    def by_words(self) -> bool:
+        """Whether its tokens are words, so that others are out-of-vocabulary."""
+        return self.config.lm.units is LmUnits.words
+
+    @property
+    def key(self) -> str:
+        """Differs between models, as lstm-tokens-0123abcd."""
+        digest = hashlib.sha256((self.folder / WEIGHTS).read_bytes()).hexdigest()[:8]
+        return f"{lm_name(self.config.lm)}-{digest}"
+
+
+def load_language_model(path: Path, device: str = "cpu") -> TrainedLanguageModel:
+    """Loads a model folder, or that of a run.
+
+    Raises:
+        ConfigError: It holds no recurrent language model.
+        RunError: There is none, or a file is missing or damaged.
+    """
+    folder = find_model(path)
+    if folder is None:
+        raise RunError(f"No trained language model at {path}: `asr lm train RECIPE lm=lstm` makes one and says where.")
+    config = load_config(folder / SETTINGS)
+    if not config.lm.kind.recurrent or not (folder / FILE).is_file():
+        raise ConfigError(f"{folder} holds no recurrent language model: give one of `asr lm train RECIPE lm=lstm`.")
+    tokenizer = load_units(folder)
+    model = RecurrentLanguageModel(config.lm, tokenizer.size)
+    read_weights(model, folder)
+    model = model.eval().requires_grad_(requires_grad=False).to(torch.device(device))
+    return TrainedLanguageModel(model, config, tokenizer, folder)
+
+
+def load_units(folder: Path) -> Tokenizer:
+    """Reads the tokenizer of a language model's folder, which may be of words.
+
+    Raises:
+        RunError: There is none, or the file is damaged.
+    """
+    try:
+        saved = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        if isinstance(saved, dict) and saved.get("kind") == KIND:
+            return WordTokenizer.load(saved)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{folder / FILE} is not a tokenizer ({error}): copy the model folder again.") from None
+    return load_tokenizer(folder)
 
 
 def score_text(
@@ -33,7 +99,7 @@ def score_text(
     scores = []
     for sentence, tokens, found in zip(sentences, encoded, token_log_probs(model, encoded), strict=True):
         parts = (found.double() / math.log(10)).tolist()
-        # Over characters and pieces nothing is unknown: the tokenizer refuses what it cannot write.
+        # Over characters and word pieces nothing is out-of-vocabulary: the tokenizer refuses what it cannot write.
         known = [
             part
             for token, part in zip([*tokens, BOUNDARY], parts, strict=True)
@@ -45,7 +111,7 @@ def score_text(
 
 @torch.inference_mode()
 def next_words(trained: TrainedLanguageModel, beginning: str, number: int) -> list[tuple[str, float]]:
-    """The most probable next words after the beginning of a sentence, whose last word is whole; </s> ends it.
+    """The most probable next words after the beginning of a sentence, whose last word is complete; </s> ends it.
 
     A model over characters or pieces spells words: a word ends where a space, another word or the end of the sentence
     follows. One that can be spelled in several ways has the probability of the best.
@@ -74,7 +140,7 @@ def next_words(trained: TrainedLanguageModel, beginning: str, number: int) -> li
 
 
 class _Speller:
-    """Looks for the most probable words, the best beginning first: to go on with one never makes it more probable."""
+    """Searches for the most probable words, the best beginning first: a longer beginning is never more probable."""
 
     def __init__(
         self, trained: TrainedLanguageModel, before: list[int], log_probs: Tensor, states: LAYER_STATES
@@ -86,7 +152,7 @@ class _Speller:
         self.queue: list[tuple[float, int, list[int], LAYER_STATES]] = []
         self.ends: list[tuple[float, str]] = []
         self.pushed = 0
-        if before:  # the word before is whole
+        if before:  # the word before is complete
             log_probs = log_probs.masked_fill(~self.ends_word, -math.inf).log_softmax(dim=0)
         self.ends.append((-float(log_probs[BOUNDARY]), END))
         self._push(0.0, [], log_probs, states)
@@ -109,7 +175,7 @@ class _Speller:
         return list(found.items())[:number]
 
     def _word(self, spelled: list[int]) -> str:
-        """What was spelled after the beginning."""
+        """The word that was spelled after the beginning."""
         whole = self.tokenizer.decode([*self.before, *spelled])
         return whole[len(self.tokenizer.decode(self.before)) :].strip()
 
@@ -119,3 +185,25 @@ class _Speller:
             if token != BOUNDARY and value > -math.inf:
                 self.pushed += 1
                 heapq.heappush(self.queue, (cost - value, self.pushed, [*spelled, token], states))
+
+
+def open_scorer(path: Path) -> Callable[[Sequence[str]], list[SentenceScore]]:
+    """Opens a model of any kind, to score sentences.
+
+    Args:
+        path: Of a recurrent language model or of n-grams.
+
+    Raises:
+        RunError: There is no model.
+    """
+    if find_model(path) is None:
+        return partial(score_sentences, open_model(path))
+    trained = load_language_model(path)
+    return partial(score_text, trained.model, trained.tokenizer, trained.config.lm.units)
+
+
+def most_probable_next(path: Path, beginning: str, number: int) -> list[tuple[str, float]]:
+    """The most probable next words by a model of any kind; see `next_words` and `asr.lm.scores.next_units`."""
+    if find_model(path) is None:
+        return next_units(path, beginning, number)
+    return next_words(load_language_model(path), beginning, number)
