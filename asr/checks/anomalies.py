@@ -44,8 +44,8 @@ TIMES = 2.0
 def word_paces(spans: Sequence[WordSpan], frames: int) -> Floats:
     """The paces of an utterance's words, as logarithms of frames per token, (words, 2).
 
-    The first is up to the next word, or to the end of the audio, and tells what is squeezed, pauses included. The
-    second is within the word, and tells what is stretched; nan where there is one token alone.
+    The first is up to the next word, or to the end of the audio, and shows words with too little time, pauses included.
+    The second is within the word, and shows words that take too long; nan for a word of a single token.
 
     Args:
         spans: The words of the transcript's alignment, in order.
@@ -64,16 +64,16 @@ def word_paces(spans: Sequence[WordSpan], frames: int) -> Floats:
 
 @dataclass(frozen=True)
 class UsualPace:
-    """What paces are usual in a split."""
+    """The usual paces in a split."""
 
     median: Floats
     """Of the logarithms, (2,)."""
     limit: Floats
-    """How far from it they are usual, (2,)."""
+    """How far from it a pace is still usual, (2,)."""
 
     @classmethod
     def of(cls, paces: Sequence[Floats]) -> "UsualPace":
-        """Learns it from the paces of all utterances."""
+        """Estimated from the paces of all utterances."""
         columns = np.concatenate([np.zeros((0, 2)), *paces]).T
         known = [column[~np.isnan(column)] for column in columns]
         median = np.array([np.median(column) if len(column) else 0.0 for column in known])
@@ -254,7 +254,7 @@ def _losses(log_probs: Tensor, texts: Sequence[Sequence[int]]) -> list[float]:
 def _foreign(
     utterances: Sequence[Utterance], labels: Sequence[Sequence[int] | None], number: int, frames: int
 ) -> list[list[int]]:
-    """Transcripts of others, drawn by the utterance's id alone."""
+    """Transcripts of others, drawn by the id of the utterance."""
     own, chosen = labels[number], list[list[int]]()
     for draw in range(TRIES):
         text = labels[derive_seed("foreign transcript", draw, utterances[number].id) % len(labels)]

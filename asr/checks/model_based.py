@@ -69,7 +69,7 @@ def find_anomalies(
         compared = set().union(*evidence)
         if len(compared) < len(utterances):
             log.info(
-                "%d transcripts of %s cannot be written in the frames or with the tokens of the model: not compared.",
+                "%d transcripts of %s do not fit into the frames or the tokens of the model and are not compared.",
                 len(utterances) - len(compared),
                 split,
             )

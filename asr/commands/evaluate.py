@@ -1,4 +1,4 @@
-"""`asr evaluate`: decodes splits with the best model of a run, alone or in an ensemble, and scores them."""
+"""`asr evaluate`: decodes splits with the best model of a run, perhaps in an ensemble, and scores them."""
 
 from collections.abc import Sequence
 
@@ -25,7 +25,7 @@ from asr.training.session import manifests, model_name, open_tracker
 
 
 def run(recipe: Recipe, config: Config) -> None:
-    """Evaluates the run of a configuration; under several ranks, rank 0 does it alone."""
+    """Evaluates the run of a configuration; under several ranks, only rank 0 does it."""
     config = simplify(config)
     hardware = resolve_hardware(config.hardware, trains=False)
     device = str(hardware.device)

@@ -59,7 +59,7 @@ def main(arguments: Sequence[str]) -> None:
         prog="asr lm",
         description="Language models: `asr lm train RECIPE [key=value ...]` makes one from the training "
         "transcripts and lm.texts (lm.order=4, lm=lstm, lm.units=tokens, ...: docs/how-to/language-models.md) and says "
-        "where it lies.",
+        "where it is.",
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="train | score | complete")
     verbs.add_parser("train", help="make a model: asr lm train RECIPE [key=value ...]")

@@ -1,1 +1,1 @@
-"""From CTC log-probabilities to hypotheses."""
+"""Decoding: from CTC log-probabilities to n-best lists of hypotheses."""

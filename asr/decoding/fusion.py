@@ -1,7 +1,7 @@
-"""A language model of several parts for flashlight's decoder: n-grams, a recurrent model, phrases that are favoured.
+"""Shallow fusion for flashlight's decoder: n-grams, a recurrent language model and boosted phrases.
 
-flashlight asks for the score of a unit after a state; the states form a tree, so each is what was written so far. What
-it was asked once is remembered until the next utterance.
+flashlight asks for the score of a unit after a state; the states form a tree, so each is a partial hypothesis. Scores
+are cached until the next utterance.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,10 +18,10 @@ from asr.text.protocol import Tokenizer
 
 
 class HotWords:
-    """Phrases that are favoured.
+    """Phrases that are boosted.
 
-    Each unit of a phrase brings its share of the boost, so that a beam keeps what may become the phrase; where another
-    unit follows, what is unfinished is taken back.
+    Each unit of a phrase gets its share of the boost, so that the beam keeps a hypothesis that may become the phrase;
+    where another unit follows, the boost of an unfinished phrase is taken back.
 
     Args:
         phrases: Units of each, by their numbers.
@@ -33,10 +33,10 @@ class HotWords:
         self.beginnings = {phrase[:end] for phrase in self.phrases for end in range(1, len(phrase) + 1)}
 
     def follow(self, begun: tuple[int, ...], unit: int) -> tuple[tuple[int, ...], float]:
-        """What is begun of a phrase after a further unit, and the score of that unit.
+        """The beginning of a phrase that the last units are after a further unit, and the score of that unit.
 
         Args:
-            begun: What of a phrase the last units were; empty at first.
+            begun: The beginning of a phrase that the last units were; empty at first.
         """
         longer = (*begun, unit)
         while longer and longer not in self.beginnings:
@@ -46,7 +46,7 @@ class HotWords:
 
 
 class Speller:
-    """The tokens of a recurrent model that write a unit of the search.
+    """The tokens of a recurrent model that spell a unit of the search.
 
     Args:
         tokenizer: Of the recurrent model.
@@ -74,39 +74,39 @@ class Speller:
 
     def _spell(self, unit: str, first: bool) -> list[int]:
         if unit == UNKNOWN:
-            return []  # torchaudio asks about it while it builds the search, which never writes it
+            return []  # torchaudio asks about it while it builds the search; no hypothesis has it
         if not self.by_words:
             return [self.numbers[unit]] if unit in self.numbers else []
-        alone = self.tokenizer.encode(unit)
-        # As it is written after another word, with what stands between them.
-        return alone if first else self.tokenizer.encode(f"{unit} {unit}")[len(alone) :]
+        at_start = self.tokenizer.encode(unit)
+        # As it is spelled after another word, with the separator between them.
+        return at_start if first else self.tokenizer.encode(f"{unit} {unit}")[len(at_start) :]
 
 
 @dataclass
-class Written:
-    """What is known of a state."""
+class PartialHypothesis:
+    """What is cached for a state."""
 
     ngram: Any
     """State of the n-gram model."""
     begun: tuple[int, ...] = ()
-    """Of a phrase."""
+    """The beginning of a boosted phrase that its last units are."""
     log_probs: Tensor | None = None
     """Of the next token, by the recurrent model."""
     layers: LAYER_STATES | None = None
     last: int | None = None
-    """A token that the recurrent model has not read yet: most hypotheses are given up before it must."""
+    """A token that the recurrent model has not read yet: most hypotheses leave the beam before it must."""
     units: int = 0
 
 
 class FusedLanguageModel(CTCDecoderLM):  # type: ignore[misc] # torchaudio gives it no type
-    """The weighted sum of what the parts say.
+    """The weighted sum of the scores of all parts.
 
     Args:
         ngram: flashlight's, whose logarithms are to the base 10.
         ngram_weight: Its factor, by which logarithms become natural.
         recurrent: A recurrent model, or None.
-        tokens: The tokens of the recurrent model that write a unit, at the beginning and after others.
-        hot: Favoured phrases.
+        tokens: The tokens of the recurrent model that spell a unit, at the beginning and after others.
+        hot: Boosted phrases.
     """
 
     def __init__(
@@ -121,16 +121,16 @@ class FusedLanguageModel(CTCDecoderLM):  # type: ignore[misc] # torchaudio gives
         super().__init__()
         self.ngram, self.ngram_weight = ngram, ngram_weight
         self.recurrent, self.recurrent_weight, self.tokens, self.hot = recurrent, recurrent_weight, tokens, hot
-        self.known: dict[Any, Written] = {}
+        self.known: dict[Any, PartialHypothesis] = {}
         self.scores: dict[Any, float] = {}
         self.begin = None if recurrent is None else self._follow(recurrent, [BOUNDARY], None)
 
     def start(self, start_with_nothing: bool) -> Any:
-        """Begins an utterance."""
+        """Starts an utterance."""
         state = CTCDecoderLMState()
         ngram = None if self.ngram is None else self.ngram.start(start_with_nothing)
         log_probs, layers = self.begin or (None, None)
-        self.known, self.scores = {state: Written(ngram, log_probs=log_probs, layers=layers)}, {}
+        self.known, self.scores = {state: PartialHypothesis(ngram, log_probs=log_probs, layers=layers)}, {}
         return state
 
     def score(self, state: Any, unit: int) -> tuple[Any, float]:
@@ -142,16 +142,16 @@ class FusedLanguageModel(CTCDecoderLM):  # type: ignore[misc] # torchaudio gives
 
     def finish(self, state: Any) -> tuple[Any, float]:
         """The state after the end of the sentence, and the end's score."""
-        written, score = self.known[state], 0.0
+        partial, score = self.known[state], 0.0
         if self.ngram is not None:
-            score += self.ngram_weight * self.ngram.finish(written.ngram)[1]
-        if (log_probs := self._read(written)) is not None:
+            score += self.ngram_weight * self.ngram.finish(partial.ngram)[1]
+        if (log_probs := self._read(partial)) is not None:
             score += self.recurrent_weight * float(log_probs[BOUNDARY])
-        return state, score - self.hot.boost * len(written.begun)
+        return state, score - self.hot.boost * len(partial.begun)
 
-    def _scored(self, before: Written, unit: int) -> tuple[Written, float]:
+    def _scored(self, before: PartialHypothesis, unit: int) -> tuple[PartialHypothesis, float]:
         begun, score = self.hot.follow(before.begun, unit)
-        after = Written(None, begun, units=before.units + 1)
+        after = PartialHypothesis(None, begun, units=before.units + 1)
         if self.ngram is not None:
             after.ngram, value = self.ngram.score(before.ngram, unit)
             score += self.ngram_weight * value
@@ -164,12 +164,12 @@ class FusedLanguageModel(CTCDecoderLM):  # type: ignore[misc] # torchaudio gives
                 after.last = token
         return after, score
 
-    def _read(self, written: Written) -> Tensor | None:
-        """Log-probabilities of what follows, by the recurrent model; None without one."""
-        if written.last is not None and self.recurrent is not None:
-            written.log_probs, written.layers = self._follow(self.recurrent, [written.last], written.layers)
-            written.last = None
-        return written.log_probs
+    def _read(self, partial: PartialHypothesis) -> Tensor | None:
+        """Log-probabilities of the next token by the recurrent model; None without one."""
+        if partial.last is not None and self.recurrent is not None:
+            partial.log_probs, partial.layers = self._follow(self.recurrent, [partial.last], partial.layers)
+            partial.last = None
+        return partial.log_probs
 
     @staticmethod
     @torch.inference_mode()

@@ -1,4 +1,4 @@
-"""The names of decoders, by which a run keeps its evaluations."""
+"""The names of decoders, under which a run keeps its evaluations."""
 
 import hashlib
 import json
@@ -11,16 +11,16 @@ from asr.settings.lm import LmConfig, LmKind
 from asr.settings.root import Config
 
 GREEDY = DecoderKind.greedy.name
-"""Every run is decoded so, and runs are compared by it unless something else is asked for."""
+"""The decoder of every run, by which runs are compared unless another one is asked for."""
 
 
 def decoder_name(config: Config) -> str:
-    """Names what a configuration decodes with: greedy, beam-words, beam-ngram3-words; with a recurrent language model
+    """Names the decoder of a configuration: greedy, beam-words, beam-ngram3-words; with a recurrent language model
     beam-ngram3-words+lstm-tokens-0123abcd.
 
-    A hash stands behind an n-gram model that is pruned or of other text than the training transcripts, as in
-    beam-ngram3-words-0123abcd, and tells which models are combined, as in greedy-combined2-0123abcd
-    and, where hypotheses are, beam-ngram3-words-pooled2-0123abcd.
+    A hash follows an n-gram model that is pruned or estimated from other text than the training transcripts, as in
+    beam-ngram3-words-0123abcd. A hash also identifies the models of an ensemble, as in greedy-combined2-0123abcd, or
+    in beam-ngram3-words-pooled2-0123abcd where their hypotheses are combined.
     """
     name = config.decoder.kind.name
     if config.decoder.kind is DecoderKind.beam:
@@ -31,7 +31,7 @@ def decoder_name(config: Config) -> str:
     name += "-hot" if config.decoder.hot_words else ""
     if models := config.evaluation.models:
         kind = "combined" if config.evaluation.combine is Combine.frames else "pooled"
-        # The mean knows no order.
+        # The mean does not depend on the order.
         name += f"-{kind}{1 + len(models)}-{_hash(sorted(map(_run_name, models)))}"
     return name
 
@@ -44,7 +44,7 @@ def _ngram_name(lm: LmConfig) -> str:
 
 
 def _run_name(model: str) -> str:
-    """Of a run or of its model by the folder of the run."""
+    """The name of the run's folder, for a run or its model."""
     path = Path(model).absolute()
     return path.parent.name if path.name == "model" else path.name
 

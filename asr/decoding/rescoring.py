@@ -1,4 +1,4 @@
-"""A recurrent language model weighs the best hypotheses of a beam search anew."""
+"""Rescoring: a recurrent language model scores the n-best lists of a beam search."""
 
 import math
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ def language_model_scores(trained: TrainedLanguageModel, texts: Sequence[str]) -
     """The log-probability (natural) of each text as a sentence.
 
     Raises:
-        DataError: The tokens of the language model cannot write one.
+        DataError: The tokenizer of the language model cannot write one.
     """
     different = list(dict.fromkeys(texts))
     scores = score_text(trained.model, trained.tokenizer, trained.config.lm.units, different)
@@ -28,13 +28,13 @@ class Rescorer:
     word_score: float
 
     def __call__(self, found: Sequence[Sequence[Hypothesis]]) -> list[list[Hypothesis]]:
-        """The hypotheses of each utterance with new scores, the best first."""
+        """The hypotheses of each utterance, rescored, the best first."""
         scores = language_model_scores(self.trained, [item.text for items in found for item in items])
 
-        def weighed(item: Hypothesis) -> Hypothesis:
+        def rescore(item: Hypothesis) -> Hypothesis:
             return replace(item, score=rescored(item, scores[item.text], self.weight, self.word_score))
 
-        return [sorted(map(weighed, items), key=lambda item: -item.score) for items in found]
+        return [sorted(map(rescore, items), key=lambda item: -item.score) for items in found]
 
 
 def rescored(item: Hypothesis, log_prob: float, weight: float, word_score: float) -> float:

@@ -1,4 +1,4 @@
-"""What a beam search looks for."""
+"""The definition of a beam search: lexicon, language model, weights."""
 
 import logging
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ class Hypothesis:
 
     text: str
     score: float
-    """Log-probability of the sound (natural), with the weighted ones of language models and the word scores."""
+    """Acoustic log-probability (natural), plus the weighted ones of language models and the word scores."""
 
 
 log = logging.getLogger(__name__)
@@ -22,16 +22,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Lexicon:
-    """Words that a search may write."""
+    """The words that hypotheses may have."""
 
     spellings: tuple[tuple[str, tuple[str, ...]], ...]
     """Words and the symbols of their tokens."""
     separator: str | None
-    """Symbol of the token between words, which ends each spelling; None where pieces tell where a word begins."""
+    """Symbol of the token between words, which ends each spelling; None where word pieces mark its beginning."""
 
 
 def lexicon_of(words: Iterable[str], tokenizer: Tokenizer) -> Lexicon:
-    """Spells words with the tokens of a tokenizer; those that it cannot write are left out, and counted in the log.
+    """Spells words with the tokens of a tokenizer; those that it cannot write are left out, and the log counts them.
 
     Raises:
         ConfigError: It can write none.
@@ -55,12 +55,12 @@ def lexicon_of(words: Iterable[str], tokenizer: Tokenizer) -> Lexicon:
 
 @dataclass(frozen=True)
 class Search:
-    """What is searched for, and how; see `asr.settings.decoder.DecoderConfig`."""
+    """A beam search; see `asr.settings.decoder.DecoderConfig`."""
 
     symbols: tuple[str, ...]
     """Of the tokens, the blank first."""
     lexicon: Lexicon | None
-    """None writes any sequence of tokens."""
+    """None allows any sequence of tokens."""
     lm: str | None
     """File that KenLM loads, over words with a lexicon and over symbols without."""
     beam: int
@@ -71,13 +71,13 @@ class Search:
     log_add: bool
     nbest: int
     recurrent: str | None = None
-    """Folder of a recurrent language model that is asked within the search."""
+    """Folder of a recurrent language model that is fused into the search."""
     recurrent_weight: float = 0.0
     hot: tuple[tuple[str, ...], ...] = ()
-    """Phrases that are favoured: their words with a lexicon, their symbols without."""
+    """Phrases that are boosted: their words with a lexicon, their symbols without."""
     hot_boost: float = 0.0
 
     @property
     def composite(self) -> bool:
-        """Whether more than KenLM is asked."""
+        """Whether it has more language models than KenLM's."""
         return self.recurrent is not None or bool(self.hot)

@@ -105,8 +105,8 @@ class DecodingSetup:
     def search(self, tokenizer: Tokenizer) -> Search:
         """The search of decoder=beam, without the recurrent language model.
 
-        With lm.units=words it writes the words of the language model, else those of the training transcripts; with
-        lm.units=tokens any sequence of tokens.
+        With lm.units=words hypotheses have the words of the language model, else those of the training transcripts;
+        with lm.units=tokens they are any sequence of tokens.
 
         Raises:
             ConfigError: As of `search_among`.
@@ -126,15 +126,15 @@ def search_among(
     lm: LanguageModel | None,
     weights: Weights,
 ) -> Search:
-    """A beam search that writes given words and the hot ones.
+    """A beam search over given words and the hot words.
 
     Args:
-        words: None writes any sequence of tokens.
+        words: None allows any sequence of tokens.
         lm: Over these words, or over tokens.
 
     Raises:
-        ConfigError: word_score is set though there are no words, or the tokens write none of these.
-        DataError: They cannot write a hot word.
+        ConfigError: word_score is set though there are no words, or the tokenizer can write none of these.
+        DataError: It cannot write a hot word.
     """
     by_words = words is not None
     if weights.word_score and not by_words:
@@ -163,23 +163,23 @@ def search_among(
 
 
 def _hot_units(phrase: str, tokenizer: Tokenizer, by_words: bool) -> tuple[str, ...]:
-    """The units of a search that write a phrase.
+    """The units of a search that a phrase consists of.
 
     Raises:
-        DataError: The model cannot write it.
+        DataError: The tokenizer cannot write it.
     """
     tokens, symbols = tokenizer.encode(" ".join(phrase.split())), tokenizer.symbols
     return tuple(phrase.split()) if by_words else tuple(symbols[token] for token in tokens)
 
 
 def _check_fusion(recurrent: TrainedLanguageModel, tokenizer: Tokenizer, search: Search) -> None:
-    """Finds a recurrent model that cannot be asked within a search.
+    """Finds a recurrent model that cannot be fused into a search.
 
     Raises:
-        ConfigError: Its tokens are others than those that the search writes.
+        ConfigError: Its tokens are not those of the search.
     """
     if search.lexicon is None and list(recurrent.tokenizer.symbols) != list(tokenizer.symbols):
         raise ConfigError(
-            "With lm.units=tokens, decoder.recurrent_use=fuse asks the recurrent model about the tokens of the "
+            "With lm.units=tokens, decoder.recurrent_use=fuse needs a recurrent model over the tokens of the "
             f"acoustic model, and those of {recurrent.folder} are others: rescore with it, or give lm.units=words."
         )

@@ -1,1 +1,1 @@
-"""A trained model at work: the recognizer, one pass over a split, transcription, alignment, streaming, ensembles."""
+"""Using a trained model: recognizer, one pass over a split, transcription, alignment, streaming, ensembles, tuning."""

@@ -23,7 +23,7 @@ from asr.scoring.error_rates import right_words
 SHRINKAGE = 1.0
 """Weight of the squared coefficients (of evidence in units of its deviation): dev has few wrong words."""
 LEAST_DEVIATION = 1e-3
-"""Evidence that varies less says nothing."""
+"""Evidence that varies less is not used."""
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ def recognize_batches(
     """Recognizes batches one after the other.
 
     Args:
-        title: Says in the progress what is done; None shows no progress.
+        title: Of the progress; None shows none.
         utterances: How many the batches hold, for the progress.
 
     Yields:

@@ -68,7 +68,7 @@ class FinishedRun:
         return load(self.model, device)
 
     def evaluation(self, split: str, decoder: str) -> Path:
-        """Where the results of a split with a decoder lie."""
+        """Where the results of a split with a decoder are."""
         return evaluation_folder(self.path, split, decoder)
 
     def tuning(self, key: str) -> Path:
@@ -76,14 +76,14 @@ class FinishedRun:
         return tuning_folder(self.path, key)
 
     def calibration(self, split: str) -> Path:
-        """Where `asr calibrate` keeps how far the confidences of a split can be trusted."""
+        """Where `asr calibrate` keeps what it measured on a split."""
         return self.path / "calibration" / split
 
     def require_unseen_dev(self, verb: str) -> None:
         """Makes sure that the dev split is speech that the model was not trained on.
 
         Args:
-            verb: What would be done with the run, for the error.
+            verb: What is to be done with the run, for the error.
 
         Raises:
             ConfigError: It was trained on dev.

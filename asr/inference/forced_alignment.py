@@ -1,6 +1,6 @@
-"""Forced alignment: in which frames CTC writes each token of a text, when each word is said, and how well it fits.
+"""Forced alignment: in which frames CTC emits each token of a text, when each word is spoken, and how well it fits.
 
-The hypothesis of a greedy decoder is aligned by the same way: the best path of all is the best path of its own text.
+The hypothesis of a greedy decoder is aligned in the same way: the best path of all is the best path of its own text.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from asr.settings.root import Config
 from asr.text.protocol import BLANK, SPACE_SYMBOL, Tokenizer
 
 BLOCK = 500
-"""Frames. Scores are kept in frames / BLOCK * tokens * 16 bytes, choices in 2 * BLOCK * BLOCK bytes."""
+"""Frames that are computed together. Scores take frames / BLOCK * tokens * 16 bytes, backpointers 2 * BLOCK * BLOCK."""
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -31,11 +31,11 @@ def best_path(log_probs: npt.NDArray[np.float32], tokens: Integers) -> Integers:
 
     Args:
         log_probs: (frames, tokens of the model).
-        tokens: What is written, int64 (tokens,), at least one; it must fit into the frames.
+        tokens: The tokens of the text, int64 (tokens,), at least one; they must fit into the frames.
     """
     starts = range(0, len(log_probs), BLOCK)
     scores = np.full(2 * len(tokens) + 1, -np.inf)
-    scores[0] = 0.0  # before the first frame nothing is written
+    scores[0] = 0.0  # before the first frame there is no token
     kept = []
     for start in starts:
         kept.append(scores)
@@ -91,15 +91,16 @@ def _backward(log_probs: npt.NDArray[np.float32], tokens: Integers, scores: Floa
 
 
 HALF_SOUND = 0.04
-"""CTC writes a token in the midst of its sound, and speech has some twelve sounds a second: the first of a word begins
-so long before its token, and the last one ends so long after (s). docs/explanation/measurements.md has it measured."""
+"""CTC emits a token in the middle of its sound, and speech has about twelve sounds a second: the first sound of a word
+begins this long before its token, and the last one ends this long after (s). Measured in
+docs/explanation/measurements.md."""
 LARGE = 1 << 28
-"""Frames times tokens from which on the way that needs little memory is taken; the other takes a byte for two."""
+"""Frames times tokens from which on `best_path` is used, which needs little memory; torchaudio needs a byte for two."""
 
 
 @dataclass(frozen=True)
 class Alignment:
-    """Where the tokens of an utterance stand on the best path that writes them."""
+    """Where the tokens of an utterance are on the best path through them."""
 
     spans: Sequence[TokenSpan]
     """Of each token: `token`, `start` (its first frame), `end` (the frame after its last), and `score`, the mean
@@ -109,7 +110,7 @@ class Alignment:
 
     @property
     def score(self) -> float:
-        """Log-probability of the path per token (natural logarithm); 0 where nothing is to be written in no frame."""
+        """Log-probability of the path per token (natural logarithm); 0 without tokens and frames."""
         return float(self.frame_scores.sum(dtype=np.float64)) / max(1, len(self.spans))
 
 
@@ -123,7 +124,7 @@ class WordSpan:
     end: int
     """The frame after the last of its last token."""
     first: int
-    """Its tokens are alignment.spans[first:last]; a token that is the space alone belongs to no word."""
+    """Its tokens are alignment.spans[first:last]; a token that is only a space belongs to no word."""
     last: int
     score: float
     """Log-probability of the path from start to end per token (natural logarithm)."""
@@ -131,7 +132,7 @@ class WordSpan:
 
 @dataclass(frozen=True, slots=True)
 class TimedWord:
-    """A word and when it is said."""
+    """A word and when it is spoken."""
 
     text: str
     start: float
@@ -152,15 +153,15 @@ class FrameTimes:
     frame_seconds: float
     """From one frame to the next (s)."""
     offset: float
-    """Where the stretch of time begins for which frame 0 stands (s)."""
+    """When frame 0 begins (s)."""
 
     def begin(self, frame: int) -> float:
         """When a frame begins, and so the one before it ends, in seconds after the first sample; never before it."""
         return round(max(0.0, frame * self.frame_seconds + self.offset), 3)
 
     def words(self, spans: Sequence[WordSpan]) -> list[TimedWord]:
-        """When the words of an utterance are said: HALF_SOUND longer than their tokens on both sides, up to the middle
-        of the gap to the next word."""
+        """When the words of an utterance are spoken: HALF_SOUND longer than their tokens on both sides, at most to the
+        middle of the gap to the next word."""
         starts, ends = [self.begin(span.start) for span in spans], [self.begin(span.end) for span in spans]
         if not spans:
             return []
@@ -179,7 +180,7 @@ class FrameTimes:
 
 
 def frame_times(config: Config) -> FrameTimes:
-    """The times of the frames that a configuration's model puts out."""
+    """The times of the output frames of a configuration's model."""
     rate = config.data.sampling_rate
     seconds = config.model.subsampling * hop_samples(config.features, rate) / rate
     return FrameTimes(seconds, window_samples(config.features, rate) / rate / 2 - seconds / 2)
@@ -192,7 +193,7 @@ def align(log_probs: Tensor, lengths: Tensor, tokens: Sequence[Sequence[int]]) -
     Args:
         log_probs: Log-probabilities of the tokens, (frames, batch, tokens), on any device; computed on the CPU.
         lengths: Frames of each utterance, int64 (batch,).
-        tokens: What each utterance says, never the blank, as of `Tokenizer.encode`.
+        tokens: Of the text of each utterance, without blanks, as of `Tokenizer.encode`.
 
     Returns:
         The alignment of each utterance, None where its tokens do not fit into its frames.
@@ -202,7 +203,7 @@ def align(log_probs: Tensor, lengths: Tensor, tokens: Sequence[Sequence[int]]) -
 
 
 def needed_frames(tokens: Sequence[int]) -> int:
-    """The fewest frames in which CTC can write tokens: one for each, and a blank between two that are the same."""
+    """The fewest frames in which CTC can emit tokens: one for each, and a blank between two that are the same."""
     return len(tokens) + sum(one == other for one, other in pairwise(tokens))
 
 
@@ -231,8 +232,8 @@ def word_spans(alignment: Alignment, tokenizer: Tokenizer) -> list[WordSpan]:
         if text:
             start, end = alignment.spans[first].start, alignment.spans[last - 1].end
             score = float(alignment.frame_scores[start:end].sum(dtype=np.float64)) / (last - first)
-            written = tokenizer.decode([span.token for span in alignment.spans[first:last]]).strip()
-            words.append(WordSpan(written, start, end, first, last, score))
+            word = tokenizer.decode([span.token for span in alignment.spans[first:last]]).strip()
+            words.append(WordSpan(word, start, end, first, last, score))
 
     for number, span in enumerate(alignment.spans):
         symbol = symbols[span.token]

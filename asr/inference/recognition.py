@@ -56,8 +56,8 @@ class BatchRecognizer(ABC):
             lengths: Samples of each utterance, int64 (batch,).
 
         Returns:
-            (frames, batch, tokens) and the frames of each utterance, int64 (batch,); what stands past an utterance's
-            end has no meaning.
+            (frames, batch, tokens) and the frames of each utterance, int64 (batch,); values past an utterance's end
+            have no meaning.
         """
 
     def recognize(self, waveforms: Tensor, lengths: Tensor) -> Recognition:

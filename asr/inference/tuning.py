@@ -56,7 +56,7 @@ class Trial:
     score: Score
 
     def place(self, keys: tuple[str, str]) -> tuple[float, float]:
-        """Where it lies on a grid of two of the weights."""
+        """Its place on a grid of two of the weights."""
         return getattr(self.weights, keys[0]), getattr(self.weights, keys[1])
 
 
@@ -268,7 +268,7 @@ def draw_trials(
     wer = {trial.place(keys): 100 * trial.score.wer for trial in trials}
     weights, scores = (sorted({place[axis] for place in wer}) for axis in (0, 1))
     values = [[wer[weight, score] for weight in weights] for score in scores]
-    # Values far above the best do not set the scale, so that those near it can be told apart.
+    # Values far above the best do not set the scale, so that those near it can be distinguished.
     image = surface.imshow(values, origin="lower", aspect="auto", cmap="viridis_r", vmax=2 * min(wer.values()) + 0.1)
     for column, weight in enumerate(weights):
         for line, score in enumerate(scores):

@@ -1,1 +1,1 @@
-"""Language models: estimated from text, kept in folders, scored."""
+"""Language models: n-gram and recurrent, estimated from text, kept in folders, used to score text."""

@@ -11,11 +11,11 @@ from asr.lm.counts import SPECIAL
 from asr.lm.kneser_ney import NgramModel
 
 BLOCK = 1 << 16
-"""n-grams that are turned into text at once."""
+"""n-grams that are formatted together."""
 
 
 def write_arpa(model: NgramModel, path: Path) -> None:
-    """Writes a model, whole or not at all."""
+    """Writes a model, completely or not at all."""
     with atomic_write(path) as beside, beside.open("w", encoding="utf-8") as file:
         file.write("\\data\\\n")
         file.writelines(f"ngram {order}={len(table.keys)}\n" for order, table in enumerate(model.tables, start=1))
@@ -26,15 +26,15 @@ def write_arpa(model: NgramModel, path: Path) -> None:
 
 
 def read_vocabulary(path: Path) -> list[str]:
-    """The units of an ARPA file but for <unk>, <s> and </s>, in its order.
+    """The units of an ARPA file except <unk>, <s> and </s>, in its order.
 
     Raises:
-        DataError: It cannot be read, or is no ARPA file.
+        DataError: It cannot be read, or is not an ARPA file.
     """
     try:
         with path.open(encoding="utf-8") as lines:
             if not any(line.strip() == "\\1-grams:" for line in lines):
-                raise DataError(f"{path} is no ARPA file: it has no \\1-grams.")
+                raise DataError(f"{path} is not an ARPA file: it has no \\1-grams. Give another one.")
             units = []
             for line in lines:
                 fields = line.split()
@@ -43,7 +43,7 @@ def read_vocabulary(path: Path) -> list[str]:
                 units.append(fields[1])
             return [unit for unit in units if unit not in SPECIAL]
     except (UnicodeDecodeError, IndexError):
-        raise DataError(f"{path} is no ARPA file: give one, with the n-grams as text.") from None
+        raise DataError(f"{path} is not an ARPA file: give one, which has the n-grams as text.") from None
     except OSError as error:
         raise DataError(f"The language model {path} cannot be read ({error.strerror}): give another.") from None
 

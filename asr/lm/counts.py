@@ -28,7 +28,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Order:
-    """The distinct n-grams of one order, sorted by key, and what is counted of them."""
+    """The distinct n-grams of one order, sorted by key, and their counts."""
 
     keys: Integers
     """Number of the n-gram without its last unit, times the size of the vocabulary, plus the last unit, (n-grams,)."""
@@ -39,24 +39,24 @@ class Order:
     last: Integers
     """Last unit, (n-grams,)."""
     occurrences: Integers
-    """How often the n-gram stands in the text, (n-grams,)."""
+    """How often the n-gram occurs in the text, (n-grams,)."""
     adjusted: Integers
-    """Occurrences in the highest order and where <s> begins the n-gram; elsewhere how many distinct units stand
-    before it, (n-grams,)."""
+    """Occurrences in the highest order and where <s> begins the n-gram; elsewhere the number of distinct units before
+    it, (n-grams,)."""
 
 
 def count_ngrams(text: Text, order: int) -> list[Order]:
     """Counts the n-grams of a text as KenLM does (Heafield et al., "Scalable modified Kneser-Ney language model
     estimation", 2013).
 
-    An n-gram holds <s> only as its first unit. The unigram of a number has that number, <unk> included, which never
+    An n-gram has <s> only as its first unit. Unigrams have the numbers of their units, <unk> among them, which never
     occurs in a text.
 
     Returns:
-        From unigrams up to the order, or to the longest that a sentence holds.
+        From unigrams up to the order, or to the longest that a sentence has.
     """
     size = len(text.vocabulary)
-    # Of the n-gram that ends at each position, its number; -1 where the sentence begins later.
+    # The number of the n-gram that ends at each position; -1 where the sentence begins later.
     numbers = text.units
     unigrams = np.arange(size)
     counts = np.bincount(text.units[text.places > 0], minlength=size)

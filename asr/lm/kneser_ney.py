@@ -27,7 +27,8 @@ class NgramTable:
     log_probs: Floats
     """log10 of the probability of the last unit after the others, (n-grams,)."""
     backoffs: Floats
-    """log10 of what a longer n-gram that is not there takes of the shorter one's probability, (n-grams,)."""
+    """log10 of the back-off weight: the factor of the shorter n-gram's probability where the longer one is missing,
+    (n-grams,)."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,9 @@ class NgramModel:
     vocabulary: Sequence[str]
     tables: Sequence[NgramTable]
     discounts: Sequence[Sequence[float]]
-    """For each order, what is taken off counts of 1, 2 and 3 or more."""
+    """For each order, the discounts of counts of 1, 2 and 3 or more."""
     fallbacks: Sequence[int]
-    """Orders whose text could not tell the discounts."""
+    """Orders whose discounts could not be estimated from the text."""
 
     @property
     def order(self) -> int:
@@ -51,14 +52,14 @@ def estimate(text: Text, order: int, prune: Sequence[int], fallback: Sequence[fl
 
     Args:
         order: Units of the longest n-grams.
-        prune: By order, n-grams that occur so often or less are left out; the last holds for all higher ones.
-        fallback: Discounts of an order that cannot tell its own.
+        prune: By order, n-grams that occur this often or less are left out; the last holds for all higher orders.
+        fallback: Discounts of an order whose own cannot be estimated.
 
     Raises:
-        DataError: The text is empty, or pruning leaves nothing of it.
+        DataError: The text is empty, or nothing is left after pruning.
     """
     if len(text.vocabulary) == len(SPECIAL):
-        raise DataError("The text of the language model holds no word: add transcripts, or files by lm.texts.")
+        raise DataError("The text of the language model has no word: add transcripts, or files with lm.texts.")
     orders = count_ngrams(text, order)
     found = [discounts(counted.adjusted) for counted in orders]
     used = [tuple(fallback) if own is None else own for own in found]
@@ -71,7 +72,7 @@ def estimate(text: Text, order: int, prune: Sequence[int], fallback: Sequence[fl
         contexts = 1 if level == 0 else len(orders[level - 1].keys)
         shares, gammas = _discounted(counted, np.array([0.0, *used[level]]), kept, contexts)
         if level == 0:
-            # Every unit but <s> gets an equal part of what the discounts took; <s> is given, not predicted.
+            # Every unit except <s> gets an equal part of what the discounts took; <s> is given, not predicted.
             probabilities = shares + gammas[0] / (np.count_nonzero(kept) - 1)
             probabilities[BEGIN_ID] = 1.0
         else:
@@ -84,19 +85,19 @@ def estimate(text: Text, order: int, prune: Sequence[int], fallback: Sequence[fl
         lower, kept_before = probabilities, numbers
     tables = [table for table in tables if len(table.keys)]
     if len(tables) == 1:
-        raise DataError("Of the text of the language model no n-gram is left: lower lm.prune or add text by lm.texts.")
+        raise DataError("No n-gram of the language model's text is left: lower lm.prune or add text with lm.texts.")
     fallbacks = [level for level, own in enumerate(found, start=1) if own is None]
     return _renumbered(NgramModel(text.vocabulary, tables, used, fallbacks), kept_unigrams=tables[0].last)
 
 
 def discounts(adjusted: Integers) -> tuple[float, float, float] | None:
-    """What is taken off counts of 1, 2 and 3 or more (Chen & Goodman, equation 26).
+    """The discounts of counts of 1, 2 and 3 or more (Chen & Goodman, equation 26).
 
     Args:
         adjusted: Counts of the n-grams of one order.
 
     Returns:
-        None where a count from 1 to 4 does not occur, or a discount lies outside 0 to its count.
+        None where a count from 1 to 4 does not occur, or a discount is not between 0 and its count.
     """
     n = np.bincount(np.clip(adjusted, 0, 5), minlength=6).astype(np.float64)
     if (n[1:5] == 0).any():
@@ -109,15 +110,15 @@ def discounts(adjusted: Integers) -> tuple[float, float, float] | None:
 
 
 def _discounted(counted: Order, discount: Floats, kept: npt.NDArray[np.bool_], contexts: int) -> tuple[Floats, Floats]:
-    """The discounted share of each n-gram in its context, and what each context leaves to shorter n-grams.
+    """The discounted share of each n-gram in its context, and the share that each context leaves to shorter n-grams.
 
-    What is pruned leaves its whole count.
+    A pruned n-gram leaves its whole count.
     """
     counts = counted.adjusted.astype(np.float64)
     taken = np.where(kept, discount[np.minimum(counted.adjusted, 3)], counts)
     totals = np.bincount(counted.contexts, counts, minlength=contexts)
     left = np.bincount(counted.contexts, taken, minlength=contexts)
-    # A context whose n-grams never occur, as the last unit of sentences, leaves all.
+    # A context whose n-grams never occur, such as the last unit of sentences, leaves everything.
     gammas = np.divide(left, totals, out=np.ones(contexts), where=totals > 0)
     return (counts - taken) / totals[counted.contexts], gammas
 
@@ -146,13 +147,13 @@ def _renumbered(model: NgramModel, kept_unigrams: Integers) -> NgramModel:
 
 @dataclass(frozen=True)
 class Perplexity:
-    """How well a model predicts a text; the end of a sentence is predicted too, as KenLM counts."""
+    """How well a model predicts a text; ends of sentences are predicted too, as KenLM counts."""
 
     sentences: int
     units: int
     """Predicted units, the ends of sentences included."""
     unknown: int
-    """Units outside the vocabulary."""
+    """Out-of-vocabulary units."""
     including: float
     """Perplexity over all units, an unknown one with the probability of <unk>."""
     excluding: float

@@ -1,4 +1,4 @@
-"""Where language models lie: an n-gram model is estimated once and kept beside the data that it was made of."""
+"""n-gram models on the disk: estimated once, and kept beside the data that they were estimated from."""
 
 import hashlib
 import json
@@ -40,7 +40,7 @@ def lm_name(lm: LmConfig) -> str:
 
 
 def given_name(path: Path, units: LmUnits) -> str:
-    """Names n-grams that were made elsewhere, by their file: ngram-big-words."""
+    """Names an n-gram model that was estimated elsewhere, by its file: ngram-big-words."""
     return f"{LmKind.ngram.name}-{path.stem}-{units.name}"
 
 
@@ -48,9 +48,9 @@ log = logging.getLogger(__name__)
 
 ARPA, BINARY, REPORT = "lm.arpa", "lm.binary", "report.json"
 HELD_OUT_TEXT = "held_out_text"
-"""In report.json, the checksum of the text that its perplexity is of."""
+"""In report.json, the checksum of the text on which its perplexity was measured."""
 LMPLZ_UNITS = 50_000_000
-"""Longer texts are left to KenLM's lmplz, which sorts on the disk, where it is installed."""
+"""Longer texts are estimated by KenLM's lmplz, which sorts on the disk, where it is installed."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class LanguageModel:
     file: Path
     """What KenLM loads: an ARPA file or a binary."""
     vocabulary: list[str] | None
-    """Its units but for the special ones; None where a binary does not tell."""
+    """Its units except the special ones; None for a binary, which has no list of them."""
     units: LmUnits
     key: str
     """Differs between models, as ngram3-words-0123abcd."""
@@ -125,7 +125,7 @@ def lm_folder(recipe: Recipe, config: Config) -> Path:
 
 
 def texts_identity(recipe: Recipe, config: Config) -> dict[str, Any]:
-    """The checksums of the text that a language model is made of.
+    """The checksums of the text that a language model is estimated from.
 
     Raises:
         DataError: A file cannot be read.
@@ -152,11 +152,12 @@ def build_ngram(recipe: Recipe, config: Config, folder: Path) -> None:
             report: dict[str, Any] = {"estimated_by": lmplz}
         else:
             if len(text.units) > LMPLZ_UNITS:
-                log.warning("So long a text takes much memory here; with KenLM's lmplz installed it would not.")
+                log.warning("So large a text needs a lot of memory here; with KenLM's lmplz installed it would not.")
             model = estimate(text, lm.order, lm.prune, lm.fallback_discounts)
             for order in model.fallbacks:
                 log.warning(
-                    "The %d-grams are too few or too regular to tell discounts; lm.fallback_discounts are used.", order
+                    "The %d-grams are too few or too regular for discounts; lm.fallback_discounts are used.",
+                    order,
                 )
             write_arpa(model, place / ARPA)
             held_out = number_known(held_out_sentences(recipe, config), split, model.vocabulary)
@@ -169,7 +170,7 @@ def build_ngram(recipe: Recipe, config: Config, folder: Path) -> None:
 
 
 def describe(model: NgramModel, held_out: Perplexity) -> dict[str, Any]:
-    """What report.json says of a model."""
+    """The content of report.json about a model."""
     return {
         "estimated_by": "asr",
         "ngrams": [len(table.keys) for table in model.tables],
@@ -209,8 +210,8 @@ def unit_split(recipe: Recipe, config: Config) -> Split:
 
 
 def tokenizer_texts(recipe: Recipe, config: Config) -> list[str]:
-    """What the tokenizer of a language model is learned from: as that of the acoustic model from the transcripts, where
-    these belong to its text."""
+    """The texts that the tokenizer of a language model is trained on: as for the acoustic model the transcripts, where
+    these are part of its text."""
     if not config.lm.transcripts:
         return list(training_sentences(recipe, config))
     return [utterance.text for utterance in read_manifest(recipe.manifest(config, "train"))]
@@ -239,7 +240,7 @@ def _run(command: list[str], lines: Iterable[str] = ()) -> None:
             process.stdin.write(line.encode() + b"\n")
         process.stdin.close()
     except BrokenPipeError:
-        pass  # it says why below
-    said = process.stderr.read().decode(errors="replace").strip()
+        pass  # its stderr is reported below
+    errors = process.stderr.read().decode(errors="replace").strip()
     if process.wait():
-        raise DataError(f"{command[0]} failed ({said.splitlines()[-1] if said else process.returncode}).")
+        raise DataError(f"{command[0]} failed ({errors.splitlines()[-1] if errors else process.returncode}).")

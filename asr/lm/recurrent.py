@@ -20,11 +20,11 @@ BOUNDARY = BLANK
 LAYER_STATES = tuple[State | None, ...]
 
 SCORED_AT_ONCE = 20_000
-"""Padded tokens of the sentences that are scored together."""
+"""Padded tokens of the sentences that are scored in one batch."""
 
 
 class TiedHead(nn.Module):
-    """What the output layer has of its own, where the embedding lends its weights."""
+    """The output layer's own parameters; its weights are tied to the embedding."""
 
     def __init__(self, width: int, tokens: int) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class TiedHead(nn.Module):
 class RecurrentLanguageModel(nn.Module):
     """Recurrent layers of one direction over embedded tokens, with LayerNorm before each.
 
-    What it says of a sentence depends on that sentence alone, never on the batch or its padding.
+    The log-probabilities of a sentence depend only on that sentence, never on the batch or its padding.
 
     Args:
         config: Its settings.
@@ -54,7 +54,7 @@ class RecurrentLanguageModel(nn.Module):
         self.head = TiedHead(width, tokens)
 
     def forward(self, inputs: Tensor, lengths: Tensor) -> Tensor:
-        """Log-probabilities of what follows each token.
+        """Log-probabilities of the token after each token.
 
         Args:
             inputs: A boundary and the tokens of each sentence, int64 (batch, time).
@@ -70,14 +70,14 @@ class RecurrentLanguageModel(nn.Module):
         return self._log_probs(hidden.transpose(0, 1)[inside])
 
     def follow(self, tokens: Tensor, states: LAYER_STATES | None = None) -> tuple[Tensor, LAYER_STATES]:
-        """Goes on by one token in each of several sentences.
+        """Processes one more token of each of several sentences.
 
         Args:
             tokens: int64 (batch,); boundaries at the beginning.
-            states: What the call before gave; None at the beginning.
+            states: Returned by the previous call; None at the beginning.
 
         Returns:
-            Log-probabilities of what follows, (batch, tokens), and the states after them.
+            Log-probabilities of the next token, (batch, tokens), and the states after this one.
         """
         hidden = self.embedding(tokens).unsqueeze(0)
         after = []

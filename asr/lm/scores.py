@@ -59,7 +59,7 @@ def open_model(path: Path) -> "kenlm.Model":
 
 
 def score_sentences(model: "kenlm.Model", sentences: Iterable[str]) -> list[SentenceScore]:
-    """Scores sentences whose units stand between white space."""
+    """Scores sentences, given as units with white space between them."""
     scores = []
     for sentence in sentences:
         parts = list(model.full_scores(sentence))

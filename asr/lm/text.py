@@ -32,7 +32,7 @@ def split_into(units: LmUnits, tokenizer: Tokenizer | None) -> Split:
 
 
 def training_sentences(recipe: Recipe, config: Config) -> Iterator[str]:
-    """The sentences that a language model is made of: the training transcripts and the files of lm.texts.
+    """The sentences that a language model is estimated from: the training transcripts and the files of lm.texts.
 
     Raises:
         DataError: A file cannot be read.
@@ -85,7 +85,7 @@ def number_units(sentences: Iterable[str], split: Split) -> Text:
     """Numbers the units of sentences, by their first occurrence.
 
     Raises:
-        DataError: <unk>, <s> or </s> stands in a sentence.
+        DataError: A sentence has <unk>, <s> or </s>.
     """
     numbers = {unit: number for number, unit in enumerate(SPECIAL)}
     text = _numbered(sentences, split, lambda unit: numbers.setdefault(unit, len(numbers)))
@@ -93,10 +93,10 @@ def number_units(sentences: Iterable[str], split: Split) -> Text:
 
 
 def number_known(sentences: Iterable[str], split: Split, vocabulary: Sequence[str]) -> Text:
-    """Numbers the units of sentences by a vocabulary; what it lacks is <unk>.
+    """Numbers the units of sentences by a vocabulary; others are <unk>.
 
     Raises:
-        DataError: <unk>, <s> or </s> stands in a sentence.
+        DataError: A sentence has <unk>, <s> or </s>.
     """
     numbers = {unit: number for number, unit in enumerate(vocabulary)}
     text = _numbered(sentences, split, lambda unit: numbers.get(unit, UNKNOWN_ID))
@@ -112,7 +112,7 @@ def _numbered(sentences: Iterable[str], split: Split, number: Callable[[str], in
         for special in SPECIAL:
             if special in words:
                 raise DataError(
-                    f"A sentence of the language model's text holds {special}, which is reserved: {sentence}"
+                    f"A sentence of the language model's text has {special}, which is reserved; remove it: {sentence}"
                 )
         units.append(BEGIN_ID)
         units.extend(map(number, words))
@@ -141,7 +141,7 @@ class WordTokenizer:
 
     @classmethod
     def build(cls, sentences: Iterable[str], min_count: int) -> Self:
-        """The words that occur so often, the most frequent first.
+        """The words that occur `min_count` times or more, the most frequent first.
 
         Raises:
             DataError: There is none.
@@ -163,7 +163,7 @@ class WordTokenizer:
 
     @property
     def separator(self) -> None:
-        """Words stand side by side."""
+        """None: words need no token between them."""
         return None
 
     def encode(self, text: str) -> list[int]:

@@ -113,8 +113,8 @@ def score_text(
 def next_words(trained: TrainedLanguageModel, beginning: str, number: int) -> list[tuple[str, float]]:
     """The most probable next words after the beginning of a sentence, whose last word is complete; </s> ends it.
 
-    A model over characters or pieces spells words: a word ends where a space, another word or the end of the sentence
-    follows. One that can be spelled in several ways has the probability of the best.
+    A model over characters or word pieces spells words: a word ends where a space, another word or the end of the
+    sentence follows. One that can be spelled in several ways has the probability of the best.
 
     Args:
         number: How many.

@@ -1,4 +1,4 @@
-"""Errors made readable: aligned utterances, the worst first, and the most frequent confusions."""
+"""Errors for reading: aligned utterances, the worst first, and the most frequent confusions."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -31,20 +31,20 @@ def aligned_errors(scores: Sequence[UtteranceScore]) -> str:
 
 
 def confusions(scores: Sequence[UtteranceScore]) -> Counter[tuple[str, str]]:
-    """How often each word of the references became another one; *** stands for none (a deletion or an insertion)."""
+    """How often each word of the references became another one; *** is no word (a deletion or an insertion)."""
     counts: Counter[tuple[str, str]] = Counter()
     for score in scores:
         output = jiwer.process_words(score.reference, score.hypothesis)
         reference, hypothesis = output.references[0], output.hypotheses[0]
         for chunk in output.alignments[0]:
-            spoken = reference[chunk.ref_start_idx : chunk.ref_end_idx]
-            written = hypothesis[chunk.hyp_start_idx : chunk.hyp_end_idx]
+            expected = reference[chunk.ref_start_idx : chunk.ref_end_idx]
+            found = hypothesis[chunk.hyp_start_idx : chunk.hyp_end_idx]
             if chunk.type == "substitute":
-                counts.update(zip(spoken, written, strict=True))
+                counts.update(zip(expected, found, strict=True))
             elif chunk.type == "delete":
-                counts.update((word, NO_WORD) for word in spoken)
+                counts.update((word, NO_WORD) for word in expected)
             elif chunk.type == "insert":
-                counts.update((NO_WORD, word) for word in written)
+                counts.update((NO_WORD, word) for word in found)
     return counts
 
 
@@ -67,6 +67,6 @@ def _totals(scores: Sequence[UtteranceScore], wrong: int) -> str:
 
 def _confusions(scores: Sequence[UtteranceScore]) -> str:
     ranked = sorted(confusions(scores).items(), key=lambda item: (-item[1], item[0]))[:CONFUSIONS]
-    width = max(len(spoken) for (spoken, _), _ in ranked)
-    lines = [f"{count:5}  {spoken:<{width}} -> {written}" for (spoken, written), count in ranked]
+    width = max(len(expected) for (expected, _), _ in ranked)
+    lines = [f"{count:5}  {expected:<{width}} -> {found}" for (expected, found), count in ranked]
     return "\n".join([f"Most frequent confusions (reference -> hypothesis, {NO_WORD} is no word)", *lines, ""])

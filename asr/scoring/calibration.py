@@ -1,4 +1,4 @@
-"""How far confidences can be trusted: expected calibration error, normalised cross entropy, reliability."""
+"""How far confidences can be trusted: expected calibration error, normalized cross entropy, reliability diagram."""
 
 from dataclasses import dataclass
 
@@ -17,31 +17,32 @@ class Bin:
     confidence: float
     """Their mean."""
     right: float
-    """The share of them that is right."""
+    """The share of them that is correct."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What confidences of words are worth."""
+    """How far the confidences of words can be trusted."""
 
     words: int
     right: float
-    """The share of words that is right."""
+    """The share of words that is correct."""
     ece: float
-    """Expected calibration error: how far confidence and share of right words are apart, on average over the words, by
-    BINS of the same width (Guo et al., "On calibration of modern neural networks", 2017)."""
+    """Expected calibration error: the difference between confidence and the share of correct words, on average over the
+    words, in BINS of the same width (Guo et al., "On calibration of modern neural networks", 2017)."""
     nce: float
-    """Normalised cross entropy: 1 tells right from wrong without doubt, 0 knows no more than the share of right words,
-    below 0 misleads (NIST; Siu & Gish, 1999). Not a number where all words are right, or all wrong."""
+    """Normalized cross entropy: 1 separates correct from wrong words perfectly, 0 is as good as the share of correct
+    words alone, below 0 is misleading (NIST; Siu & Gish, 1999). Not a number where all words are correct, or all are
+    wrong."""
     bins: list[Bin]
 
 
 def calibration(confidences: Floats, right: Floats) -> Calibration:
-    """Compares confidences with what was right.
+    """Compares confidences with the words that are correct.
 
     Args:
         confidences: Between 0 and 1, (words,), at least one.
-        right: 1 where a word is right, else 0, (words,).
+        right: 1 where a word is correct, else 0, (words,).
     """
     places = np.minimum((confidences * BINS).astype(np.int64), BINS - 1)
     bins = [

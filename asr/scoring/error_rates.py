@@ -13,7 +13,7 @@ LETTERS = {"equal": "=", "substitute": "S", "delete": "D", "insert": "I"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorCounts:
-    """What an error rate is made of."""
+    """The counts of an error rate."""
 
     words: int
     """Words of the reference."""
@@ -56,7 +56,7 @@ class UtteranceScore(ErrorCounts):
     ctc_loss_per_token: float | None = None
     """-log p(reference) for each of its tokens, in nats; None where it is not known or infinite."""
     confidence: float | None = None
-    """Mean probability of what was written, None where nothing was or where it is not known."""
+    """Mean probability of the tokens of the hypothesis; None without tokens or where it is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,8 +111,8 @@ def alignment_letters(output: jiwer.WordOutput | jiwer.CharacterOutput, number: 
     """The steps from a reference to its hypothesis, a letter each: = right, S substituted, D deleted, I inserted.
 
     Args:
-        output: What jiwer found.
-        number: Of the utterance therein.
+        output: Of jiwer.
+        number: Of the utterance in it.
     """
     return "".join(
         LETTERS[chunk.type] * max(chunk.ref_end_idx - chunk.ref_start_idx, chunk.hyp_end_idx - chunk.hyp_start_idx)
@@ -121,14 +121,14 @@ def alignment_letters(output: jiwer.WordOutput | jiwer.CharacterOutput, number: 
 
 
 def total(scores: Iterable[UtteranceScore]) -> Score:
-    """Adds up the counts of utterances; those of none at all are zero."""
+    """Adds up the counts of utterances; all are zero without utterances."""
     scores = list(scores)
     counts = {field.name: sum(getattr(score, field.name) for score in scores) for field in fields(ErrorCounts)}
     return Score(utterances=len(scores), **counts)
 
 
 def right_words(reference: str, hypothesis: Sequence[str]) -> list[bool]:
-    """Which words of a hypothesis are right, by the alignment that counts its errors."""
+    """Which words of a hypothesis are correct, by the alignment that counts its errors."""
     if not reference.split() or not hypothesis:
         return [False] * len(hypothesis)
     output = jiwer.process_words(reference, " ".join(hypothesis))

@@ -1,8 +1,8 @@
 """Confidence intervals of the word error rate.
 
 The percentile bootstrap of Bisani & Ney, "Bootstrap estimates for confidence intervals in ASR performance evaluation"
-(2004). What one person says goes wrong together, so whole speakers are drawn where there are several: drawing single
-utterances as if they were independent makes the interval too narrow.
+(2004). The errors in one speaker's utterances are correlated, so whole speakers are drawn where there are several:
+drawing single utterances as if they were independent makes the interval too narrow.
 """
 
 from collections.abc import Sequence
@@ -22,14 +22,14 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """The interval of the WER (fractions), a pure function of its arguments.
 
-    A set that is a single unit (one utterance) has nothing to draw from: both ends are then its WER, which says nothing
-    of how sure it is.
+    A set of a single unit (one utterance) has nothing to draw from: both ends are then its WER, and the
+    uncertainty is not known.
 
     Args:
         scores: All utterances of the set, at least one.
         samples: How many sets are drawn.
         seed: What the draws follow from.
-        level: The share of drawn sets whose WER lies within.
+        level: The share of drawn sets whose WER is inside.
     """
     units = resampling_units(scores)
     counts = sum_by_unit(np.array([(score.errors, score.words) for score in scores], dtype=np.int64), units)
@@ -41,7 +41,7 @@ def bootstrap_interval(
 def resampling_units(scores: Sequence[UtteranceScore]) -> Counts:
     """The number of the unit that each utterance is drawn with, from 0, shape (utterances,).
 
-    A unit is a speaker where there are several, else an utterance; without a speaker's name an utterance stands alone.
+    A unit is a speaker where there are several, else an utterance; so is an utterance without a speaker's name.
     """
     by_speaker = len({score.speaker for score in scores if score.speaker}) > 1
     numbers: dict[tuple[str, int], int] = {}
@@ -60,7 +60,7 @@ def sum_by_unit(counts: Counts, units: Counts) -> Counts:
 
 
 def resampled_sums(counts: Counts, samples: int, seed: int) -> Counts:
-    """Draws as many units as there are, with replacement, and sums their counts; so `samples` times.
+    """Draws as many units as there are, with replacement, and sums their counts, `samples` times.
 
     Columns are drawn together, so that those of two models stay paired.
 

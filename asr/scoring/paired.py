@@ -1,9 +1,9 @@
-"""Is one model better than another: the matched-pair bootstrap, over what is heard and over the seeds of training.
+"""Is one model better than another: the matched-pair bootstrap, over utterances and over the seeds of training.
 
 Bisani & Ney, "Bootstrap estimates for confidence intervals in ASR performance evaluation" (2004): each drawn set holds
-the same speakers (or utterances, where there are not several speakers) for all models, so that what makes a set hard
-cancels in the difference of two models. A model's training was one of many too: where it was trained with several
-seeds, as many of its trainings are drawn as there are, for each model on its own.
+the same speakers (or utterances, where there are not several speakers) for all models, so that the difficulty of a set
+cancels in the difference of two models. A training is also one of many: where a model was trained with several seeds,
+as many of its trainings are drawn as there are, for each model separately.
 """
 
 from collections.abc import Mapping, Sequence
@@ -54,7 +54,7 @@ class Difference:
     improvement: float
     """Share of the drawn sets in which the first is better, ties counted half."""
     p: float
-    """Two-sided: how often a difference as large comes about where there is none."""
+    """Two-sided: how often a difference this large occurs by chance where there is none."""
     p_corrected: float
     """The same, corrected for the number of pairs (Holm, "A simple sequentially rejective multiple test procedure",
     1979)."""
@@ -168,7 +168,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def _drawn_trainings(rates: Rates, generator: np.random.Generator) -> Rates:
-    """The mean over as many trainings as there are, drawn anew for each set; rates are (samples, trainings)."""
+    """The mean over as many trainings as there are, drawn for each set; rates are (samples, trainings)."""
     samples, count = rates.shape
     if count == 1:
         return rates[:, 0]

@@ -25,7 +25,7 @@ _SECRET = re.compile(r"([^=]*(?:key|token|secret|password))=.*", re.IGNORECASE |
 
 @dataclass(frozen=True)
 class Provenance:
-    """What a process was and ran on."""
+    """The command, the code and the hardware of a process."""
 
     command: str
     commit: str | None
@@ -48,7 +48,7 @@ def keep_provenance(run: Path) -> None:
 
 
 def kept_provenance(run: Path) -> Provenance | None:
-    """That of the process which began the training of a run; None where the run is older than the file that tells it.
+    """That of the process which began the training of a run; None where the run is older than this file.
 
     Raises:
         RunError: The file is damaged.

@@ -52,7 +52,7 @@ class Results:
     """Null where the package is not run from its git checkout."""
     config_hash: str
     per: float | None = None
-    """Phone error rate; left out of the file where tokens are no phones."""
+    """Phone error rate; left out of the file where tokens are not phones."""
     evaluated: Provenance | None = None
     """Where the evaluation comes from; left out of the file where the process that began the training made it too."""
 
@@ -77,12 +77,12 @@ def evaluation_folder(run: Path, split: str, decoder: str) -> Path:
 
 
 def write_results(run: Path, results: Results, scores: Sequence[UtteranceScore]) -> Path:
-    """Writes the three files of an evaluation, each whole or not at all, results.json last.
+    """Writes the three files of an evaluation, each completely or not at all, results.json last.
 
     Args:
         run: The run's folder.
         results: The numbers.
-        scores: Every utterance, in the order that hypotheses.jsonl shall have.
+        scores: Every utterance, in the order of hypotheses.jsonl.
 
     Returns:
         The folder of the files, as of `evaluation_folder`.
@@ -103,7 +103,7 @@ def write_results(run: Path, results: Results, scores: Sequence[UtteranceScore])
 
 
 def read_results(folder: Path) -> Results:
-    """Reads the results.json of a folder; keys that are not of `Results` are passed over.
+    """Reads the results.json of a folder; keys that `Results` does not have are ignored.
 
     Raises:
         RunError: There is none, or it is damaged.
@@ -119,7 +119,7 @@ def read_results(folder: Path) -> Results:
     except KeyError as error:
         raise RunError(f"{path} lacks the key {error.args[0]!r}: run `asr evaluate` again.") from None
     except (ValueError, TypeError) as error:
-        raise RunError(f"{path} is no results file ({error}): run `asr evaluate` again.") from None
+        raise RunError(f"{path} is not a results file ({error}): run `asr evaluate` again.") from None
 
 
 def _figures(results: Results) -> dict[str, Any]:

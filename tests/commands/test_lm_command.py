@@ -119,7 +119,7 @@ def test_text_is_scored_and_completed(
         (["lm", "score", "nowhere"], "No language model at nowhere"),
         (["lm", "score", __file__], "is no language model"),
         (["lm", "train", "an4", "lm=none"], "lm=none and lm.path name no model"),
-        (["lm", "train", "an4", "lm.order=7"], "lm.order is 7; it must be from 2 to 6, which KenLM reads."),
+        (["lm", "train", "an4", "lm.order=7"], "lm.order is 7; it must be from 2 to 6, the orders that KenLM reads."),
         (["lm", "train", "an4", "lm.prune=[1,0]"], "none less than the one before"),
     ],
 )

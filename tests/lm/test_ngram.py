@@ -130,11 +130,11 @@ def test_an4_has_the_perplexity_that_lmplz_gives(tmp_path: Path) -> None:
 
 
 def test_what_is_no_text_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"holds <s>, which is reserved"):
+    with pytest.raises(DataError, match=r"has <s>, which is reserved"):
         number_units(["a <s> b"], str.split)
     with pytest.raises(DataError, match=r"lower lm\.prune"):
         model_of(["a b"], 2, prune=(0, 1))
-    with pytest.raises(DataError, match="holds no word"):
+    with pytest.raises(DataError, match="has no word"):
         model_of(["  "], 2)
     (tmp_path / "latin.txt").write_bytes("é".encode("latin-1"))
     with pytest.raises(DataError, match=r"latin\.txt is not in UTF-8"):

@@ -130,8 +130,8 @@ def test_keys_of_a_later_version_are_passed_over(tmp_path: Path, scores: list[Ut
     ("content", "sentence"),
     [
         (None, "No results at"),
-        ("{", "is no results file"),
-        ("[]", "is no results file"),
+        ("{", "is not a results file"),
+        ("[]", "is not a results file"),
         ("{}", "lacks the key 'recipe'"),
     ],
 )
