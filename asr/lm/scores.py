@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asr.common.errors import ConfigError, DataError, RunError
+from asr.common.files import atomic_write_text
 from asr.lm.arpa import read_vocabulary
 from asr.lm.kneser_ney import Perplexity
 from asr.lm.ngram import ARPA, BINARY, HELD_OUT_TEXT, REPORT, unit_split
 from asr.lm.text import held_out_checksum, held_out_sentences
 from asr.settings.recipe import Recipe
 from asr.settings.root import Config
-from asr.tracking.metrics import replace_text
 
 if TYPE_CHECKING:
     import kenlm
@@ -129,7 +129,7 @@ def ngram_report(recipe: Recipe, config: Config, folder: Path) -> dict[str, Any]
         if not scores:
             raise DataError("There is no held-out text: give lm.held_out.")
         report |= {"held_out": vars(total_perplexity(scores)), HELD_OUT_TEXT: checksum}
-        replace_text(folder / REPORT, json.dumps(report, indent=1) + "\n")
+        atomic_write_text(folder / REPORT, json.dumps(report, indent=1) + "\n")
     return report
 
 
