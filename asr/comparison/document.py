@@ -73,9 +73,9 @@ def _limits(comparison: Comparison) -> list[str]:
     sentences = []
     single = [model.label for model in comparison.models if len(model.runs) == 1]
     if single:
-        have = "has" if len(single) == 1 else "have"
         sentences.append(
-            f"{_listed(single)} {have} one training only: the intervals leave out the variation between seeds."
+            f"{_listed(single)} {'was' if len(single) == 1 else 'were'} trained with one seed only: the intervals do "
+            "not include the variation between seeds."
         )
     if comparison.speakers < 2:
         sentences.append("The test split does not have several speakers: the intervals do not cover other speakers.")

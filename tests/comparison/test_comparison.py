@@ -268,7 +268,7 @@ def test_only_a_shown_difference_is_claimed(tmp_path: Path) -> None:
 
 def test_a_single_seed_and_few_speakers_are_named(tmp_path: Path) -> None:
     said = " ".join(findings(compared([write_run(tmp_path, "lstm"), write_run(tmp_path, "gru")])))
-    assert "one training only" in said
+    assert "one seed only" in said
     assert "8 speakers" in said
 
 

@@ -137,7 +137,7 @@ def test_two_runs_are_compared(watched: Watched, an4_report: Path) -> None:
     page.wait_for_selector(".plot canvas")
     assert page.locator(".plot canvas").count() == 2
     sentence = page.locator(".sentences li").first.inner_text()
-    assert re.search(rf"95 % interval [+{MINUS}][\d.]+ to [+{MINUS}][\d.]+; p [=<] 0\.\d+", sentence)
+    assert re.search(rf"points of WER \(95 % interval [+{MINUS}]?[\d.]+ to [+{MINUS}]?[\d.]+; p [=<] 0\.\d+", sentence)
     page.wait_for_selector("[aria-label='Per-utterance comparison']")
     counts = {}
     for kind in ("A has fewer errors", "B has fewer errors", "all"):

@@ -55,7 +55,12 @@ def runs(tmp_path: Path) -> Path:
         "lstm-1": ["YES NO", "NO NO", "YES", "NO YES"],
         "gru-1": ["NO", "", "YES YES", "NO"],
     }.items():
-        run = write_run(folder / name, tmp_path / "data", metrics_rows(10), [f"model.hidden={64 + len(name)}"])
+        run = write_run(
+            folder / name,
+            tmp_path / "data",
+            metrics_rows(10),
+            [f"model.hidden={64 + len(name)}", f"check.lines={len(name)}", f"hardware.threads={len(name)}"],
+        )
         evaluate(run, utterances, hypotheses)
     write_run(folder / "rnn-1", tmp_path / "data", metrics_rows(2))
     return folder
@@ -72,7 +77,7 @@ def test_a_report_shows_every_run_finished_or_not(runs: Path, tmp_path: Path) ->
     content = build(runs, tmp_path / "report")
     assert [(run["name"], run["epoch"]) for run in content["runs"]] == [("gru-1", 10), ("lstm-1", 10), ("rnn-1", 2)]
     assert [round(one["wer"], 3) for one in content["evaluations"]] == [0.75, 0.125]
-    assert content["differences"] == ["model.hidden"]
+    assert content["differences"] == ["model.hidden"], "the others do not determine the weights"
     (pair,) = content["pairs"]
     assert pair["mean"] == pytest.approx(0.625) and pair["low"] <= pair["mean"] <= pair["high"]
 

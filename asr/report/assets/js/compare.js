@@ -75,10 +75,10 @@
   function sentence({ left, right, pair }) {
     const names = [report.el("b", {}, report.evaluationName(left)), report.el("b", {}, report.evaluationName(right))];
     const corrected = pair.p_corrected > pair.p ? `, corrected for all pairs of this report ${shown(pair.p_corrected)}` : "";
-    const figures = `(95 % interval ${report.points(pair.low)} to ${report.points(pair.high)}; p ${shown(pair.p)}${corrected})`;
+    const figures = (low, high) => `(95 % interval ${low} to ${high}; p ${shown(pair.p)}${corrected})`;
     return pair.p_corrected < 0.05
-      ? report.el("li", {}, names[0], " is better than ", names[1], ` by ${report.percent(-pair.mean, 2)} points of WER ${figures}.`)
-      : report.el("li", {}, "No significant difference between ", names[0], " and ", names[1], `: ${report.points(pair.mean)} points ${figures}.`);
+      ? report.el("li", {}, names[0], " is better than ", names[1], ` by ${report.percent(-pair.mean, 2)} points of WER ${figures(report.percent(-pair.high, 2), report.percent(-pair.low, 2))}.`)
+      : report.el("li", {}, "No significant difference between ", names[0], " and ", names[1], `: ${report.points(pair.mean)} points of WER ${figures(report.points(pair.low), report.points(pair.high))}.`);
   }
 
   const shown = (p) => (p < 0.001 ? "< 0.001" : `= ${p.toFixed(3)}`);

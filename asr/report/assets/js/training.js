@@ -94,7 +94,7 @@
         ? report.el("ul", { class: "sentences" }, run.diagnostics.map((one) => report.el("li", { class: one.severity, "data-kind": one.kind },
           report.el("b", { class: "sign" }, one.severity === "problem" ? "✖ problem: " : "▲ notice: "), one.sentence)))
         : report.el("p", {}, report.el("b", { class: "good" }, "✓ "), run.step ? `No problems found. Checked for: ${report.data.checks}.` : "Nothing has been logged yet."),
-      blank.length ? report.el("p", { class: "note" }, blank.map((one) => `The best model outputs a blank in ${report.percent(one.blank_share, 0)} % of the frames of the pictured ${one.split} utterances. `)) : null);
+      blank.length ? report.el("p", { class: "note" }, `Blank share of the best model in pictured utterances: ${blank.map((one) => `${one.split} ${report.percent(one.blank_share, 0)} %`).join(", ")}.`) : null);
   }
 
   // All metrics that are a share of the time; the rest is computing.
