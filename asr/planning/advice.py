@@ -123,7 +123,7 @@ def _memory(plans: Sequence[Plan], budget: Budget) -> list[str]:
         sentences.append(
             f"{'The largest that fits' if len(plans) > 1 else 'It fits'}: {largest.label} peaks at "
             f"{gigabytes(prediction.peak_bytes)} of {gigabytes(budget.memory)} with {prediction.batch_seconds:.0f} s "
-            f"of padded audio at once, and {prediction.batch_seconds_within(budget.memory)} s would fit."
+            f"of padded audio per micro-batch, and {prediction.batch_seconds_within(budget.memory)} s would fit."
         )
     for plan in plans:
         if plan in fitting:
@@ -206,12 +206,12 @@ HEADINGS = (
     "parameters",
     "multiply-adds/s",
     "epoch",
-    "dev of it",
+    "validation",
     "epochs",
-    "in all",
+    "total",
     "peak memory",
-    "at once",
-    "fits at once",
+    "per batch",
+    "fits per batch",
 )
 LEFT = 1  # the first column is a name, the others numbers
 
@@ -219,8 +219,8 @@ LEFT = 1  # the first column is a name, the others numbers
 def plan_table(plans: Sequence[Plan], budget: Budget) -> str:
     """A line for each model under a line of headings.
 
-    multiply-adds/s is of a second of audio, forward; at once is the padded audio of the largest planned share of a
-    batch, and fits at once what the memory would hold.
+    multiply-adds/s is per second of audio, forward pass; per batch is the padded audio of the largest planned
+    micro-batch, and fits per batch what the memory would hold.
     """
     rows = [HEADINGS, *(_row(plan, budget) for plan in plans)]
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]

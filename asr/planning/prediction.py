@@ -49,7 +49,7 @@ class Prediction:
     peak_bytes: int
     """Peak memory at the planned batches, dev included: of the process, or what PyTorch holds of the GPU."""
     batch_seconds: float
-    """Padded audio of the largest planned share of a batch, which is what is on the device at once (s)."""
+    """Padded audio of the largest planned micro-batch (s)."""
     base_bytes: float
     """Peak memory of a share of no audio."""
     bytes_per_second: float

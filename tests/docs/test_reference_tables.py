@@ -4,6 +4,7 @@ import re
 from dataclasses import fields
 
 from asr.data.utterance import FIELDS
+from asr.planning.advice import HEADINGS
 from asr.scoring.results import Results
 from tests.helpers.documented import ROOT
 
@@ -27,3 +28,9 @@ def test_every_key_of_results_and_manifests_is_explained() -> None:
     page = (REFERENCE / "files.md").read_text(encoding="utf-8")
     assert [field.name for field in fields(Results) if f"`{field.name}`" not in page] == []
     assert [name for name in FIELDS if f'"{name}":' not in page] == []
+
+
+def test_every_column_of_a_plan_is_explained() -> None:
+    page = (ROOT / "docs" / "how-to" / "plan.md").read_text(encoding="utf-8")
+    known = {"model", "epochs"}
+    assert [heading for heading in HEADINGS if heading not in known and f"\n| {heading} |" not in page] == []
