@@ -51,7 +51,7 @@ def check_corpus(
     findings = examine(splits, Requirements.of(config, splits["train"]), audio=audio)
     if recognizer is None:
         return findings
-    from asr.checks.model_based import find_anomalies
+    from asr.checks.anomalies import find_anomalies
 
     errors = errors_among(findings)
     anomalies = find_anomalies(recipe, config, recognizer, splits, errors, audio)

@@ -78,7 +78,7 @@ def _counts(findings: Sequence[Finding]) -> str:
 def _recognizer(config: Config) -> "Recognizer | None":
     if config.check.model is None:
         return None
-    from asr.checks.model_based import open_recognizer
+    from asr.checks.anomalies import open_recognizer
     from asr.training.hardware import resolve_hardware
 
     return open_recognizer(config, str(resolve_hardware(config.hardware).device))

@@ -17,10 +17,11 @@ from asr.checks.requirements import Requirements
 from asr.common.errors import ConfigError, RunError, UserError
 from asr.data.manifest import manifest_checksum, read_manifest
 from asr.data.splits import SPLITS
+from asr.model.folder import SETTINGS
 from asr.report.corpus_summary import describe
 from asr.report.evaluations import EvaluationPages
 from asr.report.files import short_hash, write_data, write_whole
-from asr.report.runs import SETTINGS, Run, differing_settings, find_runs
+from asr.report.runs import Run, differing_settings, find_runs
 from asr.report.utterance_media import AudioChoice
 from asr.settings.compose import load_config
 from asr.tracking.diagnostics import CHECKS, diagnose, series

@@ -11,13 +11,13 @@ from typing import Any
 import yaml
 
 from asr.common.errors import RunError
+from asr.model.folder import MODEL, SETTINGS, WEIGHTS
 from asr.settings.compose import flattened
 from asr.tracking.metrics import Row, metrics_path, read_metrics, read_panel
 from asr.training.identity import ARITHMETIC, determines_weights, without_groups
 
 log = logging.getLogger(__name__)
 
-SETTINGS = "config.yaml"
 SKIPPED = "is skipped: its loss or gradient is not finite"
 
 
@@ -125,7 +125,8 @@ class Run:
     @property
     def model(self) -> Path | None:
         """The folder of the best model, where there is one."""
-        return self.folder / "model" if (self.folder / "model" / "model.safetensors").is_file() else None
+        model = self.folder / MODEL
+        return model if (model / WEIGHTS).is_file() else None
 
     def data(self, override: Path | None = None) -> Path | None:
         """The folder of the recipe's manifests, None where it is not found.

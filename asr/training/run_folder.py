@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 from asr.common.errors import ConfigError, RunError
 from asr.common.files import atomic_write
 from asr.lm.ngram import lm_name
+from asr.model.folder import MODEL, SETTINGS
 from asr.settings.compose import load_config, plain
 from asr.settings.hardware import Precision
 from asr.settings.recipe import Recipe
@@ -23,7 +24,6 @@ from asr.training.identity import differing_keys, flat_weight_settings, lm_hash,
 
 log = logging.getLogger(__name__)
 
-SETTINGS = "config.yaml"
 LOCK = ".lock"
 
 
@@ -44,7 +44,7 @@ class RunFolder:
     @property
     def model(self) -> Path:
         """The best model."""
-        return self.path / "model"
+        return self.path / MODEL
 
     @property
     def is_under_way(self) -> bool:

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from asr.batching.dataset import Dataset
-from asr.checks import model_based as anomalies
-from asr.checks.anomalies import Anomaly, SplitEvidence, UsualPace, find_evidence, rank, speeds_to_try, word_paces
+from asr.checks import anomalies
+from asr.checks.anomalies import Anomaly, rank
 from asr.checks.findings import ANOMALY, FINDINGS, Severity, read_findings
+from asr.checks.transcript_fit import SplitEvidence, UsualPace, find_evidence, speeds_to_try, word_paces
 from asr.commands import check
 from asr.common.errors import ConfigError, RunError
 from asr.data.manifest import manifest_checksum, read_manifest, write_manifest
@@ -252,7 +253,7 @@ def test_transcripts_exchanged_before_a_training_are_found_by_its_model(tmp_path
         "training.epochs=20",
         "optimizer.learning_rate=5e-3",
     ]
-    done = subprocess.run([*command, *settings], cwd=ROOT, check=True, capture_output=True, text=True)
+    done = subprocess.run([*command, *settings], cwd=ROOT, check=True, capture_output=True, text=True, timeout=1800)
     exchanged, precision, warnings = done.stdout.splitlines()[-3:]
     assert exchanged == "own, seed 1: 12 of 120 transcripts exchanged"
     assert float(precision.removeprefix("average precision ")) >= 0.9, done.stdout

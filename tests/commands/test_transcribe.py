@@ -92,7 +92,7 @@ def test_ffmpeg_reads_what_libsndfile_cannot(
     program = ffmpeg(monkeypatch, tmp_path / "bin")
     soundfile.write(tmp_path / "a.wav", tones(TEXT), 16000)
     command = [program, "-v", "error", "-i", tmp_path / "a.wav", "-c:a", "aac", "-ar", "44100", tmp_path / "-a.m4a"]
-    subprocess.run(command, check=True)
+    subprocess.run(command, check=True, timeout=60)
     monkeypatch.chdir(tmp_path)
     assert main(["transcribe", tone_model, "./-a.m4a"]) == 0
     printed = capfd.readouterr()
@@ -125,8 +125,8 @@ def test_a_pipe_is_transcribed_as_its_file_is(tone_model: str, tmp_path: Path) -
     audio = tmp_path / "a.wav"
     soundfile.write(audio, tones(TEXT), 16000)
     command = [sys.executable, "-m", "asr", "transcribe", tone_model]
-    piped = subprocess.run([*command, "-"], input=audio.read_bytes(), stdout=subprocess.PIPE, check=True)
-    of_file = subprocess.run([*command, str(audio)], stdout=subprocess.PIPE, check=True)
+    piped = subprocess.run([*command, "-"], input=audio.read_bytes(), stdout=subprocess.PIPE, check=True, timeout=300)
+    of_file = subprocess.run([*command, str(audio)], stdout=subprocess.PIPE, check=True, timeout=300)
     assert piped.stdout == of_file.stdout != b""
 
 

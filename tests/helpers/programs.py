@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from multiprocessing import forkserver
 from multiprocessing.connection import wait
@@ -119,8 +120,17 @@ def _run(main: Callable[[], Any], arguments: list[str], environment: dict[str, s
     for descriptor, place in enumerate(places, start=1):
         with open(place, "ab") as output:  # noqa: PTH123
             os.dup2(output.fileno(), descriptor)
-    try:
-        code = main()
-    finally:
-        atexit._run_exitfuncs()  # a child of the fork server would leave without
+    code = _exit_code(main)
+    atexit._run_exitfuncs()  # a child of the fork server would leave without
     sys.exit(code)
+
+
+def _exit_code(main: Callable[[], Any]) -> Any:
+    """Runs a program and frees the frames of its end: loaders in them must stop before their workers are joined."""
+    try:
+        return main()
+    except SystemExit as ended:
+        return ended.code
+    except BaseException:
+        traceback.print_exc()
+        return 1

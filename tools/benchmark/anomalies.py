@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
+from asr.checks.anomalies import RANKING
 from asr.checks.findings import ANOMALY, FINDINGS
-from asr.checks.model_based import RANKING
 from asr.checks.requirements import Requirements, ctc_frames
 from asr.data.manifest import read_manifest, write_manifest
 from asr.data.utterance import Utterance
