@@ -23,6 +23,7 @@ from asr.settings.hardware import Device
 from asr.settings.recipe import Recipe
 from asr.settings.root import Config
 from asr.tracking.tracker import Tracker
+from asr.tracking.wandb_run import Job
 from asr.training.building import build_trainer, read_splits
 from asr.training.distributed import join_ranks
 from asr.training.hardware import resolve_hardware
@@ -50,10 +51,7 @@ def run(recipe: Recipe, config: Config) -> float:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "wandb_id").unlink(missing_ok=True)  # each benchmark is a run of its own
     rows: list[Scaling] = []
-    tracker = Tracker(
-        folder, config.tracker, name="scaling", recipe=recipe.name, settings=plain(config), job_type="benchmark", step=0
-    )
-    with tracker:
+    with Tracker(folder, config.tracker, Job("scaling", recipe.name, plain(config), "benchmark")) as tracker:
         log.info(HEAD)
         for ranks in sizes(processors):
             rows.append(_measured(recipe, config, ranks))

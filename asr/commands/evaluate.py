@@ -17,6 +17,7 @@ from asr.settings.root import Config
 from asr.tracking.evaluations import add_figures, add_utterances, add_worst_utterances
 from asr.tracking.metrics import last_row
 from asr.tracking.tracker import Tracker
+from asr.tracking.wandb_run import Job
 from asr.training.debugging import simplify
 from asr.training.distributed import join_ranks
 from asr.training.hardware import resolve_hardware
@@ -70,15 +71,8 @@ def _track(recipe: Recipe, config: Config, folder: RunFolder, evaluations: Seque
         add_figures(tracker, evaluations)
         add_worst_utterances(tracker, recipe, config, evaluations[-1])
         where = tracker.where()
-    with Tracker(
-        folder.path / "evaluation",
-        config.tracker,
-        name=f"{folder.path.name} evaluated",
-        recipe=recipe.name,
-        settings=plain(config),
-        job_type="evaluate",
-        step=0,
-    ) as tracker:
+    job = Job(f"{folder.path.name} evaluated", recipe.name, plain(config), "evaluate")
+    with Tracker(folder.path / "evaluation", config.tracker, job) as tracker:
         tracker.uses_manifests(manifests(recipe, config))
         tracker.uses_model(model_name(folder), folder.model)
         add_figures(tracker, evaluations)

@@ -20,6 +20,7 @@ from asr.scoring.provenance import command, commit, hardware
 from asr.settings.compose import plain
 from asr.settings.root import Config
 from asr.tracking.tracker import Tracker
+from asr.tracking.wandb_run import Job
 
 log = logging.getLogger(__name__)
 
@@ -107,16 +108,8 @@ def _write(comparison: Comparison, settings: Config, folder: Path) -> Written:
 
 def _track(comparison: Comparison, settings: Config, folder: Path, pictures: Sequence[Path]) -> str:
     """Logs the comparison as a run of its own, in one group with its trainings; gives the sentence on how to see it."""
-    with Tracker(
-        folder,
-        settings.tracker,
-        name=comparison.name,
-        recipe=comparison.recipe,
-        settings=plain(settings),
-        job_type="compare",
-        step=0,
-        group=comparison.name,
-    ) as tracker:
+    job = Job(comparison.name, comparison.recipe, plain(settings), "compare", group=comparison.name)
+    with Tracker(folder, settings.tracker, job) as tracker:
         for model in comparison.models:
             figures = {"wer": model.wer.mean, "wer_low": model.wer.low, "wer_high": model.wer.high}
             figures |= {"cer": model.cer.mean, "train_seconds": model.train_seconds.mean}

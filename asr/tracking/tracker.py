@@ -13,7 +13,7 @@ from asr.settings.tracker import TrackerConfig
 from asr.tracking.diagnostics import Severity, collapsed, diverging
 from asr.tracking.metrics import COLUMNS, PANEL, Row, RowsFile, as_table, metrics_path
 from asr.tracking.wandb_media import WorstUtterance
-from asr.tracking.wandb_run import WandbRun
+from asr.tracking.wandb_run import Job, WandbRun
 
 PANEL_SECONDS = 60.0
 """Between two uploads of the growing panel table."""
@@ -31,47 +31,24 @@ class Tracker:
     Args:
         folder: The run folder.
         config: The settings of the tracker.
-        name: Name of the run.
-        recipe: Name of the recipe.
-        settings: The resolved configuration, as plain data.
-        job_type: What the run does, such as `train`.
+        job: What is recorded.
         step: The step from which the training resumes, 0 for a new run.
-        group: Group of the run in Weights & Biases, instead of `tracker.group`.
 
     Raises:
         RunError: metrics.jsonl or summary.json is damaged.
         ConfigError: WANDB_MODE is not one of the tracker's modes.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        config: TrackerConfig,
-        *,
-        name: str,
-        recipe: str,
-        settings: dict[str, Any],
-        job_type: str,
-        step: int,
-        group: str | None = None,
-    ) -> None:
+    def __init__(self, folder: Path, config: TrackerConfig, job: Job, step: int = 0) -> None:
         self._folder = folder
         self._config = config
-        self._settings = {"training.epochs": settings.get("training", {}).get("epochs")}
-        self._name, self._recipe = name, recipe
+        self._settings = {"training.epochs": job.settings.get("training", {}).get("epochs")}
+        self._name, self._recipe = job.name, job.recipe
         self._metrics = RowsFile(metrics_path(folder), step)
         self._panel = RowsFile(folder / PANEL, step)
         self._panel_sent: float | None = None
         self._summary = _read_summary(folder) if step else {}
-        self._wandb = WandbRun(
-            folder,
-            config,
-            name=name,
-            recipe=recipe,
-            settings=settings,
-            job_type=job_type,
-            group=group,
-        )
+        self._wandb = WandbRun(folder, config, job)
         self._wandb.replay(self._metrics.rows, self._summary)
 
     @staticmethod

@@ -14,6 +14,7 @@ import secrets
 import shutil
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
@@ -35,33 +36,35 @@ ROWS = "rows"
 """In an offline part: the number of rows of metrics.jsonl up to its end."""
 
 
+@dataclass(frozen=True)
+class Job:
+    """What a tracker records, as Weights & Biases lists it."""
+
+    name: str
+    """Name of the run."""
+    recipe: str
+    """Name of the recipe, which becomes a tag."""
+    settings: Mapping[str, Any]
+    """The resolved configuration, as plain data."""
+    kind: str
+    """What the run does, such as `train`: its job type, unless tracker.job_type is set."""
+    group: str | None = None
+    """Group of the run, instead of `tracker.group`."""
+
+
 class WandbRun:
     """The run, or none after a failure or with `tracker.mode=disabled`, when wandb is not even imported.
 
     Args:
         folder: The run folder, for the run's id and wandb's own files.
         config: The settings of the tracker.
-        name: Name of the run.
-        recipe: Name of the recipe, which becomes a tag.
-        settings: The resolved configuration.
-        job_type: What the run does.
-        group: Group of the run, instead of `tracker.group`.
+        job: What is recorded.
 
     Raises:
         ConfigError: WANDB_MODE is not one of the tracker's modes.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        config: TrackerConfig,
-        *,
-        name: str,
-        recipe: str,
-        settings: Mapping[str, Any],
-        job_type: str,
-        group: str | None,
-    ) -> None:
+    def __init__(self, folder: Path, config: TrackerConfig, job: Job) -> None:
         self._run: wandb.Run | None = None
         self._failed = False
         self._gave_up = False
@@ -77,12 +80,12 @@ class WandbRun:
         arguments: dict[str, Any] = {
             "project": config.project,
             "entity": config.entity,
-            "group": group or config.group,
-            "tags": [recipe, *config.tags],
+            "group": job.group or config.group,
+            "tags": [job.recipe, *config.tags],
             "notes": config.notes,
-            "name": name,
-            "job_type": config.job_type or job_type,
-            "config": {"recipe": recipe, **settings},
+            "name": job.name,
+            "job_type": config.job_type or job.kind,
+            "config": {"recipe": job.recipe, **job.settings},
             "dir": folder,
         }
         for mode in modes_of(config.mode):

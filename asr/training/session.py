@@ -12,6 +12,7 @@ from asr.settings.compose import plain
 from asr.settings.recipe import Recipe
 from asr.settings.root import Config
 from asr.tracking.tracker import Tracker
+from asr.tracking.wandb_run import Job
 from asr.training.debugging import profiled
 from asr.training.distributed import Ranks
 from asr.training.hardware import Hardware
@@ -125,12 +126,5 @@ def check_precision(ranks: Ranks, hardware: Hardware) -> None:
 
 def open_tracker(recipe: Recipe, config: Config, folder: RunFolder, step: int) -> Tracker:
     """The tracker of a run that goes on from a step."""
-    return Tracker(
-        folder.path,
-        config.tracker,
-        name=folder.path.name,
-        recipe=recipe.name,
-        settings=plain(config) | {"cells": "+".join(cell.name for cell in config.model.cells)},
-        job_type="train",
-        step=step,
-    )
+    settings = plain(config) | {"cells": "+".join(cell.name for cell in config.model.cells)}
+    return Tracker(folder.path, config.tracker, Job(folder.path.name, recipe.name, settings, "train"), step)

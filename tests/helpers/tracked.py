@@ -11,6 +11,7 @@ import pytest
 
 from asr.settings.tracker import TrackerConfig, TrackerMode
 from asr.tracking.tracker import Tracker
+from asr.tracking.wandb_run import Job
 from tests.helpers.offline_runs import PATIENCE, records
 from tests.helpers.wandb_server import Server
 
@@ -53,7 +54,7 @@ def open_tracker(folder: Path, step: int = 0, mode: str = "offline", upload_mode
         upload_model=upload_model,
     )
     settings = {"seed": 1, "model": {"cells": ["lstm"]}}
-    return Tracker(folder, config, name="lstm", recipe="yesno", settings=settings, job_type="train", step=step)
+    return Tracker(folder, config, Job("lstm", "yesno", settings, "train"), step)
 
 
 def train(tracker: Tracker, start: int, end: int) -> None:
