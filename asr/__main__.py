@@ -4,7 +4,7 @@ import sys
 
 
 def main() -> int:
-    """Runs the command line; Ctrl-C is one line even while its modules are loaded."""
+    """Runs the command line; Ctrl-C prints one line even while modules are being imported."""
     try:
         from asr.commands import cli
 

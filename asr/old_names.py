@@ -39,6 +39,7 @@ MOVED: dict[str, tuple[str, ...]] = {
     "asr.data.export.lhotse": ("asr.data.formats.lhotse",),
     "asr.data.export.nemo": ("asr.data.formats.nemo",),
     "asr.data.folders": ("asr.common.files",),
+    "asr.data.indexing": ("asr.data.manifest_index",),
     "asr.data.lines": ("asr.data.utterance",),
     "asr.data.loader": ("asr.batching.loader",),
     "asr.data.parallel": ("asr.common.processes",),
@@ -61,6 +62,7 @@ MOVED: dict[str, tuple[str, ...]] = {
     "asr.data.synthesis": ("digit_synthesis",),
     "asr.features.config": ("asr.settings.features", "asr.settings.augment", "asr.settings.listen"),
     "asr.features.inputs": ("asr.batching.dataset",),
+    "asr.features.recordings": ("asr.features.noise_files",),
     "asr.features.normalizer": ("asr.features.front_end",),
     "asr.text.alphabet": ("asr.text.char",),
     "asr.text.config": ("asr.settings.text", "asr.settings.tokenizer"),
@@ -76,10 +78,13 @@ RENAMED = {
     "asr.data.checks.listening.sound_complaints": "signal_problems",
     "asr.data.checks.transcripts.transcript_complaints": "transcript_problems",
     "asr.data.draws.mix": "derive_seed",
+    "asr.data.indexing.Indexed": "IndexedManifest",
+    "asr.data.indexing.LineIndex": "ManifestIndex",
     "asr.data.folders.alone": "file_lock",
     "asr.data.folders.appearing": "atomic_folder",
     "asr.data.folders.appearing_file": "atomic_write",
     "asr.features.inputs.Inputs": "Dataset",
+    "asr.features.recordings.Recordings": "NoiseFiles",
 }
 """What an old name is called in the new module."""
 

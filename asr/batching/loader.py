@@ -17,7 +17,7 @@ from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 from asr.batching.batch_plan import Indices
 from asr.common.errors import DataError, RunError, UserError
 from asr.common.seeds import Keys
-from asr.data.sequences import Lines
+from asr.data.sequences import LazyUtterances
 from asr.data.utterance import Utterance
 from asr.text.protocol import Tokenizer
 
@@ -253,6 +253,6 @@ class LazyLabels(Sequence[Sequence[int]]):
 
 def labels_of_all(tokenizer: Tokenizer, utterances: Sequence[Utterance]) -> Sequence[Sequence[int]]:
     """The labels of every utterance, by its number."""
-    if isinstance(utterances, Lines):
+    if isinstance(utterances, LazyUtterances):
         return LazyLabels(tokenizer, utterances)
     return [tokenizer.encode(utterance.text) for utterance in utterances]

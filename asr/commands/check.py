@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from asr.checks.corpus import check_corpus, refuse_errors
 from asr.checks.findings import Finding, Severity, earlier_findings, errors_among, keep_findings
 from asr.checks.repair import LEFT_OUT, leave_out, unwanted
+from asr.common.tables import table
 from asr.data.mixture import read_split
 from asr.data.splits import SPLITS
 from asr.settings.recipe import Recipe
@@ -65,9 +66,8 @@ def _print(findings: Sequence[Finding], lines: int) -> None:
     if hidden:
         print(f"{hidden} more of these kinds: check.lines prints more, check.json=FILE writes all.")
     if len(kinds) > 1:
-        print(f"{'severity':<8} {'findings':>8} kind")
-        for (severity, kind), count in sorted(kinds.items(), key=lambda item: (item[0][0], -item[1])):
-            print(f"{severity:<8} {count:>8} {kind}")
+        counted = sorted(kinds.items(), key=lambda item: (item[0][0], -item[1]))
+        print(table(("severity", "findings", "kind"), [(severity, n, kind) for (severity, kind), n in counted], "lrl"))
 
 
 def _counts(findings: Sequence[Finding]) -> str:

@@ -1,6 +1,6 @@
 """The command line: `asr COMMAND RECIPE [key=value ...]`, and `asr COMMAND RUN ... [--flag ...]`.
 
-Neither torch nor Hydra is imported until a command runs, so that help comes at once.
+Neither torch nor Hydra is imported until a command runs, so that help is immediate.
 """
 
 import argparse
@@ -28,15 +28,15 @@ log = logging.getLogger(__name__)
 OWN_ARGUMENTS = (
     "plan", "compare", "report", "errors", "new", "export", "lm", "tune", "calibrate", "transcribe", "align"
 )  # fmt: skip
-"""Commands whose module has `main(arguments)` instead: they read the command line, --help included, themselves."""
+"""Commands whose module has `main(arguments)`: they parse the command line, including --help, themselves."""
 
-BY_THE_FIRST = ("prepare", "check", "listen", "pack", "extract")
-"""Of several ranks the first carries these out alone."""
+ON_RANK_0 = ("prepare", "check", "listen", "pack", "extract")
+"""Commands that run on rank 0 only."""
 
 HYDRA_OPTIONS = ("overrides", "multirun", "cfg", "package", "resolve", "run")
-"""What Hydra's own command line takes that makes sense here."""
+"""Options of Hydra's command line that apply here."""
 
-# What a file system may answer without any defect of the program.
+# Errors of the file system that are no defect of the program.
 FULL = (errno.ENOSPC, errno.EDQUOT)
 CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG)
 
@@ -45,10 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command that the arguments name.
 
     Returns:
-        0 if it did its work.
+        0 if the command did its work.
 
     Raises:
-        SystemExit: 2 for a mistake of the user, 128 and the number of the signal where one ended the command.
+        SystemExit: 2 for a mistake of the user, 128 + n where signal n ended the command.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     with exit_codes():
@@ -74,14 +74,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 @dataclass(frozen=True)
 class Job:
-    """What Hydra calls with each composed configuration; launchers send it to other machines as a pickle."""
+    """Called by Hydra with each composed configuration; launchers pickle it to send it to other machines."""
 
     command: str
     recipe: Recipe
     group: str | None = None
-    """Of the runs of a multirun in Weights & Biases, where tracker.group names none."""
+    """Group of a multirun's runs in Weights & Biases, where tracker.group is null."""
     arguments: tuple[str, ...] = ()
-    """Of the command line that submits it."""
+    """The command line that submitted it."""
 
     def __call__(self, composed: "DictConfig") -> float | None:
         from hydra.core.hydra_config import HydraConfig
@@ -93,21 +93,21 @@ class Job:
         log_to_stderr()
         submitted = "SUBMITIT_EXECUTOR" in os.environ
         if submitted:
-            sys.argv[1:] = self.arguments  # a result names this command, not submitit's
+            sys.argv[1:] = self.arguments  # results name this command, not submitit's
         with on_slurm() if submitted else exit_codes():
             hydra = HydraConfig.get()
             config = to_config(composed, hydra.overrides.task)
             config.tracker.group = config.tracker.group or self.group
             if hydra.mode == RunMode.MULTIRUN:
                 log.info("Job %d: %s", hydra.job.num, " ".join(hydra.overrides.task))
-            if self.command in BY_THE_FIRST and find_launch().rank > 0:
+            if self.command in ON_RANK_0 and find_launch().rank > 0:
                 return None
             outcome: float | None = import_module(f"asr.commands.{self.command}").run(self.recipe, config)
             return outcome
 
 
 def run_over_hydra(command: str, arguments: Sequence[str]) -> None:
-    """Composes the configuration of the recipe and runs the command on it, or on each of a sweep.
+    """Composes the configuration of the recipe, or each of a sweep, and runs the command on it.
 
     Raises:
         ConfigError: There is no such recipe, or its configuration cannot be composed.
@@ -138,13 +138,13 @@ def run_over_hydra(command: str, arguments: Sequence[str]) -> None:
 
 
 def log_to_stderr() -> None:
-    """Prints what the package logs as bare lines, on rank 0 alone, and warnings as such on every rank."""
+    """Prints what the package logs as plain lines: everything on rank 0, warnings on all ranks."""
     logger = logging.getLogger("asr")
-    logger.handlers = [_BareLines()]
+    logger.handlers = [_PlainLines()]
     logger.setLevel(logging.INFO if find_launch().rank == 0 else logging.WARNING)
 
 
-class _BareLines(logging.Handler):
+class _PlainLines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         prefix = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
         print(prefix + self.format(record), file=sys.stderr, flush=True)
@@ -152,7 +152,7 @@ class _BareLines(logging.Handler):
 
 @contextmanager
 def exit_codes() -> Iterator[None]:
-    """Ends the process with one line on stderr where no traceback would help."""
+    """Ends the process with one line on stderr instead of a traceback that would not help."""
     try:
         yield
     except UserError as error:
@@ -164,7 +164,7 @@ def exit_codes() -> Iterator[None]:
     except KeyboardInterrupt:
         _stop("interrupted.", 130)
     except BrokenPipeError:
-        # The reader of our output left, as `head` does; without this, closing stdout would complain.
+        # The reader of the output is gone, as with `head`; without this, closing stdout would fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except OSError as error:
@@ -172,7 +172,7 @@ def exit_codes() -> Iterator[None]:
             _stop(f"The disk is full{f' at {error.filename}' if error.filename else ''}: free space and try again.", 2)
         if error.errno not in CLOSED or not error.filename:
             raise
-        _stop(f"{error.filename} cannot be used ({error.strerror}): allow it, or give another place.", 2)
+        _stop(f"{error.filename} cannot be used ({error.strerror}): change its permissions, or choose another path.", 2)
 
 
 def _stop(sentence: str, code: int) -> NoReturn:
@@ -207,7 +207,7 @@ def _split_recipe(command: str, positionals: Sequence[str]) -> tuple[Recipe, lis
 
 
 def _without_subject(arguments: Sequence[str]) -> Sequence[str]:
-    """The arguments of `asr benchmark` without what is measured."""
+    """The arguments of `asr benchmark` without its subject."""
     if arguments[:1] != ["scaling"]:
         raise ConfigError("asr benchmark measures scaling only: asr benchmark scaling RECIPE.")
     return arguments[1:]

@@ -14,7 +14,7 @@ def main(arguments: Sequence[str]) -> None:
 
     Raises:
         ConfigError: There is no such recipe, or the library of the format is not installed.
-        DataError: The recipe is not prepared, or its utterances cannot be written so.
+        DataError: The recipe is not prepared, or its utterances cannot be written in the format.
     """
     parser = FlagParser(
         prog="asr export",

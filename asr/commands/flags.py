@@ -1,4 +1,4 @@
-"""Ordinary flags, of the commands on runs."""
+"""Ordinary flags, for commands on runs, models and files."""
 
 import argparse
 import math
@@ -8,10 +8,10 @@ from asr.common.errors import ConfigError
 
 
 def whole_number(text: str) -> int:
-    """A number of things, for `type=` of a flag.
+    """A whole number from 0, for `type=` of a flag.
 
     Raises:
-        ArgumentTypeError: It is none, or below 0.
+        ArgumentTypeError: It is something else.
     """
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} must be a whole number from 0")
@@ -19,10 +19,10 @@ def whole_number(text: str) -> int:
 
 
 def share(text: str) -> float:
-    """A part of a whole, for `type=` of a flag.
+    """A fraction from 0 to 1, for `type=` of a flag.
 
     Raises:
-        ArgumentTypeError: It is none, or not from 0 to 1.
+        ArgumentTypeError: It is something else.
     """
     try:
         value = float(text)
@@ -34,7 +34,7 @@ def share(text: str) -> float:
 
 
 class FlagParser(argparse.ArgumentParser):
-    """Says what is wrong with the command line in one sentence."""
+    """Reports a mistake in the command line as a ConfigError of one sentence."""
 
     def error(self, message: str) -> NoReturn:
         """Raises.

@@ -1,31 +1,31 @@
-"""What there is to be called: the commands, and the help that names groups, choices and recipes."""
+"""The commands, and the help with groups, choices and recipes."""
 
 from asr.settings.recipe import CONF, RECIPES
 
 COMMANDS = {
-    "prepare": "Gets the corpus and writes the manifests of its splits.",
+    "prepare": "Fetches the corpus and writes the manifests of its splits.",
     "check": "Looks for mistakes in the prepared corpus before a training meets them.",
-    "listen": "Writes augmented training utterances as sound and pictures: what the model gets.",
-    "pack": "Packs the audio of the corpus into shards that are read from a disk or a server.",
+    "listen": "Writes augmented training utterances as audio and pictures: the input of the model.",
+    "pack": "Packs the audio of the corpus into shards that are read from disk or a server.",
     "extract": "Computes the features of every utterance into a store.",
     "train": "Trains the model; the same command resumes an interrupted training.",
     "evaluate": "Decodes dev and test with the best model and scores them.",
-    "run": "Does all of these in turn, and goes on with what was begun.",
-    "plan": "Predicts time and memory of a training before it starts, of several models side by side.",
-    "compare": "Trains models with several seeds each and says which is better; or compares finished runs.",
+    "run": "Runs prepare, check, extract, train and evaluate; resumes what was interrupted.",
+    "plan": "Predicts time and memory of a training before it starts, for several models side by side.",
+    "compare": "Trains models with several seeds each and tells which is better; or compares finished runs.",
     "report": "Makes a page for reviewing runs: curves, comparisons, errors with audio. Opens offline in any browser.",
-    "errors": "Prints what a run gets wrong, and for whom, as text or as JSON.",
+    "errors": "Prints the errors of a run, by word and by subgroup, as text or JSON.",
     "dashboard": "Makes or updates a workspace and a report in Weights & Biases for the runs of a recipe.",
     "new": "Writes a recipe folder for a corpus of your own: asr new NAME PATH.",
     "export": "Writes the manifests of a recipe for NeMo, Kaldi or lhotse.",
-    "tune": "Finds the weights of a run's beam search on dev and keeps them for its evaluation.",
-    "lm": "Estimates language models, scores text with them, predicts what comes next: asr lm train RECIPE.",
-    "calibrate": "Learns on dev how sure each word of a run's hypotheses is, and how far that can be trusted.",
-    "transcribe": "Writes what is said in audio files of any format and length: text, subtitles, word times.",
-    "align": "Finds when each word of a given text is said in a recording of any length.",
-    "benchmark": "Measures how well several ranks are used: asr benchmark scaling RECIPE.",
+    "tune": "Tunes the weights of a run's beam search on dev and stores them for its evaluation.",
+    "lm": "Trains language models, scores text with them, predicts the next words: asr lm train RECIPE.",
+    "calibrate": "Calibrates the confidence of words on dev, and measures how reliable it is.",
+    "transcribe": "Transcribes audio files of any format and length: text, subtitles, word times.",
+    "align": "Aligns a given text with a recording of any length: the time of each word.",
+    "benchmark": "Measures how training scales with the number of ranks: asr benchmark scaling RECIPE.",
 }
-"""The module asr.commands.NAME has `run(recipe, config)`; train gives the best dev WER to Hydra's sweepers."""
+"""The module asr.commands.NAME has `run(recipe, config)`; train returns the best dev WER to Hydra's sweepers."""
 
 
 def general_help() -> str:
@@ -50,7 +50,7 @@ Examples:
 
 
 def command_help(command: str) -> str:
-    """What `asr COMMAND --help` prints: the groups with their choices, and how to override."""
+    """What `asr COMMAND --help` prints: the groups with their choices, and how to override keys."""
     defaults = default_choices()
     groups = "\n".join(
         f"  {group:<12}" + ", ".join(f"{choice}*" if choice == defaults.get(group) else choice for choice in choices)
@@ -62,13 +62,13 @@ def command_help(command: str) -> str:
 
 RECIPE is a folder with a recipe.yaml, or one of the shipped: {", ".join(shipped_recipes())}.
 
-Groups, chosen as in model=gru (* where neither the recipe nor you choose):
+Groups, chosen as in model=gru (* is the default):
 {groups}
 
 Keys, set as in model.hidden=512: docs/configuration.md explains them all.
 
 Options:
-  -m, --multirun   run every combination of the values that stand in lists
+  -m, --multirun   run every combination of listed values
   --cfg job        print the composed configuration and run nothing
 
 Examples:
@@ -84,7 +84,7 @@ def group_choices() -> dict[str, list[str]]:
 
 
 def default_choices() -> dict[str, str]:
-    """The choice of each group where neither the recipe nor the user chooses."""
+    """The default choice of each group."""
     import yaml
 
     defaults = yaml.safe_load((CONF / "config.yaml").read_text(encoding="utf-8"))["defaults"]
@@ -92,7 +92,7 @@ def default_choices() -> dict[str, str]:
 
 
 def shipped_recipes() -> list[str]:
-    """The names of the recipes that come with the package."""
+    """The names of the shipped recipes."""
     return sorted(path.parent.name for path in RECIPES.glob("*/recipe.yaml"))
 
 

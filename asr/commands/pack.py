@@ -1,4 +1,4 @@
-"""`asr pack`: the audio of a prepared corpus into shards that trainings read from a disk or a server."""
+"""`asr pack`: the audio of a prepared corpus into shards that trainings read from disk or a server."""
 
 from pathlib import Path
 
@@ -11,18 +11,18 @@ from asr.settings.root import Config
 
 
 def run(recipe: Recipe, config: Config) -> None:
-    """Writes the shards that are not there yet, and prints what there is.
+    """Writes the missing shards, and prints what there is.
 
     Raises:
         DataError: The corpus is not prepared, or its audio cannot be read.
     """
     if config.shards.source is not None:
-        raise ConfigError("asr pack reads the files that the manifests name: set shards.source=null.")
+        raise ConfigError("asr pack reads the files of the manifests: set shards.source=null.")
     folder = Path(config.pack.output).absolute() if config.pack.output else recipe.data(config) / "shards"
     splits = dict.fromkeys((*SPLITS, *config.evaluation.splits))
     packed = pack({split: read_split(recipe, config, split) for split in splits}, folder, config.pack.shard_mb)
     print(
         f"{recipe.name}: {packed.utterances} utterances, {packed.seconds / 3600:.2f} h, {packed.bytes / 1e6:,.1f} MB "
-        f"in {packed.shards} shards, of which {packed.written} were written now: {folder}"
+        f"in {packed.shards} shards, {packed.written} of them new: {folder}"
     )
     print(f"asr train {recipe.name} shards.source={folder} reads them.")

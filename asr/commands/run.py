@@ -1,4 +1,4 @@
-"""`asr run`: prepares, checks, extracts, trains and evaluates, as far as it is not yet done."""
+"""`asr run`: prepares, checks, extracts, trains and evaluates, except what is done."""
 
 from asr.commands import check, evaluate, extract, prepare, train
 from asr.settings.features import FeatureSource
@@ -12,7 +12,7 @@ from asr.training.session import restarts
 
 
 def run(recipe: Recipe, config: Config) -> float:
-    """Does all stages; what is there from an earlier call is kept.
+    """Runs all stages; the results of an earlier call are kept.
 
     Returns:
         The best WER on the dev split.
@@ -25,9 +25,10 @@ def run(recipe: Recipe, config: Config) -> float:
 
 
 def make_ready(recipe: Recipe, config: Config) -> None:
-    """Prepares, checks and extracts, as far as it is not yet done.
+    """Prepares, checks and extracts, except what is done.
 
-    The corpus of a run under way was checked when it began: it goes on, as `asr train` does, without what vanished.
+    The corpus of a run under way was checked when it began: the run resumes, as with `asr train`, without files that
+    have become unreadable.
     """
     prepare.run(recipe, config)
     if _is_under_way(recipe, simplify(config)):

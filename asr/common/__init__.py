@@ -1,1 +1,1 @@
-"""What every layer uses: errors, progress, files, seeds, processes."""
+"""What every layer uses: errors, files, processes, progress, seeds, tables, optional libraries."""

@@ -1,4 +1,4 @@
-"""What can be a user's mistake: one sentence that names the thing, what was found and the remedy."""
+"""Errors. A user's mistake is one sentence: the key, id or file, what was found, what was expected and what to do."""
 
 
 class UserError(Exception):
@@ -18,11 +18,11 @@ class RunError(UserError):
 
 
 class Interrupted(Exception):
-    """A training that was told to end, has saved its state and says how to go on.
+    """A training that was asked to stop, has saved its state and says how to resume.
 
     Args:
-        sentence: How to go on.
-        signal: Number of the signal that ended it.
+        sentence: How to resume.
+        signal: Number of the signal that stopped it.
     """
 
     def __init__(self, sentence: str, signal: int) -> None:

@@ -1,4 +1,4 @@
-"""How pictures are written."""
+"""Writing of matplotlib figures."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
 
 def save_picture(figure: "Figure", path: Path) -> Path:
-    """Writes a figure as .svg, the same bytes each time, and as .png, whose path it gives."""
+    """Writes a figure as .svg, with reproducible bytes, and as .png, whose path it returns."""
     figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
     figure.savefig(path.with_suffix(".png"), dpi=150)
     return path.with_suffix(".png")

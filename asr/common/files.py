@@ -1,5 +1,4 @@
-"""Files and folders that appear whole or not at all or are written by one process at a time, and what outlives a power
-cut."""
+"""Files and folders: written atomically, by one process at a time, and so that they survive a power cut."""
 
 import fcntl
 import hashlib
@@ -17,7 +16,7 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def atomic_folder(folder: Path) -> Iterator[Path]:
-    """Gives an empty folder to fill, which takes the place of `folder` when the block ends without an error."""
+    """Gives an empty folder to fill, which replaces `folder` when the block ends without an error."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
         content = Path(temporary) / folder.name
@@ -30,8 +29,8 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Gives a place to write to, with the suffix of the file, which becomes the file when the block ends without an
-    error. Its folder is made."""
+    """Gives a path to write to, with the suffix of the file, which becomes the file when the block ends without an
+    error. The folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{os.getpid()}.{path.name}")
     try:
@@ -49,37 +48,37 @@ def atomic_write_text(path: Path, text: str) -> None:
 
 @contextmanager
 def file_lock(path: Path) -> Iterator[None]:
-    """Lets one process at a time go on; the next one waits, and then may find the work done.
+    """Lets one process at a time proceed; the next one waits, and may then find the work done.
 
     Args:
-        path: Of a file for the lock, which is made with its folder, and stays.
+        path: The lock file, which is made with its folder, and stays.
 
     Raises:
         DataError: The file cannot be written.
     """
     try:
-        with suppress(FileExistsError):  # a file in its place, which the next line names better
+        with suppress(FileExistsError):  # a file in its place, for which the next line has the better error
             path.parent.mkdir(parents=True, exist_ok=True)
         lock = path.open("w")
     except OSError as error:
         raise DataError(f"{path} cannot be written ({error.strerror}): set paths.data to another folder.") from None
     with lock:
         try:
-            # Not flock, whose locks live on in processes that were forked when this one is killed.
+            # Not flock, whose locks survive in forked processes when this one is killed.
             fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError):
-            log.info("Another process is at work in %s: waiting for it.", path.parent)
+            log.info("Another process is working in %s: waiting for it.", path.parent)
             fcntl.lockf(lock, fcntl.LOCK_EX)
         yield
 
 
 def file_name(id: str) -> str:
-    """A file name for an utterance; ids that differ in slashes alone get different ones."""
+    """A file name for an utterance; ids that differ only in slashes get different ones."""
     return id if "/" not in id else f"{id.replace('/', '-')}-{hashlib.sha256(id.encode()).hexdigest()[:8]}"
 
 
 def sync(path: Path) -> None:
-    """Waits until a file, or the list of a folder's files, is on the disk itself."""
+    """Waits until a file, or the listing of a folder, is on disk (fsync)."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -88,7 +87,7 @@ def sync(path: Path) -> None:
 
 
 def lines_of(path: Path) -> Iterable[tuple[int, str]]:
-    """The lines of a text file in UTF-8 that hold something, with their numbers.
+    """The lines of a text file in UTF-8 that are not blank, with their numbers.
 
     Raises:
         DataError: The file cannot be read, or not as UTF-8.
@@ -99,6 +98,6 @@ def lines_of(path: Path) -> Iterable[tuple[int, str]]:
                 if line.strip():
                     yield place, line.rstrip("\r\n")
     except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not in UTF-8 ({error.reason}): save it as such.") from None
+        raise DataError(f"{path} is not in UTF-8 ({error.reason}): save it in UTF-8.") from None
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}).") from None

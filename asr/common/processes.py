@@ -1,4 +1,4 @@
-"""Work on many items, shared among processes."""
+"""Work on many items, distributed over processes."""
 
 import multiprocessing
 import os
@@ -15,7 +15,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-"""As many threads in each worker as there are cores would wait for each other most of the time."""
+"""With as many threads in each worker as there are cores, they would wait for each other most of the time."""
 
 
 def map_blocks(
@@ -28,15 +28,15 @@ def map_blocks(
 ) -> list[Result]:
     """Applies a function to blocks of consecutive items in one process per core, showing progress.
 
-    The blocks depend on nothing but the items, so neither does what is computed.
+    The blocks depend only on the items, and so do the results.
 
     Args:
-        function: From a block of items to one result each; a module's own function, so that processes can import it.
+        function: From a block of items to one result each; importable, so that other processes find it.
         items: What to work on.
         block: Items in a block. A single block stays in this process.
         description: What is being done, for the progress bar.
         unit: What an item is, for the progress bar.
-        fresh: Give every block a process in which nothing ran before, for libraries that remember.
+        fresh: Run every block in a new process, for libraries that keep state.
 
     Returns:
         The results, in the order of the items.
@@ -61,12 +61,12 @@ def worker_pool(
     arguments: tuple[Any, ...] = (),
     fresh: bool = False,
 ) -> ProcessPoolExecutor:
-    """Processes of one thread that wait for work, deaf to Ctrl-C, which is the main process's to handle.
+    """Worker processes of one thread each that ignore Ctrl-C, which the main process handles.
 
     Args:
-        module: What the work needs; the fork server imports it once and its children start from there.
-        start: Called in each process before its first work, with the arguments.
-        fresh: Give every piece of work a process in which nothing ran before.
+        module: What the work needs; the fork server imports it once, and the workers are forked from there.
+        start: Called in each process before its first task, with the arguments.
+        fresh: Run every task in a new process.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([module])
@@ -83,13 +83,13 @@ def worker_pool(
 def _start_process(start: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(1)  # a server that others started may have more
+        sys.modules["torch"].set_num_threads(1)  # a fork server that was started elsewhere may have more
     if start is not None:
         start(*arguments)
 
 
 def _start_fork_server() -> None:
-    """Starts the fork server with one thread, deaf to Ctrl-C, which would break off its imports with a traceback."""
+    """Starts the fork server with one thread, ignoring Ctrl-C, which would interrupt its imports with a traceback."""
     handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
     environment = dict(os.environ)
     os.environ.update(ONE_THREAD)  # libraries read it when they are imported

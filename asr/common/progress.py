@@ -39,7 +39,7 @@ class Progress:
         self._last_line = time.monotonic()
 
     def advance(self, units: int = 1, note: str = "") -> None:
-        """Counts units as done; the note (losses, rates) stands behind the bar."""
+        """Counts units as done; the note (losses, rates) is shown after the bar."""
         self.done += units
         self._bar.set_postfix_str(note, refresh=False)
         self._bar.update(units)
@@ -50,7 +50,7 @@ class Progress:
             )
 
     def say(self, line: str) -> None:
-        """Logs a line without tearing the bar."""
+        """Logs a line without breaking the bar."""
         self._bar.clear()
         log.info("%s", line)
         self._bar.refresh()

@@ -28,7 +28,7 @@ AR_HEADER = 60
 
 
 class ArchiveMissing(DataError):
-    """An archive that lies on no mirror and cannot be downloaded."""
+    """An archive that is on no mirror and cannot be downloaded."""
 
 
 def mirrors() -> list[Path]:
@@ -43,10 +43,10 @@ def fetch_archive(name: str, folder: Path, url: str | None = None, sha256: str |
         name: File name under which the publisher offers the archive.
         folder: Where downloads are kept.
         url: The publisher's address; None where the archive is not offered for download.
-        sha256: Checksum of the publisher's file. Mirrors may hold it packed anew and are not compared.
+        sha256: Checksum of the publisher's file. Mirrors may hold a repacked archive and are not compared.
 
     Raises:
-        ArchiveMissing: It is nowhere to be had; says where to put it.
+        ArchiveMissing: It cannot be found or downloaded; says where to put it.
     """
     for place in (*mirrors(), folder):
         if (place / name).is_file():
@@ -64,7 +64,7 @@ def fetch_archive(name: str, folder: Path, url: str | None = None, sha256: str |
 
 
 def unpack(archive: Path, folder: Path) -> Path:
-    """Unpacks a tar archive into a folder, which appears whole or not at all; does nothing where it is already there.
+    """Unpacks a tar archive into a folder, atomically; does nothing where the folder exists.
 
     Raises:
         DataError: The archive is damaged, is no tar archive, or holds members that reach outside the folder.
@@ -75,7 +75,7 @@ def unpack(archive: Path, folder: Path) -> Path:
     try:
         with atomic_folder(folder) as content, tarfile.open(archive) as tar:
             tar.extractall(content, filter="data")
-            # tarfile takes damage within for the end; reading on makes the compression compare its checksum.
+            # tarfile takes damage for the end of the archive; reading on lets the decompressor compare its checksum.
             while tar.fileobj is not None and tar.fileobj.read(MEGABYTE):
                 pass
     except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error) as error:
@@ -84,12 +84,12 @@ def unpack(archive: Path, folder: Path) -> Path:
 
 
 def unpack_deb(package: Path, folder: Path) -> Path:
-    """Unpacks the files of a Debian package, as `dpkg-deb -x` does; does nothing where the folder is already there.
+    """Unpacks the files of a Debian package, as `dpkg-deb -x` does; does nothing where the folder exists.
 
     A package is an `ar` archive whose member data.tar.* holds the files (deb(5)).
 
     Raises:
-        DataError: It is damaged, or no Debian package.
+        DataError: It is damaged, or not a Debian package.
     """
     if folder.is_dir():
         return folder

@@ -1,4 +1,4 @@
-"""Reading audio: exactly the samples that the manifest promises, or a sentence that says what is wrong."""
+"""Reading audio: exactly the samples that the manifest describes, or an error that says what is wrong."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -34,7 +34,7 @@ def decode_waveform(utterance: Utterance, audio: bytes, place: str) -> Tensor:
     """As `read_waveform`, from the bytes of a file that begins with the utterance.
 
     Args:
-        place: Names the utterance and its audio in sentences.
+        place: Names the utterance and its audio in errors.
     """
     with _readable(utterance, BytesIO(audio), place, start=0) as file:
         return _samples(utterance, file, place)
@@ -44,7 +44,7 @@ def check_header(utterance: Utterance) -> None:
     """Compares the header of an utterance's file with the manifest, without decoding the audio.
 
     Raises:
-        DataError: As `read_waveform`, as far as the header can tell.
+        DataError: As `read_waveform`, as far as the header shows it.
     """
     with _opened(utterance):
         pass
@@ -54,7 +54,7 @@ class Audio(Protocol):
     """Where the samples of utterances come from."""
 
     remote: bool
-    """Whether it is worth while to say what is read next."""
+    """Whether prefetching is worthwhile."""
 
     def read(self, utterance: Utterance) -> Tensor:
         """The samples, float32 in [-1, 1], shape (samples,).
@@ -64,20 +64,20 @@ class Audio(Protocol):
         """
 
     def check(self, utterance: Utterance) -> None:
-        """Looks whether they can be read, without decoding.
+        """Checks that they can be read, without decoding.
 
         Raises:
             DataError: They cannot.
         """
 
     def verify(self) -> dict[str, str]:
-        """What is wrong with places that hold many utterances, by their names."""
+        """What is wrong with files that hold many utterances, by their names."""
 
     def prefetch(self, utterances: Sequence[Utterance]) -> None:
-        """Says which are read next."""
+        """Fetches what is read next."""
 
     def stamps(self, utterances: Sequence[Utterance], data: Path) -> Iterator[list[Any]]:
-        """What tells the audio of each utterance from other audio.
+        """What identifies the audio of each utterance.
 
         Raises:
             DataError: An utterance has none.
@@ -98,14 +98,14 @@ class AudioFiles:
         check_header(utterance)
 
     def verify(self) -> dict[str, str]:
-        """Nothing: each file is looked at."""
+        """Nothing: `check` looks at each file."""
         return {}
 
     def prefetch(self, utterances: Sequence[Utterance]) -> None:
         """Nothing: the operating system reads ahead."""
 
     def stamps(self, utterances: Sequence[Utterance], data: Path) -> Iterator[list[Any]]:
-        """Path below the data folder, size and time of each file."""
+        """Path relative to the data folder, size and modification time of each file."""
         files: dict[Path, list[Any]] = {}
         for utterance in utterances:
             path = utterance.audio_filepath
@@ -130,7 +130,9 @@ def _opened(utterance: Utterance) -> Iterator[soundfile.SoundFile]:
     try:
         there = path.is_file()
     except OSError as error:
-        raise DataError(f"{place}: the audio cannot be decoded ({error}); replace the file or drop it.") from None
+        raise DataError(
+            f"{place}: the audio cannot be decoded ({error}); replace the file or leave the utterance out."
+        ) from None
     if not there:
         raise DataError(f"{place}: the audio file is missing; put it back or leave the utterance out.")
     with _readable(utterance, path, place, round(utterance.offset * utterance.sampling_rate)) as file:
@@ -139,7 +141,7 @@ def _opened(utterance: Utterance) -> Iterator[soundfile.SoundFile]:
 
 @contextmanager
 def _readable(utterance: Utterance, source: Path | BytesIO, place: str, start: int) -> Iterator[soundfile.SoundFile]:
-    """A file, as the manifest promises it, at a sample."""
+    """A file that is as the manifest describes it, at a sample."""
     try:
         with soundfile.SoundFile(source) as file:
             if file.samplerate != utterance.sampling_rate:
@@ -148,13 +150,15 @@ def _readable(utterance: Utterance, source: Path | BytesIO, place: str, start: i
                     "replace the file or correct the manifest."
                 )
             if file.channels != 1:
-                raise DataError(f"{place}: the file has {file.channels} channels; convert it to one.")
+                raise DataError(f"{place}: the file has {file.channels} channels; convert it to one channel.")
             start = min(start, file.frames)
             _check_length(utterance, file.frames - start, place)
             file.seek(start)
             yield file
     except (soundfile.LibsndfileError, OSError) as error:
-        raise DataError(f"{place}: the audio cannot be decoded ({error}); replace the file or drop it.") from None
+        raise DataError(
+            f"{place}: the audio cannot be decoded ({error}); replace the file or leave the utterance out."
+        ) from None
 
 
 def _samples(utterance: Utterance, file: soundfile.SoundFile, place: str) -> Tensor:

@@ -1,4 +1,4 @@
-"""Columns of numbers in one file, memory-mapped: opened at once whatever their length, and shared by all processes.
+"""Columns of numbers in one memory-mapped file: opened instantly, however long, and shared by all processes.
 
 The file begins with the length of a description as a 64-bit number, then the description as JSON, then each column at a
 multiple of 64 bytes.
@@ -18,14 +18,14 @@ from asr.common.files import atomic_write
 ALIGNMENT = 64
 LENGTH = struct.Struct("<q")
 MOST_DESCRIPTION = 1 << 30
-"""Bytes; a description that claims more is that of another file."""
+"""Bytes; a longer description means that the file is of another kind."""
 
 
 class Columns:
     """Reads the columns of a file, by name.
 
     Raises:
-        ValueError: The file is not whole, or another one.
+        ValueError: The file is truncated, or of another kind.
         OSError: It cannot be read.
     """
 
@@ -35,7 +35,7 @@ class Columns:
             head = file.read(LENGTH.size)
             length = LENGTH.unpack(head)[0] if len(head) == LENGTH.size else -1
             if not 0 <= length < MOST_DESCRIPTION:
-                raise ValueError("it is no file of columns")
+                raise ValueError("it is not a file of columns")
             self.description: dict[str, Any] = json.loads(file.read(length))
         self._arrays: dict[str, npt.NDArray[Any]] = {}
         place = _aligned(LENGTH.size + length)
@@ -43,9 +43,9 @@ class Columns:
             kind = np.dtype(kind)
             end = place + kind.itemsize * count
             if end > path.stat().st_size:
-                raise ValueError("it is cut short")
+                raise ValueError("it is truncated")
             mapped = np.memmap(path, kind, "r", place, (count,)) if count else np.zeros(0, kind)
-            self._arrays[name] = np.asarray(mapped)  # the subclass is slower to index
+            self._arrays[name] = np.asarray(mapped)  # np.memmap itself is slower to index
             place = _aligned(end)
 
     def __getitem__(self, name: str) -> npt.NDArray[Any]:
@@ -56,10 +56,10 @@ class Columns:
 
 
 def write_columns(path: Path, description: Mapping[str, Any], columns: Mapping[str, npt.NDArray[Any]]) -> None:
-    """Writes columns, whole or not at all.
+    """Writes columns, atomically.
 
     Args:
-        description: What JSON can hold; not under the name "columns".
+        description: Further JSON values, under other names than "columns".
     """
     kinds = [[name, column.dtype.str, len(column)] for name, column in columns.items()]
     text = json.dumps({**description, "columns": kinds}).encode()

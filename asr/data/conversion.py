@@ -17,22 +17,21 @@ from asr.common.processes import map_blocks
 from asr.data.utterance import OneChannel, Utterance
 
 LOWPASS_WIDTH = 64
-"""Half-length of the anti-aliasing filter in zero crossings, in place of torchaudio's 6: as sox's rate effect."""
+"""Half-length of the anti-aliasing filter in zero crossings, instead of torchaudio's 6: like sox's rate effect."""
 
 
 def convert(splits: Mapping[str, Sequence[Utterance]], folder: Path, sampling_rate: int) -> dict[str, list[Utterance]]:
-    """Writes every utterance as a FLAC file of 16 bits; those that are there already are kept.
+    """Writes every utterance as a 16-bit FLAC file; existing ones are kept.
 
-    Several channels become their mean, unless one of them is meant. Sound louder than full scale after resampling is
-    clipped.
+    Several channels are averaged, unless the source names one. Samples beyond full scale after resampling are clipped.
 
     Args:
-        splits: Utterances by split, of which several may lie in one file.
-        folder: Gets SPLIT/ID-HASH.flac, where the hash is of all that decides what the file holds.
+        splits: Utterances by split; several may be in one file.
+        folder: Gets SPLIT/ID-HASH.flac, with a hash of everything that determines the content.
         sampling_rate: Of what is written (Hz).
 
     Returns:
-        The utterances as they are now.
+        The converted utterances.
 
     Raises:
         DataError: Audio cannot be read.

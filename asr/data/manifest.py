@@ -1,4 +1,4 @@
-"""Manifests: JSON lines, one utterance a line, audio paths relative to the manifest's folder."""
+"""Manifests: JSON lines, one utterance per line, audio paths relative to the manifest's folder."""
 
 import hashlib
 import json
@@ -12,33 +12,30 @@ from pathlib import Path
 from asr.common.errors import DataError
 from asr.common.files import atomic_write
 from asr.common.seeds import key_of
-from asr.data.indexing import Indexed, LineIndex, Places, index_lines
+from asr.data.manifest_index import IndexedManifest, ManifestIndex, Places, index_lines
 from asr.data.utterance import Utterance, parse_line
 
 log = logging.getLogger(__name__)
 
 LARGE_BYTES = 32 * 2**20
-"""Size from which a manifest is read through an index of its lines: some 100,000 utterances."""
+"""Size from which a manifest is read through an index of its lines: about 100,000 utterances."""
 
 
 def read_manifest(path: Path) -> Sequence[Utterance]:
     """Reads a manifest; of a large one, or one that has an index, only what is asked for.
 
     Raises:
-        DataError: The file is missing or empty, or a line is no utterance; names the line.
+        DataError: The file is missing or empty, or a line is not an utterance; names the line.
     """
     _require(path)
-    index = LineIndex.of(path)
+    index = ManifestIndex.of(path)
     if index is None and path.stat().st_size >= LARGE_BYTES:
         index = _make_index(path)
-    return Indexed(path, index) if index is not None else _read_all(path)
+    return IndexedManifest(path, index) if index is not None else _read_all(path)
 
 
 def write_manifest(path: Path, utterances: Iterable[Utterance]) -> None:
-    """Writes a manifest, whole or not at all.
-
-    A large one gets its index too.
-    """
+    """Writes a manifest, atomically; a large one with its index."""
     digest, places, speakers = hashlib.sha256(), Places(array("q"), array("d"), array("Q")), set[str]()
     folder, size = path.parent, 0
     with atomic_write(path) as beside:
@@ -53,7 +50,7 @@ def write_manifest(path: Path, utterances: Iterable[Utterance]) -> None:
                 speakers.add(utterance.speaker)
                 size += len(line)
         if size >= LARGE_BYTES and len(set(places.keys)) == len(places.keys):
-            LineIndex.write(path, beside.stat(), digest.hexdigest(), places.arrays(), len(speakers - {""}))
+            ManifestIndex.write(path, beside.stat(), digest.hexdigest(), places.arrays(), len(speakers - {""}))
 
 
 def manifest_checksum(path: Path) -> str:
@@ -63,7 +60,7 @@ def manifest_checksum(path: Path) -> str:
         DataError: The file is missing.
     """
     _require(path)
-    index = LineIndex.of(path)
+    index = ManifestIndex.of(path)
     if index is not None:
         return index.checksum
     with path.open("rb") as file:
@@ -85,12 +82,14 @@ def make_index(path: Path) -> None:
         raise
 
 
-def _make_index(path: Path) -> LineIndex | None:
+def _make_index(path: Path) -> ManifestIndex | None:
     try:
         make_index(path)
     except OSError as error:
-        log.warning("No index of %s can be written (%s): all of it is read into memory.", path, error.strerror)
-    return LineIndex.of(path)
+        log.warning(
+            "The index of %s cannot be written (%s): the whole manifest is read into memory.", path, error.strerror
+        )
+    return ManifestIndex.of(path)
 
 
 def _read_all(path: Path) -> list[Utterance]:
@@ -102,7 +101,7 @@ def _read_all(path: Path) -> list[Utterance]:
                 continue
             utterance = parse_line(line, path, number)
             if utterance.id in seen:
-                raise DataError(f"{path}, line {number}: the id {utterance.id!r} stands there twice; ids must differ.")
+                raise DataError(f"{path}, line {number}: the id {utterance.id!r} occurs twice; ids must differ.")
             seen.add(utterance.id)
             utterances.append(utterance)
     if not utterances:

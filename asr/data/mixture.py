@@ -9,7 +9,7 @@ import numpy.typing as npt
 from asr.common.errors import DataError
 from asr.common.seeds import Keys
 from asr.data.manifest import manifest_checksum, read_manifest
-from asr.data.sequences import Lines, Picked, id_keys, joined
+from asr.data.sequences import LazyUtterances, Picked, id_keys, joined
 from asr.data.utterance import Utterance
 from asr.settings.recipe import Recipe
 from asr.settings.root import Config
@@ -19,7 +19,7 @@ OWN = "train"
 
 
 def training_manifests(recipe: Recipe, config: Config) -> dict[Path, float]:
-    """The manifests of the training with their weights."""
+    """The manifests of a training with their weights."""
     data = Path(config.paths.data).absolute()
     return {
         recipe.manifest(config, "train") if name == OWN else data / name: weight
@@ -28,7 +28,7 @@ def training_manifests(recipe: Recipe, config: Config) -> dict[Path, float]:
 
 
 def read_split(recipe: Recipe, config: Config, split: str) -> Sequence[Utterance]:
-    """The utterances of a split, each once; those of train are of all manifests in `data.mixture`.
+    """The utterances of a split, each once; those of train come from all manifests in `data.mixture`.
 
     Raises:
         DataError: A manifest cannot be read, or two have an id in common.
@@ -41,8 +41,8 @@ def read_split(recipe: Recipe, config: Config, split: str) -> Sequence[Utterance
             if shared.any():
                 name = part[int(shared.argmax())].id
                 raise DataError(
-                    f"The id {name!r} is in {manifests[before]} and in {manifests[place]}: ids of manifests that are "
-                    "mixed must differ."
+                    f"The id {name!r} is in {manifests[before]} and in {manifests[place]}: ids must differ among the "
+                    "manifests of data.mixture."
                 )
     return joined(parts)
 
@@ -53,7 +53,7 @@ def training_checksum(recipe: Recipe, config: Config) -> str:
 
 
 def weights_by_key(recipe: Recipe, config: Config) -> list[tuple[Keys, float]]:
-    """The keys of utterances that are not read just once in each epoch, with their weight."""
+    """The keys of the utterances of each manifest that is not read exactly once per epoch, with its weight."""
     manifests = training_manifests(recipe, config)
     return [(id_keys(read_manifest(manifest)), weight) for manifest, weight in manifests.items() if weight != 1]
 
@@ -61,14 +61,14 @@ def weights_by_key(recipe: Recipe, config: Config) -> list[tuple[Keys, float]]:
 def spread(
     utterances: Sequence[Utterance], weights: Sequence[tuple[Keys, float]]
 ) -> tuple[Sequence[Utterance], npt.NDArray[np.float64] | None]:
-    """Utterances as often as an epoch may read them, and how often it does.
+    """Repeats utterances as often as an epoch may read them.
 
     Args:
-        weights: By the keys of ids; 1 where there is none.
+        weights: By the keys of ids; the weight of others is 1.
 
     Returns:
-        The utterances, those of a weight above 1 several times, and the share of the epochs in which each is read,
-        None for all.
+        The utterances, those of a weight above 1 several times, and the share of epochs in which each is read; None
+        where all epochs read all.
     """
     if not weights:
         return utterances, None
@@ -81,4 +81,4 @@ def spread(
     copies = np.arange(len(numbers)) - np.repeat(np.cumsum(counts) - counts, counts)
     shares = np.minimum(1.0, weight_of[numbers] - copies)
     picked = Picked(utterances, numbers)
-    return picked if isinstance(utterances, Lines) else [*picked], shares
+    return picked if isinstance(utterances, LazyUtterances) else [*picked], shares

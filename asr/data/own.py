@@ -1,4 +1,4 @@
-"""Preparing a corpus of the user's own: what a recipe without any code has as its `prepare`."""
+"""Preparing a corpus of the user's own: the `prepare` of recipes without code."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,16 +15,16 @@ from asr.settings.text import TextConfig
 from asr.text.normalization import normalize
 
 RECORD = "source.json"
-"""Says of which source, and with which settings, the manifests beside it were made."""
+"""Says from which source and with which settings the manifests beside it were made."""
 OF_SOURCE = ("data.source", "data.format", "data.columns", "data.held_out")
-"""Keys that a command without `data.source` leaves open."""
+"""Keys that are not compared where a command gives no `data.source`."""
 
 
 def prepare(config: Config, archives: Path, output: Path) -> None:
-    """Reads `data.source` in whatever format it has, completes its splits and writes the manifests.
+    """Reads `data.source` in any known format, completes its splits and writes the manifests.
 
     Raises:
-        ConfigError: There is no such source, or its format is not known.
+        ConfigError: There is no such source, or its format is unknown.
         DataError: It is incomplete or damaged.
     """
     finish(config, complete_splits(read_source(config.data, output / "audio"), config.data.held_out), output)
@@ -33,15 +33,15 @@ def prepare(config: Config, archives: Path, output: Path) -> None:
 def finish(
     config: Config, splits: Mapping[str, Sequence[Utterance]], output: Path, language: str | None = None
 ) -> None:
-    """Normalizes transcripts and converts audio, as far as the configuration asks for it, and writes the manifests.
+    """Normalizes transcripts and converts audio where the configuration asks for it, and writes the manifests.
 
     Args:
-        language: Of the transcripts, where `text.language` leaves it open.
+        language: Of the transcripts, where `text.language` is null.
 
     Raises:
         ConfigError: A library or a language for numbers in words is missing.
-        DataError: A transcript or an audio file cannot be read so, a split is empty, or a file has several channels
-            of which one is meant and nothing is converted.
+        DataError: A transcript or an audio file cannot be used, a split is empty, or the source names one channel of a
+            file and nothing is converted.
     """
     require_splits(output, splits)
     if config.text.normalize:
@@ -77,9 +77,9 @@ def normalized(utterances: Sequence[Utterance], config: TextConfig) -> list[Utte
 
 
 def check_record(config: Config, output: Path) -> None:
-    """Refuses manifests that were made of another source, or with other settings, than the configuration names.
+    """Refuses manifests that were made from another source or with other settings.
 
-    What was prepared before settings were recorded is taken as it is.
+    Manifests without a record of their settings are accepted.
 
     Raises:
         DataError: They were.
@@ -97,13 +97,13 @@ def check_record(config: Config, output: Path) -> None:
         made = ", ".join(_shown(key, there[key]) for key in differs)
         asked = ", ".join(_shown(key, here[key]) for key in differs)
         raise DataError(
-            f"{output} was prepared with {made}, not with {asked}: delete that folder to prepare it anew, set "
+            f"{output} was prepared with {made}, not with {asked}: delete that folder to prepare it again, set "
             "paths.data to another, or make a recipe for each corpus with `asr new NAME PATH`."
         )
 
 
 def _settings(config: Config) -> dict[str, Any]:
-    """The settings that decide what is written, without those that do nothing as the others stand."""
+    """The settings that determine what is written, without those that have no effect."""
     data, text = config.data, config.text
     settings: dict[str, Any] = {
         "data.source": None if data.source is None else str(Path(data.source).expanduser().absolute()),
@@ -121,7 +121,7 @@ def _settings(config: Config) -> dict[str, Any]:
 
 
 def _shown(key: str, value: Any) -> str:
-    """As it is written on the command line."""
+    """A setting as on the command line."""
     return f"{key}={value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
 
 
@@ -131,5 +131,5 @@ def _refuse_channels(splits: Mapping[str, Sequence[Utterance]]) -> None:
             if isinstance(utterance, OneChannel):
                 raise DataError(
                     f"Utterance {utterance.id} ({utterance.audio_filepath}): it is channel {utterance.channel + 1} of "
-                    "a file with several, which no manifest can say: set data.convert=true, which takes it out."
+                    "a file with several, which manifests cannot express: set data.convert=true, which extracts it."
                 )

@@ -1,4 +1,4 @@
-"""Recordings of any format, rate, number of channels and length, block by block at the rate that a model hears."""
+"""Recordings of any format, rate, number of channels and length, block by block at the sampling rate of a model."""
 
 import shutil
 import subprocess
@@ -23,7 +23,7 @@ Samples = npt.NDArray[np.float32]
 STANDARD_INPUT = Path("-")
 BLOCK_SECONDS = 5.0
 LARGEST_KERNEL = 1 << 24
-"""Numbers of a resampling filter: rates that have no common divisor would need a huge one."""
+"""Coefficients of a resampling filter: rates without a common divisor would need a huge one."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Recording:
     blocks: Iterator[Samples]
     """float32, one channel, at the rate that was asked for, (samples,) each."""
     note: str | None
-    """How it was converted; None where it was not."""
+    """How it was converted; None where that was not necessary."""
 
 
 @contextmanager
@@ -43,7 +43,7 @@ def open_recording(path: Path, sampling_rate: int) -> Iterator[Recording]:
     Channels are averaged, other rates resampled; the note says so.
 
     Raises:
-        DataError: There is no such file, or it is empty, or no recording; reading the blocks may raise it too.
+        DataError: There is no such file, or it is empty or not a recording; reading the blocks may raise it too.
     """
     if path == STANDARD_INPUT:
         with tempfile.NamedTemporaryFile(prefix="asr-input-") as copy:
@@ -57,9 +57,9 @@ def open_recording(path: Path, sampling_rate: int) -> Iterator[Recording]:
 
 
 def recording_seconds(path: Path) -> float:
-    """What the header says of a recording's length (s); 0 where it is not known, as of standard input."""
+    """Length of a recording according to its header (s); 0 where it is unknown, as for standard input."""
     if path == STANDARD_INPUT:
-        return 0.0  # libsndfile, too, takes `-` for it, and would leave nothing to hear
+        return 0.0  # libsndfile takes `-` for it too, and would consume it
     try:
         info = soundfile.info(path)
         return float(info.frames / info.samplerate)
@@ -112,23 +112,25 @@ def _finite(samples: Samples, name: str) -> Samples:
 
 
 def resample(blocks: Iterator[Samples], old: int, new: int, name: str) -> Iterator[Samples]:
-    """Resamples block by block what torchaudio's Resample gives for the whole.
+    """Resamples block by block, with the result of torchaudio's Resample for the whole.
 
     Args:
         blocks: (samples,) each, of any size.
         name: Of the recording, for the error.
 
     Raises:
-        DataError: The rates have so small a common divisor that the filter would fill the memory.
+        DataError: The common divisor of the rates is so small that the filter would not fit into memory.
     """
     resampler = Resample(old, new)
     step_in, step_out = old // gcd(old, new), new // gcd(old, new)
     if resampler.kernel.numel() > LARGEST_KERNEL:
-        raise DataError(f"{name}: {old} Hz cannot be resampled to {new} Hz here; convert the file.")
-    # An output reads so many samples around its own, whole steps of them.
+        raise DataError(
+            f"{name}: {old} Hz cannot be resampled to {new} Hz: the common divisor is too small; convert the file."
+        )
+    # Samples that an output depends on at each side, rounded up to whole steps.
     reach = (-(-resampler.width // step_in) + 1) * step_in
     waiting = np.zeros(reach, dtype=np.float32)  # as the whole is padded with zeros
-    heard = given = 0
+    received = given = 0
 
     def ready(samples: Samples, steps: int) -> Samples:
         piece: Samples = resampler(torch.from_numpy(samples[: 2 * reach + steps * step_in])).numpy()
@@ -136,13 +138,13 @@ def resample(blocks: Iterator[Samples], old: int, new: int, name: str) -> Iterat
         return piece[begin : begin + steps * step_out]
 
     for block in blocks:
-        heard += len(block)
+        received += len(block)
         waiting = np.concatenate([waiting, block])
         steps = (len(waiting) - 2 * reach) // step_in
         if steps > 0:
             yield ready(waiting, steps)
             waiting, given = waiting[steps * step_in :], given + steps * step_out
-    left = -(-heard * step_out // step_in) - given
+    left = -(-received * step_out // step_in) - given
     steps = -(-left // step_out)
     if left > 0:
         waiting = np.pad(waiting, (0, max(0, 2 * reach + steps * step_in - len(waiting))))
@@ -151,7 +153,7 @@ def resample(blocks: Iterator[Samples], old: int, new: int, name: str) -> Iterat
 
 @contextmanager
 def _by_ffmpeg(path: Path, name: str, sampling_rate: int, why: str) -> Iterator[Recording]:
-    """What FFmpeg decodes, where libsndfile cannot."""
+    """Decodes with FFmpeg what libsndfile cannot read."""
     program = shutil.which("ffmpeg")
     if program is None:
         raise DataError(

@@ -1,7 +1,7 @@
-"""Utterances that are no Python objects until one is asked for: corpora of millions are numbers and places in files.
+"""Sequences of utterances that are read lazily: a corpus of millions is arrays of numbers and positions in files.
 
-Whoever takes a sequence of utterances takes these too. What a plan needs of all of them, durations and keys, they have
-as arrays.
+They can be used wherever a sequence of utterances is expected. Durations and keys, which batch planning needs of all
+utterances, are arrays.
 """
 
 from abc import abstractmethod
@@ -17,8 +17,8 @@ from asr.data.utterance import Utterance
 Seconds = npt.NDArray[np.float64]
 
 
-class Lines(Sequence[Utterance]):
-    """Utterances that are read when they are asked for."""
+class LazyUtterances(Sequence[Utterance]):
+    """Utterances that are read when they are accessed."""
 
     @property
     @abstractmethod
@@ -32,7 +32,7 @@ class Lines(Sequence[Utterance]):
 
     @abstractmethod
     def read(self, number: int) -> Utterance:
-        """The utterance of a number from 0."""
+        """The utterance with a number, counted from 0."""
 
     @overload
     def __getitem__(self, number: int) -> Utterance: ...
@@ -52,8 +52,8 @@ class Lines(Sequence[Utterance]):
         return map(self.read, range(len(self)))
 
 
-class Joined(Lines):
-    """Several sequences, one after the other."""
+class Joined(LazyUtterances):
+    """Several sequences, concatenated."""
 
     def __init__(self, parts: Sequence[Sequence[Utterance]]) -> None:
         self.parts = parts
@@ -75,8 +75,8 @@ class Joined(Lines):
         return self.parts[place][number - int(self._ends[place]) + len(self.parts[place])]
 
 
-class Picked(Lines):
-    """Some utterances of a sequence, in any order, each as often as its number stands there."""
+class Picked(LazyUtterances):
+    """Utterances of a sequence by their numbers, in any order and also repeated."""
 
     def __init__(self, utterances: Sequence[Utterance], numbers: npt.NDArray[np.int64]) -> None:
         self.utterances, self.numbers = utterances, numbers
@@ -97,7 +97,7 @@ class Picked(Lines):
 
 
 class Field(Sequence[str]):
-    """One field of all utterances, read when it is asked for."""
+    """One field of all utterances, read when it is accessed."""
 
     def __init__(self, utterances: Sequence[Utterance], name: str) -> None:
         self.utterances, self.name = utterances, name
@@ -115,21 +115,25 @@ class Field(Sequence[str]):
 
 
 def joined(parts: Sequence[Sequence[Utterance]]) -> Sequence[Utterance]:
-    """Several sequences as one: a list, unless one of them is none."""
+    """Several sequences as one: a list, unless one of them is lazy."""
     if len(parts) == 1:
         return parts[0]
-    if any(isinstance(part, Lines) for part in parts):
+    if any(isinstance(part, LazyUtterances) for part in parts):
         return Joined(parts)
     return [utterance for part in parts for utterance in part]
 
 
 def seconds_of(utterances: Sequence[Utterance]) -> Seconds:
     """Durations (s), shape (utterances,)."""
-    if isinstance(utterances, Lines):
+    if isinstance(utterances, LazyUtterances):
         return utterances.seconds
     return np.array([utterance.duration for utterance in utterances], dtype=np.float64)
 
 
 def id_keys(utterances: Sequence[Utterance]) -> Keys:
     """Keys of the ids, shape (utterances,)."""
-    return utterances.keys if isinstance(utterances, Lines) else keys_of([utterance.id for utterance in utterances])
+    return (
+        utterances.keys
+        if isinstance(utterances, LazyUtterances)
+        else keys_of([utterance.id for utterance in utterances])
+    )

@@ -1,4 +1,4 @@
-"""What a recipe's prepare.py describes a corpus with."""
+"""Splits: what a recipe's prepare.py makes of a corpus."""
 
 import logging
 from collections import defaultdict
@@ -40,7 +40,7 @@ def write_splits(output: Path, splits: Mapping[str, Sequence[Utterance]]) -> Non
     """Writes the manifests train.jsonl, dev.jsonl and test.jsonl, and before them those of any further splits.
 
     Raises:
-        DataError: A split has no utterance; then none is written.
+        DataError: A split has no utterance; then no manifest is written.
     """
     require_splits(output, splits)
     for split in (*(split for split in splits if split not in SPLITS), *SPLITS):
@@ -48,15 +48,15 @@ def write_splits(output: Path, splits: Mapping[str, Sequence[Utterance]]) -> Non
 
 
 def require_splits(output: Path, splits: Mapping[str, Sequence[Utterance]]) -> None:
-    """Refuses splits of which one is empty.
+    """Refuses an empty split.
 
     Raises:
-        DataError: It is.
+        DataError: There is one.
     """
     for split in (*SPLITS, *splits):
         if not splits.get(split):
             raise DataError(
-                f"No utterance is left for {split} in {output}: the archive may be another one than expected; delete "
+                f"No utterance is left for {split} in {output}: the archive may differ from the publisher's; delete "
                 "the folder and prepare the corpus from the publisher's archive."
             )
 
@@ -64,18 +64,18 @@ def require_splits(output: Path, splits: Mapping[str, Sequence[Utterance]]) -> N
 log = logging.getLogger(__name__)
 
 FEWEST_SPEAKERS = 6
-"""With fewer, whole speakers held out would leave too few to train on."""
+"""With fewer, holding out whole speakers would leave too few to train on."""
 
 
 def complete_splits(splits: Mapping[str | None, Sequence[Utterance]], share: float) -> dict[str, list[Utterance]]:
-    """Train, dev and test, of which those that are missing are held out of train.
+    """Train, dev and test; missing ones are held out of train.
 
     Args:
-        splits: What there is; None holds utterances of no split, which are taken for training.
+        splits: The splits of the corpus; None holds utterances of no split, which are used for training.
         share: Of the training audio, for each split that is missing.
 
     Raises:
-        DataError: There is nothing to train on, or too little to hold any of it out.
+        DataError: There is too little to train on or to hold out.
     """
     found = {split: list(splits.get(split, ())) for split in SPLITS}
     found["train"] = [*found["train"], *splits.get(None, ())]
@@ -83,7 +83,9 @@ def complete_splits(splits: Mapping[str | None, Sequence[Utterance]], share: flo
     speakers = {utterance.speaker for utterance in found["train"] if utterance.speaker}
     by_speaker = len(speakers) >= FEWEST_SPEAKERS
     if missing and not by_speaker:
-        log.info("%d speakers are known, too few to hold any out: dev and test hear those of train.", len(speakers))
+        log.info(
+            "%d speakers are known, too few to hold any out: dev and test share the speakers of train.", len(speakers)
+        )
     for split in missing:
         found["train"], found[split] = hold_out(found["train"], share, split, by_speaker)
     return found
@@ -92,20 +94,20 @@ def complete_splits(splits: Mapping[str | None, Sequence[Utterance]], share: flo
 def hold_out(
     utterances: Sequence[Utterance], share: float, name: str, by_speaker: bool = True
 ) -> tuple[list[Utterance], list[Utterance]]:
-    """Takes utterances out until they hold a share of the audio: all of a speaker, or single ones.
+    """Holds out utterances until they make up a share of the audio: all of a speaker, or single ones.
 
-    The choice depends on the names alone, so that a corpus that grows keeps most of its split.
+    The choice depends on names only, so that a growing corpus keeps most of its split.
 
     Args:
         share: Of the audio, above 0 and below 1.
-        name: Of what is held out: another name is another choice.
-        by_speaker: Takes whole speakers; utterances of unknown ones are taken singly.
+        name: Of what is held out; another name makes another choice.
+        by_speaker: Hold out whole speakers; utterances of unknown speakers are held out singly.
 
     Returns:
-        What stays, and what is held out.
+        What remains, and what is held out.
 
     Raises:
-        DataError: Nothing would stay.
+        DataError: Nothing would remain.
     """
     groups: dict[str, list[Utterance]] = defaultdict(list)
     for utterance in utterances:
@@ -119,5 +121,5 @@ def hold_out(
     out = {utterance.id for group in held for utterance in groups[group]}
     stays = [utterance for utterance in utterances if utterance.id not in out]
     if not stays:
-        raise DataError(f"{len(utterances)} utterances are too few to hold {name} out of them: add recordings.")
+        raise DataError(f"{len(utterances)} utterances are too few to hold out {name}: add recordings.")
     return stays, [utterance for utterance in utterances if utterance.id in out]

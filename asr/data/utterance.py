@@ -11,7 +11,7 @@ from asr.common.errors import DataError
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """One line of a manifest, in the field names that other toolkits read too."""
+    """One line of a manifest, with field names that other toolkits share."""
 
     id: str
     """Unique within a corpus."""
@@ -24,7 +24,7 @@ class Utterance:
     text: str
     """The transcript."""
     speaker: str
-    """Who speaks; empty where it is not known."""
+    """Who speaks; empty where unknown."""
     sampling_rate: int
     """Samples per second of the file."""
 
@@ -36,16 +36,16 @@ class Utterance:
 
 @dataclass(frozen=True, slots=True)
 class OneChannel(Utterance):
-    """An utterance in one channel of a file with several: no manifest can say so, and conversion takes it out."""
+    """An utterance in one channel of a file with several: manifests cannot express it, and conversion extracts it."""
 
     channel: int
-    """From 0 on."""
+    """Counted from 0."""
 
 
 FIELDS = {field.name: field.type for field in fields(Utterance)}
 NUMBERS = ("offset", "duration", "sampling_rate")
 LIMIT = 1e9
-"""No number of a line reaches it."""
+"""All numbers of a line are below it."""
 
 
 def parse_line(line: bytes, path: Path, number: int) -> Utterance:
@@ -56,7 +56,7 @@ def parse_line(line: bytes, path: Path, number: int) -> Utterance:
         number: Of the line, from 1.
 
     Raises:
-        DataError: It is none; names the line and the field.
+        DataError: It is not an utterance; names the line and the field.
     """
     place = f"{path}, line {number}"
     try:
@@ -75,7 +75,9 @@ def parse_line(line: bytes, path: Path, number: int) -> Utterance:
         if name not in NUMBERS and not isinstance(value, str):
             raise DataError(f"{place}: {name!r} must be a string, not {value!r}.")
         if isinstance(value, str) and not _is_whole(value):
-            raise DataError(f"{place}: {name!r} holds half a character, {value!r}: give names and texts in UTF-8.")
+            raise DataError(
+                f"{place}: {name!r} contains an incomplete character, {value!r}: write names and texts in UTF-8."
+            )
     if not (0 < row["duration"] < LIMIT and 0 <= row["offset"] < LIMIT and 0 < row["sampling_rate"] < LIMIT):
         raise DataError(
             f"{place}: duration and sampling_rate must be above 0, offset not below, and all less than 1e9."
@@ -84,7 +86,7 @@ def parse_line(line: bytes, path: Path, number: int) -> Utterance:
 
 
 def parse_known(line: bytes, folder: str) -> Utterance:
-    """The utterance of a line that was checked before.
+    """The utterance of a line that is known to be valid.
 
     Args:
         folder: Absolute, of the manifest.
@@ -93,7 +95,7 @@ def parse_known(line: bytes, folder: str) -> Utterance:
 
 
 def utterance_of(row: dict[str, Any], folder: str) -> Utterance:
-    """The utterance of a line's fields, its path made absolute."""
+    """The utterance with a line's fields and an absolute path."""
     path = row["audio_filepath"]
     row["audio_filepath"] = Path(os.path.normpath(f"{folder}/{path}" if path[:1] != "/" else path))
     return Utterance(**{name: row[name] for name in FIELDS})

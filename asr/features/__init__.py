@@ -1,1 +1,1 @@
-"""From waveforms to feature frames, and their augmentation."""
+"""From waveforms to normalized features: extraction, the feature store, augmentation."""

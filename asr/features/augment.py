@@ -1,4 +1,4 @@
-"""Augmentation of training utterances: each draw is a pure function of (seed, epoch, utterance id)."""
+"""Speed, tempo and SpecAugment: each draw is a pure function of (seed, epoch, utterance id)."""
 
 import functools
 import math
@@ -17,7 +17,7 @@ from asr.common.seeds import Draws
 from asr.settings.augment import AugmentConfig, SpecAugmentConfig
 
 VOCODER_SECONDS = 0.032
-"""Window of the phase vocoder: two or three periods of a low voice."""
+"""Window of the phase vocoder: two or three periods of a low-pitched voice."""
 
 
 def draw_speed_factors(draws: Draws, config: AugmentConfig) -> npt.NDArray[np.float64]:
@@ -33,7 +33,7 @@ def draw_speed_factors(draws: Draws, config: AugmentConfig) -> npt.NDArray[np.fl
 
 
 def perturbed_samples(samples: int, factor: float) -> int:
-    """How many samples an utterance has after its change of speed."""
+    """Samples of an utterance after a change of speed."""
     speed = _ratio(factor)
     return -(-samples * speed.denominator // speed.numerator)
 
@@ -49,7 +49,7 @@ def change_speed(waveform: Tensor, factor: float) -> Tensor:
     """
     if factor == 1.0:
         return waveform
-    # torchaudio computes the output's length in float32: the extra zeros leave room to cut it to the exact one.
+    # torchaudio computes the output's length in float32: the extra zeros allow to cut it to the exact length.
     room = nn.functional.pad(waveform, (0, 2 * _ratio(factor).numerator))
     resampled: Tensor = _resampler(factor)(room)
     return resampled[: perturbed_samples(len(waveform), factor)]
@@ -86,7 +86,7 @@ def change_tempo(waveform: Tensor, factor: float, sampling_rate: int) -> Tensor:
 def spec_augment(features: Tensor, lengths: Tensor, draws: Draws, config: SpecAugmentConfig, hop_ms: float) -> Tensor:
     """Masks bands of features and spans of time with 0, the mean of normalized features (Park et al., 2019).
 
-    Widths are drawn from 0 to the widest, a mask over time being no wider than its share of the utterance. Their number
+    Widths are drawn from 0 to the widest; a mask over time is limited to a share of the utterance. The number of masks
     may grow with the utterance (Park et al., "SpecAugment on large scale datasets", 2020).
 
     Args:
@@ -140,11 +140,11 @@ def _masks(drawn: Sequence[Tensor], counts: Tensor, widest: Tensor, lengths: Ten
 
 @functools.cache
 def _ratio(factor: float) -> Fraction:
-    # str() gives the decimal that the configuration holds: 0.9 is 9/10, not the nearest binary fraction.
+    # str() gives the decimal of the configuration: 0.9 is 9/10, not the nearest binary fraction.
     speed = Fraction(str(float(factor))) if 0.5 <= factor <= 2 else None
     if speed is None or speed.denominator > 100:
         raise ConfigError(
-            f"augment.speed_factors and augment.tempo_factors: {factor} must lie between 0.5 and 2 "
+            f"augment.speed_factors and augment.tempo_factors: {factor} must be from 0.5 to 2 "
             "and have at most two decimals, such as 0.9."
         )
     return speed

@@ -1,4 +1,4 @@
-"""Waveform to frames: log-mel, MFCC or log spectrogram, the same for an utterance alone and in a padded batch."""
+"""Waveform to frames: log-mel, MFCC or log spectrogram, the same for a single utterance and in a padded batch."""
 
 import warnings
 
@@ -10,7 +10,7 @@ from asr.common.errors import ConfigError
 from asr.settings.features import FeatureKind, FeaturesConfig
 
 POWER_FLOOR = 1e-8
-"""Power below which the logarithm is flat: about that of 16-bit quantization noise in one bin of a 25 ms window."""
+"""Power at which the logarithm is clipped: about that of 16-bit quantization noise in one bin of a 25 ms window."""
 
 
 def window_samples(config: FeaturesConfig, sampling_rate: int) -> int:
@@ -24,19 +24,19 @@ def hop_samples(config: FeaturesConfig, sampling_rate: int) -> int:
 
 
 def frame_count(config: FeaturesConfig, sampling_rate: int, samples: int) -> int:
-    """How many frames an utterance has: those whose whole window lies in its samples."""
+    """Frames of an utterance: those whose whole window lies within its samples."""
     spare = samples - window_samples(config, sampling_rate)
     return 1 + spare // hop_samples(config, sampling_rate) if spare >= 0 else 0
 
 
 class FeatureExtractor(nn.Module):
-    """Computes features in float32, whatever autocast says.
+    """Computes features in float32, regardless of autocast.
 
-    A frame exists only where all samples of its window do (no centre padding), so neither padding nor the batch ever
-    reaches a valid frame. Its buffers follow from the configuration and are not part of the state dict.
+    A frame exists only where all samples of its window do (no centre padding), so neither padding nor the batch affects
+    a valid frame. Its buffers follow from the configuration and are not part of the state dict.
 
     Raises:
-        ConfigError: A key of the features does not fit the others or the sampling rate.
+        ConfigError: A key of the features contradicts others or the sampling rate.
     """
 
     window: Tensor
@@ -49,7 +49,7 @@ class FeatureExtractor(nn.Module):
         self.config, self.sampling_rate = config, sampling_rate
         self.hop = hop_samples(config, sampling_rate)
         samples = window_samples(config, sampling_rate)
-        # A linear spectrogram has one bin for each of its window's frequencies, a mel bank takes the faster size.
+        # A linear spectrogram has a bin for each frequency of its window; a mel bank uses the faster power of two.
         self.n_fft = samples if config.kind is FeatureKind.spectrogram else 1 << (samples - 1).bit_length()
         bins = self.n_fft // 2 + 1
         filterbank = cosines = None
@@ -86,12 +86,12 @@ class FeatureExtractor(nn.Module):
         return features.masked_fill(~valid[:, :, None], 0.0), frames
 
     def frames(self, lengths: Tensor) -> Tensor:
-        """How many frames utterances of so many samples have, int64 (batch,), on the device of their lengths."""
+        """Frames of utterances with these lengths in samples, int64 (batch,), on the device of the lengths."""
         spare = lengths - len(self.window)
         return torch.where(spare >= 0, 1 + spare.clamp_min(0) // self.hop, 0)
 
     def _log_power(self, waveforms: Tensor) -> Tensor:
-        # torch.stft centres a window shorter than n_fft among zeros: these samples make up for them at both ends.
+        # torch.stft centers a window shorter than n_fft between zeros: this margin makes up for them at both ends.
         margin = self.n_fft - len(self.window)
         spectrum: Tensor = audio.spectrogram(
             nn.functional.pad(waveforms, (margin // 2, margin - margin // 2)),
@@ -104,7 +104,7 @@ class FeatureExtractor(nn.Module):
             normalized=False,
             center=False,
         ).transpose(1, 2)
-        power = spectrum.real.square() + spectrum.imag.square()  # abs() of complex numbers takes as long as the rest
+        power = spectrum.real.square() + spectrum.imag.square()  # abs() of complex numbers is slower
         if self.filterbank is not None:
             power = power @ self.filterbank
         return power.clamp_min(POWER_FLOOR).log()
@@ -121,29 +121,29 @@ def _check(config: FeaturesConfig, sampling_rate: int) -> None:
             f"at {sampling_rate} Hz: raise them."
         )
     if kind is FeatureKind.spectrogram and mels is not None:
-        raise ConfigError(f"features.mels={mels} has no meaning for a spectrogram: set it to null.")
+        raise ConfigError(f"features.mels={mels} does not apply to a spectrogram: set it to null.")
     if kind is not FeatureKind.spectrogram and (mels is None or mels < 1):
         raise ConfigError(f"features.mels={mels}: {kind.value} features need a number of mel bands, such as 80.")
     if kind is not FeatureKind.mfcc and coefficients is not None:
-        raise ConfigError(f"features.coefficients={coefficients} has a meaning for mfcc only: set it to null.")
+        raise ConfigError(f"features.coefficients={coefficients} applies to mfcc only: set it to null.")
     if kind is FeatureKind.mfcc and (coefficients is None or mels is None or not 1 <= coefficients <= mels):
         raise ConfigError(f"features.coefficients={coefficients}: mfcc needs a number from 1 to features.mels={mels}.")
 
 
 def _mel_filterbank(mels: int, bins: int, sampling_rate: int) -> Tensor:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torchaudio warns of what is refused below
+        warnings.simplefilter("ignore")  # torchaudio warns about what is refused below
         filterbank: Tensor = audio.melscale_fbanks(bins, 0.0, sampling_rate / 2, mels, sampling_rate)
     if bool((filterbank.amax(dim=0) == 0).any()):
         raise ConfigError(
-            f"features.mels={mels} is too many for the window at {sampling_rate} Hz, some bands hold no frequency: "
+            f"features.mels={mels} is too many for the window at {sampling_rate} Hz: some bands contain no frequency; "
             "lower features.mels or raise features.window_ms."
         )
     return filterbank
 
 
 def _delta(features: Tensor, lengths: Tensor) -> Tensor:
-    """Time differences by regression over five frames, the last valid one being held as for an utterance alone."""
+    """Time differences by regression over five frames; the last valid frame is repeated, as for a single utterance."""
     steps = torch.arange(features.shape[1], device=features.device)
     held = torch.minimum(steps, (lengths[:, None] - 1).clamp_min(0))
     features = features.gather(1, held[:, :, None].expand_as(features))

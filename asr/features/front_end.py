@@ -1,4 +1,4 @@
-"""The front end of a model: loaded inputs to normalized features."""
+"""The front end of a model: waveforms or stored features to normalized features."""
 
 from collections.abc import Iterable
 
@@ -10,14 +10,14 @@ from asr.features.extractor import FeatureExtractor
 from asr.settings.features import Normalization
 
 SMALLEST_VARIANCE = 1e-6
-"""A feature that varies less is constant up to rounding and becomes 0 rather than noise."""
+"""A feature that varies less is constant up to rounding, and becomes 0 rather than noise."""
 
 
 class Normalizer(nn.Module):
-    """Normalizes padded features; what it gives for an utterance does not depend on its batch.
+    """Normalizes padded features; the result for an utterance does not depend on its batch.
 
-    For `corpus` the statistics are part of the state dict; until they are fitted or loaded they, and so all that is
-    normalized with them, are not a number.
+    For `corpus` the statistics are part of the state dict; until they are fitted or loaded, they and all normalized
+    features are NaN.
     """
 
     mean: Tensor
@@ -50,7 +50,7 @@ class Normalizer(nn.Module):
 
     @torch.no_grad()
     def fit(self, batches: Iterable[Tensor]) -> None:
-        """Takes mean and variance of the training split, in float64: the same batches always give the same bits.
+        """Computes mean and variance of the training split in float64: the same batches always give the same bits.
 
         Args:
             batches: Features at speed 1.0, each of shape (frames, dim).
@@ -58,7 +58,7 @@ class Normalizer(nn.Module):
         Raises:
             DataError: There is no frame.
         """
-        assert self.kind is Normalization.corpus, "only the normalization over the corpus is fitted"
+        assert self.kind is Normalization.corpus, "only corpus normalization is fitted"
         count = 0
         mean = squares = torch.zeros(len(self.mean), dtype=torch.float64)
         for batch in batches:
@@ -73,16 +73,18 @@ class Normalizer(nn.Module):
             mean = mean + distance * (len(frames) / total)
             count = total
         if count == 0:
-            raise DataError("The training split has no frame to normalize the features by: prepare the corpus again.")
+            raise DataError(
+                "The training split has no frames to compute feature statistics from: prepare the corpus again."
+            )
         self.mean.copy_(mean)
         self.std.copy_((squares / count).clamp_min(SMALLEST_VARIANCE).sqrt())
 
 
 class FrontEnd(nn.Module):
-    """Normalizes features, and computes them first where it is given waveforms.
+    """Normalizes features, after computing them if the input is waveforms.
 
     Args:
-        dtype: The type of the weights behind it; features themselves are always computed in float32.
+        dtype: The type of the model's weights; features themselves are always computed in float32.
     """
 
     def __init__(self, extractor: FeatureExtractor, normalizer: Normalizer, dtype: torch.dtype = torch.float32) -> None:
@@ -90,7 +92,7 @@ class FrontEnd(nn.Module):
         self.extractor, self.normalizer, self.dtype = extractor, normalizer, dtype
 
     def forward(self, inputs: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Normalizes.
+        """Computes normalized features.
 
         Args:
             inputs: Features (batch, frames, dim) or waveforms (batch, samples).

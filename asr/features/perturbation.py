@@ -1,4 +1,7 @@
-"""What is done to the waveforms of training utterances: each a pure function of (seed, epoch, utterance id)."""
+"""Augmentation of training waveforms: rooms, noise, babble, telephones, gain.
+
+Each draw is a pure function of (seed, epoch, utterance id).
+"""
 
 from collections.abc import Sequence
 
@@ -9,39 +12,39 @@ from torchaudio.functional import mu_law_decoding, mu_law_encoding
 
 from asr.common.errors import ConfigError
 from asr.common.seeds import Draws, derive_seed
-from asr.features.recordings import Recordings
+from asr.features.noise_files import NoiseFiles
 from asr.features.rooms import reverberate, simulate_room
 from asr.settings.augment import AugmentConfig
 from asr.settings.features import FeaturesConfig, FeatureSource
 
 TELEPHONE_HZ = (300.0, 3400.0)
-"""Edges of the band that telephones carry (ITU-T G.712), and the levels of their samples (G.711)."""
+"""Edges of the telephone band (ITU-T G.712), and the levels of its samples (G.711)."""
 TELEPHONE_LEVELS = 256
 TELEPHONE_EDGE = 0.15
-"""Width of the slopes beside the band, as a share of its edge."""
+"""Width of the slopes beside the band, as a fraction of its edge."""
 
 STEPS = ("reverb", "background", "babble", "noise", "telephone", "gain")
-"""In the order in which sound meets them."""
+"""In the order of the signal path: room, noise, telephone, level."""
 OF_FOLDERS = ("background", "babble")
-"""Augmentation that needs recordings; rooms do without."""
+"""Augmentation that needs recordings; rooms can be simulated."""
 
 
 class Perturbation:
     """Changes waveforms: a room, noise from recordings, voices of others, white noise, a telephone, another level.
 
     Args:
-        config: What is done, and how often.
+        config: The augmentations and their probabilities.
         seed: Of the draws.
 
     Raises:
-        ConfigError: A folder of recordings is missing or holds none.
+        ConfigError: A folder of recordings is missing or empty.
         DataError: A recording cannot be read.
     """
 
     def __init__(self, config: AugmentConfig, seed: int) -> None:
         self.config, self.seed = config, seed
-        self.recordings = {
-            name: Recordings(folders, f"augment.{name}.folders") for name, folders in active_folders(config).items()
+        self.noise_files = {
+            name: NoiseFiles(folders, f"augment.{name}.folders") for name, folders in active_folders(config).items()
         }
 
     def __call__(self, waveform: Tensor, sampling_rate: int, key: int, epoch: int) -> Tensor:
@@ -76,20 +79,20 @@ class Perturbation:
         return waveform
 
     def drawn(self, key: int, epoch: int) -> list[str]:
-        """What is done to an utterance in an epoch, in its order."""
+        """The augmentations of an utterance in an epoch, in their order."""
         draw = _Draw(key, self.seed, epoch)
         return [name for name in STEPS if draw(name) < getattr(self.config, name).probability]
 
     def _room(self, draw: "_Draw", sampling_rate: int) -> Tensor:
         reverb = self.config.reverb
-        if "reverb" in self.recordings:
-            return self.recordings["reverb"].whole(draw("room"), sampling_rate)
+        if "reverb" in self.noise_files:
+            return self.noise_files["reverb"].whole(draw("room"), sampling_rate)
         rt60 = draw.between(reverb.rt60_low_seconds, reverb.rt60_high_seconds, "rt60")
         return simulate_room(lambda name: draw(f"room {name}"), rt60, sampling_rate)
 
     def _with_background(self, waveform: Tensor, sampling_rate: int, draw: "_Draw") -> Tensor:
         background = self.config.background
-        sound = self.recordings["background"].stretch(
+        sound = self.noise_files["background"].segment(
             draw("background file"), draw("background start"), len(waveform), sampling_rate
         )
         return add_noise(
@@ -102,7 +105,7 @@ class Perturbation:
         sound = torch.zeros_like(waveform)
         for voice in range(voices):
             sound += unit_power(
-                self.recordings["babble"].stretch(
+                self.noise_files["babble"].segment(
                     draw(f"voice {voice}"), draw(f"voice start {voice}"), len(waveform), sampling_rate
                 )
             )
@@ -110,10 +113,10 @@ class Perturbation:
 
 
 def active_folders(config: AugmentConfig) -> dict[str, Sequence[str]]:
-    """The folders of recordings that an augmentation reads, by its name.
+    """The folders of recordings that each augmentation reads, by its name.
 
     Raises:
-        ConfigError: It needs some and has none.
+        ConfigError: One needs folders and has none.
     """
     folders: dict[str, Sequence[str]] = {}
     for name in (*OF_FOLDERS, "reverb"):
@@ -129,10 +132,10 @@ def active_folders(config: AugmentConfig) -> dict[str, Sequence[str]]:
 
 
 def check_source(features: FeaturesConfig, augment: AugmentConfig) -> None:
-    """Finds augmentation that cannot be: of waveforms where features are stored, or of recordings where there are none.
+    """Refuses augmentation of waveforms where features are stored, and augmentation that lacks its recordings.
 
     Raises:
-        ConfigError: Names the key.
+        ConfigError: There is one; names the key.
     """
     active_folders(augment)
     keys = {f"augment.{name}.probability": getattr(augment, name).probability for name in STEPS}
@@ -142,25 +145,25 @@ def check_source(features: FeaturesConfig, augment: AugmentConfig) -> None:
     if features.source is FeatureSource.store and changing:
         key, value = next(iter(changing.items()))
         raise ConfigError(
-            f"{key}={value} changes the waveform, which stored features no longer hold: set features.source=online or "
+            f"{key}={value} changes the waveform, but stored features do not contain it: set features.source=online or "
             f"{key}={'[1.0]' if key.endswith('factors') else 0}."
         )
 
 
 def add_noise(waveform: Tensor, noise: Tensor, snr_db: float) -> Tensor:
-    """Adds noise of power 1 so that the waveform is louder by a signal-to-noise ratio (dB), both (samples,)."""
+    """Adds noise of power 1 at a signal-to-noise ratio (dB); both have shape (samples,)."""
     mixed: Tensor = waveform + noise * waveform.square().mean().sqrt() * 10 ** (-snr_db / 20)
     return mixed
 
 
 def unit_power(sound: Tensor) -> Tensor:
-    """A sound with a mean square of 1; silence stays silence."""
+    """A sound scaled to a mean square of 1; silence stays silence."""
     power = sound.square().mean()
     return sound / power.sqrt() if power > 0 else sound
 
 
 def telephone(waveform: Tensor, sampling_rate: int) -> Tensor:
-    """What a telephone leaves of a waveform: its band, in logarithmic steps (mu-law), at the same rate and level.
+    """A waveform as through a telephone: limited to its band and mu-law quantized, at the same rate and level.
 
     Args:
         waveform: Shape (samples,).

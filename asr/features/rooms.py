@@ -1,4 +1,4 @@
-"""Rooms: impulse responses from the place of a speaker to that of a microphone, and speech heard through them."""
+"""Rooms: simulated impulse responses from a speaker to a microphone, and reverberation with them."""
 
 import math
 from collections.abc import Callable
@@ -12,15 +12,15 @@ from torchaudio.functional import highpass_biquad
 SOUND = 343.0
 """Speed (m/s)."""
 MIXING_SECONDS = 0.05
-"""From here on, reflections are so many that noise which fades as they do sounds the same (Polack, 1988)."""
+"""After this time reflections are so dense that decaying noise sounds the same (Polack, 1988)."""
 DECAY = 6 * math.log(10)
-"""Of the energy over the reverberation time: 60 dB."""
+"""Of the energy over the reverberation time: 60 dB, as a natural logarithm."""
 LOWEST_HZ = 50.0
-"""Reflections are pulses of one sign, which add up to a rumble that no loudspeaker has."""
+"""Reflections are pulses of one sign, which add up to a rumble below this frequency that is filtered out."""
 SMALLEST, LARGEST = np.array([3.0, 3.0, 2.5]), np.array([10.0, 8.0, 4.0])
-"""Rooms (m)."""
+"""Length, width and height of rooms (m)."""
 WALL = 0.5
-"""Least distance from any wall (m)."""
+"""Smallest distance from any wall (m)."""
 
 Numbers = npt.NDArray[np.float64]
 Draw = Callable[[str], float]
@@ -31,11 +31,11 @@ def simulate_room(draw: Draw, rt60_seconds: float, sampling_rate: int) -> Tensor
     """The impulse response of a shoebox room whose size, speaker and microphone are drawn.
 
     Early reflections are images of the speaker in the walls (Allen and Berkley, "Image method for efficiently
-    simulating small-room acoustics", 1979); late ones are noise that goes on with their energy. The walls absorb what
-    gives the reverberation time after Eyring (1930).
+    simulating small-room acoustics", 1979); late ones are noise that continues with their energy. The absorption of
+    the walls follows from the reverberation time by Eyring's formula (1930).
 
     Args:
-        rt60_seconds: Time in which reverberation fades by 60 dB (s).
+        rt60_seconds: Time in which reverberation decays by 60 dB (s).
 
     Returns:
         float32, shape (samples,); the direct sound is its first pulse.
@@ -50,13 +50,13 @@ def simulate_room(draw: Draw, rt60_seconds: float, sampling_rate: int) -> Tensor
     direct = float(np.linalg.norm(speaker - microphone))
     response = np.zeros(max(math.ceil((direct / SOUND + rt60_seconds) * sampling_rate), 1))
     places = np.round(distances / SOUND * sampling_rate).astype(np.int64)
-    # The energy of a reflection is multiplied by what the wall leaves, its amplitude by the root.
+    # A wall reflects this part of the energy, and its root of the amplitude.
     strengths = reflected ** (reflections / 2) / np.maximum(distances, WALL)
     known = places < len(response)
     np.add.at(response, places[known], strengths[known])
     first = min(round(max(MIXING_SECONDS, direct / SOUND) * sampling_rate), len(response))
     seconds = np.arange(first, len(response)) / sampling_rate
-    # 4 pi c^3 t^2 / V images arrive in a second, each with the energy 1 / (c t)^2.
+    # 4 pi c^3 t^2 / V images arrive per second, each with the energy 1 / (c t)^2.
     energy = 4 * math.pi * SOUND / (volume * sampling_rate) * np.exp(-DECAY * seconds / rt60_seconds)
     noise = np.random.default_rng(int(draw("tail") * 2**53)).standard_normal(len(seconds))
     response[first:] += noise * np.sqrt(energy)
@@ -66,27 +66,27 @@ def simulate_room(draw: Draw, rt60_seconds: float, sampling_rate: int) -> Tensor
 
 
 def reverberate(waveform: Tensor, response: Tensor) -> Tensor:
-    """A waveform as it is heard through an impulse response, at its own level, the direct sound where it was.
+    """A waveform convolved with an impulse response, at its own level and without delay of the direct sound.
 
     Args:
         waveform: Shape (samples,).
-        response: Shape (any,); its highest peak is taken for the direct sound.
+        response: Shape (any,); its highest peak is taken as the direct sound.
 
     Returns:
-        Shape (samples,): what sounds after the end is cut off.
+        Shape (samples,): the tail after the end is cut off.
     """
     direct = int(response.abs().argmax())
     # Fourier transforms are fast at powers of two.
     size = 1 << (len(waveform) + len(response)).bit_length()
     product = torch.fft.rfft(waveform, size) * torch.fft.rfft(response, size)
-    heard: Tensor = torch.fft.irfft(product, size)[direct : direct + len(waveform)]
-    power = heard.square().mean()
+    reverberant: Tensor = torch.fft.irfft(product, size)[direct : direct + len(waveform)]
+    power = reverberant.square().mean()
     level = (waveform.square().mean() / power).sqrt() if power > 0 else torch.ones(())
-    return heard * level
+    return reverberant * level
 
 
 def _images(size: Numbers, speaker: Numbers, microphone: Numbers, reach: float) -> tuple[Numbers, Numbers]:
-    """Distances (m) of the images of a speaker within reach, and how often the sound of each was reflected."""
+    """Distances (m) of the images of a speaker within reach, and the number of reflections of each."""
     axes, counts = [], []
     for length, source, place in zip(size, speaker, microphone, strict=True):
         most = math.ceil(reach / (2 * length)) + 1

@@ -1,8 +1,8 @@
 """The feature store: frames of every utterance at every speed in float32 files, memory-mapped and read without a copy.
 
-A store is a folder: `keys.npy` and `places.npy` say where the frames of an utterance lie, `store.json` what the parts
-hold, and each part is a file of bare float32 numbers. All but the parts' content is known before the first frame is
-computed, so a part is done when its file is there, and an interrupted extraction goes on with those that are not.
+A store is a folder: `keys.npy` and `places.npy` say where the frames of an utterance are, `store.json` describes the
+parts, and each part is a file of raw float32 numbers. Everything except the parts' content is known before the first
+frame is computed, so a part is done when its file exists, and an interrupted extraction resumes with the missing ones.
 """
 
 import json
@@ -22,30 +22,30 @@ from asr.common.seeds import keys_of
 
 FLOAT_BYTES = 4
 PART_BYTES = 16 * 2**20
-"""Least size of a part: enough to read at speed, and little to lose when an extraction is interrupted."""
+"""Smallest size of a part: enough for fast reading, and little to lose when an extraction is interrupted."""
 MOST_PARTS = 16384
 """Larger stores have larger parts: Linux lets a process map 65,530 files."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """A file of frames: of consecutive utterances, each at all its speeds."""
+    """A file with the frames of consecutive utterances, each at all its speeds."""
 
     path: Path
     first: int
     """Number of its first utterance."""
     last: int
-    """Number behind its last utterance."""
+    """Number after its last utterance."""
     bytes: int
-    """Size that the file has when it is whole."""
+    """Size of the complete file."""
 
     @property
     def complete(self) -> bool:
-        """Whether the file is there and whole."""
+        """Whether the file exists and is complete."""
         return self.path.is_file() and self.path.stat().st_size == self.bytes
 
     def write(self, features: Iterable[Tensor]) -> None:
-        """Writes the file, whole or not at all.
+        """Writes the file, atomically.
 
         Args:
             features: Of its utterances at each speed, in order, each of shape (frames, dim).
@@ -60,21 +60,21 @@ class Part:
         except OSError as error:
             raise DataError(
                 f"{self.path} cannot be written ({error.strerror}): make room or set paths.data to another disk, then "
-                "run again; parts that are written stay."
+                "run again; finished parts are kept."
             ) from None
 
 
 def plan_store(
     folder: Path, ids: Sequence[str], speed_factors: Sequence[float], frames: npt.NDArray[np.int64], dim: int
 ) -> list[Part]:
-    """Lays out a store and writes everything but its parts; the same arguments always give the same layout.
+    """Lays out a store and writes everything except its parts; the same arguments always give the same layout.
 
     Args:
-        folder: Where the store lies or will lie.
+        folder: Of the store.
         ids: Of the utterances.
         speed_factors: The speeds at which each is stored.
         frames: Of each utterance at each speed, shape (utterances, speed_factors).
-        dim: Features in a frame.
+        dim: Features per frame.
 
     Returns:
         The parts, complete or not.
@@ -111,7 +111,7 @@ def plan_store(
 class FeatureStore:
     """Reads a complete store. Other processes, forked or spawned, map the same memory.
 
-    What it gives are views of mapped files: whoever changes one in place changes what this process reads later.
+    It returns views of mapped files: changing one in place changes what this process reads later.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -123,13 +123,13 @@ class FeatureStore:
         self._parts = []
         for part in _parts(folder, description):
             if not part.complete:
-                state = "cut short or overwritten" if part.path.exists() else "missing"
-                raise DataError(f"{part.path} is {state}: run `asr extract RECIPE` again, which makes that part anew.")
-            # torch maps without keeping the file open; as arrays, their slices can be sent to other processes.
+                state = "truncated or overwritten" if part.path.exists() else "missing"
+                raise DataError(f"{part.path} is {state}: run `asr extract RECIPE` again, which recomputes this part.")
+            # torch maps without keeping the file open; slices of arrays can be sent to other processes.
             mapped = torch.from_file(str(part.path), size=part.bytes // FLOAT_BYTES, dtype=torch.float32)
             self._parts.append(mapped.view(-1, self.dim).numpy())
             self.bytes += part.bytes
-        # As plain arrays: the subclass that np.load gives is slower to index.
+        # As plain arrays, because np.memmap is slower to index.
         self._keys = np.asarray(np.load(folder / "keys.npy", mmap_mode="r"))
         self._places = np.asarray(np.load(folder / "places.npy", mmap_mode="r"))
 
@@ -138,7 +138,7 @@ class FeatureStore:
         """Opens a store.
 
         Raises:
-            DataError: There is none, or one of its parts is missing or has the wrong size.
+            DataError: It does not exist, or a part is missing or has the wrong size.
         """
         return cls(folder)
 
@@ -152,16 +152,16 @@ class FeatureStore:
         """The frames of an utterance at a speed, shape (frames, dim), without a copy.
 
         Raises:
-            DataError: The store does not hold the utterance at that speed.
+            DataError: The store does not have the utterance at that speed.
         """
         part, begin, frames = self._place(utterance_id, factor)
         return torch.from_numpy(self._parts[part][begin : begin + frames])
 
     def frames(self, utterance_id: str, factor: float) -> int:
-        """How many frames an utterance has at a speed.
+        """The number of frames of an utterance at a speed.
 
         Raises:
-            DataError: The store does not hold the utterance at that speed.
+            DataError: The store does not have the utterance at that speed.
         """
         return self._place(utterance_id, factor)[2]
 
@@ -169,10 +169,10 @@ class FeatureStore:
         key = keys_of([utterance_id])[0]
         row = int(np.searchsorted(self._keys, key))
         if row == len(self._keys) or self._keys[row] != key:
-            raise DataError(f"The feature store {self.folder} does not hold {utterance_id}: run `asr extract RECIPE`.")
+            raise DataError(f"The feature store {self.folder} does not have {utterance_id}: run `asr extract RECIPE`.")
         if factor not in self.speed_factors:
             raise DataError(
-                f"The feature store {self.folder} holds {utterance_id} at the speeds {self.speed_factors}, not at "
+                f"The feature store {self.folder} has {utterance_id} at the speeds {self.speed_factors}, not at "
                 f"{factor}: run `asr extract RECIPE` with the same augment.speed_factors."
             )
         place, speed = self._places[row], self.speed_factors.index(factor)
@@ -180,7 +180,7 @@ class FeatureStore:
 
 
 def is_complete(folder: Path) -> bool:
-    """Whether a store lies there with all its parts whole."""
+    """Whether there is a store with all its parts complete."""
     try:
         return all(part.complete for part in _parts(folder, _describe(folder)))
     except DataError:

@@ -247,7 +247,7 @@ def phone_error_rate(tokenizer: Tokenizer, scores: Iterable[UtteranceScore]) -> 
     references, hypotheses = [], []
     for score in scores:
         try:
-            pair = tokenizer.said(score.reference), tokenizer.said(score.hypothesis)
+            pair = tokenizer.pronunciation(score.reference), tokenizer.pronunciation(score.hypothesis)
         except DataError:
             continue
         references.append(pair[0])

@@ -1,1 +1,1 @@
-"""The configuration: one dataclass for each group of conf/, their bounds, composition, recipes and sweeps."""
+"""The configuration: a dataclass for each group of conf/; bounds, aliases, composition, recipes and sweeps."""

@@ -1,7 +1,7 @@
-"""The tokenizer of word pieces: byte-pair encoding, learned from the training transcripts by SentencePiece.
+"""The subword tokenizer: byte-pair encoding, learned from the training transcripts by SentencePiece.
 
-A piece that begins a word is another token than the same letters within a word, so that a spelled B and the b of
-"about" need not share one.
+A subword at the start of a word is a different token from the same letters within a word, so that a spelled B and the b
+of "about" need not share one.
 """
 
 import base64
@@ -21,16 +21,16 @@ from asr.text.protocol import BLANK, BLANK_SYMBOL, FILE
 
 
 class BpeTokenizer:
-    """Word pieces (Sennrich et al., "Neural machine translation of rare words with subword units", 2016).
+    """Subwords (Sennrich et al., "Neural machine translation of rare words with subword units", 2016).
 
-    Words are separated by single spaces; what is decoded is so too.
+    Words are separated by single spaces, in decoded text too.
 
     Args:
-        alphabet: The characters that may stand in transcripts, the space included.
-        model: What SentencePiece learned, in its own format, which is data.
+        alphabet: The characters that transcripts may contain, the space included.
+        model: The SentencePiece model, in its own format, which is data.
 
     Raises:
-        ConfigError: The alphabet is empty or holds a character twice.
+        ConfigError: The alphabet is empty or has a character twice.
     """
 
     def __init__(self, alphabet: str, model: bytes) -> None:
@@ -40,10 +40,10 @@ class BpeTokenizer:
 
     @classmethod
     def build(cls, config: TokenizerConfig, texts: Sequence[str]) -> Self:
-        """Learns the pieces from training transcripts; the same transcripts give the same pieces.
+        """Learns the subwords from training transcripts; the same transcripts give the same subwords.
 
         Raises:
-            ConfigError: So many pieces cannot be learned from these transcripts.
+            ConfigError: `tokenizer.pieces` subwords cannot be learned from these transcripts.
         """
         alphabet = alphabet_of(config.alphabet, texts)
         model = io.BytesIO()
@@ -57,7 +57,7 @@ class BpeTokenizer:
                 character_coverage=1.0,
                 normalization_rule_name="identity",
                 max_sentence_length=1 << 24,
-                # SentencePiece's token 0 is the blank here: no text that passes the alphabet is unknown to it.
+                # SentencePiece's token 0 is the blank here: with the alphabet covered, no text has unknown tokens.
                 unk_id=BLANK,
                 bos_id=-1,
                 eos_id=-1,
@@ -65,18 +65,18 @@ class BpeTokenizer:
                 minloglevel=2,
             )
         except RuntimeError as error:
-            # Its own sentence names its source files and options of its own.
+            # Its message names its own source files and options.
             most = re.search(r"<= (\d+)", str(error)[str(error).find("too high") :])
             range_ = f"at most {most[1]}" if most else f"at least {len(set(alphabet) - {' '}) + 2}"
             raise ConfigError(
                 f"tokenizer.pieces={config.pieces} cannot be learned from {len(texts)} training transcripts, which "
-                f"allow {range_}: change the number, or take tokenizer=char."
+                f"allow {range_}: change the number, or choose tokenizer=char."
             ) from None
         return cls(alphabet, model.getvalue())
 
     @classmethod
     def load(cls, saved: Mapping[str, Any]) -> Self:
-        """The tokenizer that `save` wrote, from the content of its file."""
+        """Restores a tokenizer from the content of the file that `save` wrote."""
         return cls(saved["alphabet"], base64.b64decode(saved["model"], validate=True))
 
     @property

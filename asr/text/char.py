@@ -15,14 +15,14 @@ from asr.text.protocol import BLANK, BLANK_SYMBOL, FILE, SPACE_SYMBOL
 class CharTokenizer:
     """A token for each character of an alphabet, in its order.
 
-    Characters are Unicode code points, compared as they stand: a combining mark is a character of its own, and a text
-    must be in the normalization form of the alphabet.
+    Characters are Unicode code points, compared exactly: a combining mark is a character of its own, and texts must
+    have the normalization form of the alphabet.
 
     Args:
         alphabet: The characters, the space included.
 
     Raises:
-        ConfigError: The alphabet is empty or holds a character twice.
+        ConfigError: The alphabet is empty or has a character twice.
     """
 
     def __init__(self, alphabet: str) -> None:
@@ -33,14 +33,14 @@ class CharTokenizer:
 
     @classmethod
     def build(cls, config: TokenizerConfig, texts: Sequence[str]) -> Self:
-        """The tokenizer that a configuration asks for."""
+        """The tokenizer of a configuration."""
         return cls(alphabet_of(config.alphabet, texts))
 
     @classmethod
     def load(cls, saved: Mapping[str, Any]) -> Self:
-        """The tokenizer that `save` wrote, from the content of its file."""
+        """Restores a tokenizer from the content of the file that `save` wrote."""
         if not isinstance(saved["alphabet"], str):
-            raise TypeError("its alphabet is no string")
+            raise TypeError("its alphabet is not a string")
         return cls(saved["alphabet"])
 
     @property
@@ -68,33 +68,33 @@ class CharTokenizer:
 
 
 def alphabet_of(given: str | None, texts: Iterable[str]) -> str:
-    """The alphabet of a configuration; where it gives none, the characters of the training transcripts, sorted.
+    """The alphabet of a configuration; where that is null, the sorted characters of the training transcripts.
 
     Args:
         texts: The training transcripts.
 
     Raises:
-        ConfigError: There is neither.
+        ConfigError: There are no transcripts either.
     """
     if given is not None:
         return given
     characters = set().union(*texts)
     if not characters:
-        raise ConfigError("tokenizer.alphabet is null, and there are no training transcripts to take it from.")
+        raise ConfigError("tokenizer.alphabet is null, and there are no training transcripts to take it from: set it.")
     return "".join(sorted(characters | {" "}))
 
 
 def check_alphabet(alphabet: str) -> None:
-    """Refuses an alphabet that is empty or holds a character twice.
+    """Refuses an alphabet that is empty or has a character twice.
 
     Raises:
-        ConfigError: It does.
+        ConfigError: It is, or has.
     """
     if not alphabet:
-        raise ConfigError("tokenizer.alphabet is empty: give the characters that may stand in transcripts.")
+        raise ConfigError("tokenizer.alphabet is empty: give the characters that transcripts may contain.")
     twice = [character for character, count in Counter(alphabet).items() if count > 1]
     if twice:
-        raise ConfigError(f"tokenizer.alphabet holds the character {_named(twice[0])} twice: give each once.")
+        raise ConfigError(f"tokenizer.alphabet has the character {_named(twice[0])} twice: give each once.")
 
 
 def check_text(text: str, alphabet: Container[str]) -> None:

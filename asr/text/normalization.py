@@ -1,4 +1,4 @@
-"""Normalization: transcripts as they are said, in one spelling, by the rules of their language."""
+"""Normalization: transcripts as they are spoken, in one spelling, by the rules of their language."""
 
 import re
 import unicodedata
@@ -12,7 +12,7 @@ JOINERS = "\u200c\u200d"
 """Invisible, but part of the spelling in Persian and in Indic scripts."""
 
 SPOKEN = frozenset("%&@#\u00a7\u2030*/\\")
-"""Punctuation to Unicode, but said: it stays, so that the doctor names it."""
+"""Punctuation in Unicode, but spoken: it stays, so that the corpus check reports it."""
 
 TURKIC = ("tr", "az")
 """Languages with a dotted and a dotless i."""
@@ -28,17 +28,17 @@ def normalize(text: str, config: TextConfig) -> str:
     """A transcript in Unicode's composed form (NFC), without punctuation, its numbers as words, in one case.
 
     Apostrophes stay within words, all as U+0027; dashes and hyphens become spaces. What is neither letter, mark, digit
-    nor punctuation, as in "5 $", stays as it is, for nobody knows how it was said: the doctor names it.
+    nor punctuation, as in "5 $", stays, because its pronunciation is unknown: the corpus check reports it.
 
     Raises:
-        ConfigError: Numbers are asked for, and there is no library or language for them.
-        DataError: A number cannot be written in words.
+        ConfigError: There is no library or language for `text.numbers`.
+        DataError: A number cannot be written as words.
     """
     text = unicodedata.normalize("NFC", text).translate(APOSTROPHES)
     text = "".join(c for c in text if unicodedata.category(c) != "Cf" or c in JOINERS)
     if config.numbers:
         text = _numbers_as_words(text, config.language)
-    text = "".join(_said(text, place) for place in range(len(text)))
+    text = "".join(_spoken(text, place) for place in range(len(text)))
     return " ".join(change_case(text, config.case, config.language).split())
 
 
@@ -55,13 +55,13 @@ def change_case(text: str, case: Case, language: str | None) -> str:
             return text
 
 
-def _said(text: str, place: int) -> str:
+def _spoken(text: str, place: int) -> str:
     character = text[place]
     kind = unicodedata.category(character)
     if character == "'":
         within = 0 < place < len(text) - 1 and text[place - 1].isalpha() and text[place + 1].isalpha()
         return "'" if within else " "
-    # Marks of the Hebrew and Arabic scripts are of kind M, and so letters here; their punctuation is of kind P.
+    # Marks of the Hebrew and Arabic scripts are of category M, which stays; their punctuation is of category P.
     return " " if kind[0] == "P" and character not in SPOKEN else character
 
 
@@ -69,7 +69,7 @@ def _numbers_as_words(text: str, language: str | None) -> str:
     if not any(character.isdecimal() for character in text):
         return text
     if language is None:
-        raise ConfigError("text.numbers writes numbers in words, for which text.language must be given, as in en.")
+        raise ConfigError("text.numbers=true writes numbers as words and needs text.language, such as en.")
     try:
         library = import_module("num2words")
     except ImportError:
@@ -80,9 +80,9 @@ def _numbers_as_words(text: str, language: str | None) -> str:
             return f" {library.num2words(number, lang=language, **options)} "
         except NotImplementedError:
             known = ", ".join(sorted(library.CONVERTER_CLASSES))
-            raise ConfigError(f"text.language={language} has no words for numbers; {known} have.") from None
+            raise ConfigError(f"text.language={language} has no words for numbers; choose one of {known}.") from None
         except (ValueError, OverflowError, ArithmeticError, KeyError, IndexError) as error:
-            raise DataError(f"The number {number} in {text!r} cannot be written in words ({error}).") from None
+            raise DataError(f"The number {number} in {text!r} cannot be written as words ({error}).") from None
 
     if _base(language) == "en":
         text = ENGLISH_ORDINAL.sub(lambda match: words(_ascii(match[1]), to="ordinal"), text)
@@ -90,7 +90,7 @@ def _numbers_as_words(text: str, language: str | None) -> str:
 
 
 def _plain(number: str, language: str) -> str:
-    """A number without thousands, with a point before decimals."""
+    """A number without thousands separators, with a decimal point."""
     point = "." if _base(language) in DECIMAL_POINT else ","
     thousands = "," if point == "." else "."
     groups = number.split(thousands)

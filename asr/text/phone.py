@@ -1,4 +1,4 @@
-"""The tokenizer of phones: a lexicon, and eSpeak NG's rules for the words that it lacks."""
+"""The phone tokenizer: a lexicon, and eSpeak NG's rules for words that are not in it."""
 
 import json
 from collections import Counter
@@ -18,24 +18,24 @@ JOINER = "\u00b7"
 class PhoneTokenizer:
     """A token for each phone, and one between words.
 
-    Tokens become words by the same lexicon: phones between two separators are the word that has them; of words that
-    sound alike the one that is most frequent in the training transcripts, then the first of the lexicon. What no word
-    sounds like is written in its phones, as /HH·AH·L/, and read so by `encode`: to the WER it is a wrong word, to the
-    phone error rate each phone counts. Beam search over words writes words alone.
+    Tokens become words by the same lexicon: phones between two separators are the word with this pronunciation; of
+    homophones, the most frequent one in the training transcripts, then the first of the lexicon. Phones that match no
+    word are written as /HH·AH·L/, which `encode` also reads: for the WER this is a wrong word, for the phone error rate
+    each phone counts. Beam search over words outputs words only.
 
     Args:
         phones: All of them, in the order of their tokens.
-        words: The phones of each word; of words that sound alike the first is written.
+        words: The phones of each word; of homophones the first is written.
         g2p: eSpeak NG's language for words that are not among these; None refuses them.
 
     Raises:
-        ConfigError: A phone cannot be told from what this class writes itself.
+        ConfigError: A phone has a name that this class uses itself.
     """
 
     def __init__(self, phones: Sequence[str], words: Mapping[str, Phones], g2p: str | None) -> None:
         odd = [phone for phone in phones if phone in (BLANK_SYMBOL, SPACE_SYMBOL) or {JOINER, "/"} & set(phone)]
         if odd:
-            raise ConfigError(f"tokenizer.lexicon has the phone {odd[0]!r}, which is kept for other uses: rename it.")
+            raise ConfigError(f"tokenizer.lexicon has the phone {odd[0]!r}, which is reserved: rename it.")
         self.phones, self.words, self.g2p = tuple(phones), dict(words), g2p
         self._tokens = {phone: token for token, phone in enumerate(phones, start=SEPARATOR + 1)}
         self._guessed: dict[str, Phones] = {}
@@ -45,12 +45,12 @@ class PhoneTokenizer:
 
     @classmethod
     def build(cls, config: TokenizerConfig, texts: Sequence[str]) -> Self:
-        """The lexicon's words, and those of the training transcripts as eSpeak NG says them.
+        """The words of the lexicon, and those of the training transcripts with eSpeak NG's pronunciation.
 
-        A word that has no pronunciation is refused by `encode`, with its utterance.
+        `encode` refuses words without pronunciation.
 
         Raises:
-            ConfigError: There is neither a lexicon nor a language, or one of them cannot be had.
+            ConfigError: There is neither a lexicon nor a language, or one of them is not available.
             DataError: The lexicon is damaged.
         """
         if config.lexicon is None and config.g2p is None:
@@ -73,7 +73,7 @@ class PhoneTokenizer:
 
     @classmethod
     def load(cls, saved: Mapping[str, Any]) -> Self:
-        """The tokenizer that `save` wrote, from the content of its file."""
+        """Restores a tokenizer from the content of the file that `save` wrote."""
         words = {word: tuple(sounds.split(" ")) for word, sounds in saved["words"].items()}
         phones, g2p = saved["phones"], saved["g2p"]
         if (
@@ -81,7 +81,7 @@ class PhoneTokenizer:
             or not isinstance(g2p, str | None)
             or not {phone for sounds in words.values() for phone in sounds} <= set(phones)
         ):
-            raise ValueError("its words have other phones than it lists")
+            raise ValueError("its words have phones that it does not list")
         return cls(phones, words, g2p)
 
     @property
@@ -103,8 +103,8 @@ class PhoneTokenizer:
             tokens += [self._tokens[phone] for phone in self._sounds(word)]
         return tokens
 
-    def said(self, text: str) -> str:
-        """The phones of a text, separated by spaces, without what stands between words.
+    def pronunciation(self, text: str) -> str:
+        """The phones of a text, separated by spaces, without word separators.
 
         Raises:
             DataError: A word has no pronunciation.
@@ -139,13 +139,13 @@ class PhoneTokenizer:
 
 
 def _pronounced(word: str, language: str | None, inventory: Sequence[str]) -> Phones:
-    """The phones of a word that is in no lexicon.
+    """The phones of a word that is not in the lexicon.
 
     Args:
-        inventory: The phones that there are; none allows all.
+        inventory: The known phones; an empty one allows all.
 
     Raises:
-        DataError: There is no language, or a phone is another.
+        DataError: There is no language, or a phone is unknown.
     """
     if language is None:
         raise DataError(f"The word {word!r} is not in the lexicon: add it to tokenizer.lexicon, or set tokenizer.g2p.")
@@ -155,7 +155,7 @@ def _pronounced(word: str, language: str | None, inventory: Sequence[str]) -> Ph
     odd = next((sound for sound in sounds if inventory and sound not in inventory), None)
     if odd is not None:
         raise DataError(
-            f"The word {word!r} is not in the lexicon and has the phone {odd!r} to eSpeak NG, which no known word has: "
+            f"The word {word!r} is not in the lexicon and has the phone {odd!r} in eSpeak NG, which no known word has: "
             "add the word to tokenizer.lexicon."
         )
     return sounds

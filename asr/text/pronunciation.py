@@ -1,7 +1,7 @@
-"""Pronunciations of words that no lexicon has: eSpeak NG's rules, for some hundred languages, called through ctypes.
+"""Pronunciation: lexicons, and eSpeak NG's rules for words that are not in one, in about a hundred languages.
 
-The package espeakng_loader carries the library and its voices, so nothing is downloaded. It is under the GPL and no
-part of this package: `pip install 'asr[phones]'` brings it.
+The package espeakng_loader contains the library, which is called through ctypes, and its voices, so nothing is
+downloaded. It is under the GPL and not part of this package: `pip install 'asr[phones]'` brings it.
 """
 
 import ctypes
@@ -26,13 +26,13 @@ ARPABET = frozenset([
 COMMENTS = (";;;", "#")
 ALTERNATIVE = re.compile(r"(.+)\(\d+\)")
 SILENCE = re.compile(r"!SIL|<.*>")
-"""What stands for silence, noise and unknown words in Kaldi's lexicons."""
+"""Entries for silence, noise and unknown words in Kaldi's lexicons."""
 
 
 def read_lexicon(path: Path) -> dict[str, Phones]:
     """The phones of each word; of several pronunciations the first.
 
-    The stress of ARPAbet's vowels, as in AH0, is taken off; whatever else ends in a digit stays as it is.
+    The stress of ARPAbet's vowels, as in AH0, is removed; other phones that end in a digit stay.
 
     Raises:
         ConfigError: There is no such file.
@@ -46,7 +46,7 @@ def read_lexicon(path: Path) -> dict[str, Phones]:
         word, *phones = line.split(" #")[0].split()
         if not phones:
             raise DataError(
-                f"{path}, line {place}: the word {word!r} has no phones: write them behind it, with spaces."
+                f"{path}, line {place}: the word {word!r} has no phones: write them after it, separated by spaces."
             )
         alternative = ALTERNATIVE.fullmatch(word)
         if not SILENCE.fullmatch(word):
@@ -59,7 +59,7 @@ def read_lexicon(path: Path) -> dict[str, Phones]:
 
 
 def lexicon_checksum(lexicon: str) -> str:
-    """SHA-256 of a lexicon: what a run's identity has in place of its path.
+    """SHA-256 of a lexicon, which the identity of a run has in place of its path.
 
     Raises:
         ConfigError: There is no such file.
@@ -70,8 +70,7 @@ def lexicon_checksum(lexicon: str) -> str:
 
 
 def in_case_of(texts: Iterable[str]) -> Callable[[str], str]:
-    """How a lexicon's words must be written to stand in transcripts: in upper or lower case where those are, else as
-    they are."""
+    """The case that a lexicon's words need to match transcripts: upper or lower like those, else unchanged."""
     texts = list(texts)
     if all(text == text.upper() for text in texts):
         return str.upper
@@ -93,7 +92,7 @@ _IPA_BETWEEN_UNDERSCORES = 0x02 | ord("_") << 8
 
 STRESS = str.maketrans("", "", "\u02c8\u02cc")
 ANOTHER_LANGUAGE = re.compile(r"\([^)]*\)")
-"""eSpeak NG says so where it takes a word for a foreign one."""
+"""eSpeak NG's mark of a word that it takes for a foreign one."""
 
 TO_ARPABET = {
     "\u0251\u02d0": "AA", "\u0251": "AA", "\u00e6": "AE", "\u028c": "AH", "\u0259": "AH", "\u0250": "AH",
@@ -105,7 +104,7 @@ TO_ARPABET = {
     "\u03b8": "TH", "\u028a": "UH", "u\u02d0": "UW", "u": "UW", "v": "V", "w": "W", "\u028d": "W", "j": "Y", "z": "Z",
     "\u0292": "ZH", "x": "K", "\u026c": "L", "e": "EH", "a": "AE", "\u0252": "AA", "\u02d0": "", "\u0329": "AH",
 }  # fmt: skip
-"""The sounds of English in eSpeak NG's IPA, the longest first where one begins another."""
+"""The sounds of English in eSpeak NG's IPA."""
 
 _SOUNDS = re.compile("|".join(sorted(map(re.escape, TO_ARPABET), key=len, reverse=True)))
 
@@ -118,13 +117,15 @@ def pronounce(word: str, language: str) -> Phones:
 
     Raises:
         ConfigError: eSpeak NG is not installed, or has no such language.
-        DataError: It has no sound for the word.
+        DataError: It has no pronunciation for the word.
     """
     library = _library()
-    # Each time: whatever else speaks in this process may have chosen another.
+    # Each time, because another use of the library in this process may have chosen another voice.
     if library.espeak_SetVoiceByName(language.encode()) != 0:
-        raise ConfigError(f"tokenizer.g2p={language} is no language of eSpeak NG: give one, as en-us, de, tr or ru.")
-    # Capitals would be spelled.
+        raise ConfigError(
+            f"tokenizer.g2p={language} is not a language of eSpeak NG: give one, such as en-us, de, tr or ru."
+        )
+    # It would spell capitals.
     text = ctypes.create_string_buffer(word.lower().encode())
     rest = ctypes.c_void_p(ctypes.addressof(text))
     said = []
@@ -133,7 +134,7 @@ def pronounce(word: str, language: str) -> Phones:
     sounds = ANOTHER_LANGUAGE.sub("", " ".join(said).translate(STRESS)).replace(" ", "_").split("_")
     phones = tuple(sound for sound in sounds if any(letter.isalnum() for letter in sound))
     if not phones:
-        raise DataError(f"eSpeak NG knows no sound for the word {word!r} in the language {language}.")
+        raise DataError(f"eSpeak NG has no pronunciation for the word {word!r} in the language {language}.")
     return phones
 
 
@@ -147,9 +148,9 @@ def as_arpabet(phones: Phones, word: str) -> Phones:
     for phone in phones:
         sounds = _SOUNDS.findall(phone)
         if "".join(sounds) != phone:
-            raise DataError(f"The word {word!r} has the sound {phone!r} to eSpeak NG, which ARPAbet does not write.")
+            raise DataError(f"The word {word!r} has the sound {phone!r} in eSpeak NG, which ARPAbet does not have.")
         letters = [TO_ARPABET[sound] for sound in sounds]
-        # A syllabic consonant carries a mark behind it, where ARPAbet writes a vowel before.
+        # A syllabic consonant has a mark after it; ARPAbet writes a vowel before it.
         written += ["AH", *letters[:-1]] if sounds[-1] == "\u0329" else letters
     return tuple(letter for letter in written if letter)
 

@@ -22,29 +22,29 @@ class Tokenizer(Protocol):
 
     @property
     def symbols(self) -> Sequence[str]:
-        """How each token is written where white space separates tokens, all different; ▁ stands for a space."""
+        """The written form of each token, without white space and all different; ▁ stands for a space."""
 
     @property
     def separator(self) -> int | None:
-        """The token that stands between words and for nothing else, if there is one."""
+        """The token that only separates words, if there is one."""
 
     def encode(self, text: str) -> list[int]:
         """The tokens of a text, never the blank.
 
         Raises:
-            DataError: The text cannot be written with these tokens.
+            DataError: The text cannot be encoded with these tokens.
         """
 
     def decode(self, tokens: Sequence[int]) -> str:
-        """The text of tokens; the blank writes nothing."""
+        """The text of tokens; the blank stands for nothing."""
 
     def save(self, folder: Path) -> None:
         """Writes tokenizer.json (data, never code) into an existing folder."""
 
 
 def labels_of(tokenizer: Tokenizer, text: str) -> list[int] | None:
-    """The tokens of a transcript, None where the tokenizer cannot write it."""
+    """The tokens of a transcript, None where the tokenizer cannot encode it."""
     try:
         return tokenizer.encode(text)
     except DataError:
-        return None  # A transcript of test may have letters that the model never saw.
+        return None  # A transcript of test may have characters that the model does not know.

@@ -1,4 +1,4 @@
-"""The tokenizers that there are: text to the units that the model writes, and back."""
+"""The tokenizers: building, loading, and what identifies one."""
 
 import json
 from collections.abc import Sequence
@@ -24,10 +24,10 @@ def build_tokenizer(config: TokenizerConfig, texts: Sequence[str]) -> Tokenizer:
     """Builds the tokenizer of a configuration.
 
     Args:
-        texts: The training transcripts, from which word pieces are learned.
+        texts: The training transcripts, from which subwords are learned.
 
     Raises:
-        ConfigError: The alphabet is empty or holds a character twice, the pieces cannot be learned, or there is no such
+        ConfigError: The alphabet is empty or has a character twice, the subwords cannot be learned, or there is no such
             lexicon.
         DataError: The lexicon is damaged.
     """
@@ -35,7 +35,7 @@ def build_tokenizer(config: TokenizerConfig, texts: Sequence[str]) -> Tokenizer:
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:
-    """Reads back the tokenizer that `save` wrote into a folder.
+    """Reads the tokenizer that `save` wrote into a folder.
 
     Raises:
         RunError: There is none, or the file is damaged.
@@ -45,17 +45,19 @@ def load_tokenizer(folder: Path) -> Tokenizer:
         saved = json.loads(path.read_text(encoding="utf-8"))
         return TOKENIZERS[TokenizerKind(saved["kind"])].load(saved)
     except OSError as error:
-        raise RunError(f"No tokenizer can be read at {path} ({error.strerror}): give a whole model folder.") from None
+        raise RunError(
+            f"No tokenizer can be read at {path} ({error.strerror}): give a complete model folder."
+        ) from None
     except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, ConfigError) as error:
         raise RunError(f"{path} is not a tokenizer ({error}): copy the model folder again.") from None
 
 
 OF_PHONES = ("lexicon", "g2p")
-"""Settings that other tokenizers do not read; they came later than runs and models that keep their names."""
+"""Settings that other tokenizers do not read; added later, so that identities of earlier runs lack them."""
 
 
 def tokenizer_identity(config: TokenizerConfig) -> dict[str, Any]:
-    """The settings that the kind of tokenizer reads, with the checksum of the lexicon in place of its path.
+    """The settings that the kind of tokenizer uses, with the checksum of the lexicon in place of its path.
 
     Raises:
         ConfigError: There is no such lexicon.

@@ -8,8 +8,8 @@ from typing import Any
 
 from asr.data.manifest import manifest_checksum
 from asr.data.mixture import training_checksum
+from asr.features.noise_files import recordings_checksum
 from asr.features.perturbation import active_folders
-from asr.features.recordings import recordings_checksum
 from asr.lm.ngram import texts_identity
 from asr.lm.text import held_out_checksum
 from asr.model.folder import model_folder, weights_checksum

@@ -21,7 +21,7 @@ URL = f"http://www.speech.cs.cmu.edu/databases/an4/{ARCHIVE}"
 DEV_UTTERANCES = 100
 LEXICON = "lexicon.txt"
 SPELLED = "A EY\n"
-"""The letter: the dictionary has the article first."""
+"""The letter A: the dictionary has the article first."""
 LINE = re.compile(r"(?:<s> )?(?P<text>.*?)(?: </s>)? \((?P<id>\S+)\)")
 
 
@@ -57,7 +57,7 @@ def read_list(folder: Path, split: str) -> list[Utterance]:
 
 
 def dev_speakers(utterances: Sequence[Utterance]) -> set[str]:
-    """Speakers in an order drawn by their names alone, until they have spoken 100 utterances."""
+    """Speakers in an order drawn from their names, until they have 100 utterances."""
     chosen: set[str] = set()
     for speaker in sorted(
         {utterance.speaker for utterance in utterances}, key=lambda name: derive_seed("an4 dev", name)

@@ -12,7 +12,7 @@ from asr.data.splits import SPLITS
 from asr.settings.root import Config
 
 PLACES = ("train.tsv", "*/train.tsv", "*/*/train.tsv")
-"""Where the table may lie in what data.source names; an archive holds cv-corpus-VERSION/LANGUAGE/train.tsv."""
+"""Where the table may be below data.source; an archive contains cv-corpus-VERSION/LANGUAGE/train.tsv."""
 
 
 def prepare(config: Config, archives: Path, output: Path) -> None:
@@ -37,9 +37,9 @@ def language_folder(config: Config, archives: Path, output: Path) -> Path:
     for place in PLACES:
         if found := sorted(root.glob(place)):
             if len(found) > 1:
-                raise DataError(f"{root} holds several languages: set data.source to one, as {found[0].parent}.")
+                raise DataError(f"{root} has several languages: set data.source to one, as {found[0].parent}.")
             return found[0].parent.absolute()
-    raise DataError(f"{root} holds no train.tsv, which Common Voice has for each language: give another data.source.")
+    raise DataError(f"{root} has no train.tsv, which Common Voice has for each language: give another data.source.")
 
 
 def rows(folder: Path, split: str) -> list[Row]:

@@ -1,6 +1,6 @@
 """Synthetic speech: eSpeak NG, which the package espeakng_loader carries with its voices, called through ctypes.
 
-eSpeak NG is published under the GPL and no part of this package: `pip install 'asr[digits]'` brings it.
+eSpeak NG is published under the GPL and not part of this package: `pip install 'asr[digits]'` brings it.
 """
 
 import ctypes
@@ -65,7 +65,7 @@ class Voice:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What is said, how, and how it is recorded."""
+    """A prompt: its text, its voice and its recording conditions."""
 
     id: str
     """Names the file."""
@@ -110,7 +110,7 @@ def synthesize(prompts: Sequence[Prompt], folder: Path, sampling_rate: int) -> l
     """
     _load()
     jobs = [(prompt, folder / f"{prompt.id}.wav", sampling_rate) for prompt in prompts]
-    # eSpeak NG carries state from one text to the next (the flutter of its voices), so each block begins anew.
+    # eSpeak NG carries state from one text to the next (the flutter of its voices), so each block gets a new process.
     return map_blocks(_write_block, jobs, _BLOCK, "Synthesizing", "utterances", fresh=True)
 
 
@@ -155,7 +155,7 @@ def _resampler(old: int, new: int) -> Resample:
 
 
 class Synthesizer:
-    """eSpeak NG in this process; what it says depends on what it said before.
+    """eSpeak NG in this process; its output depends on what it synthesized before.
 
     Raises:
         DataError: eSpeak NG is not installed.
@@ -183,7 +183,7 @@ class Synthesizer:
             DataError: eSpeak NG lacks the voice.
         """
         voice = prompt.voice
-        # An unknown variant would pass in silence as the plain accent.
+        # An unknown variant would silently become the plain accent.
         known = (self._variants / voice.variant).is_file()
         if not known or self._library.espeak_SetVoiceByName(str(voice).encode()) != 0:
             raise DataError(

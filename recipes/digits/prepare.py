@@ -22,7 +22,7 @@ ACCENTS = (
     "en", "en-us", "en-us-nyc", "en-029", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbclan", "en-gb-x-gbcwmd",
 )  # fmt: skip
 
-# No timbre is heard in two splits, nor are timbres that are versions of one another.
+# No timbre is in two splits, nor are timbres that are versions of each other.
 VARIANTS = {
     "train": (
         "f1", "f3", "f4", "m1", "m2", "m4", "m5", "m7", "klatt", "klatt3", "klatt5", "Alex", "Alicia", "Andrea",
@@ -51,12 +51,12 @@ CORPUS = Corpus(seed=1, utterances={"train": 3000, "dev": 200, "test": 400}, dig
 
 
 def prepare(config: Config, archives: Path, output: Path) -> None:
-    """Draws the prompts, has them spoken into audio/ and writes the manifests."""
+    """Draws the prompts, synthesizes them into audio/ and writes the manifests."""
     write_corpus(CORPUS, config, output)
 
 
 def write_corpus(corpus: Corpus, config: Config, output: Path) -> None:
-    """Makes a corpus of spoken digits; audio/words.jsonl tells when the words of each utterance begin."""
+    """Makes a corpus of spoken digits; audio/words.jsonl has the start of each word."""
     prompts = {split: draw_prompts(corpus, split) for split in corpus.utterances}
     with atomic_folder(output / "audio") as folder:
         spoken = [prompt for split in prompts.values() for prompt in split]
@@ -93,7 +93,7 @@ def draw_prompts(corpus: Corpus, split: str) -> list[Prompt]:
 
 
 def draw_prompt(corpus: Corpus, id: str, variants: Sequence[str]) -> Prompt:
-    """One prompt, every property drawn evenly from its range."""
+    """One prompt, every property drawn uniformly from its range."""
     key = keys_of([id])
 
     def between(low: float, high: float, stream: str) -> float:

@@ -12,5 +12,5 @@ CORPUS = replace(digits.CORPUS, seed=2, utterances={"train": 700, "dev": 60, "te
 
 
 def prepare(config: Config, archives: Path, output: Path) -> None:
-    """Draws the prompts, has them spoken into audio/ and writes the manifests."""
+    """Draws the prompts, synthesizes them into audio/ and writes the manifests."""
     digits.write_corpus(CORPUS, config, output)

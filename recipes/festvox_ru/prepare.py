@@ -1,6 +1,6 @@
 """The recordings of Debian's Russian voice: 620 sentences of one speaker, 16 kHz, with their transcripts.
 
-And other sentences for a language model, from Debian's collection of Russian quotations.
+Further sentences for a language model come from Debian's collection of Russian quotations.
 """
 
 import logging
@@ -50,7 +50,7 @@ def prepare(config: Config, archives: Path, output: Path) -> None:
     for line in prompts.read_text(encoding="utf-8").splitlines():
         match = LINE.fullmatch(line.strip())
         if match is None:
-            raise DataError(f"{prompts}: the line {line!r} is no id and transcript.")
+            raise DataError(f"{prompts}: the line {line!r} is not an id and a transcript.")
         # A plus stands before the stressed vowel of some words; two French names have an apostrophe.
         text = normalize(match["text"].replace("+", "").replace("'", ""), TEXT)
         utterances.append(whole_file(voice / "wav" / f"{match['id']}.wav", text, SPEAKER))
@@ -64,11 +64,11 @@ def prepare(config: Config, archives: Path, output: Path) -> None:
 
 
 def _quotations(archives: Path, output: Path) -> list[str]:
-    """The sentences of Debian's quotations, each once; none where the package is not to be had."""
+    """The sentences of Debian's quotations, each once; none where the package is not available."""
     try:
         package = fetch_archive(QUOTATIONS, archives, QUOTATIONS_URL, QUOTATIONS_SHA256)
     except ArchiveMissing as missing:
-        log.warning("A language model will know the transcripts alone: %s Then delete %s.", missing, output)
+        log.warning("A language model will have only the transcripts: %s Then delete %s.", missing, output)
         return []
     folder = unpack_deb(package, output / "quotations") / QUOTATION_FILES
     files = (path for path in sorted(folder.glob("*")) if path.is_file() and not path.is_symlink())
@@ -76,14 +76,14 @@ def _quotations(archives: Path, output: Path) -> list[str]:
 
 
 def _sentences(path: Path) -> Iterator[str]:
-    """Those of a file that are Russian letters alone, normalized. A line with a percent sign parts quotations, one that
-    begins with white space and dashes says who is quoted."""
+    """The normalized sentences of a file that consist of Russian letters.
+
+    A line with a percent sign separates quotations, one that begins with white space and dashes names the author.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path} is no text in UTF-8 ({error.reason}): delete its folder and fetch {QUOTATIONS}."
-        ) from None
+        raise DataError(f"{path} is not in UTF-8 ({error.reason}): delete its folder and fetch {QUOTATIONS}.") from None
     for quotation in SOURCE.sub("", text).split("\n%\n"):
         for sentence in re.split(r"[.!?\u2026]\s", " ".join(quotation.split()) + " "):
             normalized = normalize(sentence, TEXT)

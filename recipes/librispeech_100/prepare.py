@@ -56,7 +56,7 @@ def read_part(folder: Path) -> list[Utterance]:
         for line in transcripts.read_text(encoding="utf-8").splitlines():
             name, _, text = line.partition(" ")
             if not name.startswith(transcripts.name.removesuffix(".trans.txt")) or not text:
-                raise DataError(f"{transcripts}: the line {line!r} is no id and transcript.")
+                raise DataError(f"{transcripts}: the line {line!r} is not an id and a transcript.")
             path = transcripts.with_name(f"{name}.flac")
             utterances.append(whole_file(path, text, speaker=transcripts.parent.parent.name))
     return utterances

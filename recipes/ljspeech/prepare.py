@@ -23,7 +23,7 @@ TEXT = TextConfig(normalize=True, language="en", case=Case.upper, numbers=False)
 
 
 def prepare(config: Config, archives: Path, output: Path) -> None:
-    """Reads the publisher's table; test and dev are clips in an order drawn by their ids alone."""
+    """Reads the publisher's table; test and dev are clips in an order drawn from their ids."""
     folder = unpack(fetch_archive(ARCHIVE, archives, URL, SHA256), output / "original") / "LJSpeech-1.1"
     read = sorted(rows(folder), key=lambda row: derive_seed("ljspeech", row.audio.stem))
     splits, begin = {}, 0
@@ -39,12 +39,12 @@ def rows(folder: Path) -> list[Row]:
     for place, line in lines_of(folder / "metadata.csv"):
         fields = line.split("|")
         if len(fields) != 3:
-            raise DataError(f"{folder / 'metadata.csv'}, line {place}: {line!r} is no id and two transcripts.")
+            raise DataError(f"{folder / 'metadata.csv'}, line {place}: {line!r} is not an id and two transcripts.")
         found.append(Row(folder / "wavs" / f"{fields[0]}.wav", transcript(fields[2]), SPEAKER))
     return found
 
 
 def transcript(text: str) -> str:
-    """English letters alone: the accents of a few French and German words are taken off."""
+    """English letters only: the accents of a few French and German words are removed."""
     letters = unicodedata.normalize("NFD", text)
     return normalize("".join(letter for letter in letters if not unicodedata.combining(letter)), TEXT)

@@ -1,4 +1,4 @@
-"""A corpus of your own, in any format that `data.source` may have."""
+"""A corpus of your own, at `data.source` in any known format."""
 
 from asr.data.own import prepare
 

@@ -29,9 +29,9 @@ def transcript(path: Path) -> str:
     """The words of a file named like 0_1_1_0_0_1_1_0.wav.
 
     Raises:
-        DataError: It is named otherwise.
+        DataError: It has another name.
     """
     digits = path.stem.split("_")
     if not WORDS.keys() >= set(digits):
-        raise DataError(f"{path} is not named after its words, as 0_1_1_0_0_1_1_0.wav is: take it out of the archive.")
+        raise DataError(f"{path} is not named after its words, as 0_1_1_0_0_1_1_0.wav is: remove it from the archive.")
     return " ".join(WORDS[digit] for digit in digits)

@@ -188,3 +188,5 @@ def test_check_prints_findings_and_fails_on_errors(
 def test_a_training_does_not_look_at_the_test_split(recipe: Recipe, corpus: Corpus, config: Config) -> None:
     recipe.manifest(config, "test").unlink()
     refuse_mistakes(recipe, config)
+    with pytest.raises(DataError, match="No manifest at"):
+        check.run(recipe, config)

@@ -129,7 +129,7 @@ def test_an_utterance_of_no_length(fields: dict[str, Any], data: Path, capsys: C
 
 def test_an_id_that_stands_twice(data: Path, capsys: Capture) -> None:
     rewrite(data, id="train-1")
-    assert "line 2: the id 'train-1' stands there twice" in refused(capsys, "check", "tiny")
+    assert "line 2: the id 'train-1' occurs twice" in refused(capsys, "check", "tiny")
 
 
 def test_damage_inside_an_archive_is_found(tmp_path: Path) -> None:
@@ -149,4 +149,4 @@ def test_damage_inside_an_archive_is_found(tmp_path: Path) -> None:
 @pytest.mark.parametrize("field", ["id", "text", "audio_filepath"])
 def test_half_a_character_in_a_manifest(field: str, data: Path, capsys: Capture) -> None:
     rewrite(data, **{field: "\ud800"})
-    assert f"{field!r} holds half a character" in refused(capsys, "check", "tiny")
+    assert f"{field!r} contains an incomplete character" in refused(capsys, "check", "tiny")

@@ -42,8 +42,8 @@ def test_the_library_hears_what_the_command_heard(folder: Path) -> None:
     utterances = read_manifest(folder / "data/an4/test.jsonl")
     assert [row["id"] for row in rows] == [utterance.id for utterance in utterances]
     recognizer = library.load(run)
-    heard = recognizer.transcribe([utterance.audio_filepath for utterance in utterances], batch_seconds=2)
-    assert heard == [row["hypothesis"] for row in rows]
+    transcripts = recognizer.transcribe([utterance.audio_filepath for utterance in utterances], batch_seconds=2)
+    assert transcripts == [row["hypothesis"] for row in rows]
 
 
 def test_what_the_library_cannot_hear_is_named(folder: Path, tmp_path: Path) -> None:

@@ -12,11 +12,11 @@ from asr.batching.loader import LazyLabels, labels_of_all, load
 from asr.batching.steps import Steps, micro_batches_of
 from asr.common.errors import DataError
 from asr.common.seeds import keys_of
-from asr.data import indexing, manifest
-from asr.data.indexing import Indexed, index_path
+from asr.data import manifest, manifest_index
 from asr.data.manifest import make_index, manifest_checksum, read_manifest, write_manifest
+from asr.data.manifest_index import IndexedManifest, index_path
 from asr.data.mixture import spread
-from asr.data.sequences import Joined, Lines, Picked, id_keys, joined, seconds_of
+from asr.data.sequences import Joined, LazyUtterances, Picked, id_keys, joined, seconds_of
 from asr.data.utterance import Utterance
 from asr.settings.batching import BatchingConfig, BatchOrder
 from asr.text.char import CharTokenizer
@@ -47,14 +47,14 @@ def test_it_reads_the_same_utterances(tmp_path: Path) -> None:
     assert isinstance(plain, list) and not index_path(path).exists(), "a small one needs no index"
     make_index(path)
     lines = read_manifest(path)
-    assert isinstance(lines, Indexed)
+    assert isinstance(lines, IndexedManifest)
     assert [*lines] == plain == rows and [lines[n] for n in range(len(lines))] == rows
     assert lines[-1] == rows[-1] and lines[3:40:5] == rows[3:40:5] and lines[np.int64(7)] == rows[7]
     with pytest.raises(IndexError):
         lines[len(rows)]
     assert seconds_of(lines).tolist() == [row.duration for row in rows]
     assert np.array_equal(id_keys(lines), keys_of([row.id for row in rows]))
-    assert manifest_checksum(path) == checksum and lines.lines.speakers == 5
+    assert manifest_checksum(path) == checksum and lines.line_index.speakers == 5
     assert [*pickle.loads(pickle.dumps(lines))] == rows
 
 
@@ -62,12 +62,12 @@ def test_blocks_of_any_size_give_one_index(tmp_path: Path, monkeypatch: pytest.M
     path = tmp_path / "train.jsonl"
     rows = written(path)
     for size in (1, 100, 1000):
-        monkeypatch.setattr(indexing, "BLOCK_BYTES", size)
+        monkeypatch.setattr(manifest_index, "BLOCK_BYTES", size)
         index_path(path).unlink(missing_ok=True)
-        blocks = [indexing._Block(path, *cut) for cut in indexing._cut(path, path.stat().st_size)]
-        parts = indexing._parse(blocks)
-        assert len(blocks) > 1
-        assert np.concatenate([part.arrays["seconds"] for part in parts]).tolist() == [row.duration for row in rows]
+        make_index(path)
+        lines = read_manifest(path)
+        assert isinstance(lines, IndexedManifest) and [*lines] == rows
+        assert seconds_of(lines).tolist() == [row.duration for row in rows]
 
 
 def test_a_large_one_gets_its_index_when_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,7 +79,7 @@ def test_a_large_one_gets_its_index_when_it_is_written(tmp_path: Path, monkeypat
     assert [*read_manifest(path)] == rows
 
 
-def test_a_manifest_that_changed_is_indexed_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_manifest_that_changed_is_indexed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "train.jsonl"
     rows = written(path)
     make_index(path)
@@ -88,7 +88,7 @@ def test_a_manifest_that_changed_is_indexed_anew(tmp_path: Path, monkeypatch: py
     assert [*before] == rows, "who reads the old one goes on with it"
     assert read_manifest(path) == rows[:10]
     monkeypatch.setattr(manifest, "LARGE_BYTES", 100)
-    assert isinstance(read_manifest(path), Indexed) and [*read_manifest(path)] == rows[:10]
+    assert isinstance(read_manifest(path), IndexedManifest) and [*read_manifest(path)] == rows[:10]
     index_path(path).write_bytes(index_path(path).read_bytes()[:200])
     assert [*read_manifest(path)] == rows[:10], "a damaged index is none"
 
@@ -113,7 +113,7 @@ def test_an_id_that_stands_there_twice_is_named(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(manifest, "LARGE_BYTES", 100)
     rows = written(tmp_path / "made.jsonl")
     write_manifest(tmp_path / "train.jsonl", [*rows, rows[4]])
-    with pytest.raises(DataError, match="line 51: the id 'id-4-é' stands there twice"):
+    with pytest.raises(DataError, match="line 51: the id 'id-4-é' occurs twice"):
         read_manifest(tmp_path / "train.jsonl")
 
 
@@ -131,7 +131,7 @@ def test_plans_labels_and_mixtures_are_those_of_a_list(tmp_path: Path) -> None:
             (utterances, shares), (plain, other) = utterances, plain  # type: ignore[assignment]
             assert isinstance(utterances, Picked) and shares is not None and np.array_equal(shares, other)
             assert len(plain) == 20 * 3 + 10 + 20
-        assert isinstance(utterances, Lines) and [*utterances] == plain
+        assert isinstance(utterances, LazyUtterances) and [*utterances] == plain
         steps = []
         for some in (utterances, plain):
             labels = labels_of_all(tokenizer, some)

@@ -68,7 +68,7 @@ def test_without_weights_nothing_changes(config: Config) -> None:
 
 def test_ids_of_mixed_manifests_must_differ(config: Config, tmp_path: Path) -> None:
     write_manifest(tmp_path / "other/mixed.jsonl", read_manifest(tmp_path / "an4/train.jsonl"))
-    with pytest.raises(DataError, match="ids of manifests that are mixed must differ"):
+    with pytest.raises(DataError, match=r"ids must differ among the manifests of data\.mixture"):
         read_split(RECIPE, config, "train")
 
 

@@ -42,7 +42,7 @@ def prepared(source: Path, data: Path, *overrides: str) -> dict[str, Utterance]:
     return {one.id: one for split in SPLITS for one in read_manifest(recipe.manifest(config, split))}
 
 
-def anew(data: Path) -> None:
+def afresh(data: Path) -> None:
     """Takes away the manifests, as somebody may who prepares again, and nothing else."""
     for path in [*data.glob("own/*.json*")]:
         path.unlink()
@@ -92,12 +92,12 @@ def test_converted_audio_is_of_the_segments_and_the_rate_of_now(tmp_path: Path) 
     entries = {"rec": str(tmp_path / "rec.wav")}
     before = prepared(write_kaldi(tmp_path / "k", entries, places), tmp_path / "data", "data.convert=true")
     assert before["a"].duration == 1
-    anew(tmp_path / "data")
+    afresh(tmp_path / "data")
     write_kaldi(tmp_path / "k", entries, places | {"a": "rec 5 7"})
     after = prepared(tmp_path / "k", tmp_path / "data", "data.convert=true")
     assert after["a"].duration == 2 and float(read_waveform(after["a"])[0]) > 0.5
     assert after["b"].audio_filepath == before["b"].audio_filepath, "what is the same is not converted again"
-    anew(tmp_path / "data")
+    afresh(tmp_path / "data")
     slow = prepared(tmp_path / "k", tmp_path / "data", "data.convert=true", "data.sampling_rate=8000")
     assert {len(read_waveform(slow[name])) for name in "bc"} == {8000}
 
@@ -163,9 +163,9 @@ def test_asr_new_converts_channels_and_says_so(tmp_path: Path) -> None:
         ('sph2pipe -f wav "{} |', "cannot be read"),
         ("sph2pipe -f wav -c 3 {} |", "names the channel '3'"),
         ("sph2pipe -f wav {} -c |", "names the channel ''"),
-        ("sph2pipe -f wav -t 0:1 {} |", "is made by a program"),
-        ("flac -c -d --skip=10 {} |", "is made by a program"),
-        ("|", "is made by a program"),
+        ("sph2pipe -f wav -t 0:1 {} |", "is the output of a program"),
+        ("flac -c -d --skip=10 {} |", "is the output of a program"),
+        ("|", "is the output of a program"),
     ],
 )
 def test_an_entry_that_cannot_be_read_as_it_is_meant(entry: str, sentence: str, tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_an_entry_that_cannot_be_read_as_it_is_meant(entry: str, sentence: str, 
 def test_a_channel_that_the_file_does_not_have_is_refused(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "mono.wav", np.zeros(RATE), RATE)
     source = write_kaldi(tmp_path / "k", dict.fromkeys("abc", f"sph2pipe -c 2 {tmp_path / 'mono.wav'} |"))
-    with pytest.raises(DataError, match="channel 2 is meant, and the file has 1"):
+    with pytest.raises(DataError, match="its channel is 2, but the file has 1"):
         prepared(source, tmp_path / "data", "data.convert=true")
 
 
@@ -186,10 +186,10 @@ HOLDER = """
 import sys
 from pathlib import Path
 
-from asr.common.files import alone
+from asr.common.files import file_lock
 from tests.helpers.corpora import write_corpus
 
-with alone(Path(sys.argv[1]).with_name(".own.lock")):
+with file_lock(Path(sys.argv[1]).with_name(".own.lock")):
     print("held", flush=True)
     sys.stdin.readline()
     write_corpus(Path(sys.argv[1]), {split: ["YES NO"] for split in ("train", "dev", "test")})

@@ -111,7 +111,7 @@ def test_an_interrupted_packing_writes_only_what_is_missing(tmp_path: Path) -> N
 
 def test_shards_of_another_corpus_are_not_touched(tmp_path: Path) -> None:
     splits, shards = packed(tmp_path)
-    with pytest.raises(DataError, match=r"holds shards of other manifests.*pack\.output"):
+    with pytest.raises(DataError, match=r"has shards of other manifests.*pack\.output"):
         pack({**splits, "train": splits["train"][1:]}, shards, 0.05)
     with pytest.raises(DataError, match=r"The id 'dev-0' is in"):
         pack({**splits, "test": splits["dev"]}, tmp_path / "other", 0.05)
@@ -126,7 +126,7 @@ def test_audio_that_cannot_be_read_is_not_packed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("damage", "sentence"),
-    [("missing", "cannot be read"), ("cut", "is cut short"), ("changed", "another checksum")],
+    [("missing", "cannot be read"), ("cut", "is truncated"), ("changed", "another checksum")],
 )
 def test_a_damaged_shard_loses_its_utterances_alone(
     damage: str, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -159,7 +159,7 @@ def test_an_utterance_that_is_described_otherwise_is_not_found(tmp_path: Path) -
     splits, shards = packed(tmp_path)
     changed = replace(splits["train"][5], offset=0.25)
     for work in (opened(shards, tmp_path).read, opened(shards, tmp_path).check):
-        with pytest.raises(DataError, match=r"train-5: the shards at .* do not hold it as the manifest describes"):
+        with pytest.raises(DataError, match=r"train-5: the shards at .* do not have it as the manifest describes"):
             work(changed)
 
 
@@ -212,7 +212,7 @@ def test_faults_of_a_server_are_named(tmp_path: Path) -> None:
             audio.read(utterance)
         faults.hang.set()
         faults.hang, faults.ignore_ranges = None, True
-        with pytest.raises(DataError, match="answers a range of bytes with a whole file"):
+        with pytest.raises(DataError, match="answers a byte range with a whole file"):
             audio.read(utterance)
     with pytest.raises(DataError, match=r"There are no shards: .*make them with `asr pack`"):
         opened(tmp_path / "nowhere", tmp_path)

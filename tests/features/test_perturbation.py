@@ -16,8 +16,8 @@ from asr.checks.requirements import Requirements
 from asr.commands.cli import main
 from asr.common.errors import ConfigError, DataError
 from asr.common.seeds import keys_of, uniform
+from asr.features.noise_files import NoiseFiles, recordings_checksum
 from asr.features.perturbation import Perturbation, active_folders, check_source, telephone
-from asr.features.recordings import Recordings, recordings_checksum
 from asr.features.rooms import reverberate, simulate_room
 from asr.settings.augment import AugmentConfig
 from asr.settings.compose import compose
@@ -74,32 +74,32 @@ def pitches(sound: Tensor) -> list[float]:
 
 @pytest.mark.parametrize("snr_db", [0.0, 15.0])
 def test_a_recording_is_added_at_the_drawn_ratio(musan: Path, snr_db: float) -> None:
-    heard = []
+    found = []
     for key in range(40):
         added = changed(background(musan, snr_db), key) - speech()
         measured = 10 * torch.log10(speech().square().mean() / added.square().mean())
         assert measured.item() == pytest.approx(snr_db, abs=0.01)
         (pitch,) = pitches(added)
-        heard.append(pitch)
+        found.append(pitch)
     # Each file in turn, the resampled one and the first of two channels at their own pitch; none is silent.
-    assert set(heard) == set(NOISES.values())
+    assert set(found) == set(NOISES.values())
 
 
 def test_a_recording_that_is_shorter_goes_on_and_one_that_is_longer_starts_anywhere(musan: Path) -> None:
-    recordings = Recordings([str(musan / "noise")], "augment.background.folders")
-    short = recordings.stretch(0.0, 0.25, 3 * RATE, RATE)
+    recordings = NoiseFiles([str(musan / "noise")], "augment.background.folders")
+    short = recordings.segment(0.0, 0.25, 3 * RATE, RATE)
     file, _ = soundfile.read(musan / "noise" / "a.wav", dtype="float32")
     assert len(short) == 3 * RATE
     assert torch.equal(short, torch.from_numpy(np.resize(np.roll(file, -2000), 3 * RATE)))
-    assert torch.equal(recordings.stretch(0.0, 0.5, 100, RATE), torch.from_numpy(file[4000:4100]))
-    assert torch.equal(recordings.stretch(0.0, 0.999, 100, RATE), torch.from_numpy(np.roll(file, -7992)[:100]))
+    assert torch.equal(recordings.segment(0.0, 0.5, 100, RATE), torch.from_numpy(file[4000:4100]))
+    assert torch.equal(recordings.segment(0.0, 0.999, 100, RATE), torch.from_numpy(np.roll(file, -7992)[:100]))
     for rate in (8000, 16000, 22050):
-        assert len(recordings.stretch(0.9, 0.7, 12345, rate)) == 12345
+        assert len(recordings.segment(0.9, 0.7, 12345, rate)) == 12345
 
 
 def test_several_voices_are_added_together(musan: Path) -> None:
-    heard = [len(pitches(changed(babble(musan), key) - speech())) for key in range(30)]
-    assert {2, 3} <= set(heard) or set(heard) == {3}
+    found = [len(pitches(changed(babble(musan), key) - speech())) for key in range(30)]
+    assert {2, 3} <= set(found) or set(found) == {3}
     added = changed(babble(musan)) - speech()
     ratio = 10 * torch.log10(speech().square().mean() / added.square().mean())
     assert ratio.item() == pytest.approx(5, abs=0.01)
@@ -127,11 +127,11 @@ def test_a_room_leaves_length_level_and_the_time_of_the_words() -> None:
     sound[3000:5000] = speech(2000)
     for number in range(10):
         response = simulate_room(draws(number), 0.4, RATE)
-        heard = reverberate(sound, response)
-        assert len(heard) == len(sound)
-        assert heard.square().mean().item() == pytest.approx(sound.square().mean().item(), rel=1e-4)
-        assert heard[:2000].abs().max() < 1e-3 * heard.abs().max()
-        assert heard[5500:8000].abs().max() > 0.01 * heard.abs().max()
+        reverberant = reverberate(sound, response)
+        assert len(reverberant) == len(sound)
+        assert reverberant.square().mean().item() == pytest.approx(sound.square().mean().item(), rel=1e-4)
+        assert reverberant[:2000].abs().max() < 1e-3 * reverberant.abs().max()
+        assert reverberant[5500:8000].abs().max() > 0.01 * reverberant.abs().max()
     assert torch.equal(reverberate(torch.zeros(100), response), torch.zeros(100))
 
 
@@ -142,8 +142,8 @@ def test_recorded_rooms_take_the_place_of_simulated_ones(tmp_path: Path) -> None
     soundfile.write(tmp_path / "rirs" / "hall.wav", response, RATE, subtype="FLOAT")
     config = replace(OFF, reverb=replace(OFF.reverb, probability=1.0, folders=[str(tmp_path / "rirs")]))
     expected = speech() + 0.5 * torch.cat([torch.zeros(500), speech()[:-500]])
-    heard = changed(config)
-    assert torch.allclose(heard / heard.norm(), expected / expected.norm(), atol=1e-5)
+    reverberant = changed(config)
+    assert torch.allclose(reverberant / reverberant.norm(), expected / expected.norm(), atol=1e-5)
 
 
 def test_a_telephone_keeps_its_band_alone() -> None:
@@ -221,22 +221,22 @@ def test_stored_features_refuse_what_changes_waveforms(override: str) -> None:
 def test_recordings_that_are_not_there_are_one_sentence(musan: Path) -> None:
     with pytest.raises(ConfigError, match=r"needs recordings: give augment\.babble\.folders, .*musan/speech"):
         active_folders(replace(OFF, babble=replace(OFF.babble, probability=0.5)))
-    with pytest.raises(ConfigError, match=r"augment\.background\.folders: .*none/noise is no folder"):
+    with pytest.raises(ConfigError, match=r"augment\.background\.folders: .*none/noise is not a folder"):
         changed(background(musan / "none"))
     (musan / "noise" / "z.wav").write_bytes(b"RIFF")
-    with pytest.raises(DataError, match=r"z\.wav cannot be read .* take it out of its folder"):
+    with pytest.raises(DataError, match=r"z\.wav cannot be read .* remove it from its folder"):
         changed(background(musan))
     shutil.rmtree(musan / "noise")
     (musan / "noise").mkdir()
-    with pytest.raises(ConfigError, match="holds no audio"):
+    with pytest.raises(ConfigError, match="contains no audio"):
         changed(background(musan))
 
 
 def test_a_recording_that_vanishes_is_named(musan: Path) -> None:
-    recordings = Recordings([str(musan / "noise")], "key")
+    recordings = NoiseFiles([str(musan / "noise")], "key")
     (musan / "noise" / "a.wav").unlink()
     with pytest.raises(DataError, match=r"a\.wav cannot be read"):
-        recordings.stretch(0.0, 0.0, 100, RATE)
+        recordings.segment(0.0, 0.0, 100, RATE)
 
 
 LOW = ["noise.snr_low_db=31", "gain.low_db=7", "babble.voices_low=8", "reverb.rt60_low_seconds=1"]

@@ -128,8 +128,8 @@ def test_an_interrupted_extraction_goes_on_with_what_is_missing(
 
 
 @pytest.mark.usefixtures("small_parts")
-@pytest.mark.parametrize("damage", ["missing", "cut short"])
-def test_a_damaged_part_is_noticed_and_made_anew(tmp_path: Path, utterances: list[Utterance], damage: str) -> None:
+@pytest.mark.parametrize("damage", ["missing", "truncated"])
+def test_a_damaged_part_is_noticed_and_made_again(tmp_path: Path, utterances: list[Utterance], damage: str) -> None:
     folder = extract_to(tmp_path / "store", utterances).folder
     before = parts_of(folder)
     part = folder / "00001.f32"
@@ -168,7 +168,7 @@ def test_a_full_disk_is_one_sentence(tmp_path: Path, utterances: list[Utterance]
 
 def test_what_is_not_stored_is_named(tmp_path: Path, utterances: list[Utterance]) -> None:
     store = extract_to(tmp_path / "store", utterances)
-    with pytest.raises(DataError, match="does not hold somebody: run `asr extract RECIPE`"):
+    with pytest.raises(DataError, match="does not have somebody: run `asr extract RECIPE`"):
         store.features("somebody", 1.0)
     with pytest.raises(DataError, match=r"not at 1\.2: .*augment\.speed_factors"):
         store.frames("0-0", 1.2)

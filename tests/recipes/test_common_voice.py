@@ -56,16 +56,16 @@ def test_common_voice_from_the_publishers_archive(mirror: Path, speech: Sequence
         assert [one.speaker for one in splits[split]] == [f"c0{one.speaker}" for one, _ in sentences]
         assert {one.sampling_rate for one in splits[split]} == {16000}
         for clip, (original, _) in zip(splits[split], sentences, strict=True):
-            heard, said = read_waveform(clip).numpy(), read_waveform(original).numpy()
+            decoded, expected = read_waveform(clip).numpy(), read_waveform(original).numpy()
             # MP3 delays and pads what it encodes.
-            assert 0 <= len(heard) - len(said) < 3000
-            assert best_correlation(heard, said) > 0.95
+            assert 0 <= len(decoded) - len(expected) < 3000
+            assert best_correlation(decoded, expected) > 0.95
 
 
-def best_correlation(heard: np.ndarray, said: np.ndarray) -> float:
-    size = 1 << (len(heard) + len(said)).bit_length()
-    product = np.fft.irfft(np.fft.rfft(heard, size) * np.fft.rfft(said, size).conj(), size)
-    return float(product.max() / np.linalg.norm(heard) / np.linalg.norm(said))
+def best_correlation(decoded: np.ndarray, expected: np.ndarray) -> float:
+    size = 1 << (len(decoded) + len(expected)).bit_length()
+    product = np.fft.irfft(np.fft.rfft(decoded, size) * np.fft.rfft(expected, size).conj(), size)
+    return float(product.max() / np.linalg.norm(decoded) / np.linalg.norm(expected))
 
 
 def test_the_language_of_the_archive_rules_its_letters(
@@ -96,7 +96,7 @@ def test_the_unpacked_folder_will_do_and_a_second_language_is_refused(
     [
         ("null", "data.source is null: name the archive"),
         ("cv-xx.tar.gz", "put cv-xx.tar.gz into"),
-        (".", "holds no train.tsv"),
+        (".", "has no train.tsv"),
     ],
 )
 def test_a_language_that_is_not_there_is_one_sentence(

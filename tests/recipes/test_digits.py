@@ -110,7 +110,7 @@ def test_any_number_of_cores_makes_the_same_corpus(tmp_path: Path, monkeypatch: 
     pytest.importorskip("espeakng_loader")
     recipe, corpus = find_recipe("digits"), {"train": 110, "dev": 3, "test": 4}
     monkeypatch.setattr(digits, "CORPUS", dataclasses.replace(digits.CORPUS, utterances=corpus))
-    heard = []
+    read = []
     for folder, cores in ((tmp_path / "one", 2), (tmp_path / "two", 1)):
         monkeypatch.setattr(parallel, "cores", lambda cores=cores: cores)
         config = compose(recipe, [f"paths.data={folder}", "name=test"])
@@ -120,11 +120,11 @@ def test_any_number_of_cores_makes_the_same_corpus(tmp_path: Path, monkeypatch: 
         utterances = [utterance for split in SPLITS for utterance in splits[split]]
         info = soundfile.info(utterances[0].audio_filepath)
         assert (info.samplerate, info.subtype, info.channels) == (16000, "PCM_16", 1)
-        heard.append([(utterance.text, read_waveform(utterance).numpy().tobytes()) for utterance in utterances])
+        read.append([(utterance.text, read_waveform(utterance).numpy().tobytes()) for utterance in utterances])
         assert sorted(path.name for path in (folder / "digits").iterdir()) == [
             "audio", "dev.jsonl", "test.jsonl", "train.jsonl",
         ]  # fmt: skip
-    assert heard[0] == heard[1]
+    assert read[0] == read[1]
 
 
 def test_the_synthesizer_tells_when_each_word_begins(tmp_path: Path) -> None:

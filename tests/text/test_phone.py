@@ -1,4 +1,4 @@
-"""The tokenizer of phones: a lexicon, eSpeak NG for what it lacks, and the way back to words."""
+"""The phone tokenizer: a lexicon, eSpeak NG for what it lacks, and the way back to words."""
 
 import json
 import unicodedata
@@ -128,20 +128,20 @@ def test_espeak_says_in_arpabet_what_such_a_lexicon_lacks(word: str, sounds: str
     pytest.importorskip("espeakng_loader")
     (tmp_path / "lexicon").write_text("".join(f"W{phone} {phone}\n" for phone in ENGLISH.split()))
     tokenizer = phones(tmp_path / "lexicon", ["WAA"], "en-us")
-    assert tokenizer.said(word) == sounds
-    assert load_saved(tokenizer, tmp_path).said(word) == sounds
+    assert tokenizer.pronunciation(word) == sounds
+    assert load_saved(tokenizer, tmp_path).pronunciation(word) == sounds
 
 
 def test_a_phone_that_the_lexicon_does_not_have_is_refused(tmp_path: Path) -> None:
     pytest.importorskip("espeakng_loader")
     (tmp_path / "lexicon").write_text("hallo h a l o:\n")
-    with pytest.raises(DataError, match=r"'stra\u00dfe' .* has the phone .* to eSpeak NG, which no known word has"):
+    with pytest.raises(DataError, match=r"'stra\u00dfe' .* has the phone .* in eSpeak NG, which no known word has"):
         phones(tmp_path / "lexicon", ["hallo"], "de").encode("stra\u00dfe")
 
 
 def test_a_language_that_espeak_does_not_know_is_refused() -> None:
     pytest.importorskip("espeakng_loader")
-    with pytest.raises(ConfigError, match=r"tokenizer\.g2p=nowhere is no language"):
+    with pytest.raises(ConfigError, match=r"tokenizer\.g2p=nowhere is not a language"):
         phones(None, ["A"], "nowhere")
 
 

@@ -149,7 +149,7 @@ def test_a_number_of_pieces_that_cannot_be_learned_is_refused_with_what_can(piec
         bpe(pieces)
     assert str(refusal.value) == (
         f"tokenizer.pieces={pieces} cannot be learned from 20 training transcripts, which allow {allowed}: change the "
-        "number, or take tokenizer=char."
+        "number, or choose tokenizer=char."
     )
     assert bpe(int(allowed.split()[-1])).size == int(allowed.split()[-1])
 

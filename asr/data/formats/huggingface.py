@@ -11,7 +11,7 @@ from asr.data.formats.rows import Row, split_of
 from asr.data.formats.table import COLUMNS
 
 ROLES = ("audio", "text", "speaker", "id")
-"""What a column may be; an utterance is a whole item, and splits are those of the dataset."""
+"""Roles of columns; an utterance is a whole item, and the splits are those of the dataset."""
 MARKS = ("dataset_dict.json", "dataset_info.json")
 MAGIC = {b"RIFF": ".wav", b"fLaC": ".flac", b"OggS": ".ogg", b"NIST": ".sph"}
 
@@ -22,20 +22,20 @@ def matches(source: Path) -> bool:
 
 
 def read(source: Path, columns: Mapping[str, str], audio: Path) -> dict[str | None, list[Row]]:
-    """Reads a dataset, or several splits; audio that lies within the dataset is written as files, as it is.
+    """Reads a dataset, or several splits; audio inside the dataset is written to files unchanged.
 
     Args:
-        columns: The names of the columns, where they are other than usual.
+        columns: Names of columns by role, where they are not common ones.
         audio: Where audio is written.
 
     Raises:
-        ConfigError: `datasets` is not installed, or there is no column of audio or text.
-        DataError: The folder cannot be read, or a split is named otherwise.
+        ConfigError: `datasets` is not installed, or there is no audio or text column.
+        DataError: The folder cannot be read, or a split has another name.
     """
     datasets = optional("datasets", "huggingface")
     try:
         loaded = datasets.load_from_disk(str(source))
-    except Exception as error:  # whatever pyarrow and datasets raise of a damaged folder
+    except Exception as error:  # pyarrow and datasets have errors of their own for a damaged folder
         raise DataError(f"{source} cannot be read as a dataset ({type(error).__name__}: {error}).") from None
     parts = dict(loaded) if isinstance(loaded, datasets.DatasetDict) else {None: loaded}
     rows: dict[str | None, list[Row]] = {}

@@ -1,4 +1,4 @@
-"""Kaldi's data directories: wav.scp, text, and where there are any utt2spk and segments.
+"""Kaldi's data directories: wav.scp, text, and optionally utt2spk and segments.
 
 Source: https://kaldi-asr.org/doc/data_prep.html
 """
@@ -18,11 +18,11 @@ from asr.data.utterance import Utterance
 
 NEEDED = ("wav.scp", "text")
 DECODERS = ("flac", "sph2pipe", "cat")
-"""Programs in wav.scp that only decode a file, which libsndfile does as well: nothing that stands there is run."""
+"""Programs in wav.scp that only decode a file, which libsndfile does too: none of them is run."""
 
 
 def matches(source: Path) -> bool:
-    """Whether it is a data directory or a folder that holds some."""
+    """Whether it is a data directory or a folder of data directories."""
     return bool(_folders(source))
 
 
@@ -30,7 +30,7 @@ def read(source: Path) -> dict[str | None, list[Row]]:
     """Reads a data directory, or each of several as the split that it is named after.
 
     Raises:
-        DataError: An entry is incomplete, or made by a program; a directory is not named after a split.
+        DataError: An entry is incomplete or needs a program, or a directory is not named after a split.
     """
     rows: dict[str | None, list[Row]] = {}
     folders = _folders(source)
@@ -77,9 +77,9 @@ def _table(path: Path, may_be_empty: bool = False) -> dict[str, str]:
     for place, line in lines_of(path):
         key, _, rest = line.strip().replace("\t", " ", 1).partition(" ")
         if key in table:
-            raise DataError(f"{path}, line {place}: {key} stands there twice.")
+            raise DataError(f"{path}, line {place}: {key} occurs twice.")
         if not rest.strip() and not may_be_empty:
-            raise DataError(f"{path}, line {place}: nothing stands behind {key}.")
+            raise DataError(f"{path}, line {place}: {key} has no value.")
         table[key] = rest.strip()
     return table
 
@@ -88,18 +88,21 @@ def _segment(name: str, entry: str, folder: Path) -> tuple[str, float, float | N
     place = f"{folder / 'segments'}, utterance {name}"
     parts = entry.split()
     if len(parts) != 3:
-        raise DataError(f"{place}: a recording, its beginning and its end belong there, not {entry!r}.")
-    begin = number(parts[1], "the beginning", place) or 0.0
+        raise DataError(f"{place}: expected a recording, its start and its end, not {entry!r}.")
+    begin = number(parts[1], "the start", place) or 0.0
     if parts[2] == "-1":  # to the end of the recording
         return parts[0], begin, None
     end = number(parts[2], "the end", place) or 0.0
     if end <= begin:
-        raise DataError(f"{place}: it ends at {end:g} s, before its beginning at {begin:g} s.")
+        raise DataError(f"{place}: it ends at {end:g} s, not after its start at {begin:g} s.")
     return parts[0], begin, end
 
 
 def _file_and_channel(entry: str, folder: Path) -> tuple[Path, int | None]:
-    """What an entry of wav.scp names, relative to where Kaldi is run: the folder above data/, or else this one."""
+    """The file and channel of an entry in wav.scp.
+
+    Paths are relative to the folder in which Kaldi runs, the one above data/, or else to the data directory.
+    """
     if not entry.endswith("|"):
         return _existing(entry, folder), None
     try:
@@ -110,21 +113,21 @@ def _file_and_channel(entry: str, folder: Path) -> tuple[Path, int | None]:
     files = [word for word in words[1:] if Path(word).suffix.lower() in AUDIO]
     if program not in DECODERS or "|" in words or len(files) != 1 or _is_cut(program, words):
         raise DataError(
-            f"{folder / 'wav.scp'}: {entry!r} is made by a program, and nothing that stands in data is run: write the "
+            f"{folder / 'wav.scp'}: {entry!r} is the output of a program, and programs in data are not run: write the "
             "audio to files and name those."
         )
     return _existing(files[0], folder), _channel(words, entry, folder) if program == "sph2pipe" else None
 
 
 def _is_cut(program: str, words: Sequence[str]) -> bool:
-    """Whether a decoder writes a part of the file alone."""
+    """Whether a decoder writes only a part of the file."""
     if program == "sph2pipe":
         return any(word.startswith(("-t", "-s")) for word in words[1:])
     return program == "flac" and any(word.startswith(("--skip", "--until")) for word in words[1:])
 
 
 def _channel(words: Sequence[str], entry: str, folder: Path) -> int | None:
-    """The channel that sph2pipe's option -c names, from 0 on."""
+    """The channel that sph2pipe's option -c names, counted from 0."""
     for place, word in enumerate(words):
         if word.startswith("-c"):
             number = word[2:] or " ".join(words[place + 1 : place + 2])
@@ -140,17 +143,17 @@ def _existing(written: str, folder: Path) -> Path:
 
 
 PROGRAMS = {".flac": "flac -c -d -s {} |", ".sph": "sph2pipe -f wav -p -c 1 {} |"}
-"""How Kaldi reads what is no WAV."""
+"""How Kaldi reads formats other than WAV."""
 
 
 def export(splits: Mapping[str, Sequence[Utterance]], folder: Path) -> None:
     """Writes SPLIT/{wav.scp,text,utt2spk,spk2utt,segments}, sorted by bytes as `LC_ALL=C sort` does.
 
-    Kaldi wants the ids of utterances sorted by speaker too: an id that does not begin with its speaker gets it in
-    front. An utterance without speaker is its own. There are no segments where each utterance is a whole file.
+    Kaldi requires utterance ids to sort by speaker too: an id that does not begin with its speaker is prefixed with it.
+    An utterance without speaker is its own speaker. There is no segments file where each utterance is a whole file.
 
     Raises:
-        DataError: An id, a speaker or a file has a space in it, or a file cannot be read.
+        DataError: An id, a speaker or a path contains a space, or a file cannot be read.
     """
     for split, utterances in splits.items():
         (folder / split).mkdir(exist_ok=True)
@@ -199,7 +202,7 @@ def _bytes(item: tuple[str, object]) -> bytes:
 
 
 def _recordings(paths: Mapping[Path, int]) -> dict[Path, str]:
-    """An id for each file: its name, numbered where two are alike."""
+    """An id for each file: its name, numbered where names repeat."""
     taken: dict[str, int] = {}
     names = {}
     for path in paths:

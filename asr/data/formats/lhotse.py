@@ -16,23 +16,23 @@ SUFFIXES = (".jsonl.gz", ".jsonl")
 
 
 def matches(source: Path) -> bool:
-    """Whether it is a file of cuts or a folder that holds some, by the names that lhotse's recipes give them."""
+    """Whether it is a file of cuts or a folder with some, by the names that lhotse's recipes use."""
     return bool(_files(source))
 
 
 def read(source: Path, audio: Path) -> dict[str | None, list[Row]]:
     """Reads cuts: one utterance for each supervision.
 
-    A cut of a file is read from the file; what lhotse computes on the fly (other rates, mixtures, tracks in memory) is
+    A cut of a file is read from the file; what lhotse computes on the fly (resampling, mixtures, audio in memory) is
     written as FLAC.
 
     Args:
         source: A file, or a folder with one for each split.
-        audio: Where audio that is no file of its own is written.
+        audio: Where audio that is not yet a file is written.
 
     Raises:
         ConfigError: lhotse is not installed.
-        DataError: The file holds no cuts, or files are not named after splits.
+        DataError: The file contains no cuts, or files are not named after splits.
     """
     lhotse = optional("lhotse", "lhotse")
 
@@ -42,7 +42,7 @@ def read(source: Path, audio: Path) -> dict[str | None, list[Row]]:
             return [_row(cut, path, audio) for cut in cuts.trim_to_supervisions(keep_overlapping=False)]
         except DataError:
             raise
-        except Exception as error:  # whatever lhotse raises of a damaged file, or of audio that it cannot read
+        except Exception as error:  # lhotse has errors of its own for damaged files and unreadable audio
             raise DataError(f"{path} cannot be read as cuts ({type(error).__name__}: {error}).") from None
 
     return read_by_split(_files(source), rows, source)
@@ -56,7 +56,7 @@ def _files(source: Path) -> list[Path]:
 def _row(cut: Any, path: Path, audio: Path) -> Row:
     (supervision,) = cut.supervisions
     text, speaker = supervision.text or "", supervision.speaker or ""
-    # Trimming numbers the cuts; where a cut is one supervision, the supervision's name is what other tools know.
+    # Trimming numbers the cuts; other tools know the supervision by its own id.
     name = supervision.id
     file = _file(cut, path)
     if file is not None:
@@ -69,7 +69,7 @@ def _row(cut: Any, path: Path, audio: Path) -> Row:
 
 
 def _file(cut: Any, path: Path) -> Path | None:
-    """The file of a cut that is read as it lies there."""
+    """The file of a cut that can be read from it unchanged."""
     recording = getattr(cut, "recording", None)
     if recording is None or recording.transforms or len(recording.sources) != 1:
         return None
@@ -78,7 +78,9 @@ def _file(cut: Any, path: Path) -> Path | None:
         return None
     if place.type != "file":
         if place.type == "command":
-            raise DataError(f"{path}: the recording {recording.id} is made by a program, and nothing there is run.")
+            raise DataError(
+                f"{path}: the recording {recording.id} is the output of a program, and programs in data are not run."
+            )
         return None
     file = Path(place.source)
     return file if file.is_absolute() or file.exists() else path.parent.absolute() / file
@@ -89,7 +91,7 @@ def _channels(cut: Any) -> list[int]:
 
 
 def _channel(cut: Any) -> int | None:
-    """The place in its file of the single channel of a cut."""
+    """The position in its file of the single channel of a cut."""
     (place,), channels = cut.recording.sources, _channels(cut)
     return int(place.channels.index(channels[0])) if len(channels) == 1 else None
 
@@ -106,11 +108,11 @@ def export(splits: Mapping[str, Sequence[Utterance]], folder: Path) -> None:
         recordings: dict[Path, Any] = {}
         for path in dict.fromkeys(utterance.audio_filepath for utterance in utterances):
             try:
-                # By its path within all audio: the names of files may be alike.
+                # Numbered, because file names may repeat.
                 recordings[path] = lhotse.Recording.from_file(
                     path, recording_id=f"{split}-{len(recordings)}-{path.stem}"
                 )
-            except Exception as error:  # whatever lhotse raises of audio that it cannot read
+            except Exception as error:  # lhotse has errors of its own for unreadable audio
                 raise DataError(f"The audio file {path} cannot be read by lhotse ({error}).") from None
         supervisions = [
             lhotse.SupervisionSegment(

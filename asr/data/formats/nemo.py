@@ -1,4 +1,4 @@
-"""NeMo's manifests: JSON lines with audio_filepath, text, and where it is known duration and offset."""
+"""NeMo's manifests: JSON lines with audio_filepath, text, and optionally duration and offset."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ SUFFIXES = (".json", ".jsonl")
 
 
 def matches(source: Path) -> bool:
-    """Whether it is such a file or a folder that holds some."""
+    """Whether it is such a file or a folder with some."""
     return bool(_files(source))
 
 
@@ -22,7 +22,7 @@ def read(source: Path) -> dict[str | None, list[Row]]:
     """Reads a manifest, or each of a folder as the split that it is named after.
 
     Raises:
-        DataError: A line is no JSON object or lacks the audio or the text, or files are not named after splits.
+        DataError: A line is not a JSON object with audio and text, or files are not named after splits.
     """
     return read_by_split(_files(source), _rows, source)
 
@@ -33,7 +33,7 @@ def _rows(path: Path) -> list[Row]:
         row = _object(line)
         where = f"{path}, line {place}"
         if row is None or not isinstance(row.get("audio_filepath"), str) or not isinstance(row.get("text"), str):
-            raise DataError(f"{where}: a JSON object with texts audio_filepath and text belongs there.")
+            raise DataError(f"{where}: expected a JSON object with the strings audio_filepath and text.")
         rows.append(
             Row(
                 audio_path(row["audio_filepath"], path.parent),
@@ -67,7 +67,7 @@ def _object(line: str) -> dict[str, Any] | None:
 
 
 def export(splits: Mapping[str, Sequence[Utterance]], folder: Path) -> None:
-    """Writes SPLIT.json with absolute audio paths; NeMo leaves fields that it does not know alone."""
+    """Writes SPLIT.json with absolute audio paths; NeMo ignores fields that it does not know."""
     for split, utterances in splits.items():
         with (folder / f"{split}.json").open("w", encoding="utf-8") as lines:
             for utterance in utterances:

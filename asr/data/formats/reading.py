@@ -1,4 +1,4 @@
-"""Any source: finds out its format and reads it into splits."""
+"""Reading a source: detects its format and reads it into splits."""
 
 from pathlib import Path
 
@@ -18,17 +18,17 @@ FORMATS = {
     SourceFormat.table: table.matches,
     SourceFormat.folder: folder.matches,
 }
-"""From the most particular on: a folder of any format may hold audio files too."""
+"""The most specific first: a folder of any format may contain audio files too."""
 
 ROLES = {SourceFormat.huggingface: huggingface.ROLES, SourceFormat.table: tuple(table.COLUMNS)}
-"""What `data.columns` may name; other formats have no columns."""
+"""The roles that `data.columns` may name; other formats have no columns."""
 
 
 def find_format(source: Path) -> SourceFormat:
     """The format of a source.
 
     Raises:
-        ConfigError: There is nothing, or nothing that is known.
+        ConfigError: There is no such source, or its format is unknown.
     """
     if not source.exists():
         raise ConfigError(f"data.source={source} does not exist: give a folder or a file.")
@@ -37,7 +37,7 @@ def find_format(source: Path) -> SourceFormat:
             return kind
     raise ConfigError(
         f"data.source={source} is none of: a folder with x.wav and x.txt, a CSV or TSV table, NeMo's JSON lines, "
-        "Kaldi's wav.scp and text, lhotse's cuts, a dataset of Hugging Face."
+        "Kaldi's wav.scp and text, lhotse's cuts, a Hugging Face dataset."
     )
 
 
@@ -45,13 +45,13 @@ def read_source(config: DataConfig, audio: Path) -> dict[str | None, list[Uttera
     """Reads the corpus at `data.source`.
 
     Args:
-        audio: Where audio is written that is no file of its own yet.
+        audio: Where audio that is not yet a file is written.
 
     Returns:
-        The utterances of each split; None holds those of which the source does not say to which they belong.
+        The utterances of each split; None holds those whose split the source does not say.
 
     Raises:
-        ConfigError: There is no such source, or its format is not known.
+        ConfigError: There is no such source, or its format is unknown.
         DataError: It is incomplete or damaged.
     """
     if config.source is None:
@@ -59,11 +59,11 @@ def read_source(config: DataConfig, audio: Path) -> dict[str | None, list[Uttera
     source = Path(config.source).expanduser().absolute()
     kind = find_format(source) if config.format is SourceFormat.auto else config.format
     if not FORMATS[kind](source):
-        raise ConfigError(f"data.source={source} is not in the format {kind.value}: leave data.format to auto.")
+        raise ConfigError(f"data.source={source} is not in the format {kind.value}: set data.format=auto.")
     roles = ROLES.get(kind, ())
     if unknown := [role for role in config.columns if role not in roles]:
         may = f"it may name {', '.join(roles)}" if roles else "leave it out"
-        raise ConfigError(f"data.columns names {unknown[0]!r}, which is not read of the format {kind.value}: {may}.")
+        raise ConfigError(f"data.columns names {unknown[0]!r}, which the format {kind.value} does not have: {may}.")
     match kind:
         case SourceFormat.huggingface:
             rows = huggingface.read(source, config.columns, audio)

@@ -1,4 +1,4 @@
-"""What every format says of its recordings, and how that becomes utterances."""
+"""Rows: what each format says about an utterance, and how rows become utterances."""
 
 import os
 import re
@@ -15,7 +15,7 @@ from asr.data.splits import SPLITS
 from asr.data.utterance import OneChannel, Utterance
 
 ROUNDING_SECONDS = 0.011
-"""Durations that differ by less from the file's are rounded, as to milliseconds or frames, and no lie."""
+"""Durations that differ from the file's by less were rounded, as to milliseconds or frames."""
 
 SPLIT_NAMES = {
     "train": "train",
@@ -30,12 +30,12 @@ SPLIT_NAMES = {
     "eval": "test",
     "evaluation": "test",
 }
-"""What the splits are called elsewhere."""
+"""Names of the splits in other toolkits and corpora."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What a source says of one utterance; what it leaves open is None, and read from the file."""
+    """What a source says about one utterance; None is read from the file."""
 
     audio: Path
     text: str
@@ -44,20 +44,20 @@ class Row:
     offset: float = 0.0
     """Where the utterance begins in the file (s)."""
     duration: float | None = None
-    """None is to the end of the file (s)."""
+    """In seconds; None is to the end of the file."""
     channel: int | None = None
-    """The channel that is meant, from 0 on; None where the source does not say."""
+    """The channel, counted from 0; None where the source names none."""
 
 
 Rows = Mapping[str | None, Sequence[Row]]
-"""The rows of each split; None where the source does not say to which they belong."""
+"""The rows of each split; None holds those whose split the source does not say."""
 
 
 def split_of(name: str) -> str | None:
-    """The split that a file, a folder or a label is named after, as dev for cuts_validation.jsonl; None for none.
+    """The split that a file, a folder or a label is named after, as dev for cuts_validation.jsonl, else None.
 
     Args:
-        name: Words in any case, between other characters than letters.
+        name: Words in any case, separated by anything but letters.
     """
     found = {SPLIT_NAMES[word] for word in re.split("[^a-z]+", name.lower()) if word in SPLIT_NAMES}
     return found.pop() if len(found) == 1 else None
@@ -66,20 +66,20 @@ def split_of(name: str) -> str | None:
 def read_by_split(
     files: Sequence[Path], read: Callable[[Path], Sequence[Row]], source: Path
 ) -> dict[str | None, list[Row]]:
-    """Reads files of which each is a split, or a single one that is everything.
+    """Reads files that are a split each, or a single file with everything.
 
     Args:
         files: At least one.
         source: Where they were found.
 
     Raises:
-        DataError: Of several files one is not named after a split, so that it is not clear what they are.
+        DataError: One of several files is not named after a split.
     """
     splits = {file: split_of(file.name) for file in files}
     if len(files) > 1 and None in splits.values():
         odd = next(file for file, split in splits.items() if split is None)
         raise DataError(
-            f"{source} holds {len(files)} files of one kind, and {odd.name} is not named after one of "
+            f"{source} has {len(files)} files of one kind, and {odd.name} is not named after one of "
             f"{', '.join(SPLITS)}: set data.source to a single file, or name each after its split."
         )
     rows: dict[str | None, list[Row]] = {}
@@ -89,13 +89,13 @@ def read_by_split(
 
 
 def utterances_of(rows: Rows, root: Path) -> dict[str | None, list[Utterance]]:
-    """Reads the headers of all files, in parallel, and gives each utterance an id of its own.
+    """Reads the headers of all files, in parallel, and gives each utterance a unique id.
 
     Args:
-        root: The folder of the source, from which ids are made where the names of files are not enough.
+        root: The folder of the source, from which ids are made where file names are not unique.
 
     Raises:
-        DataError: A file is missing or is no audio, or two rows have the same id.
+        DataError: A file is missing or not audio, or two rows have the same id.
     """
     flat = [(split, row) for split, part in rows.items() for row in part]
     ids = _ids([row for _, row in flat], root)
@@ -119,19 +119,19 @@ def _read_header(row: Row) -> Utterance | DataError:
         info = soundfile.info(row.audio)
     except (soundfile.LibsndfileError, OSError) as error:
         reason = "there is no such file" if not row.audio.exists() else f"it cannot be decoded: {error}"
-        return DataError(f"The audio file {row.audio} cannot be read ({reason}): replace it or leave its line out.")
+        return DataError(f"The audio file {row.audio} cannot be read ({reason}): replace it or remove its line.")
     rest = info.frames / info.samplerate - row.offset
     duration = rest if row.duration is None or abs(row.duration - rest) < ROUNDING_SECONDS else row.duration
     if not duration > 0:
         return DataError(
-            f"Utterance {row.id} ({row.audio}): it begins at {row.offset:g} s and lasts {duration:g} s, but the file "
-            f"has {info.frames / info.samplerate:g} s: correct or leave out its line."
+            f"Utterance {row.id} ({row.audio}): it starts at {row.offset:g} s and lasts {duration:g} s, but the file "
+            f"has {info.frames / info.samplerate:g} s: correct or remove its line."
         )
     assert row.id is not None
     if row.channel is not None and row.channel >= info.channels:
         return DataError(
-            f"Utterance {row.id} ({row.audio}): channel {row.channel + 1} is meant, and the file has {info.channels}: "
-            "correct its line or leave it out."
+            f"Utterance {row.id} ({row.audio}): its channel is {row.channel + 1}, but the file has {info.channels}: "
+            "correct or remove its line."
         )
     fields = (row.id, row.audio, row.offset, duration, row.text, row.speaker, info.samplerate)
     if row.channel is not None and info.channels > 1:
@@ -140,7 +140,7 @@ def _read_header(row: Row) -> Utterance | DataError:
 
 
 def _ids(rows: Sequence[Row], root: Path) -> list[str]:
-    """Given ids as they are; else the names of files, and where two are alike their paths and beginnings."""
+    """Given ids; else file names, and where those repeat, paths and offsets."""
     names = [row.id or row.audio.stem for row in rows]
     paths = [_path_id(row, root) for row in rows]
     for candidates in (
@@ -154,7 +154,7 @@ def _ids(rows: Sequence[Row], root: Path) -> list[str]:
         ]
     twice = next((name for name, count in Counter(names).items() if count > 1), None)
     if twice is not None:
-        raise DataError(f"The id {twice!r} stands twice in {root}: ids must differ.")
+        raise DataError(f"The id {twice!r} occurs twice in {root}: ids must differ.")
     return names
 
 
@@ -163,22 +163,22 @@ def _path_id(row: Row, root: Path) -> str:
 
 
 def audio_path(written: str, folder: Path) -> Path:
-    """An audio path as a source writes it: absolute, or relative to the folder of what names it."""
+    """The audio path that a source writes: absolute, or relative to the folder of the file that names it."""
     return Path(os.path.normpath(folder.absolute() / Path(written).expanduser()))
 
 
 def number(value: object, what: str, place: str) -> float | None:
-    """A number of seconds from a table or JSON; None for an empty one.
+    """A number of seconds from a table or JSON; None for an empty value.
 
     Raises:
-        DataError: It is none, or is negative.
+        DataError: It is not a number, or is negative.
     """
     if value is None or value == "":
         return None
     try:
-        seconds = float(value)  # type: ignore[arg-type]  # what is no number raises
+        seconds = float(value)  # type: ignore[arg-type]  # anything but a number raises
     except (TypeError, ValueError):
         seconds = -1.0
     if not 0 <= seconds < 1e9:
-        raise DataError(f"{place}: {what} is {value!r}, where seconds belong.")
+        raise DataError(f"{place}: {what} is {value!r}; it must be a number of seconds.")
     return seconds

@@ -21,13 +21,13 @@ COLUMNS = {
     "duration": ("duration",),
     "split": ("split", "subset", "set"),
 }
-"""The names by which a column is known where data.columns does not say it."""
+"""Names by which the role of a column is recognized where data.columns does not name it."""
 
 REQUIRED = ("audio", "text")
 
 
 def matches(source: Path) -> bool:
-    """Whether it is a table or a folder that holds some."""
+    """Whether it is a table or a folder of tables."""
     return bool(_files(source))
 
 
@@ -36,7 +36,7 @@ def read(source: Path, columns: Mapping[str, str]) -> dict[str | None, list[Row]
 
     Args:
         columns: The names of the columns for audio, text, speaker, id, offset, duration and split, where they are
-            other than usual.
+            not common ones.
 
     Raises:
         ConfigError: A table has no such column.
@@ -59,7 +59,7 @@ def _files(source: Path) -> list[Path]:
 
 
 def _rows(path: Path, columns: Mapping[str, str]) -> Iterable[tuple[str | None, Row]]:
-    # Tabs as they stand in TSV, where quotes are letters; commas or semicolons in CSV, with quotes.
+    # In TSV quotes are ordinary characters; CSV quotes values and separates them by commas or semicolons.
     if path.suffix.lower() == ".tsv":
         lines = csv.reader(_texts(path), delimiter="\t", quoting=csv.QUOTE_NONE)
     else:
@@ -69,10 +69,10 @@ def _rows(path: Path, columns: Mapping[str, str]) -> Iterable[tuple[str | None, 
     for values in lines:
         place = f"{path}, line {lines.line_num}"
         if len(values) != len(header):
-            raise DataError(f"{place}: {len(values)} values, where {len(header)} columns are named: correct the line.")
+            raise DataError(f"{place}: {len(values)} values for {len(header)} columns: correct the line.")
         get = partial(_value, values, found)
         if not get("audio"):
-            raise DataError(f"{place}: no audio file is named: fill the column or leave the line out.")
+            raise DataError(f"{place}: no audio file is named: fill the column or remove the line.")
         yield (
             _split(get("split"), place),
             Row(

@@ -1,6 +1,6 @@
 """The index of shards: which bytes of which tar file are the audio of an utterance, memory-mapped.
 
-`shards.json` names the index by its checksum, so a reader knows whether the one that it has is the newest.
+`shards.json` names the index by its checksum, so that readers know whether their copy is current.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ KINDS = {"keys": np.uint64, "begins": np.int64, "sizes": np.int64, "checksums": 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the audio of an utterance lies."""
+    """Where the audio of an utterance is."""
 
     row: int
     """Of the index."""
@@ -40,7 +40,7 @@ class ShardIndex:
     """Finds utterances in shards.
 
     Raises:
-        ValueError: The file is damaged, or another one.
+        ValueError: The file is damaged, or of another kind.
         OSError: It cannot be read.
     """
 
@@ -49,7 +49,7 @@ class ShardIndex:
         try:
             self.shards: dict[str, int] = self.columns.description["shards"]
         except KeyError:
-            raise ValueError("it is no index of shards") from None
+            raise ValueError("it is not an index of shards") from None
         self._names = list(self.shards)
         self._keys = self.columns["keys"]
 
@@ -60,7 +60,7 @@ class ShardIndex:
         return len(self._keys)
 
     def find(self, utterance: Utterance) -> Place | None:
-        """The place of an utterance; None where no shard holds it, or not as its manifest describes it."""
+        """The place of an utterance; None where no shard has it as its manifest describes it."""
         key = np.uint64(audio_key(utterance))
         row = int(np.searchsorted(self._keys, key))
         if row == len(self._keys) or self._keys[row] != key:
@@ -75,21 +75,21 @@ class ShardIndex:
         )
 
     def begin_in_cache(self, place: Place) -> int:
-        """Where its bytes would begin if all audio lay in one file in the order of the index."""
+        """Where its bytes would begin if all audio were in one file, in the order of the index."""
         return int(self.columns["ends"][place.row]) - place.size
 
 
 def audio_key(utterance: Utterance) -> int:
-    """A key of an utterance and of the stretch of audio that it is: another offset or duration is another one."""
+    """A key of an utterance and its segment of audio: it changes with the offset and the duration."""
     return key_of(json.dumps([utterance.id, utterance.offset, utterance.duration, utterance.sampling_rate]))
 
 
 def write_index(folder: Path, shards: dict[str, int], parts: Sequence[Columns]) -> Path:
-    """Writes the index of all shards, and the description that names it.
+    """Writes the index of all shards, and shards.json, which names it.
 
     Args:
-        shards: Their names with their sizes in bytes.
-        parts: What each of them holds.
+        shards: Sizes in bytes by name.
+        parts: The contents of each.
 
     Raises:
         DataError: Two utterances would be the same.
@@ -99,8 +99,8 @@ def write_index(folder: Path, shards: dict[str, int], parts: Sequence[Columns]) 
     order = np.argsort(arrays["keys"], kind="stable")
     arrays = {name: column[order] for name, column in arrays.items()}
     if (arrays["keys"][1:] == arrays["keys"][:-1]).any():
-        raise DataError("An id stands in two splits for audio of the same length: ids of a corpus must differ.")
-    # Of random keys, so the first so many bytes are of utterances from all over the corpus.
+        raise DataError("An id is in two splits with the same offset and duration: ids of a corpus must differ.")
+    # Keys are random, so any first part of the bytes belongs to utterances from the whole corpus.
     arrays["ends"] = np.cumsum(arrays["sizes"])
     path = folder / "shards.index"
     write_columns(path, {"shards": shards}, arrays)

@@ -1,4 +1,4 @@
-"""Packing: a corpus into shards of about one size, each written whole or not at all, and none twice."""
+"""Packing: a corpus into shards of about the same size, each written atomically and only once."""
 
 import hashlib
 import json
@@ -27,16 +27,16 @@ from asr.data.shards.index import KINDS, audio_key, write_index
 from asr.data.utterance import Utterance
 
 BLOCK = tarfile.BLOCKSIZE
-WRITTEN_ANEW = (("FLAC", "PCM_16", "flac"), ("FLAC", "PCM_24", "flac"), ("WAV", "FLOAT", "wav"))
-"""Formats for a stretch of a longer file: the first that gives the same samples."""
+ENCODINGS = (("FLAC", "PCM_16", "flac"), ("FLAC", "PCM_24", "flac"), ("WAV", "FLOAT", "wav"))
+"""Formats for a segment of a longer file: the first that preserves the samples is used."""
 NEARLY_WHOLE = 1.05
 
 
 def audio_bytes(utterance: Utterance) -> tuple[bytes, str]:
-    """Bytes that decode to exactly the samples of an utterance: those of its file, unless it is a stretch of it.
+    """Bytes that decode to exactly the samples of an utterance: its file, unless it is a segment of it.
 
     Returns:
-        The bytes, and the ending of a file name.
+        The bytes, and a file extension.
 
     Raises:
         DataError: The audio cannot be read.
@@ -52,28 +52,28 @@ def audio_bytes(utterance: Utterance) -> tuple[bytes, str]:
     with soundfile.SoundFile(path) as file:
         file.seek(round(utterance.offset * file.samplerate))
         whole_numbers = file.read(utterance.samples, dtype="int32")
-    for kind, subtype, ending in WRITTEN_ANEW:
+    for kind, subtype, ending in ENCODINGS:
         buffer = BytesIO()
         samples = waveform.numpy() if subtype == "FLOAT" else whole_numbers
         soundfile.write(buffer, samples, utterance.sampling_rate, format=kind, subtype=subtype)
         if _decodes_to(waveform, buffer.getvalue(), utterance):
             return buffer.getvalue(), ending
-    raise DataError(f"Utterance {utterance.id} ({path}): its samples cannot be kept as they are; convert the file.")
+    raise DataError(f"Utterance {utterance.id} ({path}): its samples cannot be stored without loss; convert the file.")
 
 
 def member_name(id: str) -> str:
-    """The key of an utterance: its id, without what separates names and endings."""
+    """The key of an utterance: its id, with slashes and dots escaped."""
     return quote(id, safe="").replace(".", "%2E")
 
 
 def description(utterance: Utterance, name: str) -> bytes:
-    """KEY.json: the utterance's line of the manifest, about the audio beside it."""
+    """KEY.json: the utterance's line of the manifest, for the audio beside it."""
     row = {**asdict(utterance), "audio_filepath": name, "offset": 0.0}
     return (json.dumps(row, ensure_ascii=False) + "\n").encode()
 
 
 def header(name: str, size: int) -> bytes:
-    """The header of a member of a tar file; the same for the same member, whenever it is written."""
+    """The header of a member of a tar file, always the same for the same member."""
     info = tarfile.TarInfo(name)
     info.size, info.mode = size, 0o644
     return info.tobuf(tarfile.PAX_FORMAT)
@@ -88,9 +88,9 @@ def _decodes_to(waveform: Tensor, audio: bytes, utterance: Utterance) -> bool:
 
 PLAN = "plan.json"
 PARTS = ".parts"
-"""Folder of what each shard holds, from which the index is made."""
+"""Folder with the contents of each shard, from which the index is made."""
 TRIED = 64
-"""Utterances whose bytes for each second tell those of all."""
+"""Utterances from which the bytes per second of a split are estimated."""
 END = bytes(2 * BLOCK)
 
 Splits = Mapping[str, Sequence[Utterance]]
@@ -98,11 +98,11 @@ Splits = Mapping[str, Sequence[Utterance]]
 
 @dataclass(frozen=True)
 class Packed:
-    """What lies in a folder of shards."""
+    """The contents of a folder of shards."""
 
     shards: int
     written: int
-    """Of them, now."""
+    """How many of them were written now."""
     utterances: int
     seconds: float
     bytes: int
@@ -116,8 +116,8 @@ class _Shard:
     first: int
     last: int
 
-    def known(self) -> Columns | None:
-        """What it holds, if it is there and whole."""
+    def contents(self) -> Columns | None:
+        """Its contents, if the shard is complete."""
         try:
             part = Columns(self.part)
             return part if self.path.stat().st_size == part.description["bytes"] else None
@@ -129,19 +129,19 @@ def pack(splits: Splits, folder: Path, megabytes: float) -> Packed:
     """Writes the shards that are not there yet, on all cores, and their index.
 
     Args:
-        megabytes: About so much each shard has.
+        megabytes: Approximate size of each shard.
 
     Raises:
-        DataError: The folder holds other shards, audio cannot be read, or two utterances have the same id.
+        DataError: The folder has other shards, audio cannot be read, or two utterances have the same id.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / PARTS).mkdir(exist_ok=True)
-    _refuse_twins(splits)
+    _refuse_duplicates(splits)
     plan = _plan(splits, folder, megabytes)
     shards = [*_shards(splits, folder, plan)]
-    missing = [shard for shard in shards if shard.known() is None]
+    missing = [shard for shard in shards if shard.contents() is None]
     map_blocks(_write, missing, 1, "Packing", "shards")
-    parts = [part for shard in shards if (part := shard.known()) is not None]
+    parts = [part for shard in shards if (part := shard.contents()) is not None]
     sizes = {shard.path.name: int(part.description["bytes"]) for shard, part in zip(shards, parts, strict=True)}
     write_index(folder, sizes, parts)
     seconds = sum(float(seconds_of(utterances).sum()) for utterances in splits.values())
@@ -149,7 +149,7 @@ def pack(splits: Splits, folder: Path, megabytes: float) -> Packed:
 
 
 def _plan(splits: Splits, folder: Path, megabytes: float) -> dict[str, list[int]]:
-    """The last utterance of each shard of each split: the plan that the folder was begun with, or a new one."""
+    """The end of each shard of each split, in utterances: the plan that the folder was started with, or a new one."""
     made_of = {split: _fingerprint(utterances) for split, utterances in splits.items()} | {"megabytes": megabytes}
     path = folder / PLAN
     if path.is_file():
@@ -159,9 +159,9 @@ def _plan(splits: Splits, folder: Path, megabytes: float) -> dict[str, list[int]
                 ends: dict[str, list[int]] = begun["ends"]
                 return ends
         except (ValueError, KeyError, TypeError):
-            pass  # damaged, and so of no use
+            pass  # damaged
         raise DataError(
-            f"{folder} holds shards of other manifests or of another pack.shard_mb: set pack.output to another folder, "
+            f"{folder} has shards of other manifests or of another pack.shard_mb: set pack.output to another folder, "
             "or delete this one."
         )
     ends = {split: _cut(utterances, megabytes * 1e6) for split, utterances in splits.items()}
@@ -170,7 +170,7 @@ def _plan(splits: Splits, folder: Path, megabytes: float) -> dict[str, list[int]
 
 
 def _cut(utterances: Sequence[Utterance], capacity: float) -> list[int]:
-    """Ends of stretches of about so many bytes, by what a few utterances take for each second."""
+    """Ends of shards of about this many bytes, estimated from a few utterances."""
     seconds = seconds_of(utterances)
     tried = np.unique(np.linspace(0, len(seconds) - 1, TRIED).astype(np.int64)).tolist()
     taken = sum(len(audio_bytes(utterances[number])[0]) + 3 * BLOCK for number in tried)
@@ -187,29 +187,31 @@ def _fingerprint(utterances: Sequence[Utterance]) -> str:
     return digest.hexdigest()
 
 
-def _refuse_twins(splits: Splits) -> None:
+def _refuse_duplicates(splits: Splits) -> None:
     names = [*splits]
     for place, split in enumerate(names):
         for other in names[:place]:
             shared = np.isin(id_keys(splits[split]), id_keys(splits[other]))
             if shared.any():
                 name = splits[split][int(shared.argmax())].id
-                raise DataError(f"The id {name!r} is in {other} and in {split}: ids that are packed must differ.")
+                raise DataError(
+                    f"The id {name!r} is in {other} and in {split}: ids must differ among the splits that are packed."
+                )
 
 
 def _shards(splits: Splits, folder: Path, plan: Mapping[str, Sequence[int]]) -> Iterator[_Shard]:
     for split, ends in plan.items():
         for number, (first, last) in enumerate(zip([0, *ends], ends, strict=False)):
             name = f"{split}-{number:06d}"
-            # A list is sent to the process that packs it, and so only the stretch that it needs.
+            # Of a list, only the part that a process packs is sent to it.
             whole = splits[split]
-            stretch = isinstance(whole, list)
+            is_list = isinstance(whole, list)
             yield _Shard(
                 folder / f"{name}.tar",
                 folder / PARTS / f"{name}.columns",
-                whole[first:last] if stretch else whole,
-                0 if stretch else first,
-                last - first if stretch else last,
+                whole[first:last] if is_list else whole,
+                0 if is_list else first,
+                last - first if is_list else last,
             )
 
 
@@ -242,14 +244,14 @@ def _write_shard(shard: _Shard) -> int:
     except OSError as error:
         raise DataError(
             f"{shard.path} cannot be written ({error.strerror}): make room or set pack.output to another disk, then "
-            "run again; shards that are written stay."
+            "run again; finished shards are kept."
         ) from None
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def _add(file: BinaryIO, name: str, content: bytes) -> int:
-    """Adds a member to a tar file; gives where its content begins."""
+    """Adds a member to a tar file and returns where its content begins."""
     file.write(header(name, len(content)))
     begin = file.tell()
     file.write(content)

@@ -1,4 +1,4 @@
-"""Byte ranges of files in a folder, or at any address that fsspec reads (s3://, gs://, https://, memory://)."""
+"""Byte ranges of files in a folder, or at any address that fsspec supports (s3://, gs://, https://, memory://)."""
 
 import os
 from collections import OrderedDict
@@ -8,38 +8,38 @@ from typing import Any, Protocol
 from asr.common.errors import ConfigError, DataError
 
 MOST_OPEN = 256
-"""Files that a process keeps open."""
+"""Files that a process keeps open at most."""
 
 
 class Ranges(Protocol):
-    """Reads files of one place."""
+    """Reads the files of one folder or address."""
 
     remote: bool
 
     def read(self, name: str, begin: int, size: int) -> bytes:
-        """Bytes of a file, fewer where it ends before.
+        """Bytes of a file; fewer where it ends earlier.
 
         Raises:
             DataError: They cannot be read.
         """
 
     def whole(self, name: str) -> bytes:
-        """All of a file.
+        """A whole file.
 
         Raises:
             DataError: It cannot be read.
         """
 
     def size(self, name: str) -> int:
-        """Bytes that a file has.
+        """Size of a file in bytes.
 
         Raises:
-            DataError: It is not there.
+            DataError: It does not exist.
         """
 
 
 class LocalRanges:
-    """Files in a folder. Processes that were forked share what is open, and read without moving its place."""
+    """Files in a folder. Forked processes share open files, and read without moving their position."""
 
     remote = False
 
@@ -79,10 +79,10 @@ class RemoteRanges:
 
     Args:
         address: As fsspec takes it.
-        timeout_seconds: Longest time that one request may take, where the protocol's library can be told.
+        timeout_seconds: Timeout of one request, where the protocol's library supports it.
 
     Raises:
-        ConfigError: The library of the protocol is not installed, or there is no such protocol.
+        ConfigError: The library of the protocol is not installed, or the protocol is unknown.
     """
 
     remote = True
@@ -114,7 +114,7 @@ class RemoteRanges:
                 work = getattr(system, f"_{what}")
                 return sync(system.loop, work, path, timeout=self.timeout_seconds, **options)
             return getattr(system, what)(path, **options)
-        except Exception as error:  # each protocol's library has its own
+        except Exception as error:  # each protocol's library has errors of its own
             why = " ".join(str(error).split()) or type(error).__name__
             raise DataError(f"{self.address}/{name} cannot be read ({type(error).__name__}: {why[:200]})") from None
 
@@ -124,7 +124,9 @@ class RemoteRanges:
             try:
                 from fsspec.core import url_to_fs
             except ImportError:
-                raise ConfigError("shards at an address need fsspec: pip install 'asr[remote]' brings it.") from None
+                raise ConfigError(
+                    "shards.source is an address, which needs fsspec: pip install 'asr[remote]' brings it."
+                ) from None
             try:
                 system, folder = url_to_fs(self.address, use_listings_cache=False)
             except (ImportError, ValueError) as error:

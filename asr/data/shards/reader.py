@@ -1,4 +1,4 @@
-"""Audio from shards: the same samples as from the files that they were packed from."""
+"""Audio from shards: the same samples as in the files that were packed."""
 
 import hashlib
 import json
@@ -23,11 +23,11 @@ from asr.settings.shards import ShardsConfig
 
 
 class Cache:
-    """One sparse file with the audio that is kept.
+    """A sparse file with the cached audio.
 
     Args:
         path: Of the file.
-        limit: Bytes that it may have.
+        limit: Its largest size in bytes.
 
     Raises:
         OSError: It cannot be written.
@@ -46,12 +46,12 @@ class Cache:
             os.close(self._file)
 
     def get(self, place: Place) -> bytes | None:
-        """What lies where the audio would be, if it is kept at all: to be compared with its checksum."""
+        """The bytes where the audio would be, to compare with its checksum; None for audio that is not cached."""
         begin = self._begin(place)
         return None if begin is None else os.pread(self._file, place.size, begin)
 
     def put(self, place: Place, audio: bytes) -> None:
-        """Keeps audio, if it belongs to the part that is kept.
+        """Caches audio, if it belongs to the part that is cached.
 
         Raises:
             OSError: The disk is full.
@@ -68,16 +68,16 @@ class Cache:
 log = logging.getLogger(__name__)
 
 REQUESTS = 16
-"""That a process has under way at a server: one alone would mostly wait."""
+"""Concurrent requests of a process to a server: a single one would mostly wait."""
 
 
 class ShardedAudio:
     """Reads utterances from shards by byte ranges.
 
     Args:
-        source: Where the shards lie, for sentences.
-        index: What they hold.
-        cache: Keeps what came from a server.
+        source: Where the shards are, for messages.
+        index: Their index.
+        cache: Caches what comes from a server.
     """
 
     def __init__(self, source: str, ranges: Ranges, index: ShardIndex, cache: Cache | None) -> None:
@@ -94,7 +94,7 @@ class ShardedAudio:
         """The samples of an utterance, float32 in [-1, 1], shape (samples,).
 
         Raises:
-            DataError: No shard holds it, the shard cannot be read, is cut short or was changed since it was packed.
+            DataError: No shard has it, or the shard cannot be read, is truncated or has changed since it was packed.
         """
         place = self._find(utterance)
         audio = self._prefetched.pop(place.row, None)
@@ -105,7 +105,7 @@ class ShardedAudio:
         return decode_waveform(utterance, audio, f"Utterance {utterance.id} ({place.shard} of {self.source})")
 
     def check(self, utterance: Utterance) -> None:
-        """Whether shards hold an utterance, as far as the index and `verify` tell.
+        """Checks that shards have an utterance, according to the index and `verify`.
 
         Raises:
             DataError: They do not.
@@ -115,7 +115,7 @@ class ShardedAudio:
             raise DataError(f"Utterance {utterance.id}: {self.unfit[place.shard]}.")
 
     def verify(self) -> dict[str, str]:
-        """Compares the sizes of all shards with the index; gives what is wrong with each that does not fit."""
+        """Compares the sizes of all shards with the index; returns what is wrong with each that differs."""
 
         def fault(shard: tuple[str, int]) -> str | None:
             name, size = shard
@@ -123,7 +123,7 @@ class ShardedAudio:
                 there = self.ranges.size(name)
             except DataError as error:
                 return str(error)
-            return None if there == size else f"{self.source}/{name} has {there} bytes, not {size} as it was packed"
+            return None if there == size else f"{self.source}/{name} has {there} bytes, not the {size} that were packed"
 
         with ThreadPoolExecutor(REQUESTS) as threads:
             faults = zip(self.index.shards, threads.map(fault, self.index.shards.items()), strict=True)
@@ -131,7 +131,7 @@ class ShardedAudio:
         return self.unfit
 
     def prefetch(self, utterances: Sequence[Utterance]) -> None:
-        """Fetches what will be read next from a server, with many requests at once."""
+        """Fetches what is read next from a server, with concurrent requests."""
         self._prefetched.clear()
         if not self.ranges.remote:
             return
@@ -142,7 +142,7 @@ class ShardedAudio:
         self._prefetched = {place.row: audio for place, audio in zip(places, fetched, strict=True)}
 
     def stamps(self, utterances: Sequence[Utterance], data: Path) -> Iterator[list[Any]]:
-        """What tells the audio of each utterance from other audio."""
+        """Size and checksum of the audio of each utterance."""
         for utterance in utterances:
             place = self._find(utterance)
             yield ["shards", place.size, place.checksum]
@@ -151,13 +151,13 @@ class ShardedAudio:
         place = self.index.find(utterance)
         if place is None:
             raise DataError(
-                f"Utterance {utterance.id}: the shards at {self.source} do not hold it as the manifest describes it; "
-                "pack the corpus again with `asr pack`, or take the manifests that it was packed with."
+                f"Utterance {utterance.id}: the shards at {self.source} do not have it as the manifest describes it; "
+                "pack the corpus again with `asr pack`, or use the manifests that it was packed with."
             )
         return place
 
     def _fetch(self, place: Place) -> bytes | DataError:
-        """The bytes of a place, or why they cannot be had."""
+        """The bytes of a place, or why they cannot be read."""
         if self.cache is not None:
             kept = self.cache.get(place)
             if kept is not None and zlib.crc32(kept) == place.checksum:
@@ -168,11 +168,15 @@ class ShardedAudio:
         except DataError as error:
             return error
         if len(audio) < place.size:
-            return DataError(f"{where} is cut short: it ends within byte {place.begin} and {place.begin + place.size}")
+            return DataError(
+                f"{where} is truncated: it ends between the bytes {place.begin} and {place.begin + place.size}"
+            )
         if len(audio) > place.size:
-            return DataError(f"{where}: the server answers a range of bytes with a whole file; take one that can")
+            return DataError(
+                f"{where}: the server answers a byte range with a whole file; use a server that supports ranges"
+            )
         if zlib.crc32(audio) != place.checksum:
-            return DataError(f"{where} was changed since it was packed: its bytes have another checksum")
+            return DataError(f"{where} has changed since it was packed: its bytes have another checksum")
         if self.cache is not None:
             self._keep(self.cache, place, audio)
         return audio
@@ -181,18 +185,18 @@ class ShardedAudio:
         try:
             cache.put(place, audio)
         except OSError as error:
-            log.warning("The cache %s cannot be written (%s): nothing more is kept.", cache.path, error.strerror)
+            log.warning("The cache %s cannot be written (%s): caching stops.", cache.path, error.strerror)
             self.cache = None
 
 
 def open_audio(config: ShardsConfig, data: Path) -> AudioFiles | ShardedAudio:
-    """How audio is read: from the files that manifests name, or from shards.
+    """Audio from the files that manifests name, or from shards.
 
     Args:
-        data: The recipe's data folder, where the index of shards on a server is kept.
+        data: The recipe's data folder, where the index of shards on a server is cached.
 
     Raises:
-        ConfigError: The protocol of the address cannot be read.
+        ConfigError: The protocol of the address is not supported.
         DataError: There are no shards there.
     """
     if config.source is None:
@@ -218,14 +222,16 @@ def open_audio(config: ShardsConfig, data: Path) -> AudioFiles | ShardedAudio:
 
 
 def _index(ranges: Ranges, name: str, checksum: str, folder: Path) -> Path:
-    """The index on this machine, fetched unless it was before."""
+    """The path of the index on this machine, fetched if necessary."""
     if isinstance(ranges, LocalRanges):
         return ranges.folder / name
     path = folder / name
     if not path.is_file():
         content = ranges.whole(name)
         if hashlib.sha256(content).hexdigest() != checksum:
-            raise DataError(f"The index {name} of the shards has another checksum than shards.json says: pack again.")
+            raise DataError(
+                f"The index {name} of the shards does not have the checksum in shards.json: pack the corpus again."
+            )
         with atomic_write(path) as file:
             file.write_bytes(content)
     return path

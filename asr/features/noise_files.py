@@ -1,4 +1,4 @@
-"""Recordings that are mixed into others, or through which they are heard: the audio files of folders."""
+"""Audio files for augmentation: noise, music and speech that are mixed in, and impulse responses of rooms."""
 
 import functools
 import hashlib
@@ -18,7 +18,7 @@ from asr.data.formats.audio_folder import AUDIO
 
 
 @dataclass(frozen=True, slots=True)
-class Recording:
+class NoiseFile:
     """An audio file and what its header says."""
 
     path: Path
@@ -26,41 +26,41 @@ class Recording:
     sampling_rate: int
 
 
-class Recordings:
-    """All audio files below some folders, as MUSAN's `noise`, in the order of their paths within each.
+class NoiseFiles:
+    """All audio files below some folders, such as MUSAN's `noise`, in the order of their paths within each folder.
 
-    Of several channels the first is read; another rate than asked for is resampled, as that of no corpus is.
+    Of several channels the first is read. Unlike corpora, they are resampled where their rate differs.
 
     Args:
         folders: At least one.
-        key: Of the configuration, for the sentences of errors.
+        key: Of the configuration, for errors.
 
     Raises:
-        ConfigError: A folder is missing or holds no audio.
+        ConfigError: A folder is missing or has no audio.
         DataError: A file cannot be read.
     """
 
     def __init__(self, folders: Sequence[str], key: str) -> None:
-        self.files: list[Recording] = []
+        self.files: list[NoiseFile] = []
         for outcome in map_blocks(_read_headers, audio_files(folders, key), 4096, f"Reading {key}", "files"):
             if isinstance(outcome, DataError):
                 raise outcome
             self.files.append(outcome)
 
-    def stretch(self, which: float, start: float, samples: int, sampling_rate: int) -> Tensor:
-        """A stretch of one of the files, which goes on from its beginning where it ends.
+    def segment(self, which: float, start: float, samples: int, sampling_rate: int) -> Tensor:
+        """A segment of one of the files, which wraps around at the end.
 
         Args:
-            which: Draws the file, from 0 to below 1.
-            start: Draws where it starts, from 0 to below 1.
-            samples: How many.
+            which: A draw from [0, 1) for the file.
+            start: A draw from [0, 1) for the start.
+            samples: Length of the segment.
             sampling_rate: Of what is returned (Hz).
 
         Returns:
             float32, shape (samples,).
 
         Raises:
-            DataError: The file cannot be read any more.
+            DataError: The file can no longer be read.
         """
         file = self.files[int(which * len(self.files))]
         needed = -(-samples * file.sampling_rate // sampling_rate) + 1
@@ -72,10 +72,10 @@ class Recordings:
         return _resampled(sound[:needed], file.sampling_rate, sampling_rate)[:samples]
 
     def whole(self, which: float, sampling_rate: int) -> Tensor:
-        """One of the files, shape (samples,).
+        """A whole file, shape (samples,).
 
         Raises:
-            DataError: It cannot be read any more.
+            DataError: It can no longer be read.
         """
         file = self.files[int(which * len(self.files))]
         return _resampled(_read(file, 0, file.samples), file.sampling_rate, sampling_rate)
@@ -85,23 +85,23 @@ def audio_files(folders: Sequence[str], key: str) -> list[Path]:
     """The audio files below folders, each folder's in the order of their paths.
 
     Raises:
-        ConfigError: A folder is missing or holds none.
+        ConfigError: A folder is missing or has none.
     """
     files = []
     for folder in (Path(folder).expanduser() for folder in folders):
         found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO and path.is_file())
         if not found:
-            what = "holds no audio" if folder.is_dir() else "is no folder"
+            what = "contains no audio" if folder.is_dir() else "is not a folder"
             raise ConfigError(f"{key}: {folder} {what}: give folders of recordings.")
         files += found
     return files
 
 
 def recordings_checksum(folders: Sequence[str], key: str) -> str:
-    """A checksum of the names and sizes of the files: what a run's identity has in place of the folders' paths.
+    """A checksum of the names and sizes of the files, which the identity of a run has in place of the folders' paths.
 
     Raises:
-        ConfigError: A folder is missing or holds no audio.
+        ConfigError: A folder is missing or has no audio.
     """
     digest = hashlib.sha256()
     for folder in folders:
@@ -112,27 +112,27 @@ def recordings_checksum(folders: Sequence[str], key: str) -> str:
     return digest.hexdigest()
 
 
-def _read_headers(paths: Sequence[Path]) -> list[Recording | DataError]:
+def _read_headers(paths: Sequence[Path]) -> list[NoiseFile | DataError]:
     return [_read_header(path) for path in paths]
 
 
-def _read_header(path: Path) -> Recording | DataError:
+def _read_header(path: Path) -> NoiseFile | DataError:
     try:
         info = soundfile.info(path)
     except (soundfile.LibsndfileError, OSError) as error:
-        return DataError(f"The recording {path} cannot be read ({error}): replace it or take it out of its folder.")
+        return DataError(f"The recording {path} cannot be read ({error}): replace it or remove it from its folder.")
     if info.frames == 0:
-        return DataError(f"The recording {path} is empty: replace it or take it out of its folder.")
-    return Recording(path, info.frames, info.samplerate)
+        return DataError(f"The recording {path} is empty: replace it or remove it from its folder.")
+    return NoiseFile(path, info.frames, info.samplerate)
 
 
-def _read(file: Recording, start: int, samples: int) -> Tensor:
+def _read(file: NoiseFile, start: int, samples: int) -> Tensor:
     try:
         sound, _ = soundfile.read(file.path, samples, start, dtype="float32", always_2d=True)
     except (soundfile.LibsndfileError, OSError) as error:
         raise DataError(f"The recording {file.path} cannot be read ({error}): replace it.") from None
     if len(sound) < samples or not np.isfinite(sound).all():
-        raise DataError(f"The recording {file.path} is cut short or damaged: replace it.")
+        raise DataError(f"The recording {file.path} is truncated or damaged: replace it.")
     return torch.from_numpy(np.ascontiguousarray(sound[:, 0]))
 
 

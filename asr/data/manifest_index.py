@@ -1,7 +1,7 @@
-"""The index of a large manifest: where each line begins, and what a plan needs of it, memory-mapped.
+"""The index of a large manifest: where each line begins, and what batch planning needs, memory-mapped.
 
-It lies beside the manifest, from which it is made anew where that has changed. The lines themselves are read when an
-utterance is asked for, so a process holds nothing of them, and those that load audio share the index without copies.
+It is beside the manifest, and made again when the manifest changes. Lines are read only when an utterance is asked for,
+so a process keeps none of them in memory, and the workers that load audio share the index without copies.
 """
 
 import hashlib
@@ -19,28 +19,28 @@ from asr.common.errors import DataError
 from asr.common.processes import map_blocks
 from asr.common.seeds import Keys, key_of
 from asr.data.columns import Columns, write_columns
-from asr.data.sequences import Lines, Seconds
+from asr.data.sequences import LazyUtterances, Seconds
 from asr.data.utterance import Utterance, parse_known, parse_line
 
 VERSION = 1
 BLOCK_BYTES = 16 * 2**20
-"""Lines that a process parses at once."""
+"""Of lines, which a process parses per block."""
 ITERATED = 4096
-"""Lines that are read at once by who goes through all of them."""
+"""Lines that are read per block when all of them are iterated."""
 
 Arrays = dict[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True)
 class Places:
-    """What an index holds of lines."""
+    """What the index of a manifest says of its lines."""
 
     begins: "array[int]"
     seconds: "array[float]"
     keys: "array[int]"
 
     def add(self, begin: int, seconds: float, key: int) -> None:
-        """Takes up a line."""
+        """Adds a line."""
         self.begins.append(begin)
         self.seconds.append(seconds)
         self.keys.append(key)
@@ -51,8 +51,8 @@ class Places:
         return {name: np.array(getattr(self, name), dtype=kind) for name, kind in kinds.items()}
 
 
-class LineIndex:
-    """The index of one state of a manifest."""
+class ManifestIndex:
+    """The index of a manifest as it was when the index was made."""
 
     def __init__(self, columns: Columns) -> None:
         self.columns = columns
@@ -61,7 +61,7 @@ class LineIndex:
 
     @classmethod
     def of(cls, path: Path) -> Self | None:
-        """The index of a manifest as it is now; None where there is none, or that of another state."""
+        """The index of a manifest; None where there is none, or the manifest has changed."""
         try:
             columns = Columns(index_path(path))
         except (OSError, ValueError, KeyError):
@@ -76,41 +76,41 @@ class LineIndex:
         Args:
             status: Of the file.
             checksum: SHA-256 of its content.
-            speakers: How many different ones have a name.
+            speakers: How many different speakers are known.
         """
         description = {"version": VERSION, "state": _state(status), "sha256": checksum, "speakers": speakers}
         write_columns(index_path(path), description, arrays)
 
 
-class Indexed(Lines):
+class IndexedManifest(LazyUtterances):
     """The utterances of a manifest through its index."""
 
-    def __init__(self, path: Path, index: LineIndex) -> None:
-        self.path, self.lines = path, index
+    def __init__(self, path: Path, index: ManifestIndex) -> None:
+        self.path, self.line_index = path, index
         self._folder = str(path.parent.absolute())
         self._begins, self._size = index.columns["begins"], index.columns.description["state"][0]
-        # Kept open: whoever writes another manifest to this place does not change what is read here.
+        # Kept open, so that replacing the manifest does not change what is read here.
         self._file = path.open("rb")
 
-    def __reduce__(self) -> tuple[type[Self], tuple[Path, LineIndex]]:
-        return type(self), (self.path, self.lines)
+    def __reduce__(self) -> tuple[type[Self], tuple[Path, ManifestIndex]]:
+        return type(self), (self.path, self.line_index)
 
     def __len__(self) -> int:
         return len(self._begins)
 
     @property
     def seconds(self) -> Seconds:
-        seconds: Seconds = self.lines.columns["seconds"]
+        seconds: Seconds = self.line_index.columns["seconds"]
         return seconds
 
     @property
     def keys(self) -> Keys:
-        keys: Keys = self.lines.columns["keys"]
+        keys: Keys = self.line_index.columns["keys"]
         return keys
 
     def read(self, number: int) -> Utterance:
         begin, end = int(self._begins[number]), self._begin(number + 1)
-        # At a place of its own: processes that were forked share the file and would move its place for each other.
+        # pread, because forked processes share the file and its position.
         return parse_known(os.pread(self._file.fileno(), end - begin, begin), self._folder)
 
     def __iter__(self) -> Iterator[Utterance]:
@@ -125,7 +125,7 @@ class Indexed(Lines):
 
 
 def index_path(path: Path) -> Path:
-    """Where the index of a manifest lies."""
+    """The path of a manifest's index."""
     return path.with_name(f"{path.name}.index")
 
 
@@ -133,7 +133,7 @@ def index_lines(path: Path) -> None:
     """Reads all of a manifest, on all cores, and writes its index.
 
     Raises:
-        DataError: It is empty, a line is no utterance, or an id stands there twice.
+        DataError: It is empty, a line is not an utterance, or an id occurs twice.
         OSError: The index cannot be written.
     """
     status = path.stat()
@@ -146,8 +146,8 @@ def index_lines(path: Path) -> None:
     with path.open("rb") as file:
         checksum = hashlib.file_digest(file, "sha256").hexdigest()
     speakers = set[bytes]().union(*(block.speakers for block in parsed))
-    _refuse_twins(path, arrays)
-    LineIndex.write(path, status, checksum, arrays, len(speakers))
+    _refuse_duplicates(path, arrays)
+    ManifestIndex.write(path, status, checksum, arrays, len(speakers))
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ class _Block:
 class _Parsed:
     arrays: Arrays
     speakers: set[bytes]
-    """Keys of their names: shorter to send."""
+    """Keys of their names, which are shorter to send."""
 
 
 def _parse(blocks: Sequence[_Block]) -> list[_Parsed]:
@@ -185,7 +185,7 @@ def _parse_block(block: _Block) -> _Parsed:
 
 
 def _cut(path: Path, size: int) -> Iterator[tuple[int, int]]:
-    """Cuts a file at ends of lines."""
+    """Divides a file into blocks of whole lines."""
     begin = 0
     with path.open("rb") as file:
         while begin < size:
@@ -195,14 +195,14 @@ def _cut(path: Path, size: int) -> Iterator[tuple[int, int]]:
             begin = file.tell()
 
 
-def _refuse_twins(path: Path, arrays: Arrays) -> None:
+def _refuse_duplicates(path: Path, arrays: Arrays) -> None:
     """Raises:
     DataError: Two lines have the same id.
     """
     ordered = np.sort(arrays["keys"])
-    twins = ordered[1:][ordered[1:] == ordered[:-1]]
-    if len(twins):
-        raise DataError(f"{path}: {len(twins)} ids stand there twice; ids must differ.")
+    duplicates = ordered[1:][ordered[1:] == ordered[:-1]]
+    if len(duplicates):
+        raise DataError(f"{path}: {len(duplicates)} ids occur twice; ids must differ.")
 
 
 def _state(status: os.stat_result) -> list[int]:

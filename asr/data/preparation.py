@@ -1,0 +1,62 @@
+"""Preparing a recipe: its prepare.py makes the manifests once, whichever job comes first."""
+
+import logging
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+from asr.common.errors import DataError
+from asr.common.files import file_lock
+from asr.data.manifest import read_manifest
+from asr.data.manifest_index import IndexedManifest
+from asr.data.own import check_record
+from asr.data.sequences import seconds_of
+from asr.data.splits import SPLITS
+from asr.settings.recipe import Recipe
+from asr.settings.root import Config
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class SplitSize:
+    """What a split holds."""
+
+    split: str
+    utterances: int
+    minutes: float
+    speakers: int
+    """Different ones; 0 where none is known."""
+
+
+def prepare_corpus(recipe: Recipe, config: Config) -> list[SplitSize]:
+    """Makes the manifests of a recipe unless they are there.
+
+    Raises:
+        DataError: The corpus cannot be had, the recipe leaves a split out, or the manifests were made with other
+            settings.
+    """
+    # Of jobs that start together, the first prepares and the others find it done. Scripts may make the folder itself.
+    lock = recipe.data(config).with_name(f".{recipe.name}.lock")
+    with file_lock(lock) if _missing(recipe, config) else nullcontext():
+        check_record(config, recipe.data(config))
+        if not _missing(recipe, config):
+            log.info("%s is prepared: %s", recipe.name, recipe.data(config))
+        else:
+            recipe.prepare(config, archives=Path(config.paths.data).absolute() / "archives")
+            if missing := _missing(recipe, config):
+                raise DataError(f"{recipe.folder / 'prepare.py'} wrote no manifest for {', '.join(missing)}: it must.")
+    return [_size(recipe, config, split) for split in SPLITS]
+
+
+def _missing(recipe: Recipe, config: Config) -> list[str]:
+    return [split for split in SPLITS if not recipe.manifest(config, split).is_file()]
+
+
+def _size(recipe: Recipe, config: Config, split: str) -> SplitSize:
+    utterances = read_manifest(recipe.manifest(config, split))
+    if isinstance(utterances, IndexedManifest):
+        speakers = utterances.line_index.speakers
+    else:
+        speakers = len({utterance.speaker for utterance in utterances if utterance.speaker})
+    return SplitSize(split, len(utterances), float(seconds_of(utterances).sum()) / 60, speakers)
