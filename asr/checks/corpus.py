@@ -112,19 +112,26 @@ def mistakes(splits: Splits, requirements: Requirements, audio: Audio = FILES) -
     return found
 
 
-def refuse_mistakes(recipe: Recipe, config: Config, tokenizer: Tokenizer | None = None, unreadable: int = 0) -> None:
+def refuse_mistakes(
+    recipe: Recipe,
+    config: Config,
+    splits: Mapping[str, Sequence[Utterance]] | None = None,
+    tokenizer: Tokenizer | None = None,
+    unreadable: int = 0,
+) -> None:
     """The part of the check of train and dev that needs no decoding, for a training before its first step.
 
     Logs one line for each error.
 
     Args:
+        splits: Train and dev; None reads them.
         tokenizer: That of the training; None builds it.
         unreadable: Files that may be unreadable without a refusal: a training under way goes on without them.
 
     Raises:
         DataError: There are errors.
     """
-    splits = {split: read_split(recipe, config, split) for split in ("train", "dev")}
+    splits = splits or {split: read_split(recipe, config, split) for split in ("train", "dev")}
     audio = open_audio(config.shards, recipe.data(config))
     unfit = audio.verify()
     if unfit and not unreadable:

@@ -11,11 +11,11 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
 
 from asr.commands.help import COMMANDS, command_help, general_help, shipped_recipes, version
 from asr.common.errors import ConfigError, Interrupted, UserError
+from asr.common.optional import import_large
 from asr.settings.recipe import Recipe, find_recipe
 from asr.training.interruption import await_the_end
 from asr.training.launch import find_launch
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             run_over_hydra("lm", rest[1:])
         elif command in OWN_ARGUMENTS:
             log_to_stderr()
-            import_module(f"asr.commands.{command}").main(rest)
+            import_large(f"asr.commands.{command}").main(rest)
         elif "-h" in rest or "--help" in rest:
             print(command_help(command))
         else:
@@ -102,7 +102,7 @@ class Job:
                 log.info("Job %d: %s", hydra.job.num, " ".join(hydra.overrides.task))
             if self.command in ON_RANK_0 and find_launch().rank > 0:
                 return None
-            outcome: float | None = import_module(f"asr.commands.{self.command}").run(self.recipe, config)
+            outcome: float | None = import_large(f"asr.commands.{self.command}").run(self.recipe, config)
             return outcome
 
 

@@ -34,9 +34,15 @@ def run(recipe: "Recipe", config: "Config") -> float:
     if config.lm.kind is LmKind.none or config.lm.path is not None:
         raise ConfigError("asr lm train makes lm=ngram, lstm or gru; lm=none and lm.path name no model to be made.")
     if config.lm.kind.recurrent:
-        from asr.training.language_model_task import train_language_model
+        from asr.training.language_model_task import LanguageModelTraining
+        from asr.training.launch import find_launch
+        from asr.training.session import train
 
-        return train_language_model(recipe, config)
+        training = LanguageModelTraining(recipe, config)
+        perplexity = train(training)
+        if find_launch().rank == 0:
+            print(f"Language model: {training.folder.path}")
+        return perplexity
     folder = lm_folder(recipe, config)
     if config.training.restart or not (folder / REPORT).is_file():
         build_ngram(recipe, config, folder)

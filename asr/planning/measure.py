@@ -27,7 +27,7 @@ from asr.scoring.provenance import hardware as hardware_name
 from asr.settings.compose import load_config
 from asr.settings.recipe import Recipe
 from asr.settings.root import Config
-from asr.training.building import AcousticTrainer, build_trainer, read_splits
+from asr.training.acoustic_training import AcousticData, AcousticTrainer, build_trainer
 from asr.training.distributed import Ranks
 from asr.training.hardware import Hardware, device_memory, peak_bytes, resolve_hardware
 from asr.training.run_folder import RunFolder
@@ -172,10 +172,9 @@ def measure(recipe: Recipe, config: Config, scratch: Path) -> Prediction:
 
 
 def _trainer(recipe: Recipe, config: Config, hardware: Hardware, scratch: Path) -> AcousticTrainer:
-    """The trainer of a configuration, which refuses no number of skipped steps."""
-    train, dev = read_splits(recipe, config)
+    """The trainer of a configuration, which accepts any number of skipped steps."""
     config = replace(config, training=replace(config.training, max_skipped_steps=sys.maxsize))
-    return build_trainer(recipe, config, train, dev, hardware, Ranks(0, 1), RunFolder(scratch, ""))
+    return build_trainer(AcousticData.read(recipe, config), hardware, Ranks(0, 1), RunFolder(scratch, ""))
 
 
 def _take(trainer: AcousticTrainer, steps: Sequence[Step], limit: float = math.inf) -> list[tuple[Step, float]]:

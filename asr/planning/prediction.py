@@ -11,11 +11,10 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 from asr.common.errors import ConfigError, RunError
-from asr.data.shards.reader import open_audio
 from asr.settings.compose import plain
 from asr.settings.recipe import Recipe
 from asr.settings.root import Config
-from asr.training.building import feature_store, read_splits
+from asr.training.acoustic_training import AcousticData
 
 MARGIN = 0.2
 """Share of the memory that advice leaves free: a training took up to 1.14 times what was predicted, since in time it
@@ -96,8 +95,7 @@ def calibrate(recipe: Recipe, config: Config) -> Prediction:
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise ConfigError("A plan is measured in a single process: start it without torchrun.")
-    for split, utterances in zip(("train", "dev"), read_splits(recipe, config), strict=True):
-        feature_store(recipe, config, split, utterances, open_audio(config.shards, recipe.data(config)))
+    AcousticData.read(recipe, config).datasets()  # extracts features, which the trial then only opens
     with tempfile.TemporaryDirectory(prefix="asr-plan-") as folder:
         settings = Path(folder) / "config.yaml"
         settings.write_text(OmegaConf.to_yaml(OmegaConf.create(plain(config))), encoding="utf-8")

@@ -1,18 +1,32 @@
 """How well ranks are used: the speed of a training, and where the time of its steps goes."""
 
+import json
+import multiprocessing
+import os
+import socket
+import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import islice
+from multiprocessing import connection
+from pathlib import Path
 from typing import TypeVar
 
 import torch
 
 from asr.batching.loader import Batch
 from asr.batching.steps import Step
-from asr.training.building import AcousticTrainer
-from asr.training.distributed import no_sync
+from asr.common.errors import RunError
+from asr.common.processes import cores
+from asr.settings.hardware import Device
+from asr.settings.recipe import Recipe
+from asr.settings.root import Config
+from asr.training.acoustic_training import AcousticData, AcousticTrainer, build_trainer
+from asr.training.distributed import join_ranks, no_sync
+from asr.training.hardware import resolve_hardware
+from asr.training.run_folder import RunFolder
 
 WARM_UP, STEPS = 3, 20
 
@@ -37,6 +51,64 @@ class Scaling:
     """Adding up the gradients, apart from the backward pass, with which a training overlaps it."""
     padding_share: float
     """Padding as a share of the audio that is computed."""
+
+    def efficiency(self, single: "Scaling") -> float:
+        """The speed as a share of the ideal: that of a single rank times the number of ranks."""
+        return self.audio_hours_per_hour / single.audio_hours_per_hour / self.ranks
+
+
+def rank_counts(processors: int) -> list[int]:
+    """1, 2, 4 and so on, and all."""
+    return sorted({2**power for power in range(processors.bit_length())} | {processors})
+
+
+def processors(config: Config) -> tuple[int, Config]:
+    """How many ranks there can be, and the configuration of each: with one thread where none is given."""
+    if config.hardware.device is not Device.cpu and torch.cuda.is_available():
+        return torch.cuda.device_count(), config
+    threads = config.hardware.threads or 1
+    return max(1, cores() // threads), replace(config, hardware=replace(config.hardware, threads=threads))
+
+
+def measure_ranks(recipe: Recipe, config: Config, ranks: int) -> Scaling:
+    """Measures with a number of ranks, in processes of their own.
+
+    Raises:
+        RunError: A rank failed.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    context = multiprocessing.get_context("spawn")
+    with tempfile.TemporaryDirectory() as scratch:
+        outcome = Path(scratch) / "outcome.json"
+        places = [
+            {"RANK": rank, "WORLD_SIZE": ranks, "LOCAL_RANK": rank, "LOCAL_WORLD_SIZE": ranks, "MASTER_PORT": port}
+            for rank in range(ranks)
+        ]
+        processes = [context.Process(target=_measure_rank, args=(recipe, config, place, outcome)) for place in places]
+        for process in processes:
+            process.start()
+        running = list(processes)
+        while running:
+            connection.wait([process.sentinel for process in running])
+            if any(process.exitcode for process in running):
+                for process in running:
+                    process.terminate()  # they wait for the one that failed
+            running = [process for process in running if process.exitcode is None]
+        if any(process.exitcode for process in processes) or not outcome.exists():
+            raise RunError(f"A rank of {ranks} failed in the benchmark: its error stands above.")
+        return Scaling(**json.loads(outcome.read_text(encoding="utf-8")))
+
+
+def _measure_rank(recipe: Recipe, config: Config, place: dict[str, int], outcome: Path) -> None:
+    os.environ |= {name: str(value) for name, value in place.items()} | {"MASTER_ADDR": "127.0.0.1"}
+    hardware = resolve_hardware(config.hardware)
+    ranks = join_ranks(hardware.device, config.cluster.join_minutes)
+    data, folder = AcousticData.read(recipe, config), RunFolder(outcome.parent / "run", "")
+    measured = measure(build_trainer(data, hardware, ranks, folder))
+    if ranks.first:
+        outcome.write_text(json.dumps(asdict(measured)), encoding="utf-8")
 
 
 def measure(trainer: AcousticTrainer) -> Scaling:

@@ -145,6 +145,17 @@ def _threads(launch: Launch) -> int:
     return max(1, len(os.sched_getaffinity(0)) // launch.local_size)
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Inside, PyTorch computes in this thread alone: quicker where each operation is small."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 def set_deterministic(wanted: bool) -> None:
     """Only deterministic kernels, or any; to be called before CUDA starts, which is when it reads the environment."""
     if wanted:

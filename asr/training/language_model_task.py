@@ -1,31 +1,23 @@
-"""Builds the trainer of a recurrent language model."""
+"""The training of a recurrent language model: cross-entropy of sentences, judged by the perplexity of held-out ones."""
 
-import logging
 import math
-from array import array
-from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import overload
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from asr.batching.loader import Batch
 from asr.common.errors import DataError
-from asr.common.seeds import derive_seed, keys_of
+from asr.common.seeds import derive_seed
+from asr.lm.examples import Following, TextExamples
 from asr.lm.ngram import tokenizer_texts
 from asr.lm.recurrent import BOUNDARY, RecurrentLanguageModel
 from asr.lm.scores import total_perplexity, word_perplexity
 from asr.lm.text import WordTokenizer, held_out_sentences, training_sentences
 from asr.lm.trained import score_text
-from asr.model.acoustic import count_parameters
 from asr.model.folder import save_model
-from asr.scoring.provenance import hardware as hardware_name
 from asr.settings.debug import DebugMode
 from asr.settings.lm import LmUnits
 from asr.settings.recipe import Recipe
@@ -33,83 +25,14 @@ from asr.settings.root import Config
 from asr.text.protocol import Tokenizer
 from asr.text.tokenizer import build_tokenizer
 from asr.training.debugging import simplify
-from asr.training.distributed import Ranks, join_ranks
+from asr.training.distributed import Ranks
 from asr.training.hardware import Hardware, resolve_hardware, set_deterministic
-from asr.training.run_folder import RunFolder, find_lm_folder
-from asr.training.session import carry_out, check_precision, manifests, restarts
+from asr.training.run_folder import find_lm_folder
+from asr.training.session import Training, manifests
 from asr.training.task import Validation
 from asr.training.train_state import TEXT
 from asr.training.trainer import Trainer
 from asr.training.unreadable import UnreadableUtterances
-
-
-class TextExamples:
-    """Numbered sentences; see `asr.batching.loader.Examples`. Their sizes are tokens, with the ends of sentences.
-
-    All lie in one array, in which each boundary ends a sentence and begins the next.
-
-    Args:
-        sentences: Texts.
-        tokenizer: Makes tokens of them.
-
-    Raises:
-        DataError: A text cannot be written with these tokens.
-    """
-
-    def __init__(self, sentences: Iterable[str], tokenizer: Tokenizer) -> None:
-        tokens, ends = array("i", [BOUNDARY]), array("q", [0])
-        for sentence in sentences:
-            if encoded := tokenizer.encode(sentence):
-                tokens.extend(encoded)
-                tokens.append(BOUNDARY)
-                ends.append(len(tokens) - 1)
-        self.tokens = np.frombuffer(tokens, dtype=np.int32)
-        self._ends = np.frombuffer(ends, dtype=np.int64)
-        self.ids = [f"sentence {number}" for number in range(1, len(self._ends))]
-        self.keys = keys_of(self.ids)
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def __call__(self, number: int, epoch: int) -> Tensor:
-        """A boundary and the tokens of a sentence, int64 (length,)."""
-        start, end = self._ends[number : number + 2]
-        return torch.from_numpy(self.tokens[start:end].astype(np.int64))
-
-    def in_epoch(self, epoch: int) -> None:
-        """All are read in every epoch."""
-
-    def seconds(self, epoch: int) -> npt.NDArray[np.float64]:
-        """Tokens of each sentence and its end, shape (sentences,)."""
-        return np.diff(self._ends).astype(np.float64)
-
-    def sentence(self, number: int) -> list[int]:
-        """The tokens of a sentence."""
-        tokens: list[int] = self.tokens[self._ends[number] + 1 : self._ends[number + 1]].tolist()
-        return tokens
-
-
-class Following(Sequence[Sequence[int]]):
-    """The labels of sentences: of each token the one that follows it, the boundary after the last."""
-
-    def __init__(self, examples: TextExamples) -> None:
-        self.examples = examples
-
-    def __len__(self) -> int:
-        return len(self.examples)
-
-    @overload
-    def __getitem__(self, number: int) -> Sequence[int]: ...
-
-    @overload
-    def __getitem__(self, number: slice) -> Sequence[Sequence[int]]: ...
-
-    def __getitem__(self, number: int | slice) -> Sequence[int] | Sequence[Sequence[int]]:
-        if isinstance(number, slice):
-            return [self[each] for each in range(*number.indices(len(self)))]
-        if not 0 <= number < len(self):
-            raise IndexError(number)
-        return [*self.examples.sentence(number), BOUNDARY]
 
 
 class CrossEntropy(nn.Module):
@@ -125,7 +48,7 @@ class CrossEntropy(nn.Module):
         Args:
             inputs: As of `RecurrentLanguageModel.forward`.
             lengths: As there.
-            labels: What follows each input, one sentence after the other, int64 (lengths.sum(),).
+            labels: The token after each input, one sentence after the other, int64 (lengths.sum(),).
         """
         with self.hardware.autocast():
             log_probs = self.model(inputs, lengths)
@@ -184,11 +107,8 @@ class TextTask:
         save_model(folder, model, self.config, self.tokenizer)
 
 
-LmTrainer = Trainer[TextTask]
-
-
 def as_training(config: Config) -> Config:
-    """The configuration of a recipe with what `lm` says in place of what its acoustic model is trained with."""
+    """The configuration of a recipe with the settings of `lm` in place of those of its acoustic model."""
     lm, overfit = config.lm, config.debug.mode is DebugMode.overfit
     return replace(
         config,
@@ -201,28 +121,54 @@ def as_training(config: Config) -> Config:
     )
 
 
-def build_lm_trainer(recipe: Recipe, config: Config, hardware: Hardware, ranks: Ranks, folder: RunFolder) -> LmTrainer:
-    """Builds the trainer of a language model, at the state of its newest checkpoint.
-
-    Args:
-        config: As of `as_training`.
+class LanguageModelTraining(Training[TextTask]):
+    """See `asr.training.session.Training`.
 
     Raises:
-        DataError: A text cannot be read, or written with the tokens; or there is none.
+        ConfigError: Settings cannot be used here, or there is no such lexicon.
+        DataError: A text cannot be read.
     """
-    tokenizer = _tokenizer(recipe, config)
-    train = list(training_sentences(recipe, config))
-    dev = list(held_out_sentences(recipe, config))
-    if config.debug.mode is DebugMode.overfit:
-        train = dev = _first(train, tokenizer, config.lm.batch_units)
-    examples = TextExamples(train, tokenizer)
-    if not len(examples) or not dev:
-        raise DataError(f"There is no {'held-out ' if len(examples) else ''}text: give lm.texts and lm.held_out.")
-    torch.manual_seed(derive_seed("weights", config.seed))
-    model = RecurrentLanguageModel(config.lm, tokenizer.size)
-    trainer = Trainer(config, TextTask(config, examples, dev, tokenizer, model, hardware), hardware, ranks, folder)
-    trainer.restore()
-    return trainer
+
+    def __init__(self, recipe: Recipe, config: Config) -> None:
+        config = simplify(as_training(config))
+        set_deterministic(config.training.deterministic)
+        hardware = resolve_hardware(config.hardware)
+        super().__init__(recipe, config, hardware, find_lm_folder(recipe, config, hardware.precision))
+
+    def build(self, ranks: Ranks) -> Trainer[TextTask]:
+        """As its base.
+
+        Raises:
+            DataError: A text cannot be written with the tokens, or there is none.
+        """
+        recipe, config = self.recipe, self.config
+        tokenizer = _tokenizer(recipe, config)
+        train = list(training_sentences(recipe, config))
+        dev = list(held_out_sentences(recipe, config))
+        if config.debug.mode is DebugMode.overfit:
+            train = dev = _first(train, tokenizer, config.lm.batch_units)
+        examples = TextExamples(train, tokenizer)
+        if not len(examples) or not dev:
+            raise DataError(f"There is no {'held-out ' if len(examples) else ''}text: give lm.texts and lm.held_out.")
+        torch.manual_seed(derive_seed("weights", config.seed))
+        model = RecurrentLanguageModel(config.lm, tokenizer.size)
+        task = TextTask(config, examples, dev, tokenizer, model, self.hardware)
+        trainer = Trainer(config, task, self.hardware, ranks, self.folder)
+        trainer.restore()
+        return trainer
+
+    def describe(self, task: TextTask) -> str:
+        units = int(task.train.seconds(0).sum())
+        return (
+            f"{task.tokenizer.size} tokens; {len(task.train)} training sentences, {units} units with their ends; "
+            f"{len(task.dev)} held-out sentences"
+        )
+
+    def outcome(self, score: float) -> str:
+        return f"Best held-out perplexity {score:.2f}"
+
+    def manifests(self) -> Sequence[Path]:
+        return manifests(self.recipe, self.config) if self.config.lm.transcripts else []
 
 
 def _tokenizer(recipe: Recipe, config: Config) -> Tokenizer:
@@ -232,7 +178,7 @@ def _tokenizer(recipe: Recipe, config: Config) -> Tokenizer:
 
 
 def _first(sentences: Sequence[str], tokenizer: Tokenizer, units: int) -> list[str]:
-    """So many sentences from the first as fit one step."""
+    """As many of the first sentences as fit one step."""
     chosen: list[str] = []
     for sentence in sentences:
         units -= len(tokenizer.encode(sentence)) + 1
@@ -240,50 +186,3 @@ def _first(sentences: Sequence[str], tokenizer: Tokenizer, units: int) -> list[s
             break
         chosen.append(sentence)
     return chosen
-
-
-log = logging.getLogger(__name__)
-
-
-def train_language_model(recipe: Recipe, config: Config) -> float:
-    """Trains, or goes on with, the language model of a configuration.
-
-    Returns:
-        The best perplexity of held-out text.
-    """
-    config = simplify(as_training(config))
-    set_deterministic(config.training.deterministic)
-    hardware = resolve_hardware(config.hardware)
-    folder = find_lm_folder(recipe, config, hardware.precision)
-    ranks = join_ranks(hardware.device, config.cluster.join_minutes)
-    with ExitStack() as stack:
-        ranks.on_rank_0(lambda: stack.enter_context(folder.trained(config, restarts(config))))
-        check_precision(ranks, hardware)
-        trainer = build_lm_trainer(recipe, config, hardware, ranks, folder)
-        read = manifests(recipe, config) if config.lm.transcripts else []
-        carry_out(trainer, recipe, config, partial(_describe, trainer), partial(_outcome, trainer), read)
-        if ranks.first:
-            print(f"Language model: {folder.path}")
-        return trainer.state.best_score
-
-
-def _describe(trainer: LmTrainer) -> None:
-    task, hardware = trainer.task, trainer.hardware
-    log.info("Language model %s", trainer.folder.path)
-    log.info(
-        "%.2f M parameters, %d tokens; %d training sentences, %d units with their ends; %d held-out sentences; %s on "
-        "%s, %d ranks of %d threads",
-        count_parameters(task.model) / 1e6,
-        task.tokenizer.size,
-        len(task.train),
-        int(task.train.seconds(0).sum()),
-        len(task.dev),
-        hardware.precision.name,
-        hardware_name(),
-        trainer.ranks.size,
-        torch.get_num_threads(),
-    )
-
-
-def _outcome(trainer: LmTrainer) -> str:
-    return f"Best held-out perplexity {trainer.state.best_score:.2f} after epoch {trainer.state.best_epoch}"

@@ -10,6 +10,7 @@ from torch.amp.grad_scaler import GradScaler
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from torch.optim import AdamW, Optimizer
 
+from asr.common.optional import import_large
 from asr.settings.hardware import Precision
 from asr.settings.optimizer import OptimizerConfig
 from asr.settings.schedule import ScheduleConfig, ScheduleKind
@@ -18,6 +19,7 @@ from asr.training.hardware import Hardware
 
 def build_optimizer(model: nn.Module, config: OptimizerConfig) -> AdamW:
     """AdamW with weight decay on matrices only."""
+    import_large("torch._dynamo")  # AdamW imports it, with garbage collection
     matrices = [parameter for parameter in model.parameters() if parameter.ndim >= 2]
     vectors = [parameter for parameter in model.parameters() if parameter.ndim < 2]
     return AdamW(

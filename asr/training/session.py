@@ -1,12 +1,19 @@
 """One training of any kind, from the lock on its run folder to the report of how it ended."""
 
 import logging
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Generic
+
+import torch
 
 from asr.common.errors import ConfigError, Interrupted, RunError
 from asr.data.mixture import training_manifests
 from asr.data.splits import SPLITS
+from asr.model.acoustic import count_parameters
+from asr.scoring.provenance import hardware as hardware_name
 from asr.scoring.provenance import keep_provenance
 from asr.settings.compose import plain
 from asr.settings.recipe import Recipe
@@ -14,7 +21,7 @@ from asr.settings.root import Config
 from asr.tracking.tracker import Tracker
 from asr.tracking.wandb_run import Job
 from asr.training.debugging import profiled
-from asr.training.distributed import Ranks
+from asr.training.distributed import Ranks, join_ranks
 from asr.training.hardware import Hardware
 from asr.training.interruption import watch_signals
 from asr.training.launch import rejoins, started_again
@@ -24,63 +31,122 @@ from asr.training.trainer import AnyTask, Trainer
 log = logging.getLogger(__name__)
 
 REPORTED = ".reported"
-"""Lies in the folder of a run whose tracker was closed after the last step: one killed between has not told W&B all."""
+"""Is in the folder of a run whose tracker was closed after the last step; W&B may lack rows of one killed before."""
 
 
-def carry_out(
-    trainer: Trainer[AnyTask],
-    recipe: Recipe,
-    config: Config,
-    describe: Callable[[], None],
-    outcome: Callable[[], str],
-    read: Sequence[Path],
-) -> None:
-    """Trains to the end what is not yet trained, and reports it, the folder of the run being held.
+class Training(ABC, Generic[AnyTask]):
+    """What a kind of training brings to `train`.
 
     Args:
-        describe: Logs what is trained.
-        outcome: What came of it, in words.
-        read: The manifests that are read.
+        config: As it is trained with.
+        folder: Of the run.
+    """
+
+    def __init__(self, recipe: Recipe, config: Config, hardware: Hardware, folder: RunFolder) -> None:
+        self.recipe, self.config, self.hardware, self.folder = recipe, config, hardware, folder
+
+    def check(self) -> None:
+        """Refuses data with mistakes; called on rank 0, with the run folder locked.
+
+        Raises:
+            DataError: There are mistakes.
+        """
+
+    @abstractmethod
+    def build(self, ranks: Ranks) -> Trainer[AnyTask]:
+        """Builds the trainer, at the state of its newest checkpoint."""
+
+    @abstractmethod
+    def describe(self, task: AnyTask) -> str:
+        """The data that is trained on, in words."""
+
+    @abstractmethod
+    def outcome(self, score: float) -> str:
+        """The best score, in words."""
+
+    @abstractmethod
+    def manifests(self) -> Sequence[Path]:
+        """The manifests that are read."""
+
+
+def train(training: Training[AnyTask]) -> float:
+    """Trains to the end, from where an earlier start left off, and reports it.
+
+    Returns:
+        The best score on dev.
 
     Raises:
+        DataError: The data has mistakes.
         Interrupted: A signal asked the training to end.
         RunError: It cannot go on.
     """
-    folder, ranks = trainer.folder, trainer.ranks
-    reported = folder.path / REPORTED
-    if trainer.state.finished and ranks.broadcast(reported.exists()):
-        if not ranks.broadcast(folder.model.is_dir()):
-            raise RunError(f"{folder.model} of the finished run is gone: begin anew with training.restart=true.")
-        log.info("The run %s is finished.", folder.path)
-    else:
-        describe()
-        state, step = trainer.state, trainer.state.step
-        if step:
-            log.info("Goes on from step %d, epoch %d, after %.0f s of training.", step, state.epoch, state.seconds)
-        tracker = Tracker.silent()
+    config, folder = training.config, training.folder
+    ranks = join_ranks(training.hardware.device, config.cluster.join_minutes)
+    with ExitStack() as stack:
 
-        def open_it() -> None:
-            nonlocal tracker
-            if step == 0:
-                keep_provenance(folder.path)
-            tracker = open_tracker(recipe, config, folder, step)
+        def begin() -> None:
+            stack.enter_context(folder.trained(config, restarts(config)))
+            training.check()
 
-        ranks.on_rank_0(open_it)
-        if sentence := tracker.follow():
-            log.info("%s", sentence)
-        with watch_signals() as interruption, tracker, profiled(config, folder.path, ranks):
-            tracker.uses_manifests(read)
-            if not trainer.state.finished:
-                trainer.fit(tracker, interruption)
-            figures = {trainer.task.unit.figure: trainer.state.best_score, "seed": config.seed}
-            tracker.model(model_name(folder), folder.model, figures)
-            tracker.alert("finished", "finished", outcome())
-            log.info("%s", tracker.where())
-        if ranks.first:
-            reported.touch()
-        if interruption.signal:
-            raise Interrupted("The training is finished; the same command goes on from there.", interruption.signal)
-    log.info("%s: %s", outcome(), folder.model)
+        ranks.on_rank_0(begin)
+        check_precision(ranks, training.hardware)
+        trainer = training.build(ranks)
+        if trainer.state.finished and ranks.broadcast((folder.path / REPORTED).exists()):
+            if not ranks.broadcast(folder.model.is_dir()):
+                raise RunError(f"{folder.model} of the finished run is gone: start over with training.restart=true.")
+            log.info("The run %s is finished.", folder.path)
+        else:
+            _carry_out(training, trainer)
+        log.info("%s: %s", _outcome(training, trainer), folder.model)
+        return trainer.state.best_score
+
+
+def _carry_out(training: Training[AnyTask], trainer: Trainer[AnyTask]) -> None:
+    config, folder, ranks, state = training.config, training.folder, trainer.ranks, trainer.state
+    _describe(training, trainer)
+    step, tracker = state.step, Tracker.silent()
+
+    def open_it() -> None:
+        nonlocal tracker
+        if step == 0:
+            keep_provenance(folder.path)
+        tracker = open_tracker(training.recipe, config, folder, step)
+
+    ranks.on_rank_0(open_it)
+    if sentence := tracker.follow():
+        log.info("%s", sentence)
+    with watch_signals() as interruption, tracker, profiled(config, folder.path, ranks):
+        tracker.uses_manifests(training.manifests())
+        if not state.finished:
+            trainer.fit(tracker, interruption)
+        figures = {trainer.task.unit.figure: state.best_score, "seed": config.seed}
+        tracker.model(model_name(folder), folder.model, figures)
+        tracker.alert("finished", "finished", _outcome(training, trainer))
+        log.info("%s", tracker.where())
+    if ranks.first:
+        (folder.path / REPORTED).touch()
+    if interruption.signal:
+        raise Interrupted("The training is finished; the same command goes on from there.", interruption.signal)
+
+
+def _describe(training: Training[AnyTask], trainer: Trainer[AnyTask]) -> None:
+    state, hardware = trainer.state, training.hardware
+    log.info("Run %s", training.folder.path)
+    log.info(
+        "%.2f M parameters; %s; %s on %s, %d ranks of %d threads",
+        count_parameters(trainer.model) / 1e6,
+        training.describe(trainer.task),
+        hardware.precision.name,
+        hardware_name(),
+        trainer.ranks.size,
+        torch.get_num_threads(),
+    )
+    if state.step:
+        log.info("Goes on from step %d, epoch %d, after %.0f s of training.", state.step, state.epoch, state.seconds)
+
+
+def _outcome(training: Training[AnyTask], trainer: Trainer[AnyTask]) -> str:
+    return f"{training.outcome(trainer.state.best_score)} after epoch {trainer.state.best_epoch}"
 
 
 def model_name(folder: RunFolder) -> str:
@@ -89,13 +155,13 @@ def model_name(folder: RunFolder) -> str:
 
 
 def manifests(recipe: Recipe, config: Config) -> list[Path]:
-    """All manifests of a run, as far as they are there."""
+    """All manifests of a recipe that are there."""
     paths = [*training_manifests(recipe, config), *(recipe.manifest(config, split) for split in SPLITS)]
     return [path for path in dict.fromkeys(paths) if path.is_file()]
 
 
 def restarts(config: Config) -> bool:
-    """Whether to begin anew: not where the launcher gives the same command again to go on with what it began.
+    """Whether to start over: not where a launcher repeats the command to go on with what it began.
 
     Raises:
         ConfigError: It cannot be known.
@@ -104,7 +170,7 @@ def restarts(config: Config) -> bool:
         return False
     if rejoins():
         raise ConfigError(
-            "training.restart=true under torchrun on several nodes would begin anew whenever a node comes back: "
+            "training.restart=true under torchrun on several nodes would start over whenever a node comes back: "
             "remove the run folder instead, or change the name."
         )
     if started_again():
@@ -114,7 +180,7 @@ def restarts(config: Config) -> bool:
 
 
 def check_precision(ranks: Ranks, hardware: Hardware) -> None:
-    """Finds nodes of different kinds under hardware.precision=auto.
+    """Refuses nodes of different kinds under hardware.precision=auto.
 
     Raises:
         RunError: The ranks would train in different precision.

@@ -15,7 +15,7 @@ from asr.batching.steps import Steps
 from asr.settings.compose import compose
 from asr.settings.hardware import Precision
 from asr.settings.recipe import RECIPES, Recipe
-from asr.training.building import AcousticTrainer, build_trainer, read_splits
+from asr.training.acoustic_training import AcousticData, AcousticTrainer, build_trainer
 from asr.training.distributed import join_ranks
 from asr.training.hardware import resolve_hardware
 from asr.training.run_folder import RunFolder
@@ -54,14 +54,13 @@ def gradients(trainer: AcousticTrainer, parts: int) -> list[torch.Tensor]:
 def main(folder: Path) -> None:
     """Writes the gradients of every precision and number of micro-batches into a file."""
     config = compose(Recipe(RECIPES / "yesno"), [f"paths.data={folder / 'data'}", *SETTINGS])
-    train, dev = read_splits(Recipe(RECIPES / "yesno"), config)
     found = {}
     for precision in PRECISIONS:
         config = replace(config, hardware=replace(config.hardware, precision=precision))
         hardware = resolve_hardware(config.hardware)
         ranks = join_ranks(hardware.device, config.cluster.join_minutes)
-        run = RunFolder(folder / "run", "")
-        trainer = build_trainer(Recipe(RECIPES / "yesno"), config, train, dev, hardware, ranks, run)
+        data = AcousticData.read(Recipe(RECIPES / "yesno"), config)
+        trainer = build_trainer(data, hardware, ranks, RunFolder(folder / "run", ""))
         trainer.warm_up_all_reduce()
         for parts in ACCUMULATIONS:
             found[f"{precision.name} {parts}"] = gradients(trainer, parts)

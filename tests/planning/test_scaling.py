@@ -4,25 +4,25 @@ from pathlib import Path
 
 import pytest
 
-from asr.commands.benchmark import draw, efficiency, row, sizes
-from asr.planning.scaling import Scaling
+from asr.commands.benchmark import draw, row
+from asr.planning.scaling import Scaling, rank_counts
 from tests.helpers.programs import ROOT
 from tests.helpers.trainings import asr, prepare_yesno
 
-ALONE = Scaling(1, 100.0, 0.5, 0.1, 0.4, 0.0, 0.0, 0.05)
+SINGLE = Scaling(1, 100.0, 0.5, 0.1, 0.4, 0.0, 0.0, 0.05)
 TWO = Scaling(2, 184.0, 0.27, 0.05, 0.2, 0.01, 0.01, 0.04)
 
 
 def test_ranks_double_up_to_all_of_them() -> None:
-    assert sizes(1) == [1]
-    assert sizes(6) == [1, 2, 4, 6]
-    assert sizes(8) == [1, 2, 4, 8]
+    assert rank_counts(1) == [1]
+    assert rank_counts(6) == [1, 2, 4, 6]
+    assert rank_counts(8) == [1, 2, 4, 8]
 
 
 def test_efficiency_is_the_speed_as_a_share_of_the_ideal(tmp_path: Path) -> None:
-    assert efficiency(TWO, ALONE) == pytest.approx(0.92)
-    assert "92.0 %" in row(TWO, ALONE)
-    draw([ALONE, TWO], tmp_path / "scaling.svg")
+    assert TWO.efficiency(SINGLE) == pytest.approx(0.92)
+    assert "92.0 %" in row(TWO, SINGLE)
+    draw([SINGLE, TWO], tmp_path / "scaling.svg")
     assert "<svg" in (tmp_path / "scaling.svg").read_text()
 
 

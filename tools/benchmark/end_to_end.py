@@ -18,7 +18,6 @@ from torch.nn.utils.rnn import pad_sequence
 from asr.batching.loader import MicroBatch, load
 from asr.batching.steps import micro_batches_of
 from asr.data.audio import read_waveform
-from asr.data.manifest import read_manifest
 from asr.inference.evaluation import decode_utterances
 from asr.inference.recognizer import Recognizer
 from asr.model.kernel import library
@@ -26,7 +25,7 @@ from asr.model.recurrent import RecurrentLayer
 from asr.settings.hardware import Precision
 from asr.settings.recipe import Recipe
 from asr.settings.root import Config
-from asr.training.building import AcousticTrainer, build_trainer
+from asr.training.acoustic_training import AcousticData, AcousticTrainer, build_trainer
 from asr.training.distributed import join_ranks
 from asr.training.hardware import resolve_hardware
 from asr.training.run_folder import RunFolder
@@ -40,9 +39,8 @@ def make_trainer(recipe: Recipe, config: Config, precision: Precision, folder: P
     training = replace(config.training, epochs=1, log_every_steps=10**9)
     config = replace(config, hardware=replace(config.hardware, precision=precision), training=training)
     hardware = resolve_hardware(config.hardware)
-    splits = [read_manifest(recipe.manifest(config, split)) for split in ("train", "dev")]
     ranks = join_ranks(hardware.device, config.cluster.join_minutes)
-    return build_trainer(recipe, config, *splits, hardware, ranks, RunFolder(folder, ""))
+    return build_trainer(AcousticData.read(recipe, config), hardware, ranks, RunFolder(folder, ""))
 
 
 def take_steps(trainer: AcousticTrainer, count: int | None) -> float:
