@@ -22,11 +22,11 @@ Floats = npt.NDArray[np.float64]
 
 
 def word_evidence(alignment: Alignment, spans: Sequence[WordSpan]) -> Floats:
-    """What speaks for each word of a hypothesis, (words, len(EVIDENCE)).
+    """The features that the confidence of each word of a hypothesis is computed from, (words, len(EVIDENCE)).
 
     The mean and the (logarithm of the) least of the highest probabilities of its tokens, and how well the whole
     utterance fits: the log-probability of its path per token. Chosen on AN4's dev split by cross-validation over
-    speakers, of what else the log-probabilities tell: docs/explanation/measurements.md.
+    speakers: docs/explanation/measurements.md.
     """
     highest = [float(alignment.frame_scores[span.start : span.end].max()) for span in alignment.spans]
     rows = [
