@@ -139,4 +139,4 @@ def breaking_server() -> Iterator[str]:
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}/{NAME}"
         server.shutdown()
-        thread.join()
+        thread.join(30)

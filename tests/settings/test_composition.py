@@ -21,6 +21,17 @@ from asr.settings.recipe import CONF, Recipe, find_recipe
 
 GROUPS = [group for group in group_choices() if group != "sweep"]
 CHOICES = [(group, choice) for group in GROUPS for choice in group_choices()[group]]
+RECIPES = shipped_recipes()
+PAIRS = [
+    pytest.param(
+        *(name, group, choice),
+        marks=[pytest.mark.slow] if place % len(RECIPES) != number else [],
+        id=f"{name}-{group}-{choice}",
+    )
+    for place, (group, choice) in enumerate(CHOICES)
+    for number, name in enumerate(RECIPES)
+]
+"""Each choice with one recipe at least among the quick tests, and each recipe with a few choices."""
 MODELS = ", ".join(group_choices()["model"])
 
 
@@ -30,13 +41,12 @@ def write_recipe(folder: Path, text: str) -> Recipe:
     return Recipe(folder)
 
 
-@pytest.mark.parametrize("name", shipped_recipes())
-@pytest.mark.parametrize(("group", "choice"), CHOICES)
+@pytest.mark.parametrize(("name", "group", "choice"), PAIRS)
 def test_every_recipe_composes_with_every_choice(name: str, group: str, choice: str) -> None:
     assert compose(find_recipe(name), [f"{group}={choice}"]).seed == 1
 
 
-@pytest.mark.parametrize("name", shipped_recipes())
+@pytest.mark.parametrize("name", RECIPES)
 @pytest.mark.parametrize("group", GROUPS)
 def test_a_recipe_sets_no_key_that_tells_the_choices_of_a_group_apart(name: str, group: str) -> None:
     by_choice = [values_of_conf(f"{group}={choice}") for choice in group_choices()[group]]

@@ -34,17 +34,19 @@ with interruption.watch_signals():
 
 def test_a_second_ctrl_c_leaves_at_once_even_where_no_handler_is_called() -> None:
     with subprocess.Popen([sys.executable, "-c", HANGS], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout is not None and process.stdout.readline() == b"hangs\n"
-        for _ in range(100):
-            process.send_signal(signal.SIGINT)
-            try:
-                assert process.wait(0.3) == 130
-                break
-            except subprocess.TimeoutExpired:
-                continue
-        else:
+        try:
+            assert process.stdout is not None and process.stdout.readline() == b"hangs\n"
+            for _ in range(100):
+                process.send_signal(signal.SIGINT)
+                try:
+                    assert process.wait(0.3) == 130
+                    break
+                except subprocess.TimeoutExpired:
+                    continue
+            else:
+                pytest.fail("it is still there")
+        finally:
             process.kill()
-            pytest.fail("it is still there")
 
 
 def test_a_ctrl_c_that_torchrun_passes_on_counts_once() -> None:

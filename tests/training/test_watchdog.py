@@ -43,6 +43,7 @@ def test_stages_alone_are_no_progress(heard: Heard) -> None:
     with Watchdog(minutes=0.0005, rank=0) as watchdog:
         while not heard.barked.is_set():
             watchdog.reach("step 7, waiting for data")
+    assert "Rank 0 has ended no step" in heard.messages[0]
 
 
 def test_it_is_silent_while_there_is_progress(heard: Heard) -> None:
