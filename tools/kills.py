@@ -33,7 +33,7 @@ import asr.commands.train
 import asr.training.cluster
 import asr.training.trainer  # noqa: F401
 from asr.commands import cli
-from tests.helpers.offline_runs import history, pieces
+from tests.helpers.offline_runs import history, offline_parts
 from tests.helpers.trainings import SMALL, last_checkpoint, metrics
 
 SETTINGS = [*SMALL, "training.checkpoint_minutes=0.002", "training.log_every_steps=3"]
@@ -202,8 +202,8 @@ def differences(run: Path, other: Path) -> list[str]:
         found += [
             f"{part} {name} differs" for name in there[part] if not torch.equal(here[part][name], there[part][name])
         ]
-    if len(pieces(run)) != 1:
-        found.append(f"{len(pieces(run))} W&B runs")
+    if len(offline_parts(run)) != 1:
+        found.append(f"{len(offline_parts(run))} W&B runs")
     elif history(run) != [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]:
         found.append("the W&B run holds other rows than metrics.jsonl")
     return found

@@ -111,6 +111,7 @@ def run_ranks(
 
 def _run(main: Callable[[], Any], arguments: list[str], environment: dict[str, str], places: list[str]) -> None:
     """Makes the process one of its own and runs the program."""
+    multiprocessing.set_start_method(None, force=True)  # the default again: processes that load are forked
     forkserver._forkserver.ensure_running = lambda: None  # type: ignore[attr-defined] - its workers start there too
     forkserver.ensure_running = forkserver._forkserver.ensure_running  # type: ignore[attr-defined]
     os.environ.clear()

@@ -28,6 +28,8 @@ SMALL = [
     "tracker=disabled",
     "batching.global_seconds=20",
 ]
+SHORT_BATCHES = "batching.global_seconds=4"
+"""With which an epoch of the tones has as many steps as one of yesno, seven."""
 
 
 def prepare_yesno(data: Path) -> str:
@@ -35,12 +37,18 @@ def prepare_yesno(data: Path) -> str:
     try:
         mirrored("waves_yesno.tar.gz")
     except pytest.skip.Exception:
-        lines = [("YES " if number & bit else "NO ") * 3 for number in range(10) for bit in (1, 2, 4)]
-        texts = {"train": [line.strip() for line in lines[:25]], "dev": ["YES NO", "NO YES"], "test": ["NO", "YES"]}
-        write_corpus(data / "yesno", texts, sampling_rate=8000)
+        prepare_tones(data)
     else:
         recipe = Recipe(RECIPES / "yesno")
         load_prepare("yesno").prepare(compose(recipe), data / "archives", data / "yesno")
+    return "yesno"
+
+
+def prepare_tones(data: Path) -> str:
+    """Writes tones in the place of yesno, which are trained on in a fifth of its time; gives the recipe's name."""
+    lines = [("YES " if number & bit else "NO ") * 3 for number in range(10) for bit in (1, 2, 4)]
+    texts = {"train": [line.strip() for line in lines[:25]], "dev": ["YES NO", "NO YES"], "test": ["NO", "YES"]}
+    write_corpus(data / "yesno", texts, sampling_rate=8000)
     return "yesno"
 
 

@@ -9,10 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.trainings import last_checkpoint, metrics, prepare_yesno, run_folder, train
+from tests.helpers.trainings import SHORT_BATCHES, last_checkpoint, metrics, prepare_tones, run_folder, train
 from tests.training.test_resume import assert_same_weights
 
-SETTINGS = ["hardware.precision=fp16", "training.epochs=2", "hardware.workers=0", "training.log_every_steps=1"]
+SETTINGS = [
+    "hardware.precision=fp16",
+    "training.epochs=2",
+    "hardware.workers=0",
+    "training.log_every_steps=1",
+    SHORT_BATCHES,
+]
 SCALE = 2.0**22
 
 
@@ -21,7 +27,7 @@ def test_it_passes_overflows_over_and_goes_on_from_a_checkpoint(ranks: int, tmp_
     runs = []
     for name, kills in (("undisturbed", []), ("killed", [5])):
         folder = tmp_path / name
-        recipe = prepare_yesno(folder / "data")
+        recipe = prepare_tones(folder / "data")
         settings = [*SETTINGS, "training.checkpoint_minutes=0"]
         for steps in kills:
             assert train(recipe, folder, settings, ranks, LOSS_SCALE=str(SCALE), DIE_AT=str(steps)) != 0

@@ -3,21 +3,14 @@
 import os
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
+import torch
 
-from asr.training import distributed
-from tests.helpers.programs import ROOT
-
-JOIN = """
-import sys, torch
 from asr.commands.cli import exit_codes
-from asr.training.distributed import join_ranks
-with exit_codes():
-    join_ranks(torch.device("cpu"), join_minutes=0.02)
-"""
+from asr.training import distributed
+from tests.helpers.programs import run
 
 
 @pytest.fixture
@@ -28,12 +21,16 @@ def listening() -> Iterator[socket.socket]:
         yield taken
 
 
+def join_two() -> None:
+    """Waits for a second rank, for a second."""
+    with exit_codes():
+        distributed.join_ranks(torch.device("cpu"), join_minutes=0.02)
+
+
 def join(rank: int, port: int) -> subprocess.CompletedProcess[str]:
     """A rank of two that finds no other."""
     places = {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("TORCHELASTIC")} | places
-    command = [sys.executable, "-c", JOIN]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    return run(join_two, [], **places)
 
 
 def free_port() -> int:

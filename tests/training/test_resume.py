@@ -8,15 +8,15 @@ import torch
 
 from asr.tracking.metrics import read_panel
 from tests.helpers.offline_runs import history
-from tests.helpers.trainings import last_checkpoint, metrics, prepare_yesno, run_folder, train
+from tests.helpers.trainings import SHORT_BATCHES, last_checkpoint, metrics, prepare_tones, run_folder, train
 
-OVERRIDES = ["training.epochs=4", "tracker=offline", "training.log_every_steps=3"]
+OVERRIDES = ["training.epochs=4", "training.log_every_steps=3", SHORT_BATCHES]
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("undisturbed")
-    assert train(prepare_yesno(folder / "data"), folder, OVERRIDES) == 0
+    assert train(prepare_tones(folder / "data"), folder, OVERRIDES) == 0
     return run_folder(folder, "yesno")
 
 
@@ -32,13 +32,23 @@ def assert_same_weights(run: Path, other: Path) -> None:
         assert all(torch.equal(resumed[name], whole[name]) for name in whole)
 
 
-@pytest.mark.parametrize("signal", ["DIE_AT", "TERMINATE_AT"])
-def test_a_training_killed_in_its_third_epoch_ends_the_same(signal: str, undisturbed: Path, tmp_path: Path) -> None:
-    recipe = prepare_yesno(tmp_path / "data")
+@pytest.mark.parametrize(
+    ("signal", "tracker"),
+    [
+        ("DIE_AT", "offline"),
+        ("TERMINATE_AT", "disabled"),
+        pytest.param("TERMINATE_AT", "offline", marks=pytest.mark.slow),
+    ],
+)
+def test_a_training_killed_in_its_third_epoch_ends_the_same(
+    signal: str, tracker: str, undisturbed: Path, tmp_path: Path
+) -> None:
+    recipe = prepare_tones(tmp_path / "data")
     in_third_epoch = 2 * steps_in_epoch(undisturbed) + 1
-    code = train(recipe, tmp_path, OVERRIDES, **{signal: str(in_third_epoch)})
+    settings = [*OVERRIDES, f"tracker={tracker}"]
+    code = train(recipe, tmp_path, settings, **{signal: str(in_third_epoch)})
     assert code == {"DIE_AT": -9, "TERMINATE_AT": 128 + 15}[signal]
-    assert train(recipe, tmp_path, OVERRIDES) == 0
+    assert train(recipe, tmp_path, settings) == 0
 
     run = run_folder(tmp_path, recipe)
     assert run.name == undisturbed.name
@@ -49,6 +59,8 @@ def test_a_training_killed_in_its_third_epoch_ends_the_same(signal: str, undistu
     assert [row["epoch"] for row in panel] == [1, 2, 3, 4]
     assert all(len(row["utterances"]) == len(panel[0]["utterances"]) > 1 for row in panel)
 
+    if tracker == "disabled":
+        return
     logged = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert history(run) == logged, "the W&B run holds every row once"
 
@@ -59,7 +71,7 @@ def test_ranks_that_were_killed_end_the_same(ranks: int, tmp_path: Path) -> None
     runs = []
     for name, kills in (("undisturbed", []), ("killed", [7, 5])):
         folder = tmp_path / name
-        recipe = prepare_yesno(folder / "data")
+        recipe = prepare_tones(folder / "data")
         for steps in kills:
             assert train(recipe, folder, OVERRIDES, ranks, DIE_AT=str(steps)) != 0
         assert train(recipe, folder, OVERRIDES, ranks) == 0
@@ -71,8 +83,14 @@ def test_ranks_that_were_killed_end_the_same(ranks: int, tmp_path: Path) -> None
 @pytest.mark.gpu
 @pytest.mark.parametrize("settings", [[], ["hardware.precision=fp32"], ["hardware.precision=fp16"]])
 def test_a_deterministic_training_on_a_gpu_ends_the_same(settings: list[str], tmp_path: Path) -> None:
-    settings = ["training.epochs=3", "hardware.device=cuda", "training.deterministic=true", *settings]
-    recipe = prepare_yesno(tmp_path / "data")
+    settings = [
+        "training.epochs=3",
+        "hardware.device=cuda",
+        "training.deterministic=true",
+        SHORT_BATCHES,
+        *settings,
+    ]
+    recipe = prepare_tones(tmp_path / "data")
     runs = []
     for name, environment in (("undisturbed", {}), ("killed", {"DIE_AT": "5"})):
         own = [*settings, f"paths.runs={tmp_path / name}"]

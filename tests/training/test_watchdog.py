@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from asr.training.watchdog import Watchdog
-from tests.helpers.trainings import prepare_yesno, run_folder, train
+from tests.helpers.trainings import SHORT_BATCHES, prepare_tones, run_folder, train
 
 
 class Heard(logging.Handler):
@@ -53,8 +53,8 @@ def test_it_is_silent_while_there_is_progress(heard: Heard) -> None:
 
 
 def test_a_training_whose_data_does_not_come_says_so(tmp_path: Path) -> None:
-    recipe = prepare_yesno(tmp_path / "data")
-    settings = ["debug=one_batch", "hardware.workers=0", "cluster.watchdog_minutes=0.002"]
+    recipe = prepare_tones(tmp_path / "data")
+    settings = ["debug=one_batch", "hardware.workers=0", "cluster.watchdog_minutes=0.002", SHORT_BATCHES]
     assert train(recipe, tmp_path, settings, SLOW_READS="0.1") == 0
     log = (run_folder(tmp_path, recipe) / "train.log").read_text()
     assert "waiting for data. Its stacks:" in log and "in slow" in log, "the stage, and the function that is slow"
