@@ -13,7 +13,7 @@ from torch.nn import functional
 from asr.batching.dataset import Dataset
 from asr.common.seeds import derive_seed
 from asr.data.utterance import Utterance
-from asr.decoding.greedy import greedy
+from asr.decoding.decoder import greedy
 from asr.features.augment import change_speed, perturbed_samples
 from asr.features.extractor import frame_count
 from asr.inference.evaluation import read_batches, recognize_batches

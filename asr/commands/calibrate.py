@@ -27,7 +27,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--data", metavar="FOLDER", help="the corpus, where it has moved: as paths.data")
     options = parser.parse_args(arguments)
 
-    from asr.inference.confidence_fitting import calibrate_run
+    from asr.inference.calibration import calibrate_run
     from asr.inference.finished_run import FinishedRun
 
     run = FinishedRun.at(options.run, options.data)

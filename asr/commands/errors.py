@@ -27,7 +27,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON, with all utterances")
     options = parser.parse_args(arguments)
 
-    from asr.report.error_analysis import as_json, as_text, examine_run
+    from asr.report.run_errors import as_json, as_text, examine_run
 
     errors = examine_run(options.run, options.split, options.decoder, options.data, read_audio=not options.no_audio)
     print(as_json(errors, options.pairs) if options.json else as_text(errors, options.worst, options.pairs))

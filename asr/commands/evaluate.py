@@ -4,11 +4,10 @@ from collections.abc import Sequence
 
 from asr.common.errors import ConfigError, RunError
 from asr.decoding.decoder import log_search
-from asr.decoding.naming import decoder_name
-from asr.decoding.setup import DecodingSetup
+from asr.decoding.setup import DecodingSetup, decoder_name
 from asr.inference.ensembles import open_ensemble
+from asr.inference.evaluation import evaluate_split
 from asr.inference.finished_run import FinishedRun
-from asr.inference.run_evaluation import evaluate_split
 from asr.scoring.results import EvaluatedSplit, results_table
 from asr.settings.compose import plain
 from asr.settings.evaluation import Combine

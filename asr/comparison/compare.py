@@ -8,13 +8,13 @@ from pathlib import Path
 import torch
 
 from asr.common.files import atomic_write_text
+from asr.comparison.context_use import ContextUse, measure_context_use
 from asr.comparison.document import PAGE, body, model_cells, page
 from asr.comparison.grid import Grid, PlannedRun
-from asr.comparison.limited_context import ContextUse, measure_context_use
 from asr.comparison.measured_runs import MeasuredRun, group_runs, multiply_adds, read_run
 from asr.comparison.plots import draw
 from asr.comparison.summary import SUMMARY, Comparison, Origin, summarize, write_summary
-from asr.decoding.naming import GREEDY, decoder_name
+from asr.decoding.setup import GREEDY, decoder_name
 from asr.inference.finished_run import FinishedRun
 from asr.scoring.provenance import command, commit, hardware
 from asr.settings.compose import plain

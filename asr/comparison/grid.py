@@ -15,7 +15,7 @@ from asr.common.errors import ConfigError, RunError
 from asr.common.files import atomic_write_text
 from asr.common.processes import cores
 from asr.common.tables import table
-from asr.decoding.naming import decoder_name
+from asr.decoding.setup import decoder_name
 from asr.features.extractor import FeatureExtractor
 from asr.model.acoustic import AcousticModel, count_parameters
 from asr.planning.prediction import calibrate

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asr.common.errors import RunError
-from asr.decoding.naming import GREEDY
+from asr.decoding.setup import GREEDY
 from asr.features.extractor import FeatureExtractor
 from asr.inference.finished_run import FinishedRun
 from asr.model.cost import multiply_adds_per_second

@@ -13,7 +13,7 @@ import numpy as np
 
 from asr.common.errors import RunError
 from asr.common.files import atomic_write_text
-from asr.comparison.limited_context import ContextUse
+from asr.comparison.context_use import ContextUse
 from asr.comparison.measured_runs import MeasuredRun
 from asr.scoring.error_rates import UtteranceScore
 from asr.scoring.paired import Difference, Estimate, differences, estimate, resampled_rates

@@ -18,9 +18,8 @@ from torch import Tensor
 from asr.common.errors import ConfigError, RunError
 from asr.common.processes import worker_pool
 from asr.decoding.decoder import Decoder
-from asr.decoding.rescoring import Rescorer
-from asr.decoding.search import Hypothesis, Search
-from asr.lm.counts import UNKNOWN
+from asr.decoding.search import Hypothesis, Rescorer, Search
+from asr.lm.text import UNKNOWN
 from asr.text.protocol import BLANK, BLANK_SYMBOL, SPACE_SYMBOL, Tokenizer
 
 IMPOSSIBLE = -1e9

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torchaudio.models.decoder import CTCDecoderLM, CTCDecoderLMState
 
-from asr.lm.counts import UNKNOWN
 from asr.lm.recurrent import BOUNDARY, LAYER_STATES, RecurrentLanguageModel
+from asr.lm.text import UNKNOWN
 from asr.text.protocol import Tokenizer
 
 

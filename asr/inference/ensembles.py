@@ -17,8 +17,7 @@ from torch.nn.functional import ctc_loss
 from asr.common.errors import ConfigError
 from asr.decoding.beam import BeamDecoder
 from asr.decoding.decoder import Decoder
-from asr.decoding.rescoring import Rescorer
-from asr.decoding.search import Hypothesis
+from asr.decoding.search import Hypothesis, Rescorer
 from asr.decoding.setup import DecodingSetup
 from asr.inference.recognition import BatchRecognizer, Recognition
 from asr.lm.scores import open_model

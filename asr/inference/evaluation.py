@@ -1,9 +1,11 @@
-"""One pass over a split with a recognizer: read, batch, log-probabilities, decode, measure, score."""
+"""The evaluation of a split with a recognizer: read, batch, log-probabilities, decode, measure, score, keep."""
 
+import json
 import math
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 from zipfile import BadZipFile
@@ -18,18 +20,24 @@ from torch.nn import functional
 from asr.batching.dataset import Dataset
 from asr.batching.loader import Batch, evaluation_batches, load
 from asr.common.errors import DataError
-from asr.common.files import atomic_write
+from asr.common.files import atomic_write, atomic_write_text
 from asr.common.progress import Progress
 from asr.data.manifest import read_manifest
 from asr.data.shards.reader import open_audio
 from asr.data.utterance import Utterance
+from asr.decoding.decoder import search_settings
 from asr.decoding.search import Hypothesis
+from asr.decoding.setup import decoder_name
 from asr.inference.recognition import BatchRecognizer, Recognition
-from asr.scoring.error_rates import UtteranceScore, score_utterance
+from asr.scoring.error_rates import UtteranceScore, score_utterance, total
+from asr.scoring.intervals import bootstrap_interval
+from asr.scoring.provenance import kept_provenance, provenance
+from asr.scoring.results import EvaluatedSplit, Results, write_results
 from asr.settings.recipe import Recipe
 from asr.settings.root import Config
 from asr.text.phone import PhoneTokenizer
 from asr.text.protocol import BLANK, Tokenizer, labels_of
+from asr.tracking.metrics import last_row
 
 
 class Readable(Protocol):
@@ -253,3 +261,67 @@ def phone_error_rate(tokenizer: Tokenizer, scores: Iterable[UtteranceScore]) -> 
         references.append(pair[0])
         hypotheses.append(pair[1])
     return float(jiwer.wer(references, hypotheses)) if references else None
+
+
+def evaluate_split(
+    recipe: Recipe, config: Config, split: str, recognizer: BatchRecognizer, run: Path, config_hash: str
+) -> EvaluatedSplit:
+    """Decodes a split, scores it, and writes the results into the folder of the run.
+
+    Args:
+        config: That of the evaluation.
+        recognizer: The model of the run, or an ensemble with others.
+        config_hash: Of the run.
+
+    Raises:
+        DataError: The split cannot be read.
+    """
+    inputs = open_split(recipe, config, split)
+    began = time.perf_counter()
+    decoded = decode_utterances(recognizer, inputs.utterances, read_batches(inputs, config), f"Decoding {split}")
+    seconds, audio_seconds = time.perf_counter() - began, float(inputs.seconds(0).sum())
+    scores = [one.score for one in decoded]
+    score, (low, high) = total(scores), bootstrap_interval(scores)
+    here = provenance()
+    origin = kept_provenance(run) or here
+    results = Results(
+        recipe=recipe.name,
+        run=run.name,
+        split=split,
+        decoder=decoder_name(config),
+        utterances=score.utterances,
+        words=score.words,
+        wer=score.wer,
+        wer_low=low,
+        wer_high=high,
+        cer=score.cer,
+        substitutions=score.substitutions,
+        deletions=score.deletions,
+        insertions=score.insertions,
+        seed=config.seed,
+        parameters=recognizer.parameters,
+        train_seconds=last_row(run)["seconds"],
+        audio_seconds=audio_seconds,
+        real_time_factor=seconds / audio_seconds,
+        hardware=origin.hardware,
+        torch=origin.torch,
+        command=origin.command,
+        commit=origin.commit,
+        config_hash=config_hash,
+        per=phone_error_rate(recognizer.tokenizer, scores),
+        evaluated=None if here == origin else here,
+    )
+    folder = write_results(run, results, scores)
+    if recognizer.search is not None:
+        settings = search_settings(recognizer.search, recognizer.rescorer)
+        atomic_write_text(folder / "search.json", json.dumps(settings, indent=1) + "\n")
+        _write_nbest(folder / "nbest.jsonl", decoded if config.decoder.nbest > 1 else [])
+    return EvaluatedSplit(results, scores)
+
+
+def _write_nbest(file: Path, decoded: Sequence[Decoded]) -> None:
+    """Writes the best hypotheses of each utterance; without any utterance, removes those of an earlier evaluation."""
+    file.unlink(missing_ok=True)
+    if decoded:
+        rows = ({"id": one.score.id, "hypotheses": [asdict(item) for item in one.hypotheses]} for one in decoded)
+        atomic_write_text(file, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))

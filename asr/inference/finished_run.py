@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Self
 
 from asr.common.errors import ConfigError
-from asr.decoding.weights import tuning_folder
+from asr.decoding.search import tuning_folder
 from asr.inference.recognizer import Recognizer, load
 from asr.model.folder import MODEL, SETTINGS, model_folder
 from asr.scoring.results import evaluation_folder

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from asr.decoding.decoder import Decoder
-from asr.decoding.rescoring import Rescorer
-from asr.decoding.search import Hypothesis, Search
+from asr.decoding.search import Hypothesis, Rescorer, Search
 from asr.settings.root import Config
 from asr.text.protocol import Tokenizer
 

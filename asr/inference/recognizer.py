@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from asr.common.errors import DataError
-from asr.decoding.decoder import Decoder
-from asr.decoding.greedy import GreedyDecoder
+from asr.decoding.decoder import Decoder, GreedyDecoder
 from asr.features.extractor import FeatureExtractor
 from asr.features.front_end import FrontEnd
 from asr.inference.recognition import BatchRecognizer

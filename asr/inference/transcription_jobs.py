@@ -12,8 +12,8 @@ from asr.common.progress import Progress
 from asr.data.recording import recording_seconds
 from asr.decoding.beam import BeamDecoder
 from asr.decoding.decoder import Decoder, log_search
+from asr.decoding.search import read_tuned, resolve
 from asr.decoding.setup import search_among
-from asr.decoding.weights import read_tuned, resolve
 from asr.inference.confidence import read_confidence
 from asr.inference.finished_run import FinishedRun
 from asr.inference.recognizer import Recognizer

@@ -13,10 +13,8 @@ from asr.common.progress import Progress
 from asr.data.manifest import manifest_checksum
 from asr.data.utterance import Utterance
 from asr.decoding.beam import BeamDecoder
-from asr.decoding.rescoring import language_model_scores, rescored
-from asr.decoding.search import Hypothesis, Search
+from asr.decoding.search import Hypothesis, Search, Weights, language_model_scores, rescored, tuning_key
 from asr.decoding.setup import DecodingSetup
-from asr.decoding.weights import Weights, tuning_key
 from asr.inference.evaluation import SplitLogProbs, cached_log_probs
 from asr.inference.finished_run import FinishedRun
 from asr.lm.ngram import language_model

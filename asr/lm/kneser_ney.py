@@ -1,4 +1,4 @@
-"""Interpolated modified Kneser-Ney smoothing.
+"""Counts of n-grams, and interpolated modified Kneser-Ney smoothing of them.
 
 Chen & Goodman, "An empirical study of smoothing techniques for language modeling", 1999, section 3.4, with adjusted
 counts, special units and pruning as KenLM's `lmplz` has them.
@@ -11,9 +11,69 @@ import numpy as np
 import numpy.typing as npt
 
 from asr.common.errors import DataError
-from asr.lm.counts import BEGIN_ID, SPECIAL, UNKNOWN_ID, Integers, Order, Text, count_ngrams
+from asr.lm.text import BEGIN_ID, SPECIAL, UNKNOWN_ID, Integers, Text
 
 Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Order:
+    """The distinct n-grams of one order, sorted by key, and their counts."""
+
+    keys: Integers
+    """Number of the n-gram without its last unit, times the size of the vocabulary, plus the last unit, (n-grams,)."""
+    contexts: Integers
+    """Number of the n-gram without its last unit, among those one shorter, (n-grams,)."""
+    suffixes: Integers
+    """Number of the n-gram without its first unit, among those one shorter, (n-grams,)."""
+    last: Integers
+    """Last unit, (n-grams,)."""
+    occurrences: Integers
+    """How often the n-gram occurs in the text, (n-grams,)."""
+    adjusted: Integers
+    """Occurrences in the highest order and where <s> begins the n-gram; elsewhere the number of distinct units before
+    it, (n-grams,)."""
+
+
+def count_ngrams(text: Text, order: int) -> list[Order]:
+    """Counts the n-grams of a text as KenLM does (Heafield et al., "Scalable modified Kneser-Ney language model
+    estimation", 2013).
+
+    An n-gram has <s> only as its first unit. Unigrams have the numbers of their units, <unk> among them, which never
+    occurs in a text.
+
+    Returns:
+        From unigrams up to the order, or to the longest that a sentence has.
+    """
+    size = len(text.vocabulary)
+    # The number of the n-gram that ends at each position; -1 where the sentence begins later.
+    numbers = text.units
+    unigrams = np.arange(size)
+    counts = np.bincount(text.units[text.places > 0], minlength=size)
+    none = np.zeros(size, dtype=np.int64)
+    orders = [Order(unigrams, none, none, unigrams, counts, counts)]
+    begins = unigrams == BEGIN_ID
+    for length in range(2, order + 1):
+        positions = np.flatnonzero(text.places >= length - 1)
+        if not len(positions):
+            break
+        keys = numbers[positions - 1] * size + text.units[positions]
+        distinct, first, inverse, occurrences = np.unique(
+            keys, return_index=True, return_inverse=True, return_counts=True
+        )
+        suffixes = numbers[positions[first]]
+        shorter = orders[-1]
+        before = np.bincount(suffixes, minlength=len(shorter.keys))
+        orders[-1] = _with_adjusted(shorter, np.where(begins, shorter.occurrences, before))
+        orders.append(Order(distinct, distinct // size, suffixes, distinct % size, occurrences, occurrences))
+        begins = text.places[positions[first]] == length - 1
+        numbers = np.full(len(text.units), -1, dtype=np.int64)
+        numbers[positions] = inverse
+    return orders
+
+
+def _with_adjusted(order: Order, adjusted: Integers) -> Order:
+    return Order(order.keys, order.contexts, order.suffixes, order.last, order.occurrences, adjusted)
 
 
 @dataclass(frozen=True)
@@ -21,7 +81,7 @@ class NgramTable:
     """The n-grams of one order with their probabilities, sorted by key."""
 
     keys: Integers
-    """As of `asr.lm.counts.Order`, with the numbers of this model, (n-grams,)."""
+    """As of `Order`, with the numbers of this model, (n-grams,)."""
     contexts: Integers
     last: Integers
     log_probs: Floats

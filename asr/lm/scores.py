@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from asr.common.errors import ConfigError, DataError, RunError
 from asr.common.files import atomic_write_text
-from asr.lm.arpa import read_vocabulary
 from asr.lm.kneser_ney import Perplexity
-from asr.lm.ngram import ARPA, BINARY, HELD_OUT_TEXT, REPORT, unit_split
+from asr.lm.ngram import ARPA, BINARY, HELD_OUT_TEXT, REPORT, read_vocabulary, unit_split
 from asr.lm.text import held_out_checksum, held_out_sentences
 from asr.settings.recipe import Recipe
 from asr.settings.root import Config

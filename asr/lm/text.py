@@ -5,18 +5,39 @@ import json
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from asr.common.errors import DataError
 from asr.data.manifest import read_manifest
-from asr.lm.counts import BEGIN_ID, END_ID, SPECIAL, UNKNOWN, UNKNOWN_ID, Text
 from asr.settings.lm import LmUnits
 from asr.settings.recipe import Recipe
 from asr.settings.root import Config
 from asr.text.protocol import BLANK, BLANK_SYMBOL, FILE, Tokenizer
+
+Integers = npt.NDArray[np.int64]
+
+UNKNOWN, BEGIN, END = "<unk>", "<s>", "</s>"
+SPECIAL = (UNKNOWN, BEGIN, END)
+UNKNOWN_ID, BEGIN_ID, END_ID = range(3)
+"""The first units of every vocabulary, as KenLM has them."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """Sentences as numbers of units, one after the other: <s> a b </s> <s> c </s>."""
+
+    vocabulary: Sequence[str]
+    """Unit of each number, <unk>, <s> and </s> first."""
+    units: Integers
+    """(positions,)."""
+    places: Integers
+    """Place of each position in its sentence, 0 at <s>, (positions,)."""
+
 
 Split = Callable[[str], Sequence[str]]
 """A sentence to its units."""

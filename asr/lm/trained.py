@@ -13,11 +13,10 @@ import torch
 from torch import Tensor
 
 from asr.common.errors import ConfigError, RunError
-from asr.lm.counts import END
 from asr.lm.ngram import lm_name
 from asr.lm.recurrent import BOUNDARY, LAYER_STATES, RecurrentLanguageModel, token_log_probs
 from asr.lm.scores import SentenceScore, next_units, open_model, score_sentences
-from asr.lm.text import KIND, UNKNOWN_TOKEN, WordTokenizer
+from asr.lm.text import END, KIND, UNKNOWN_TOKEN, WordTokenizer
 from asr.model.folder import SETTINGS, WEIGHTS, find_model, read_weights
 from asr.settings.compose import load_config
 from asr.settings.lm import LmUnits

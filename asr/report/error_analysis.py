@@ -1,180 +1,205 @@
-"""The errors of one evaluation, for `asr errors`: as text and as JSON."""
+"""x"""
 
-import json
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jiwer
+import numpy as np
 
-from asr.common.errors import RunError
-from asr.data.manifest import read_manifest
-from asr.data.splits import SPLITS
-from asr.report.confusions import NOTHING, Alignment, Confusion, align, most_frequent
-from asr.report.runs import Evaluation, Run, find_runs
-from asr.report.subgroups import Group, grouped, speaking_rate
-from asr.report.utterance_media import AudioChoice, make_clips
-from asr.scoring.alignment import LINE_WIDTH, NO_WORD, worst
-from asr.scoring.error_rates import UtteranceScore, total
+from asr.scoring.error_rates import UtteranceScore, alignment_letters, total
 
-SHOWN_SPEAKERS = 20
+NOTHING = ""
+"""Stands in a pair for a missing word or character."""
+
+Confusions = Mapping[tuple[str, str], list[int]]
+"""Pairs of reference and hypothesis: the positions of their utterances, once for each time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Aligned:
+    """An utterance with the alignment of its reference and its hypothesis."""
+
+    score: UtteranceScore
+    steps: str
+    """A letter for each step over the words: = right, S substituted, D deleted, I inserted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """A whole evaluation, aligned."""
+
+    utterances: list[Aligned]
+    words: Confusions
+    """Substituted, deleted and inserted words."""
+    characters: Confusions
+
+    @property
+    def scores(self) -> list[UtteranceScore]:
+        """The counts of every utterance."""
+        return [utterance.score for utterance in self.utterances]
+
+
+def align(rows: Sequence[Mapping[str, Any]]) -> Alignment:
+    """Aligns the lines of a hypotheses.jsonl by words and by characters, as jiwer counts them."""
+    words: dict[tuple[str, str], list[int]] = defaultdict(list)
+    characters: dict[tuple[str, str], list[int]] = defaultdict(list)
+    # Most utterances of a good model are correct, and aligning takes time.
+    wrong = [(place, row) for place, row in enumerate(rows) if row["reference"] != row["hypothesis"]]
+    by_words: dict[int, tuple[str, Counter[str]]] = {}
+    by_characters: dict[int, int] = {}
+    if wrong:
+        texts = [row["reference"] for _, row in wrong], [row["hypothesis"] for _, row in wrong]
+        spelled = jiwer.process_characters(*texts)
+        worded = jiwer.process_words(*texts)
+        for number, (place, _) in enumerate(wrong):
+            steps = _walk(worded, number, place, words)
+            by_words[place] = steps, Counter(steps)
+            by_characters[place] = sum(step != "=" for step in _walk(spelled, number, place, characters))
+    utterances = []
+    for place, row in enumerate(rows):
+        steps, counts = by_words.get(place) or ("", Counter({"=": len(row["reference"].split())}))
+        score = UtteranceScore(
+            id=row["id"],
+            speaker=row["speaker"],
+            duration=row["duration"],
+            reference=row["reference"],
+            hypothesis=row["hypothesis"],
+            words=counts["="] + counts["S"] + counts["D"],
+            characters=len(row["reference"].strip()),
+            substitutions=counts["S"],
+            deletions=counts["D"],
+            insertions=counts["I"],
+            character_errors=by_characters.get(place, 0),
+            alignment=steps or "=" * counts["="],
+            ctc_loss_per_token=row.get("ctc_loss_per_token"),
+            confidence=row.get("confidence"),
+        )
+        utterances.append(Aligned(score, steps if score.errors else ""))
+    return Alignment(utterances, words, characters)
+
+
+def _walk(output: Any, number: int, place: int, confusions: dict[tuple[str, str], list[int]]) -> str:
+    """The steps of one utterance; collects its errors."""
+    reference, hypothesis = output.references[number], output.hypotheses[number]
+    for chunk in output.alignments[number]:
+        left = reference[chunk.ref_start_idx : chunk.ref_end_idx]
+        right = hypothesis[chunk.hyp_start_idx : chunk.hyp_end_idx]
+        if chunk.type == "substitute":
+            pairs = list(zip(left, right, strict=True))
+        elif chunk.type == "delete":
+            pairs = [(item, NOTHING) for item in left]
+        else:
+            pairs = [(NOTHING, item) for item in right]
+        if chunk.type != "equal":
+            for pair in pairs:
+                confusions[pair].append(place)
+    return alignment_letters(output, number)
+
+
+@dataclass(frozen=True, slots=True)
+class Confusion:
+    """A word or character of the reference that was recognized as something else."""
+
+    reference: str
+    hypothesis: str
+    count: int
+    places: list[int]
+    """Positions of the utterances, each once."""
+
+
+def most_frequent(confusions: Confusions, count: int) -> list[Confusion]:
+    """The most frequent pairs."""
+    ranked = sorted(confusions.items(), key=lambda item: (-len(item[1]), item[0]))[:count]
+    return [Confusion(*pair, len(places), sorted(set(places))) for pair, places in ranked]
+
+
+Key = TypeVar("Key")
+
+LENGTHS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
+"""Boundaries between groups of length (s)."""
+PARTS = 4
+"""Groups of equal size, where there are no natural boundaries."""
 
 
 @dataclass(frozen=True)
-class RunErrors:
-    """An evaluation of a run, analysed."""
+class Group:
+    """Some utterances of an evaluation, scored together."""
 
-    run: Run
-    evaluation: Evaluation
-    alignment: Alignment
-    groups: dict[str, list[Group]]
-    levels: dict[str, float]
-    """Estimated SNR (dB), by id."""
+    label: str
+    utterances: int
+    words: int
+    errors: int
+    ids: list[str]
+
+    @property
+    def wer(self) -> float:
+        """A fraction."""
+        return self.errors / self.words if self.words else 0.0
 
 
-def examine_run(path: Path, split: str, decoder: str | None, data: Path | None, read_audio: bool) -> RunErrors:
-    """Analyses an evaluation of a run.
+def speaking_rate(score: UtteranceScore) -> float:
+    """Words of the reference for each second."""
+    return score.words / score.duration
+
+
+def grouped(scores: Sequence[UtteranceScore], levels: Mapping[str, float]) -> dict[str, list[Group]]:
+    """The subgroups of each measure.
 
     Args:
-        path: The run's folder.
-        split: Which split.
-        decoder: Which decoder; None where there is only one.
-        data: Replaces `paths.data` of the run.
-        read_audio: Read the audio, for the error rates by estimated SNR.
-
-    Raises:
-        RunError: There is no such run or evaluation.
+        scores: All utterances of an evaluation.
+        levels: Estimated SNR (dB), by id; utterances without it are in none of its groups.
     """
-    runs = find_runs([path])
-    if len(runs) > 1:
-        raise RunError(f"{path} has {len(runs)} runs: name one of them, such as {runs[0].folder}.")
-    (run,) = runs
-    evaluation = _choose(run, split, decoder)
-    alignment = align(evaluation.rows())
-    levels = _levels(run, split, data) if read_audio else {}
-    return RunErrors(run, evaluation, alignment, grouped(alignment.scores, levels), levels)
-
-
-def _choose(run: Run, split: str, decoder: str | None) -> Evaluation:
-    found = [evaluation for evaluation in run.evaluations if evaluation.split == split]
-    if not found:
-        known = ", ".join(sorted({evaluation.split for evaluation in run.evaluations}))
-        raise RunError(
-            f"{run.folder} has no evaluation of {split}{f', only of {known}' if known else ''}: run `asr evaluate`."
-        )
-    named = [evaluation for evaluation in found if decoder in (None, evaluation.decoder)]
-    names = ", ".join(evaluation.decoder for evaluation in found)
-    if not named:
-        raise RunError(f"{run.folder} has no evaluation of {split} with {decoder}, only with {names}.")
-    if len(named) > 1:
-        raise RunError(f"{split} was evaluated with several decoders: choose one by --decoder, of {names}.")
-    return named[0]
-
-
-def _levels(run: Run, split: str, data: Path | None) -> dict[str, float]:
-    folder = run.data(data)
-    if folder is None or split not in SPLITS or not (folder / f"{split}.jsonl").is_file():
-        return {}
-    clips = make_clips(read_manifest(folder / f"{split}.jsonl"), AudioChoice.none, Path(), "")
-    return {id: clip.level for id, clip in clips.items() if clip.level is not None}
-
-
-def as_json(errors: RunErrors, pairs: int) -> str:
-    """Everything as a JSON object; rates are fractions."""
-    return json.dumps(_plain(errors, pairs), indent=1, ensure_ascii=False)
-
-
-def _plain(errors: RunErrors, pairs: int) -> dict[str, Any]:
-    return {
-        "run": str(errors.run.folder),
-        "split": errors.evaluation.split,
-        "decoder": errors.evaluation.decoder,
-        "results": dict(errors.evaluation.results),
-        "groups": {
-            name: [
-                {"label": g.label, "utterances": g.utterances, "words": g.words, "errors": g.errors, "wer": g.wer}
-                for g in groups
-            ]
-            for name, groups in errors.groups.items()
-        },
-        "confusions": {
-            name: [
-                {"reference": pair.reference, "hypothesis": pair.hypothesis, "count": pair.count}
-                for pair in most_frequent(found, pairs)
-            ]
-            for name, found in (("words", errors.alignment.words), ("characters", errors.alignment.characters))
-        },
-        "utterances": [
-            {
-                "id": one.score.id,
-                "speaker": one.score.speaker,
-                "duration": one.score.duration,
-                "words_per_second": speaking_rate(one.score),
-                "speech_above_background_db": errors.levels.get(one.score.id),
-                "reference": one.score.reference,
-                "hypothesis": one.score.hypothesis,
-                "steps": one.steps,
-                "substitutions": one.score.substitutions,
-                "deletions": one.score.deletions,
-                "insertions": one.score.insertions,
-                "wer": one.score.wer,
-                "cer": one.score.cer,
-                "ctc_loss_per_token": one.score.ctc_loss_per_token,
-                "confidence": one.score.confidence,
-            }
-            for one in errors.alignment.utterances
-        ],
+    groups = {
+        "speaker": by_speaker(scores),
+        "length": by_length(scores),
+        "speaking rate": in_parts(scores, speaking_rate, "words/s"),
     }
+    known = [score for score in scores if score.id in levels]
+    if known:
+        groups["estimated SNR"] = in_parts(known, lambda score: levels[score.id], "dB")
+    return groups
 
 
-def as_text(errors: RunErrors, worst_count: int, pairs: int) -> str:
-    """Error rates, subgroups, top confusions and the worst utterances, for a terminal."""
-    results, scores = errors.evaluation.results, errors.alignment.scores
-    score = total(scores)
-    wrong = sum(score.errors > 0 for score in scores)
-    parts = [
-        f"{errors.run.recipe} {errors.run.name}, {errors.evaluation.split}, {errors.evaluation.decoder} decoder",
-        f"WER {_percent(results['wer'])} ({_percent(results['wer_low'])} - {_percent(results['wer_high'])}), "
-        f"CER {_percent(results['cer'])}: {score.substitutions} substitutions, {score.deletions} deletions, "
-        f"{score.insertions} insertions in {score.words} words; {wrong} of {score.utterances} utterances have errors.",
-        *(_group_table(name, groups) for name, groups in errors.groups.items() if len(groups) > 1),
-        _pair_table("words", most_frequent(errors.alignment.words, pairs)),
-        _pair_table("characters", most_frequent(errors.alignment.characters, pairs)),
-        *(_aligned(score) for score in worst(scores, worst_count) if score.errors),
+def by_speaker(scores: Sequence[UtteranceScore]) -> list[Group]:
+    """One group for each speaker, the worst first; none where no speaker is known."""
+    speakers = _collect(scores, lambda score: score.speaker)
+    groups = [_group(speaker or "unknown", members) for speaker, members in speakers.items()]
+    return sorted(groups, key=lambda group: (-group.wer, group.label)) if set(speakers) != {""} else []
+
+
+def by_length(scores: Sequence[UtteranceScore]) -> list[Group]:
+    """Groups of doubling length, empty ones left out."""
+    labels = [
+        f"under {LENGTHS[0]:g} s",
+        *(f"{low:g} to {2 * low:g} s" for low in LENGTHS[:-1]),
+        f"{LENGTHS[-1]:g} s and more",
     ]
-    return "\n\n".join(part for part in parts if part)
+    lengths = _collect(scores, lambda score: int(np.searchsorted(LENGTHS, score.duration, side="right")))
+    return [_group(labels[place], lengths[place]) for place in sorted(lengths)]
 
 
-def _group_table(name: str, groups: Sequence[Group]) -> str:
-    shown = groups[:SHOWN_SPEAKERS]
-    width = max(len(group.label) for group in shown)
-    more = f", the worst {len(shown)} of {len(groups)}" if len(groups) > len(shown) else ""
-    lines = [
-        f"  {group.label:<{width}}  {_percent(group.wer):>8}  {group.errors:>5} errors in {group.words:>5} words, "
-        f"{group.utterances} utterances"
-        for group in shown
-    ]
-    return "\n".join([f"WER by {name}{more}", *lines])
+def in_parts(scores: Sequence[UtteranceScore], measure: Callable[[UtteranceScore], float], unit: str) -> list[Group]:
+    """Groups of about equal size, from the lowest to the highest of a measure."""
+    values = [measure(score) for score in scores]
+    limits = np.unique(np.quantile(values, np.linspace(0, 1, PARTS + 1)))
+    places = np.clip(np.searchsorted(limits, values, side="right") - 1, 0, max(0, len(limits) - 2))
+    groups = []
+    for place in np.unique(places):
+        members = [(score, value) for score, value, at in zip(scores, values, places, strict=True) if at == place]
+        low, high = min(value for _, value in members), max(value for _, value in members)
+        groups.append(_group(f"{low:.1f} to {high:.1f} {unit}", [score for score, _ in members]))
+    return groups
 
 
-def _pair_table(name: str, pairs: Sequence[Confusion]) -> str:
-    if not pairs:
-        return ""
-    lines = [f"  {pair.count:>5}  {_shown(pair.reference)} -> {_shown(pair.hypothesis)}" for pair in pairs]
-    return "\n".join([f"Top confusions of {name} (reference -> hypothesis, {NO_WORD} is nothing)", *lines])
+def _collect(scores: Sequence[UtteranceScore], key: Callable[[UtteranceScore], Key]) -> dict[Key, list[UtteranceScore]]:
+    collected: dict[Key, list[UtteranceScore]] = defaultdict(list)
+    for score in scores:
+        collected[key(score)].append(score)
+    return collected
 
 
-def _shown(item: str) -> str:
-    return NO_WORD if item == NOTHING else "(space)" if item == " " else item
-
-
-def _aligned(score: UtteranceScore) -> str:
-    output = jiwer.process_words(score.reference, score.hypothesis)
-    drawn = jiwer.visualize_alignment(output, show_measures=False, line_width=LINE_WIDTH).partition("\n\n")[2]
-    speaker = f", speaker {score.speaker}" if score.speaker else ""
-    return f"{score.id}{speaker}, {score.duration:.1f} s, WER {_percent(score.wer)}\n{drawn.rstrip()}"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.2f} %"
+def _group(label: str, members: Sequence[UtteranceScore]) -> Group:
+    score = total(members)
+    return Group(label, score.utterances, score.words, score.errors, [member.id for member in members])

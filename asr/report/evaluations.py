@@ -16,10 +16,9 @@ from asr.data.manifest import read_manifest
 from asr.data.splits import SPLITS
 from asr.data.utterance import Utterance
 from asr.inference.recognizer import Recognizer, load
-from asr.report.confusions import Alignment, Confusions, align, most_frequent
+from asr.report.error_analysis import Alignment, Confusions, align, grouped, most_frequent
 from asr.report.files import short_hash, write_data
 from asr.report.runs import Evaluation, Run
-from asr.report.subgroups import grouped
 from asr.report.utterance_media import AudioChoice, Clip, log_mel_picture, make_clips, model_output
 from asr.scoring.paired import differences, resampled_rates
 

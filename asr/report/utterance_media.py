@@ -23,7 +23,7 @@ from asr.common.files import atomic_write
 from asr.common.processes import map_blocks
 from asr.data.audio import read_waveform
 from asr.data.utterance import Utterance
-from asr.decoding.greedy import greedy
+from asr.decoding.decoder import greedy
 from asr.features.extractor import FeatureExtractor
 from asr.inference.forced_alignment import TimedWord, align, frame_times, word_spans
 from asr.inference.recognizer import Recognizer

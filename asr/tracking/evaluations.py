@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 from asr.data.manifest import read_manifest
 from asr.data.shards.reader import open_audio
-from asr.scoring.alignment import worst
-from asr.scoring.results import EvaluatedSplit, Results
+from asr.scoring.results import EvaluatedSplit, Results, worst
 from asr.settings.decoder import DecoderKind
 from asr.settings.recipe import Recipe
 from asr.settings.root import Config

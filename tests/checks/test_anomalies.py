@@ -23,7 +23,7 @@ from asr.data.utterance import Utterance
 from asr.inference.forced_alignment import WordSpan
 from asr.inference.recognizer import Recognizer
 from asr.model.folder import save_model
-from asr.report.corpus_summary import describe
+from asr.report.page import describe
 from asr.settings.compose import compose
 from asr.settings.recipe import Recipe, find_recipe
 from asr.settings.root import Config

@@ -10,7 +10,7 @@ import pytest
 
 from asr.commands import cli
 from asr.comparison.measured_runs import read_run
-from asr.decoding.naming import decoder_name
+from asr.decoding.setup import decoder_name
 from asr.scoring.results import read_results
 from asr.settings.compose import compose
 from asr.settings.recipe import find_recipe

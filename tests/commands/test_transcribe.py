@@ -17,7 +17,7 @@ from asr.commands import transcribe
 from asr.commands.cli import main
 from asr.common.errors import DataError
 from asr.data.recording import open_recording
-from asr.decoding.weights import tuning_folder
+from asr.decoding.search import tuning_folder
 from asr.inference import finished_run, transcription_jobs
 from asr.inference.transcript_formats import ENDINGS, formatted
 from asr.inference.transcription import Transcriber, Transcript, Word

@@ -9,8 +9,7 @@ import pytest
 import torch
 
 from asr.common.errors import RunError
-from asr.comparison.limited_context import limit_context, windowed_log_probs, windows
-from asr.comparison.reach import Reach, differentiable, gradient_reach
+from asr.comparison.context_use import Reach, differentiable, gradient_reach, limit_context, windowed_log_probs, windows
 from asr.data.audio import read_waveform
 from asr.data.utterance import Utterance
 from asr.inference.recognizer import Recognizer, load

@@ -10,7 +10,7 @@ import torch
 
 from asr.common.errors import ConfigError, RunError
 from asr.decoding.beam import BeamDecoder, merge_repeats
-from asr.decoding.greedy import single_spaces
+from asr.decoding.decoder import single_spaces
 from asr.decoding.search import lexicon_of
 from asr.settings.lm import LmUnits
 from asr.settings.tokenizer import TokenizerConfig, TokenizerKind

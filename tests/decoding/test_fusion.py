@@ -10,9 +10,7 @@ import torch
 from asr.data.utterance import Utterance
 from asr.decoding.beam import BeamDecoder
 from asr.decoding.fusion import HotWords
-from asr.decoding.rescoring import Rescorer, language_model_scores
-from asr.decoding.search import Hypothesis, Search, lexicon_of
-from asr.decoding.weights import UNTUNED
+from asr.decoding.search import UNTUNED, Hypothesis, Rescorer, Search, language_model_scores, lexicon_of
 from asr.inference.tuning import search_recurrent_weights
 from asr.lm.recurrent import RecurrentLanguageModel
 from asr.lm.trained import TrainedLanguageModel, load_language_model

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from asr.decoding.greedy import GreedyDecoder, greedy
+from asr.decoding.decoder import GreedyDecoder, greedy
 from asr.text.char import CharTokenizer
 from asr.text.protocol import BLANK
 

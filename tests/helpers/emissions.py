@@ -9,8 +9,8 @@ from torch import Tensor
 
 from asr.decoding.beam import BeamDecoder
 from asr.decoding.search import Lexicon, Search
-from asr.lm.arpa import write_arpa
 from asr.lm.kneser_ney import estimate
+from asr.lm.ngram import write_arpa
 from asr.lm.text import number_units, split_into
 from asr.settings.lm import LmUnits
 from asr.text.char import CharTokenizer

@@ -13,11 +13,10 @@ from asr.commands.cli import main
 from asr.common.errors import DataError, RunError
 from asr.data.manifest import write_manifest
 from asr.inference import finished_run
+from asr.inference.calibration import calibration, fit_confidence
 from asr.inference.confidence import ConfidenceMap, read_confidence, word_evidence, write_confidence
-from asr.inference.confidence_fitting import fit_confidence
 from asr.inference.forced_alignment import align, word_spans
 from asr.model.folder import save_model
-from asr.scoring.calibration import calibration
 from asr.scoring.error_rates import right_words
 from asr.text.char import CharTokenizer
 from tests.helpers.corpora import write_corpus

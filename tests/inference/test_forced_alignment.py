@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asr.decoding.greedy import greedy
+from asr.decoding.decoder import greedy
 from asr.inference import forced_alignment
 from asr.inference.forced_alignment import FrameTimes, WordSpan, align, frame_times, needed_frames, word_spans
 from asr.settings.compose import compose

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from asr.decoding.beam import BeamDecoder
-from asr.decoding.greedy import GreedyDecoder, greedy
+from asr.decoding.decoder import GreedyDecoder, greedy
 from asr.inference.ensembles import HypothesisEnsemble, average, text_log_probs
 from asr.inference.recognition import BatchRecognizer
 from asr.settings.compose import compose

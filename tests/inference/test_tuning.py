@@ -9,8 +9,7 @@ from omegaconf import OmegaConf
 from asr.commands import cli
 from asr.common.errors import RunError
 from asr.data.utterance import Utterance
-from asr.decoding.search import lexicon_of
-from asr.decoding.weights import UNTUNED, Weights, read_tuned, resolve, tuning_folder
+from asr.decoding.search import UNTUNED, Weights, lexicon_of, read_tuned, resolve, tuning_folder
 from asr.inference.evaluation import SplitLogProbs
 from asr.inference.tuning import Grid, Trial, robust_best, search_weights
 from asr.scoring.error_rates import Score

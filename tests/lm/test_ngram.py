@@ -10,11 +10,10 @@ from hypothesis import strategies as st
 
 from asr.common.errors import DataError
 from asr.data.manifest import read_manifest
-from asr.lm.arpa import read_vocabulary, write_arpa
-from asr.lm.counts import BEGIN_ID, count_ngrams
-from asr.lm.kneser_ney import NgramModel, discounts, estimate, log_probs, perplexity
+from asr.lm.kneser_ney import NgramModel, count_ngrams, discounts, estimate, log_probs, perplexity
+from asr.lm.ngram import read_vocabulary, write_arpa
 from asr.lm.scores import open_model, score_sentences, total_perplexity
-from asr.lm.text import number_known, number_units, read_sentences
+from asr.lm.text import BEGIN_ID, number_known, number_units, read_sentences
 from asr.settings.compose import compose
 from asr.settings.recipe import RECIPES, Recipe
 from tests.helpers.corpora import load_prepare, mirrored

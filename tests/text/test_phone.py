@@ -12,7 +12,7 @@ from torch import Tensor
 from asr.commands.cli import main
 from asr.common.errors import ConfigError, DataError, RunError
 from asr.decoding.beam import BeamDecoder, Search
-from asr.decoding.greedy import GreedyDecoder
+from asr.decoding.decoder import GreedyDecoder
 from asr.decoding.search import lexicon_of
 from asr.inference.evaluation import phone_error_rate
 from asr.scoring.error_rates import score_texts

@@ -12,8 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from asr.decoding.beam import BeamDecoder
-from asr.decoding.rescoring import Rescorer
-from asr.decoding.search import Search
+from asr.decoding.search import Rescorer, Search
 from asr.decoding.setup import DecodingSetup
 from asr.inference.evaluation import split_log_probs
 from asr.inference.recognizer import load

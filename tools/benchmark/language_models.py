@@ -11,8 +11,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from asr.lm.arpa import write_arpa
 from asr.lm.kneser_ney import Perplexity, estimate
+from asr.lm.ngram import write_arpa
 from asr.lm.scores import open_model, score_sentences, total_perplexity
 from asr.lm.text import number_units, read_sentences
 

@@ -13,7 +13,7 @@ import torch
 
 from asr.data.audio import read_waveform
 from asr.data.manifest import read_manifest
-from asr.decoding.greedy import greedy
+from asr.decoding.decoder import greedy
 from asr.inference.forced_alignment import align, frame_times, word_spans
 from asr.inference.recognizer import load
 from asr.settings.recipe import Recipe

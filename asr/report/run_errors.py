@@ -1,0 +1,179 @@
+"""The errors of one evaluation, for `asr errors`: as text and as JSON."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jiwer
+
+from asr.common.errors import RunError
+from asr.data.manifest import read_manifest
+from asr.data.splits import SPLITS
+from asr.report.error_analysis import NOTHING, Alignment, Confusion, Group, align, grouped, most_frequent, speaking_rate
+from asr.report.runs import Evaluation, Run, find_runs
+from asr.report.utterance_media import AudioChoice, make_clips
+from asr.scoring.error_rates import UtteranceScore, total
+from asr.scoring.results import LINE_WIDTH, NO_WORD, worst
+
+SHOWN_SPEAKERS = 20
+
+
+@dataclass(frozen=True)
+class RunErrors:
+    """An evaluation of a run, analysed."""
+
+    run: Run
+    evaluation: Evaluation
+    alignment: Alignment
+    groups: dict[str, list[Group]]
+    levels: dict[str, float]
+    """Estimated SNR (dB), by id."""
+
+
+def examine_run(path: Path, split: str, decoder: str | None, data: Path | None, read_audio: bool) -> RunErrors:
+    """Analyses an evaluation of a run.
+
+    Args:
+        path: The run's folder.
+        split: Which split.
+        decoder: Which decoder; None where there is only one.
+        data: Replaces `paths.data` of the run.
+        read_audio: Read the audio, for the error rates by estimated SNR.
+
+    Raises:
+        RunError: There is no such run or evaluation.
+    """
+    runs = find_runs([path])
+    if len(runs) > 1:
+        raise RunError(f"{path} has {len(runs)} runs: name one of them, such as {runs[0].folder}.")
+    (run,) = runs
+    evaluation = _choose(run, split, decoder)
+    alignment = align(evaluation.rows())
+    levels = _levels(run, split, data) if read_audio else {}
+    return RunErrors(run, evaluation, alignment, grouped(alignment.scores, levels), levels)
+
+
+def _choose(run: Run, split: str, decoder: str | None) -> Evaluation:
+    found = [evaluation for evaluation in run.evaluations if evaluation.split == split]
+    if not found:
+        known = ", ".join(sorted({evaluation.split for evaluation in run.evaluations}))
+        raise RunError(
+            f"{run.folder} has no evaluation of {split}{f', only of {known}' if known else ''}: run `asr evaluate`."
+        )
+    named = [evaluation for evaluation in found if decoder in (None, evaluation.decoder)]
+    names = ", ".join(evaluation.decoder for evaluation in found)
+    if not named:
+        raise RunError(f"{run.folder} has no evaluation of {split} with {decoder}, only with {names}.")
+    if len(named) > 1:
+        raise RunError(f"{split} was evaluated with several decoders: choose one by --decoder, of {names}.")
+    return named[0]
+
+
+def _levels(run: Run, split: str, data: Path | None) -> dict[str, float]:
+    folder = run.data(data)
+    if folder is None or split not in SPLITS or not (folder / f"{split}.jsonl").is_file():
+        return {}
+    clips = make_clips(read_manifest(folder / f"{split}.jsonl"), AudioChoice.none, Path(), "")
+    return {id: clip.level for id, clip in clips.items() if clip.level is not None}
+
+
+def as_json(errors: RunErrors, pairs: int) -> str:
+    """Everything as a JSON object; rates are fractions."""
+    return json.dumps(_plain(errors, pairs), indent=1, ensure_ascii=False)
+
+
+def _plain(errors: RunErrors, pairs: int) -> dict[str, Any]:
+    return {
+        "run": str(errors.run.folder),
+        "split": errors.evaluation.split,
+        "decoder": errors.evaluation.decoder,
+        "results": dict(errors.evaluation.results),
+        "groups": {
+            name: [
+                {"label": g.label, "utterances": g.utterances, "words": g.words, "errors": g.errors, "wer": g.wer}
+                for g in groups
+            ]
+            for name, groups in errors.groups.items()
+        },
+        "confusions": {
+            name: [
+                {"reference": pair.reference, "hypothesis": pair.hypothesis, "count": pair.count}
+                for pair in most_frequent(found, pairs)
+            ]
+            for name, found in (("words", errors.alignment.words), ("characters", errors.alignment.characters))
+        },
+        "utterances": [
+            {
+                "id": one.score.id,
+                "speaker": one.score.speaker,
+                "duration": one.score.duration,
+                "words_per_second": speaking_rate(one.score),
+                "speech_above_background_db": errors.levels.get(one.score.id),
+                "reference": one.score.reference,
+                "hypothesis": one.score.hypothesis,
+                "steps": one.steps,
+                "substitutions": one.score.substitutions,
+                "deletions": one.score.deletions,
+                "insertions": one.score.insertions,
+                "wer": one.score.wer,
+                "cer": one.score.cer,
+                "ctc_loss_per_token": one.score.ctc_loss_per_token,
+                "confidence": one.score.confidence,
+            }
+            for one in errors.alignment.utterances
+        ],
+    }
+
+
+def as_text(errors: RunErrors, worst_count: int, pairs: int) -> str:
+    """Error rates, subgroups, top confusions and the worst utterances, for a terminal."""
+    results, scores = errors.evaluation.results, errors.alignment.scores
+    score = total(scores)
+    wrong = sum(score.errors > 0 for score in scores)
+    parts = [
+        f"{errors.run.recipe} {errors.run.name}, {errors.evaluation.split}, {errors.evaluation.decoder} decoder",
+        f"WER {_percent(results['wer'])} ({_percent(results['wer_low'])} - {_percent(results['wer_high'])}), "
+        f"CER {_percent(results['cer'])}: {score.substitutions} substitutions, {score.deletions} deletions, "
+        f"{score.insertions} insertions in {score.words} words; {wrong} of {score.utterances} utterances have errors.",
+        *(_group_table(name, groups) for name, groups in errors.groups.items() if len(groups) > 1),
+        _pair_table("words", most_frequent(errors.alignment.words, pairs)),
+        _pair_table("characters", most_frequent(errors.alignment.characters, pairs)),
+        *(_aligned(score) for score in worst(scores, worst_count) if score.errors),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _group_table(name: str, groups: Sequence[Group]) -> str:
+    shown = groups[:SHOWN_SPEAKERS]
+    width = max(len(group.label) for group in shown)
+    more = f", the worst {len(shown)} of {len(groups)}" if len(groups) > len(shown) else ""
+    lines = [
+        f"  {group.label:<{width}}  {_percent(group.wer):>8}  {group.errors:>5} errors in {group.words:>5} words, "
+        f"{group.utterances} utterances"
+        for group in shown
+    ]
+    return "\n".join([f"WER by {name}{more}", *lines])
+
+
+def _pair_table(name: str, pairs: Sequence[Confusion]) -> str:
+    if not pairs:
+        return ""
+    lines = [f"  {pair.count:>5}  {_shown(pair.reference)} -> {_shown(pair.hypothesis)}" for pair in pairs]
+    return "\n".join([f"Top confusions of {name} (reference -> hypothesis, {NO_WORD} is nothing)", *lines])
+
+
+def _shown(item: str) -> str:
+    return NO_WORD if item == NOTHING else "(space)" if item == " " else item
+
+
+def _aligned(score: UtteranceScore) -> str:
+    output = jiwer.process_words(score.reference, score.hypothesis)
+    drawn = jiwer.visualize_alignment(output, show_measures=False, line_width=LINE_WIDTH).partition("\n\n")[2]
+    speaker = f", speaker {score.speaker}" if score.speaker else ""
+    return f"{score.id}{speaker}, {score.duration:.1f} s, WER {_percent(score.wer)}\n{drawn.rstrip()}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2f} %"
