@@ -9,7 +9,7 @@ from asr.data.sequences import Field
 from asr.data.utterance import Utterance
 from asr.features.augment import perturbed_samples
 from asr.features.extractor import frame_count
-from asr.model.subsampling import output_length
+from asr.model.convolution import output_length
 from asr.settings.root import Config
 from asr.text.protocol import Tokenizer
 from asr.text.tokenizer import build_tokenizer

@@ -19,7 +19,7 @@ from asr.features.extractor import frame_count
 from asr.inference.evaluation import read_batches, recognize_batches
 from asr.inference.forced_alignment import WordSpan, align, needed_frames, word_spans
 from asr.inference.recognizer import Recognizer
-from asr.model.subsampling import output_length
+from asr.model.convolution import output_length
 from asr.settings.root import Config
 from asr.text.protocol import BLANK, labels_of
 

@@ -22,8 +22,8 @@ from asr.data.utterance import Utterance
 from asr.inference.finished_run import FinishedRun
 from asr.inference.recognizer import Recognizer
 from asr.model.acoustic import AcousticModel
+from asr.model.convolution import output_length
 from asr.model.folder import build_model
-from asr.model.subsampling import output_length
 from asr.scoring.error_rates import UtteranceScore, score_utterance, total
 
 Floats = npt.NDArray[np.float64]

@@ -9,7 +9,7 @@ from asr.common.errors import RunError
 from asr.decoding.setup import GREEDY
 from asr.features.extractor import FeatureExtractor
 from asr.inference.finished_run import FinishedRun
-from asr.model.cost import multiply_adds_per_second
+from asr.model.acoustic import multiply_adds_per_second
 from asr.model.folder import MODEL
 from asr.scoring.error_rates import UtteranceScore, score_texts
 from asr.scoring.results import Results, read_results

@@ -6,15 +6,13 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from asr.common.errors import ConfigError
 from asr.features.front_end import Normalizer
-from asr.model.dropout import Dropout
+from asr.model.convolution import ConvolutionalSubsampling, LookaheadConvolution, Waiting, output_length
+from asr.model.dropout import Dropout, VariationalDropout
 from asr.model.kernel.product import RoundedLinear
-from asr.model.lookahead import LookaheadConvolution
 from asr.model.recurrent import RecurrentLayer, State
-from asr.model.subsampling import ConvolutionalSubsampling, Waiting
 from asr.settings.features import Normalization
 from asr.settings.model import Cell, CellOrder, ModelConfig
 from asr.text.protocol import BLANK
@@ -36,7 +34,6 @@ class AcousticModel(nn.Module):
     equally wide, so that any of them can be residual.
 
     Args:
-        config: Its settings.
         dim: Features in a frame.
         tokens: Size of the tokenizer, the blank (0) included.
         normalization: How `normalizer` treats features before they go in.
@@ -146,16 +143,7 @@ class AcousticModel(nn.Module):
 
     def _log_probs(self, hidden: Tensor, norm: nn.Module, head: nn.Module) -> Tensor:
         logits: Tensor = head(self.dropout(norm(hidden)))
-        wide = torch.promote_types(logits.dtype, torch.float32)
-        return logits.log_softmax(dim=2, dtype=wide)
-
-
-class VariationalDropout(nn.Dropout):
-    """Drops the same features in all frames of an utterance (Gal & Ghahramani, 2016), of (frames, batch, features)."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Drops."""
-        return input * functional.dropout(torch.ones_like(input[:1]), self.p, self.training)
+        return logits.log_softmax(dim=2, dtype=torch.promote_types(logits.dtype, torch.float32))
 
 
 def _head(width: int, tokens: int, blank_bias: float) -> tuple[nn.LayerNorm, nn.Linear]:
@@ -200,3 +188,41 @@ def cells_of_layers(config: ModelConfig) -> list[Cell]:
 def count_parameters(model: nn.Module) -> int:
     """Trainable numbers in a model."""
     return sum(parameter.numel() for parameter in model.parameters())
+
+
+GATES = {Cell.rnn: 1, Cell.lstm: 4, Cell.gru: 3, Cell.ligru: 2}
+"""Matrix products with the input, and with the state, in each step of a cell."""
+KERNEL = 9
+"""Weights of a 3 x 3 convolution for each pair of channels."""
+
+
+def multiply_adds_per_second(config: ModelConfig, dim: int, tokens: int, hop_ms: float) -> dict[str, float]:
+    """Multiply-adds of the matrix products and convolutions of each layer for a second of audio, forward pass.
+
+    What is done element by element (gates, norms, log_softmax) is left out, and so is an intermediate head, which only
+    trains. Training takes about three times as much, one part forward and two backward. The sum over the layers is what
+    the model costs.
+
+    Args:
+        dim: Features in a frame.
+        tokens: Size of the tokenizer, the blank included.
+        hop_ms: Time between frames (ms).
+    """
+    frames = 1000 / hop_ms
+    outputs = frames / config.subsampling
+    recurrent = (1 + config.bidirectional) * config.hidden
+    width = config.projection or recurrent
+    channels, halved, quartered = config.channels, output_length(dim, 2), output_length(dim, 4)
+    costs = {
+        "convolution 1": frames / 2 * halved * KERNEL * channels,
+        "convolution 2": outputs * quartered * KERNEL * channels**2,
+        "subsampling projection": outputs * quartered * channels * width,
+    }
+    for number, cell in enumerate(cells_of_layers(config), start=1):
+        costs[f"layer {number} ({cell.name})"] = outputs * GATES[cell] * recurrent * (width + config.hidden)
+        if config.projection is not None:
+            costs[f"projection {number}"] = outputs * recurrent * width
+    if config.lookahead:
+        costs["lookahead"] = outputs * width * (config.lookahead + 1)
+    costs["head"] = outputs * width * tokens
+    return costs

@@ -1,12 +1,13 @@
-"""Dropout that is quick on a CPU."""
+"""Dropout that is quick on a CPU, and one that drops the same features in all frames."""
 
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.nn import functional
 
-from asr.model.kernel.library import load
+from asr.model.kernel.library import DTYPES, load
 
 BITS = 16
 
@@ -28,6 +29,14 @@ class Dropout(nn.Dropout):
         drawn = numbers.view(torch.int16)[: input.numel()].view(input.shape)
         output: Tensor = _Drop.apply(input, drawn, dropped)
         return output
+
+
+class VariationalDropout(nn.Dropout):
+    """Drops the same features in all frames of an utterance (Gal & Ghahramani, 2016), of (frames, batch, features)."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Drops."""
+        return input * functional.dropout(torch.ones_like(input[:1]), self.p, self.training)
 
 
 class _Drop(torch.autograd.Function):
@@ -52,12 +61,12 @@ def drop(input: Tensor, drawn: Tensor, dropped: int) -> Tensor:
     """
     least, scale = dropped - 2 ** (BITS - 1), 2**BITS / (2**BITS - dropped)
     library = load()
-    if library is None or input.dtype not in (torch.float32, torch.bfloat16):
+    if library is None or input.dtype not in DTYPES:
         factors: Tensor = (drawn >= least) * scale
         return (input * factors).to(input.dtype)
     input = input.contiguous()
     output = torch.empty_like(input)
     places = (tensor.data_ptr() for tensor in (input, drawn, output))
-    bfloat16, threads = input.dtype is torch.bfloat16, torch.get_num_threads()
-    library.dropout_run(*places, input.numel(), least, scale, bfloat16, threads)
+    bfloat16 = input.dtype is torch.bfloat16
+    library.dropout_run(*places, input.numel(), least, scale, bfloat16, torch.get_num_threads())
     return output

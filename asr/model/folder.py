@@ -1,7 +1,4 @@
-"""A trained model is data: model.safetensors, config.yaml and tokenizer files in one folder.
-
-Loading it never runs code.
-"""
+"""A trained model is data: model.safetensors, config.yaml and tokenizer files in one folder. Loading runs no code."""
 
 import hashlib
 from pathlib import Path
@@ -27,11 +24,7 @@ SETTINGS = "config.yaml"
 
 
 def build_model(config: Config, tokens: int) -> AcousticModel:
-    """The acoustic model of a configuration, with random weights.
-
-    Args:
-        tokens: Size of the tokenizer, the blank included.
-    """
+    """The acoustic model of a configuration, with random weights, for a number of tokens, the blank included."""
     dim = FeatureExtractor(config.features, config.data.sampling_rate).dim
     return AcousticModel(config.model, dim, tokens, config.features.normalization)
 
@@ -42,10 +35,7 @@ def find_model(path: Path) -> Path | None:
 
 
 def model_folder(path: str | Path, given_as: str) -> Path:
-    """The model folder that a user names, as the folder of its run or as itself.
-
-    Args:
-        given_as: The key or the argument that the path comes from.
+    """The model folder that a user names, by a key or an argument, as the folder of its run or as itself.
 
     Raises:
         RunError: There is no model.

@@ -15,17 +15,10 @@ from asr.model.kernel.normalization import can_normalize, normalize
 
 
 class LightGRU(nn.Module):
-    """The parameters of one layer, laid out and named as in `nn.RNNBase`, with the gates z and c in this order.
-
-    Args:
-        input_dim: Features that go in.
-        hidden: Units of each direction.
-        bidirectional: Whether there is a second direction.
-    """
+    """The parameters of one layer, laid out and named as in `nn.RNNBase`, with the gates z and c in this order."""
 
     def __init__(self, input_dim: int, hidden: int, bidirectional: bool) -> None:
         super().__init__()
-        self.hidden_size = hidden
         bound = 1 / math.sqrt(hidden)
         for suffix in ("l0", "l0_reverse")[: 1 + bidirectional]:
             for part, dim in (("ih", input_dim), ("hh", hidden)):
@@ -40,8 +33,7 @@ def normalized_gates(gates: Tensor, scale: Tensor, shift: Tensor, hidden: int) -
 
     Args:
         gates: Products of the input, (frames, batch, directions * 2 * hidden).
-        scale: (directions * 2 * hidden,).
-        shift: (directions * 2 * hidden,).
+        scale: (directions * 2 * hidden,), as is the shift.
     """
     if can_normalize(gates, scale):
         return normalize(gates, scale, shift, hidden)

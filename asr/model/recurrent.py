@@ -24,11 +24,8 @@ State = tuple[Tensor, ...]
 """What a layer of one direction knows of the frames so far: of each tensor (1, batch, hidden)."""
 
 MODULES: dict[Cell, Callable[..., nn.RNNBase | LightGRU]] = {
-    Cell.rnn: nn.RNN,
-    Cell.lstm: nn.LSTM,
-    Cell.gru: nn.GRU,
-    Cell.ligru: LightGRU,
-}
+    Cell.rnn: nn.RNN, Cell.lstm: nn.LSTM, Cell.gru: nn.GRU, Cell.ligru: LightGRU
+}  # fmt: skip
 
 
 class RecurrentLayer(nn.Module):
@@ -63,11 +60,7 @@ class RecurrentLayer(nn.Module):
                 parameter[self.hidden : 2 * self.hidden] += forget_bias  # gates: input, forget, cell, output
 
     def forward(self, inputs: Tensor, lengths: Tensor) -> Tensor:
-        """Runs over whole utterances.
-
-        Args:
-            inputs: (frames, batch, input_dim).
-            lengths: Frames of each utterance, int64 (batch,).
+        """Runs over whole utterances, (frames, batch, input_dim) with the frames of each, int64 (batch,).
 
         Returns:
             (frames, batch, directions * hidden); what stands past an utterance's end has no meaning.
@@ -121,15 +114,9 @@ class RecurrentLayer(nn.Module):
         return torch.cat([forward, permute_frames(backward, order)], dim=2)
 
     def gates(self, inputs: Tensor) -> Tensor:
-        """What the input gives to the gates of all directions, in one product, without the biases.
-
-        Args:
-            inputs: (frames, batch, input_dim).
-
-        Returns:
-            (frames, batch, directions * gates * hidden), the directions one after the other, each with its gates in the
-            order of PyTorch.
-        """
+        """What the input (frames, batch, input_dim) gives to the gates of all directions, in one product, without the
+        biases: (frames, batch, directions * gates * hidden), the directions one after the other, each with its gates in
+        the order of PyTorch."""
         weights = self.all_directions("weight_ih").flatten(0, 1)
         product = linear if kernel_dtype(inputs) is torch.float32 else functional.linear
         if self.cell is not Cell.ligru:
@@ -195,14 +182,11 @@ def inside(lengths: Tensor, frames: Tensor) -> Tensor:
 def reversal(lengths: Tensor, frames: int) -> Tensor:
     """The permutation of all (frame, utterance) rows that reverses each utterance and leaves its padding where it is.
 
-    It is its own inverse.
+    It is its own inverse: row numbers of the flattened (frames * batch) rows, int64 (frames * batch,).
 
     Args:
         lengths: Frames of each utterance, int64 (batch,).
         frames: Frames of the padded batch.
-
-    Returns:
-        Row numbers of the flattened (frames * batch) rows, int64 (frames * batch,).
     """
     time = torch.arange(frames, device=lengths.device).unsqueeze(1)
     source = torch.where(time < lengths, lengths - 1 - time, time)

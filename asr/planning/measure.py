@@ -20,8 +20,7 @@ from asr.batching.dataset import Dataset
 from asr.batching.loader import MicroBatch
 from asr.batching.steps import Step, Steps
 from asr.common.errors import UserError
-from asr.model.acoustic import count_parameters
-from asr.model.cost import multiply_adds_per_second
+from asr.model.acoustic import count_parameters, multiply_adds_per_second
 from asr.planning.prediction import Prediction
 from asr.scoring.provenance import hardware as hardware_name
 from asr.settings.compose import load_config

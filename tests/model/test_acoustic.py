@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from asr.common.errors import ConfigError
-from asr.model.acoustic import AcousticModel, VariationalDropout, cells_of_layers
+from asr.model.acoustic import AcousticModel, cells_of_layers
+from asr.model.dropout import VariationalDropout
 from asr.model.folder import build_model
 from asr.settings.compose import compose
 from asr.settings.hardware import Precision

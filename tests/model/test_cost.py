@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from asr.model.cost import multiply_adds_per_second
+from asr.model.acoustic import multiply_adds_per_second
 from asr.model.folder import build_model
 from asr.model.kernel import library, product
 from asr.settings.compose import compose

@@ -13,6 +13,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import torch
+
 log = logging.getLogger(__name__)
 
 SOURCES = [Path(__file__).with_name(name) for name in ("recurrence.cpp", "dropout.cpp", "normalization.cpp")]
@@ -22,6 +24,8 @@ FLAGS = ("-std=c++17", "-O3", "-ffp-contract=fast", "-fPIC", "-shared", "-w")
 NATIVE = ("-mcpu=native",) if platform.machine() == "aarch64" else ("-march=native",)
 COMPILERS = ("g++", "clang++", "c++")
 COMPILE_SECONDS = 120
+DTYPES = (torch.float32, torch.bfloat16)
+"""What the kernel computes with."""
 
 
 class KernelMissing(Exception):
@@ -109,8 +113,7 @@ def find_compiler() -> list[str]:
     Raises:
         KernelMissing: There is none.
     """
-    wanted = os.environ.get("CXX")
-    if wanted:
+    if wanted := os.environ.get("CXX"):
         return shlex.split(wanted)
     for name in COMPILERS:
         if found := shutil.which(name):

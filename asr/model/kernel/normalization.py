@@ -7,9 +7,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from asr.model.kernel.library import load
-
-DTYPES = (torch.float32, torch.bfloat16)
+from asr.model.kernel.library import DTYPES, load
 
 
 class RowsPointers(ctypes.Structure):
@@ -32,12 +30,8 @@ def normalize(inputs: Tensor, scale: Tensor, shift: Tensor, hidden: int) -> Tens
     """LayerNorm over each group of units, scaled and shifted.
 
     Args:
-        inputs: float32 or bfloat16 on a CPU, (..., groups * hidden).
-        scale: float32 (groups * hidden,).
-        shift: float32 (groups * hidden,).
-
-    Returns:
-        As the inputs in shape and type.
+        inputs: float32 or bfloat16 on a CPU, (..., groups * hidden); the outputs are alike.
+        scale: float32 (groups * hidden,), as is the shift.
     """
     outputs: Tensor = _Normalize.apply(inputs, scale, shift, hidden)
     return outputs

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from asr.model.kernel.library import load
+from asr.model.kernel.library import DTYPES, load
 from asr.model.kernel.product import missing_rows, transposed_product
 from asr.settings.model import Cell
 
@@ -37,9 +37,7 @@ def kernel_dtype(inputs: Tensor) -> torch.dtype | None:
         float32 or bfloat16; None where there is no kernel for them.
     """
     dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else inputs.dtype
-    if inputs.device.type != "cpu" or dtype not in (torch.float32, torch.bfloat16):
-        return None
-    library = load()
+    library = load() if inputs.device.type == "cpu" and dtype in DTYPES else None
     if library is None or (dtype is torch.bfloat16 and not library.recurrence_has_bfloat16()):
         return None
     return dtype
@@ -60,12 +58,7 @@ class PackedFrames:
 
     @classmethod
     def of(cls, lengths: Tensor, frames: int) -> "PackedFrames":
-        """The frames of a padded batch.
-
-        Args:
-            lengths: Frames of each utterance, int64 (batch,).
-            frames: Frames of the padded batch.
-        """
+        """Of the frames of each utterance, int64 (batch,), and those of the padded batch."""
         lengths, order = lengths.cpu().sort(descending=True, stable=True)
         inside = torch.arange(frames)[:, None] < lengths
         rows = (torch.arange(frames)[:, None] * len(lengths) + order)[inside]

@@ -1,4 +1,4 @@
-"""Convolutions that shorten the sequence of frames before the recurrent layers."""
+"""The convolutions of the acoustic model: those that shorten the sequence of frames, and the lookahead."""
 
 from typing import NamedTuple
 
@@ -8,17 +8,16 @@ from torch.nn import functional
 
 from asr.common.errors import ConfigError
 from asr.model.kernel.product import RoundedLinear
+from asr.model.recurrent import inside
 
 SUBSAMPLINGS = (2, 4)
+REACH = 4
+"""Feature frames before an output's own that it may read, rounded up to whole outputs: ones before matter no more."""
 
 
 def output_length(frames: int, subsampling: int) -> int:
     """Frames that come out for frames that go in."""
     return -(-frames // subsampling)
-
-
-REACH = 4
-"""Feature frames before an output's own that it may read, rounded up to whole outputs: ones before matter no more."""
 
 
 class Waiting(NamedTuple):
@@ -53,11 +52,7 @@ class ConvolutionalSubsampling(nn.Module):
         self.projection = RoundedLinear(channels * output_length(dim, 4), output_dim)
 
     def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Shortens a padded batch.
-
-        Args:
-            features: (batch, frames, dim).
-            lengths: Frames of each utterance, int64 (batch,).
+        """Shortens a padded batch (batch, frames, dim) with the frames of each utterance, int64 (batch,).
 
         Returns:
             (output frames, batch, output_dim) and the output frames of each utterance.
@@ -96,7 +91,55 @@ class ConvolutionalSubsampling(nn.Module):
 
 def mask_frames(hidden: Tensor, lengths: Tensor) -> Tensor:
     """Zeroes (batch, channels, frames, features) past each utterance's end."""
-    inside = torch.arange(hidden.shape[2], device=hidden.device) < lengths.to(
-        hidden.device, non_blocking=True
-    ).unsqueeze(1)
-    return hidden * inside[:, None, :, None]
+    lengths = lengths.to(hidden.device, non_blocking=True)
+    within = torch.arange(hidden.shape[2], device=hidden.device) < lengths.unsqueeze(1)
+    return hidden * within[:, None, :, None]
+
+
+class LookaheadConvolution(nn.Module):
+    """Each feature of a frame becomes a weighted sum of itself in this frame and in the next ones.
+
+    It gives layers that read in one direction a glimpse of the future. At first it passes on what comes in. Frames past
+    an utterance's end count as zeros. Wang et al., "Lookahead convolution layer for unidirectional recurrent neural
+    networks", 2016; Deep Speech 2 calls it row convolution.
+
+    Args:
+        width: Features of a frame.
+        lookahead: How many frames of the future are read.
+    """
+
+    def __init__(self, width: int, lookahead: int) -> None:
+        super().__init__()
+        self.lookahead = lookahead
+        self.weight = nn.Parameter(functional.pad(torch.ones(width, 1), (0, lookahead)))
+
+    def forward(self, hidden: Tensor, lengths: Tensor) -> Tensor:
+        """Convolves whole utterances, (frames, batch, width) with the frames of each, int64 (batch,).
+
+        What stands past an utterance's end is not read, and has no meaning in what is returned.
+        """
+        return self._convolve(self._ended(hidden * inside(lengths, hidden)))
+
+    def stream(self, hidden: Tensor, waiting: Tensor | None, final: bool) -> tuple[Tensor, Tensor]:
+        """Convolves as far as the frames reach.
+
+        Args:
+            hidden: The next frames, (frames, batch, width).
+            waiting: The frames that still lack some of their future; None before the first.
+            final: Whether the utterance ends here.
+
+        Returns:
+            (frames, batch, width) and the frames that wait now.
+        """
+        hidden = hidden if waiting is None else torch.cat([waiting, hidden])
+        known = self._ended(hidden) if final else hidden
+        ready = max(len(known) - self.lookahead, 0)
+        return self._convolve(known) if ready else hidden[:0], hidden[ready:]
+
+    def _ended(self, hidden: Tensor) -> Tensor:
+        return functional.pad(hidden, (0, 0, 0, 0, 0, self.lookahead))
+
+    def _convolve(self, hidden: Tensor) -> Tensor:
+        # (frames, batch, width) -> (batch, width, frames), each feature a channel of its own
+        convolved = functional.conv1d(hidden.permute(1, 2, 0), self.weight.unsqueeze(1), groups=len(self.weight))
+        return convolved.permute(2, 0, 1)
