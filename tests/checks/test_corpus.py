@@ -67,19 +67,19 @@ class TestMistakesOfOneUtterance:
         assert "train-1" in finding.message
         return finding.message
 
-    def test_missing_file(self, corpus: Corpus, config: Config, decode: bool) -> None:
+    def test_a_file_that_is_missing(self, corpus: Corpus, config: Config, decode: bool) -> None:
         corpus["train"][1].audio_filepath.unlink()
         assert "missing" in self.found(corpus, config, decode)
 
-    def test_empty_file(self, corpus: Corpus, config: Config, decode: bool) -> None:
+    def test_a_file_of_no_bytes(self, corpus: Corpus, config: Config, decode: bool) -> None:
         rewrite(corpus["train"][1], lambda content: b"")
         assert "cannot be decoded" in self.found(corpus, config, decode)
 
-    def test_no_samples(self, corpus: Corpus, config: Config, decode: bool) -> None:
+    def test_a_file_without_samples(self, corpus: Corpus, config: Config, decode: bool) -> None:
         soundfile.write(corpus["train"][1].audio_filepath, np.zeros(0), 16000)
         assert "ends after 0 of" in self.found(corpus, config, decode)
 
-    def test_truncated_file(self, corpus: Corpus, config: Config, decode: bool) -> None:
+    def test_a_file_that_is_truncated(self, corpus: Corpus, config: Config, decode: bool) -> None:
         rewrite(corpus["train"][1], lambda content: content[: len(content) // 2])
         assert "truncated" in self.found(corpus, config, decode)
 
@@ -95,7 +95,7 @@ class TestMistakesOfOneUtterance:
         message = self.found(corpus, config, decode)
         assert "8000 Hz" in message and "16000 Hz" in message
 
-    def test_stereo(self, corpus: Corpus, config: Config, decode: bool) -> None:
+    def test_a_file_of_two_channels(self, corpus: Corpus, config: Config, decode: bool) -> None:
         soundfile.write(corpus["train"][1].audio_filepath, np.zeros((16000, 2)), 16000)
         assert "2 channels" in self.found(corpus, config, decode)
 
@@ -104,7 +104,7 @@ class TestMistakesOfOneUtterance:
         assert "U+00C9" in self.found(corpus, config, decode)
 
     @pytest.mark.parametrize("text", ["", "  "])
-    def test_empty_transcript(self, corpus: Corpus, config: Config, decode: bool, text: str) -> None:
+    def test_a_transcript_without_words(self, corpus: Corpus, config: Config, decode: bool, text: str) -> None:
         change(corpus, text=text)
         assert "transcript is empty" in self.found(corpus, config, decode)
 

@@ -153,7 +153,9 @@ def test_the_plain_script_requeues_itself_when_slurm_warns(slurm: Slurm, undistu
     environment = os.environ | slurm.environment | {"PYTHONPATH": str(ROOT), "ASR": f"{sys.executable} -m asr"}
     sbatch = ["sbatch", "--parsable", "--nodes=2", f"--chdir={ROOT}", f"--output={tmp_path}/job.log"]
     command = [*sbatch, str(ROOT / "tools/slurm/train.sbatch"), "yesno", *paths, *SMALL, *SETTINGS]
-    job = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+    job = subprocess.run(
+        command, env=environment, check=True, stdout=subprocess.PIPE, text=True, timeout=60
+    ).stdout.strip()
     until(lambda: steps_of(tmp_path) >= 20, f"the first steps of {shlex.join(command)}")
     slurm("scancel", "--batch", "--signal=USR1", job)
     until(lambda: restarts(slurm, job) == 1, "the requeueing")

@@ -24,6 +24,7 @@ from asr.common.errors import DataError, Interrupted
 from asr.scoring import provenance
 from asr.settings.recipe import SHIPPED, Recipe, find_recipe
 from asr.settings.root import Config
+from tests.helpers.programs import PATIENCE
 
 MODELS = ", ".join(group_choices()["model"])
 SHIPPED_NAMES = ", ".join(shipped_recipes())
@@ -88,13 +89,15 @@ for arguments in (["--help"], ["train", "--help"], ["report", "--help"], ["error
         main(arguments)
 sys.exit(' '.join(sorted(set({HEAVY!r}) & set(sys.modules))) or 0)
 """
-    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    finished = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=PATIENCE
+    )
     assert finished.returncode == 0, finished.stderr
 
 
 def test_the_module_is_the_command_line_too() -> None:
     def printed(*start: str) -> str:
-        return subprocess.run([*start, "--help"], capture_output=True, text=True, check=True).stdout
+        return subprocess.run([*start, "--help"], capture_output=True, text=True, check=True, timeout=PATIENCE).stdout
 
     assert printed(sys.executable, "-m", "asr") == printed(str(Path(sys.executable).parent / "asr")) != ""
 
@@ -255,7 +258,12 @@ def test_a_reader_that_leaves_is_no_error() -> None:
     read, write = os.pipe()
     os.close(read)
     finished = subprocess.run(
-        [sys.executable, "-m", "asr", "--help"], stdout=write, stderr=subprocess.PIPE, text=True, check=False
+        [sys.executable, "-m", "asr", "--help"],
+        stdout=write,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
     )
     os.close(write)
     assert (finished.returncode, finished.stderr) == (141, "")
@@ -270,7 +278,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(SHIPPED / name, copy)
     pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
-    subprocess.run([*pip, "--wheel-dir", str(folder), str(copy)], check=True)
+    subprocess.run([*pip, "--wheel-dir", str(folder), str(copy)], check=True, timeout=PATIENCE)
     (path,) = folder.glob("*.whl")
     return path
 
@@ -308,6 +316,7 @@ def test_the_wheel_runs_outside_the_checkout(wheel: Path, tmp_path: Path) -> Non
         capture_output=True,
         text=True,
         check=True,
+        timeout=PATIENCE,
     )
     first_line, configuration = finished.stdout.split("\n", 1)
     assert Path(first_line).is_relative_to(site_packages)

@@ -87,7 +87,7 @@ def test_a_missing_archive_is_one_sentence_with_the_remedy(tmp_path: Path, url: 
     assert f"put {NAME} into {tmp_path / 'downloads'}" in sentence and "ASR_MIRRORS" in sentence
 
 
-def test_unpacks_once(tmp_path: Path) -> None:
+def test_an_archive_is_unpacked_once(tmp_path: Path) -> None:
     archive = write_archive(tmp_path / NAME, {"corpus/a.txt": b"a"})
     folder = unpack(archive, tmp_path / "data" / "original")
     assert (folder / "corpus" / "a.txt").read_bytes() == b"a"

@@ -210,7 +210,7 @@ def test_of_two_jobs_the_second_waits_and_finds_it_done(
 
         def log(sentence: str, *arguments: object) -> None:
             waited.append(sentence % arguments)
-            holder.communicate("\n")
+            holder.communicate("\n", timeout=60)
 
         monkeypatch.setattr(folders.log, "info", log)
         assert set(prepared(source, tmp_path / "data")) == {"train-0", "dev-0", "test-0"}

@@ -218,7 +218,7 @@ def test_faults_of_a_server_are_named(tmp_path: Path) -> None:
         opened(tmp_path / "nowhere", tmp_path)
 
 
-def test_in_memory(tmp_path: Path) -> None:
+def test_shards_in_memory_are_read(tmp_path: Path) -> None:
     fsspec = pytest.importorskip("fsspec")
     splits, shards = packed(tmp_path)
     fsspec.filesystem("memory").put(str(shards), "/packed", recursive=True)

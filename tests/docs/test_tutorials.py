@@ -10,6 +10,7 @@ import pytest
 from asr.commands.help import COMMANDS
 from tests.helpers.corpora import mirrored
 from tests.helpers.documented import ROOT, TUTORIALS, Command, commands
+from tests.helpers.programs import PATIENCE
 from tools.docs.commands import parser_of
 
 SMALL = ["tracker=disabled", "hardware.device=cpu", "hardware.threads=1", "hardware.workers=0"]
@@ -34,6 +35,7 @@ def test_the_commands_of_a_tutorial_work(page: Path, tmp_path: Path) -> None:
             env=environment,
             capture_output=True,
             text=True,
+            timeout=PATIENCE,
         )
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
 

@@ -82,7 +82,9 @@ class Slurm:
     def __call__(self, *command: str) -> str:
         """The output of one of Slurm's commands."""
         environment = os.environ | self.environment
-        return subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
+        return subprocess.run(
+            command, env=environment, check=True, stdout=subprocess.PIPE, text=True, timeout=60
+        ).stdout
 
 
 @contextmanager
@@ -123,7 +125,7 @@ def running_slurm(folder: Path) -> Iterator[Slurm]:
             stack.callback(daemon.terminate)
         _await_nodes(slurm, folder)
         yield slurm
-        subprocess.run(["scancel", "--user=root", "--signal=KILL"], env=environment, check=False)
+        subprocess.run(["scancel", "--user=root", "--signal=KILL"], env=environment, check=False, timeout=60)
 
 
 def _await_nodes(slurm: Slurm, folder: Path) -> None:

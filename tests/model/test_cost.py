@@ -1,6 +1,6 @@
 """The multiply-adds of a model, against those that PyTorch counts while it runs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 import torch
@@ -15,6 +15,14 @@ from asr.settings.recipe import find_recipe
 FRAMES = 400
 
 
+@pytest.fixture
+def without_kernel() -> Iterator[None]:
+    library.enable(False)
+    yield
+    library.enable(True)
+
+
+@pytest.mark.usefixtures("without_kernel")
 @pytest.mark.filterwarnings("ignore:TF32 acceleration")  # said when oneDNN is switched off
 @pytest.mark.parametrize("model", ["rnn", "lstm", "gru", "ligru", "hybrid_alternating", "lstm_streaming"])
 @pytest.mark.parametrize(
@@ -29,7 +37,6 @@ def test_multiply_adds_are_those_of_the_operators(
     dim = config.features.mels
     assert dim is not None
     # Without the kernel and without oneDNN's fused layers PyTorch composes layers of products that it counts.
-    monkeypatch.setattr(library, "_enabled", False)
     monkeypatch.setattr(product, "ROWS", 1)
     with torch.backends.mkldnn.flags(enabled=False), FlopCounterMode(display=False) as counter, torch.no_grad():
         built(torch.zeros(1, FRAMES, dim), torch.tensor([FRAMES]))

@@ -22,6 +22,7 @@ from asr.settings.compose import compose
 from asr.settings.model import Cell
 from asr.settings.recipe import RECIPES, Recipe
 from asr.training.hardware import resolve_hardware
+from tests.helpers.programs import PATIENCE
 
 # frames, batch, hidden: less than a vector, more than a block of rows, neither a multiple of anything
 SHAPES = [(9, 1, 7), (33, 5, 16), (12, 61, 24), (21, 19, 37)]
@@ -221,7 +222,9 @@ def test_the_kernel_shares_the_threads_of_torch(compiled: ctypes.CDLL) -> None:
         f"assert ctypes.CDLL({compiled._name!r}).recurrence_has_threads()",
         r"print(len(set(re.findall(r'\S*/lib(?:gomp|iomp5|omp)\b\S*', open('/proc/self/maps').read()))))",
     ]
-    found = subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True, stdout=subprocess.PIPE, text=True)
+    found = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)], check=True, stdout=subprocess.PIPE, text=True, timeout=PATIENCE
+    )
     assert found.stdout == "1\n"
 
 
@@ -243,7 +246,7 @@ def test_what_is_not_a_number_does_not_vanish(cell: Cell, use: ctypes.CDLL) -> N
 
 
 def test_the_recipe_chooses_whether_layers_use_the_kernel(use: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(library, "_load", lambda: use)
+    monkeypatch.setattr(library, "compiled_kernel", lambda: use)
     monkeypatch.setattr(recurrence, "load", library.load)
     threads = torch.get_num_threads()
     try:
@@ -266,14 +269,14 @@ def test_without_a_compiler_layers_go_the_dense_way_and_the_log_says_so_once(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     if not compiler:
         monkeypatch.setenv("PATH", str(tmp_path))
-    library._load.cache_clear()
+    library.compiled_kernel.cache_clear()
     layer, inputs, lengths = make_layer(Cell.lstm, 8, bidirectional=True), torch.randn(5, 2, 10), torch.tensor([5, 3])
     try:
         with caplog.at_level(logging.INFO):
             assert torch.equal(layer(inputs, lengths), layer.dense(inputs, lengths))
             layer(inputs, lengths)
     finally:
-        library._load.cache_clear()
+        library.compiled_kernel.cache_clear()
     (record,) = caplog.records
     assert reason in record.getMessage() and record.levelno == logging.INFO
 

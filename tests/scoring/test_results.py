@@ -183,7 +183,7 @@ def test_what_began_a_training_is_read_back(tmp_path: Path) -> None:
 def git(folder: Path, *arguments: str) -> str:
     identity = ["-c", "user.name=nobody", "-c", "user.email=nobody@example.org"]
     return subprocess.run(
-        ["git", *identity, "-C", folder, *arguments], check=True, capture_output=True, text=True
+        ["git", *identity, "-C", folder, *arguments], check=True, capture_output=True, text=True, timeout=60
     ).stdout.strip()
 
 

@@ -82,7 +82,7 @@ def test_another_process_is_kept_out(config: Config) -> None:
         other.stdout.readline()
         with pytest.raises(RunError, match="Another process"), folder.held():
             pass
-        other.communicate(b"\n")
+        other.communicate(b"\n", timeout=60)
     with folder.held():
         pass
 

@@ -43,11 +43,12 @@ def enable(enabled: bool) -> None:
 
 def load() -> ctypes.CDLL | None:
     """The kernel of this machine, compiled if it was not before; None where there is none or it is not wanted."""
-    return _load() if _enabled else None
+    return compiled_kernel() if _enabled else None
 
 
 @functools.cache
-def _load() -> ctypes.CDLL | None:
+def compiled_kernel() -> ctypes.CDLL | None:
+    """What `load` gives where the kernel is wanted; where there is none, the log says once why."""
     try:
         return open_library(build(cache_folder()))
     except KernelMissing as missing:
