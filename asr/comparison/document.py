@@ -8,7 +8,7 @@ from statistics import mean
 from asr.common.tables import markdown_table
 from asr.comparison.plots import PICTURES
 from asr.comparison.summary import Comparison, ModelSummary, Spread
-from asr.scoring.paired import Difference, Estimate
+from asr.scoring.bootstrap import Difference, Estimate
 
 
 def findings(comparison: Comparison) -> list[str]:

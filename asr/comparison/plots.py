@@ -158,8 +158,7 @@ def _lengths(axes: Axes, comparison: Comparison) -> None:
             markersize=5,
         )
     axes.set_xticks(
-        range(len(classes)),
-        [f"{part.shortest:.1f} - {part.longest:.1f} s\n{part.words} words" for part in classes],
+        range(len(classes)), [f"{part.shortest:.1f} - {part.longest:.1f} s\n{part.words} words" for part in classes]
     )
     axes.grid(visible=False, axis="x")
     axes.set_ylim(0, 1.15 * axes.get_ylim()[1])

@@ -15,8 +15,8 @@ from asr.common.errors import RunError
 from asr.common.files import atomic_write_text
 from asr.comparison.context_use import ContextUse
 from asr.comparison.measured_runs import MeasuredRun
+from asr.scoring.bootstrap import Difference, Estimate, differences, estimate, resampled_rates
 from asr.scoring.error_rates import UtteranceScore
-from asr.scoring.paired import Difference, Estimate, differences, estimate, resampled_rates
 from asr.scoring.results import Results
 
 SUMMARY = "comparison.json"

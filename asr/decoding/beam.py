@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from asr.common.processes import worker_pool
 from asr.decoding.decoder import Decoder
 from asr.decoding.search import Hypothesis, Rescorer, Search
 from asr.lm.text import UNKNOWN
+from asr.lm.trained import load_language_model
 from asr.text.protocol import BLANK, BLANK_SYMBOL, SPACE_SYMBOL, Tokenizer
 
 IMPOSSIBLE = -1e9
@@ -63,9 +63,7 @@ class BeamDecoder(Decoder):
         self._own: _Searcher | None = None
         require_packages()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
 
@@ -138,17 +136,10 @@ class _Searcher:
 
     def __init__(self, search: Search) -> None:
         self.search = search
-        lexicon = search.lexicon
-        marked = lexicon is not None and lexicon.separator is not None
-        if lexicon is None and SPACE_SYMBOL in search.symbols:
-            self.boundary = search.symbols.index(SPACE_SYMBOL)
-        elif marked:
-            assert lexicon is not None and lexicon.separator is not None
-            self.boundary = search.symbols.index(lexicon.separator)
-        else:
-            self.boundary = len(search.symbols)
-        self.ends_words = marked
-        self.merges = lexicon is not None and not marked
+        mark = SPACE_SYMBOL if search.lexicon is None else search.lexicon.separator
+        self.boundary = search.symbols.index(mark) if mark in search.symbols else len(search.symbols)
+        self.ends_words = search.lexicon is not None and mark is not None
+        self.merges = search.lexicon is not None and mark is None
         self.decoder = _flashlight(search, self.boundary)
 
     def __call__(self, emission: Emission) -> list[_Found]:
@@ -187,11 +178,7 @@ def merge_repeats(emission: Emission) -> Emission:
 
 
 def _flashlight(search: Search, boundary: int) -> Any:
-    """torchaudio's decoder.
-
-    Raises:
-        RunError: KenLM cannot load the language model.
-    """
+    """torchaudio's decoder, or RunError where KenLM cannot load the language model."""
     from torchaudio.models.decoder import ctc_decoder
 
     symbols = [*search.symbols, *([BOUNDARY] if boundary == len(search.symbols) else [])]
@@ -201,11 +188,10 @@ def _flashlight(search: Search, boundary: int) -> Any:
             lines = (f"{word} {' '.join(spelled)}\n" for word, spelled in search.lexicon.spellings)
             path.write_text("".join(lines), encoding="utf-8")
         try:
-            language_model = _language_model(search, symbols, path)
             return ctc_decoder(
                 lexicon=str(path) if search.lexicon is not None else None,
                 tokens=symbols,
-                lm=language_model,
+                lm=_language_model(search, symbols, path),
                 # Several hypotheses may have the same text.
                 nbest=1 if search.nbest == 1 else search.beam,
                 beam_size=search.beam,
@@ -225,33 +211,26 @@ def _flashlight(search: Search, boundary: int) -> Any:
 
 
 def _language_model(search: Search, symbols: Sequence[str], lexicon: Path) -> Any:
-    """The language model of torchaudio's decoder.
-
-    Args:
-        lexicon: The file of the search's lexicon, where it has one.
-    """
+    """The language model of torchaudio's decoder; the file of the lexicon is there where the search has one."""
     from flashlight.lib.text.decoder.kenlm import KenLM
     from flashlight.lib.text.dictionary import Dictionary, create_word_dict, load_words
 
-    if search.lexicon is not None and not search.composite:
+    from asr.decoding.fusion import FusedLanguageModel, HotWords, Speller
+
+    by_words = search.lexicon is not None
+    if by_words and not search.composite:
         return search.lm
     # Given a path, torchaudio would number the symbols in the order of a hash table and score the wrong ones.
-    by_words = search.lexicon is not None
     units = create_word_dict(load_words(str(lexicon))) if by_words else Dictionary([*symbols, UNKNOWN])
     ngram = None if search.lm is None else KenLM(search.lm, units)
-    return _composite(search, ngram, units) if search.composite else ngram
-
-
-def _composite(search: Search, ngram: Any, units: Any) -> Any:
-    from asr.decoding.fusion import FusedLanguageModel, HotWords, Speller
-    from asr.lm.trained import load_language_model
-
+    if not search.composite:
+        return ngram
     hot = HotWords([[units.get_index(unit) for unit in phrase] for phrase in search.hot], search.hot_boost)
     weight = search.lm_weight * math.log(10)
     if search.recurrent is None:
         return FusedLanguageModel(ngram, weight, None, 0.0, lambda unit, first: (), hot)
     trained = load_language_model(Path(search.recurrent))
-    spell = Speller(trained.tokenizer, units, by_words=search.lexicon is not None)
+    spell = Speller(trained.tokenizer, units, by_words)
     return FusedLanguageModel(ngram, weight, trained.model, search.recurrent_weight, spell, hot)
 
 

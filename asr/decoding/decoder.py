@@ -4,7 +4,6 @@ import logging
 import math
 import re
 from abc import ABC, abstractmethod
-from types import TracebackType
 from typing import Any, Self
 
 import torch
@@ -44,19 +43,12 @@ class Decoder(ABC):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(  # noqa: B027 - most decoders hold nothing
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:  # noqa: B027 - most decoders hold nothing
         """Ends what the decoder holds."""
 
 
 def log_search(search: Search | None, rescorer: Rescorer | None, tuned: Weights | None) -> None:
-    """Logs the weights of a search; nothing where there is none.
-
-    Args:
-        rescorer: Rescores its hypotheses.
-        tuned: What `asr tune` found, if anything.
-    """
+    """Logs the weights of a search, of which `asr tune` may have found some; nothing where there is none."""
     if search is None:
         return
     log.info(
@@ -74,11 +66,10 @@ def log_search(search: Search | None, rescorer: Rescorer | None, tuned: Weights 
 def search_settings(search: Search, rescorer: Rescorer | None) -> dict[str, Any]:
     """What search.json tells of a search beside its results."""
     names = ("lm", "beam", "lm_weight", "word_score", "beam_tokens", "beam_threshold", "log_add", "hot", "hot_boost")
-    settings = {name: getattr(search, name) for name in names}
-    settings |= {"recurrent": search.recurrent, "recurrent_weight": search.recurrent_weight}
+    settings = {name: getattr(search, name) for name in (*names, "recurrent", "recurrent_weight")}
     if rescorer is not None:
         settings |= {"recurrent": str(rescorer.trained.folder), "recurrent_weight": rescorer.weight}
-        settings |= {"recurrent_word_score": rescorer.word_score}
+        settings["recurrent_word_score"] = rescorer.word_score
     return settings
 
 

@@ -33,11 +33,8 @@ class HotWords:
         self.beginnings = {phrase[:end] for phrase in self.phrases for end in range(1, len(phrase) + 1)}
 
     def follow(self, begun: tuple[int, ...], unit: int) -> tuple[tuple[int, ...], float]:
-        """The beginning of a phrase that the last units are after a further unit, and the score of that unit.
-
-        Args:
-            begun: The beginning of a phrase that the last units were; empty at first.
-        """
+        """The beginning of a phrase that the last units are after a further unit, and the score of that unit; `begun`
+        is the one that they were before, empty at first."""
         longer = (*begun, unit)
         while longer and longer not in self.beginnings:
             longer = longer[1:]
@@ -60,10 +57,7 @@ class Speller:
         self.spelled: dict[tuple[int, bool], list[int]] = {}
 
     def __call__(self, unit: int, first: bool) -> list[int]:
-        """The tokens.
-
-        Args:
-            first: Whether it begins the sentence.
+        """The tokens of a unit that may be the first of its sentence.
 
         Raises:
             DataError: The recurrent model's tokens cannot write it.

@@ -4,7 +4,7 @@ import json
 import logging
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from asr.common.errors import ConfigError, DataError, RunError
@@ -89,33 +89,23 @@ class Search:
         return self.recurrent is not None or bool(self.hot)
 
 
-BEAM = 50
-LM_WEIGHT = 0.5
-WORD_SCORE = 0.0
-RECURRENT_WEIGHT = 0.5
-
-
 @dataclass(frozen=True)
 class Weights:
     """What `asr tune` looks for; see `asr.settings.decoder.DecoderConfig`."""
 
-    beam: int
-    lm_weight: float
-    word_score: float
-    recurrent_weight: float = RECURRENT_WEIGHT
+    beam: int = 50
+    lm_weight: float = 0.5
+    word_score: float = 0.0
+    recurrent_weight: float = 0.5
     recurrent_word_score: float = 0.0
 
 
-UNTUNED = Weights(BEAM, LM_WEIGHT, WORD_SCORE)
+UNTUNED = Weights()
 """Where nothing was tuned."""
 
 
 def tuning_folder(run: Path, key: str) -> Path:
-    """Where `asr tune` keeps what it found for a run.
-
-    Args:
-        key: Of the language models, as of `tuning_key`.
-    """
+    """Where `asr tune` keeps what it found for a run with language models; key as of `tuning_key`."""
     return run / "tuning" / key
 
 
@@ -137,8 +127,8 @@ def read_tuned(run: Path, key: str) -> Weights | None:
             int(read["beam"]),
             float(read["lm_weight"]),
             float(read["word_score"]),
-            float(read.get("recurrent_weight", RECURRENT_WEIGHT)),
-            float(read.get("recurrent_word_score", 0.0)),
+            float(read.get("recurrent_weight", UNTUNED.recurrent_weight)),
+            float(read.get("recurrent_word_score", UNTUNED.recurrent_word_score)),
         )
     except FileNotFoundError:
         return None
@@ -148,15 +138,8 @@ def read_tuned(run: Path, key: str) -> Weights | None:
 
 def resolve(config: DecoderConfig, tuned: Weights | None) -> Weights:
     """The weights of a configuration, with the tuned ones where it sets none."""
-    found = tuned or UNTUNED
-    weight, word_score = config.recurrent_weight, config.recurrent_word_score
-    return Weights(
-        recurrent_weight=found.recurrent_weight if weight is None else weight,
-        recurrent_word_score=found.recurrent_word_score if word_score is None else word_score,
-        beam=found.beam if config.beam is None else config.beam,
-        lm_weight=found.lm_weight if config.lm_weight is None else config.lm_weight,
-        word_score=found.word_score if config.word_score is None else config.word_score,
-    )
+    given = {field.name: getattr(config, field.name) for field in fields(Weights)}
+    return replace(tuned or UNTUNED, **{name: value for name, value in given.items() if value is not None})
 
 
 def language_model_scores(trained: TrainedLanguageModel, texts: Sequence[str]) -> dict[str, float]:

@@ -83,19 +83,20 @@ class DecodingSetup:
         """
         decoder = self.config.decoder
         if decoder.kind is DecoderKind.greedy:
-            given = {
-                "recurrent": decoder.recurrent,
-                "hot_words": decoder.hot_words,
-                "weights_from": decoder.weights_from,
-            }
-            if keys := [f"decoder.{key}" for key, value in given.items() if value]:
+            of_beams = ("recurrent", "hot_words", "weights_from")
+            if keys := [f"decoder.{key}" for key in of_beams if getattr(decoder, key)]:
                 raise ConfigError(f"{' and '.join(keys)} change a beam search: add decoder=beam.")
             return GreedyDecoder(tokenizer)
         search = self.search(tokenizer)
         if self.recurrent is None:
             return BeamDecoder(search, tokenizer, self.processes)
         if self.rescorer is None:
-            _check_fusion(self.recurrent, tokenizer, search)
+            if search.lexicon is None and list(self.recurrent.tokenizer.symbols) != list(tokenizer.symbols):
+                raise ConfigError(
+                    "With lm.units=tokens, decoder.recurrent_use=fuse needs a recurrent model over the tokens of the "
+                    f"acoustic model, and those of {self.recurrent.folder} are others: rescore with it, or give "
+                    "lm.units=words."
+                )
             weight = self.weights.recurrent_weight
             fused = replace(search, recurrent=str(self.recurrent.folder), recurrent_weight=weight)
             return BeamDecoder(fused, tokenizer, self.processes)
@@ -163,26 +164,9 @@ def search_among(
 
 
 def _hot_units(phrase: str, tokenizer: Tokenizer, by_words: bool) -> tuple[str, ...]:
-    """The units of a search that a phrase consists of.
-
-    Raises:
-        DataError: The tokenizer cannot write it.
-    """
+    """The units of a search that a phrase consists of; DataError where the tokenizer cannot write it."""
     tokens, symbols = tokenizer.encode(" ".join(phrase.split())), tokenizer.symbols
     return tuple(phrase.split()) if by_words else tuple(symbols[token] for token in tokens)
-
-
-def _check_fusion(recurrent: TrainedLanguageModel, tokenizer: Tokenizer, search: Search) -> None:
-    """Finds a recurrent model that cannot be fused into a search.
-
-    Raises:
-        ConfigError: Its tokens are not those of the search.
-    """
-    if search.lexicon is None and list(recurrent.tokenizer.symbols) != list(tokenizer.symbols):
-        raise ConfigError(
-            "With lm.units=tokens, decoder.recurrent_use=fuse needs a recurrent model over the tokens of the "
-            f"acoustic model, and those of {recurrent.folder} are others: rescore with it, or give lm.units=words."
-        )
 
 
 GREEDY = DecoderKind.greedy.name

@@ -29,8 +29,8 @@ from asr.decoding.decoder import search_settings
 from asr.decoding.search import Hypothesis
 from asr.decoding.setup import decoder_name
 from asr.inference.recognition import BatchRecognizer, Recognition
+from asr.scoring.bootstrap import bootstrap_interval
 from asr.scoring.error_rates import UtteranceScore, score_utterance, total
-from asr.scoring.intervals import bootstrap_interval
 from asr.scoring.provenance import kept_provenance, provenance
 from asr.scoring.results import EvaluatedSplit, Results, write_results
 from asr.settings.recipe import Recipe

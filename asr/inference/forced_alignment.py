@@ -168,10 +168,7 @@ class FrameTimes:
         middles = [(end + start) / 2 for end, start in zip(ends, starts[1:], strict=False)]
         return [
             TimedWord(
-                span.text,
-                round(max(start - HALF_SOUND, before), 3),
-                round(min(end + HALF_SOUND, after), 3),
-                span.score,
+                span.text, round(max(start - HALF_SOUND, before), 3), round(min(end + HALF_SOUND, after), 3), span.score
             )
             for span, start, end, before, after in zip(
                 spans, starts, ends, [0.0, *middles], [*middles, float("inf")], strict=True

@@ -5,7 +5,7 @@ counts, special units and pruning as KenLM's `lmplz` has them.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -64,16 +64,12 @@ def count_ngrams(text: Text, order: int) -> list[Order]:
         suffixes = numbers[positions[first]]
         shorter = orders[-1]
         before = np.bincount(suffixes, minlength=len(shorter.keys))
-        orders[-1] = _with_adjusted(shorter, np.where(begins, shorter.occurrences, before))
+        orders[-1] = replace(shorter, adjusted=np.where(begins, shorter.occurrences, before))
         orders.append(Order(distinct, distinct // size, suffixes, distinct % size, occurrences, occurrences))
         begins = text.places[positions[first]] == length - 1
         numbers = np.full(len(text.units), -1, dtype=np.int64)
         numbers[positions] = inverse
     return orders
-
-
-def _with_adjusted(order: Order, adjusted: Integers) -> Order:
-    return Order(order.keys, order.contexts, order.suffixes, order.last, order.occurrences, adjusted)
 
 
 @dataclass(frozen=True)
@@ -196,13 +192,11 @@ def _renumbered(model: NgramModel, kept_unigrams: Integers) -> NgramModel:
     """The model over a vocabulary without the units that were pruned."""
     if len(kept_unigrams) == len(model.vocabulary):
         return model
-    size = len(kept_unigrams)
     tables = []
     for table in model.tables:
         last = np.searchsorted(kept_unigrams, table.last)
-        tables.append(NgramTable(table.contexts * size + last, table.contexts, last, table.log_probs, table.backoffs))
-    vocabulary = [model.vocabulary[unit] for unit in kept_unigrams]
-    return NgramModel(vocabulary, tables, model.discounts, model.fallbacks)
+        tables.append(replace(table, keys=table.contexts * len(kept_unigrams) + last, last=last))
+    return replace(model, vocabulary=[model.vocabulary[unit] for unit in kept_unigrams], tables=tables)
 
 
 @dataclass(frozen=True)

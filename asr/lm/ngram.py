@@ -150,7 +150,9 @@ def build_ngram(recipe: Recipe, config: Config, folder: Path) -> None:
     with atomic_folder(folder) as place:
         if len(text.units) > LMPLZ_UNITS and (lmplz := shutil.which("lmplz")):
             sentences = (" ".join(split(sentence)) for sentence in training_sentences(recipe, config))
-            _run_lmplz(lmplz, lm, sentences, place / ARPA)
+            discounts, prune = map(str, lm.fallback_discounts), map(str, lm.prune[: lm.order])
+            options = ["-o", str(lm.order), "--prune", *prune, "--discount_fallback", *discounts]
+            _run([lmplz, *options, "--arpa", str(place / ARPA)], sentences)
             report: dict[str, Any] = {"estimated_by": lmplz}
         else:
             if len(text.units) > LMPLZ_UNITS:
@@ -158,8 +160,7 @@ def build_ngram(recipe: Recipe, config: Config, folder: Path) -> None:
             model = estimate(text, lm.order, lm.prune, lm.fallback_discounts)
             for order in model.fallbacks:
                 log.warning(
-                    "The %d-grams are too few or too regular for discounts; lm.fallback_discounts are used.",
-                    order,
+                    "The %d-grams are too few or too regular for discounts; lm.fallback_discounts are used.", order
                 )
             write_arpa(model, place / ARPA)
             held_out = number_known(held_out_sentences(recipe, config), split, model.vocabulary)
@@ -225,13 +226,6 @@ def _checksum(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise DataError(f"The text {path} cannot be read ({error.strerror}): give another.") from None
-
-
-def _run_lmplz(lmplz: str, lm: LmConfig, sentences: Iterable[str], arpa: Path) -> None:
-    discounts = [str(amount) for amount in lm.fallback_discounts]
-    prune = [str(count) for count in lm.prune[: lm.order]]
-    arguments = ["-o", str(lm.order), "--prune", *prune, "--discount_fallback", *discounts, "--arpa", str(arpa)]
-    _run([lmplz, *arguments], sentences)
 
 
 def _run(command: list[str], lines: Iterable[str] = ()) -> None:

@@ -1,4 +1,4 @@
-"""x"""
+"""The errors of an evaluation: confusions of words and characters, and WER by subgroup."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import jiwer
 import numpy as np
 
-from asr.scoring.error_rates import UtteranceScore, alignment_letters, total
+from asr.scoring.error_rates import UtteranceScore, alignment_letters, total, wrong_pairs
 
 NOTHING = ""
 """Stands in a pair for a missing word or character."""
@@ -18,27 +18,18 @@ Confusions = Mapping[tuple[str, str], list[int]]
 
 
 @dataclass(frozen=True, slots=True)
-class Aligned:
-    """An utterance with the alignment of its reference and its hypothesis."""
-
-    score: UtteranceScore
-    steps: str
-    """A letter for each step over the words: = right, S substituted, D deleted, I inserted."""
-
-
-@dataclass(frozen=True, slots=True)
 class Alignment:
     """A whole evaluation, aligned."""
 
-    utterances: list[Aligned]
+    scores: list[UtteranceScore]
     words: Confusions
     """Substituted, deleted and inserted words."""
     characters: Confusions
 
     @property
-    def scores(self) -> list[UtteranceScore]:
-        """The counts of every utterance."""
-        return [utterance.score for utterance in self.utterances]
+    def steps(self) -> list[str]:
+        """The alignment of each utterance; empty where its hypothesis is correct."""
+        return [score.alignment if score.errors else "" for score in self.scores]
 
 
 def align(rows: Sequence[Mapping[str, Any]]) -> Alignment:
@@ -47,55 +38,36 @@ def align(rows: Sequence[Mapping[str, Any]]) -> Alignment:
     characters: dict[tuple[str, str], list[int]] = defaultdict(list)
     # Most utterances of a good model are correct, and aligning takes time.
     wrong = [(place, row) for place, row in enumerate(rows) if row["reference"] != row["hypothesis"]]
-    by_words: dict[int, tuple[str, Counter[str]]] = {}
-    by_characters: dict[int, int] = {}
+    found: dict[int, tuple[str, int]] = {}
     if wrong:
         texts = [row["reference"] for _, row in wrong], [row["hypothesis"] for _, row in wrong]
-        spelled = jiwer.process_characters(*texts)
-        worded = jiwer.process_words(*texts)
+        spelled, worded = jiwer.process_characters(*texts), jiwer.process_words(*texts)
         for number, (place, _) in enumerate(wrong):
-            steps = _walk(worded, number, place, words)
-            by_words[place] = steps, Counter(steps)
-            by_characters[place] = sum(step != "=" for step in _walk(spelled, number, place, characters))
-    utterances = []
+            for word_pair in wrong_pairs(worded, number, NOTHING):
+                words[word_pair].append(place)
+            character_pairs = list(wrong_pairs(spelled, number, NOTHING))
+            for pair in character_pairs:
+                characters[pair].append(place)
+            found[place] = alignment_letters(worded, number), len(character_pairs)
+    scores = []
     for place, row in enumerate(rows):
-        steps, counts = by_words.get(place) or ("", Counter({"=": len(row["reference"].split())}))
-        score = UtteranceScore(
-            id=row["id"],
-            speaker=row["speaker"],
-            duration=row["duration"],
-            reference=row["reference"],
-            hypothesis=row["hypothesis"],
-            words=counts["="] + counts["S"] + counts["D"],
-            characters=len(row["reference"].strip()),
-            substitutions=counts["S"],
-            deletions=counts["D"],
-            insertions=counts["I"],
-            character_errors=by_characters.get(place, 0),
-            alignment=steps or "=" * counts["="],
-            ctc_loss_per_token=row.get("ctc_loss_per_token"),
-            confidence=row.get("confidence"),
+        steps, character_errors = found.get(place) or ("=" * len(row["reference"].split()), 0)
+        counts = Counter(steps)
+        scores.append(
+            UtteranceScore(
+                **{name: row[name] for name in ("id", "speaker", "duration", "reference", "hypothesis")},
+                words=counts["="] + counts["S"] + counts["D"],
+                characters=len(row["reference"].strip()),
+                substitutions=counts["S"],
+                deletions=counts["D"],
+                insertions=counts["I"],
+                character_errors=character_errors,
+                alignment=steps,
+                ctc_loss_per_token=row.get("ctc_loss_per_token"),
+                confidence=row.get("confidence"),
+            )
         )
-        utterances.append(Aligned(score, steps if score.errors else ""))
-    return Alignment(utterances, words, characters)
-
-
-def _walk(output: Any, number: int, place: int, confusions: dict[tuple[str, str], list[int]]) -> str:
-    """The steps of one utterance; collects its errors."""
-    reference, hypothesis = output.references[number], output.hypotheses[number]
-    for chunk in output.alignments[number]:
-        left = reference[chunk.ref_start_idx : chunk.ref_end_idx]
-        right = hypothesis[chunk.hyp_start_idx : chunk.hyp_end_idx]
-        if chunk.type == "substitute":
-            pairs = list(zip(left, right, strict=True))
-        elif chunk.type == "delete":
-            pairs = [(item, NOTHING) for item in left]
-        else:
-            pairs = [(NOTHING, item) for item in right]
-        if chunk.type != "equal":
-            for pair in pairs:
-                confusions[pair].append(place)
-    return alignment_letters(output, number)
+    return Alignment(scores, words, characters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +109,10 @@ class Group:
     def wer(self) -> float:
         """A fraction."""
         return self.errors / self.words if self.words else 0.0
+
+    def described(self) -> dict[str, Any]:
+        """As a report shows it, without the ids."""
+        return {name: getattr(self, name) for name in ("label", "utterances", "words", "errors", "wer")}
 
 
 def speaking_rate(score: UtteranceScore) -> float:

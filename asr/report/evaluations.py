@@ -16,11 +16,11 @@ from asr.data.manifest import read_manifest
 from asr.data.splits import SPLITS
 from asr.data.utterance import Utterance
 from asr.inference.recognizer import Recognizer, load
-from asr.report.error_analysis import Alignment, Confusions, align, grouped, most_frequent
+from asr.report.error_analysis import Alignment, align, grouped, most_frequent
 from asr.report.files import short_hash, write_data
 from asr.report.runs import Evaluation, Run
 from asr.report.utterance_media import AudioChoice, Clip, log_mel_picture, make_clips, model_output
-from asr.scoring.paired import differences, resampled_rates
+from asr.scoring.bootstrap import differences, resampled_rates
 
 log = logging.getLogger(__name__)
 
@@ -93,16 +93,16 @@ class EvaluationPages:
             file,
             {
                 # A correct hypothesis is its reference.
-                "hypothesis": [one.score.hypothesis if one.steps else None for one in alignment.utterances],
-                "steps": [one.steps for one in alignment.utterances],
-                "character_errors": [one.score.character_errors for one in alignment.utterances],
-                "confidence": [one.score.confidence for one in alignment.utterances],
-                "loss": [one.score.ctc_loss_per_token for one in alignment.utterances],
+                "hypothesis": [score.hypothesis if score.errors else None for score in alignment.scores],
+                "steps": alignment.steps,
+                "character_errors": [score.character_errors for score in alignment.scores],
+                "confidence": [score.confidence for score in alignment.scores],
+                "loss": [score.ctc_loss_per_token for score in alignment.scores],
                 "pictured": sorted(blanks),
                 "groups": _described_groups(alignment, levels),
                 "confusions": {
-                    "words": _described_pairs(alignment.words),
-                    "characters": _described_pairs(alignment.characters),
+                    name: [asdict(pair) for pair in most_frequent(found, CONFUSIONS)]
+                    for name, found in (("words", alignment.words), ("characters", alignment.characters))
                 },
             },
         )
@@ -206,26 +206,9 @@ def _described_groups(alignment: Alignment, levels: Mapping[str, float]) -> dict
     """The subgroups by their measure, with the positions of their utterances."""
     places = {score.id: place for place, score in enumerate(alignment.scores)}
     return {
-        measure: [
-            {
-                "label": group.label,
-                "utterances": group.utterances,
-                "words": group.words,
-                "errors": group.errors,
-                "wer": group.wer,
-                "places": [places[id] for id in group.ids],
-            }
-            for group in groups
-        ]
+        measure: [group.described() | {"places": [places[id] for id in group.ids]} for group in groups]
         for measure, groups in grouped(alignment.scores, levels).items()
     }
-
-
-def _described_pairs(confusions: Confusions) -> list[dict[str, Any]]:
-    return [
-        {"reference": pair.reference, "hypothesis": pair.hypothesis, "count": pair.count, "places": pair.places}
-        for pair in most_frequent(confusions, CONFUSIONS)
-    ]
 
 
 def _tested(alignments: Mapping[str, Alignment]) -> list[dict[str, Any]]:

@@ -4,9 +4,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import jiwer
 
 from asr.common.errors import RunError
 from asr.data.manifest import read_manifest
@@ -15,9 +12,11 @@ from asr.report.error_analysis import NOTHING, Alignment, Confusion, Group, alig
 from asr.report.runs import Evaluation, Run, find_runs
 from asr.report.utterance_media import AudioChoice, make_clips
 from asr.scoring.error_rates import UtteranceScore, total
-from asr.scoring.results import LINE_WIDTH, NO_WORD, worst
+from asr.scoring.results import NO_WORD, aligned, worst
 
 SHOWN_SPEAKERS = 20
+COUNTS = ("substitutions", "deletions", "insertions", "wer", "cer", "ctc_loss_per_token", "confidence")
+"""What the JSON tells of the errors of each utterance."""
 
 
 @dataclass(frozen=True)
@@ -81,22 +80,12 @@ def _levels(run: Run, split: str, data: Path | None) -> dict[str, float]:
 
 def as_json(errors: RunErrors, pairs: int) -> str:
     """Everything as a JSON object; rates are fractions."""
-    return json.dumps(_plain(errors, pairs), indent=1, ensure_ascii=False)
-
-
-def _plain(errors: RunErrors, pairs: int) -> dict[str, Any]:
-    return {
+    content = {
         "run": str(errors.run.folder),
         "split": errors.evaluation.split,
         "decoder": errors.evaluation.decoder,
         "results": dict(errors.evaluation.results),
-        "groups": {
-            name: [
-                {"label": g.label, "utterances": g.utterances, "words": g.words, "errors": g.errors, "wer": g.wer}
-                for g in groups
-            ]
-            for name, groups in errors.groups.items()
-        },
+        "groups": {name: [group.described() for group in groups] for name, groups in errors.groups.items()},
         "confusions": {
             name: [
                 {"reference": pair.reference, "hypothesis": pair.hypothesis, "count": pair.count}
@@ -106,25 +95,18 @@ def _plain(errors: RunErrors, pairs: int) -> dict[str, Any]:
         },
         "utterances": [
             {
-                "id": one.score.id,
-                "speaker": one.score.speaker,
-                "duration": one.score.duration,
-                "words_per_second": speaking_rate(one.score),
-                "speech_above_background_db": errors.levels.get(one.score.id),
-                "reference": one.score.reference,
-                "hypothesis": one.score.hypothesis,
-                "steps": one.steps,
-                "substitutions": one.score.substitutions,
-                "deletions": one.score.deletions,
-                "insertions": one.score.insertions,
-                "wer": one.score.wer,
-                "cer": one.score.cer,
-                "ctc_loss_per_token": one.score.ctc_loss_per_token,
-                "confidence": one.score.confidence,
+                **{name: getattr(score, name) for name in ("id", "speaker", "duration")},
+                "words_per_second": speaking_rate(score),
+                "speech_above_background_db": errors.levels.get(score.id),
+                "reference": score.reference,
+                "hypothesis": score.hypothesis,
+                "steps": steps,
+                **{name: getattr(score, name) for name in COUNTS},
             }
-            for one in errors.alignment.utterances
+            for score, steps in zip(errors.alignment.scores, errors.alignment.steps, strict=True)
         ],
     }
+    return json.dumps(content, indent=1, ensure_ascii=False)
 
 
 def as_text(errors: RunErrors, worst_count: int, pairs: int) -> str:
@@ -169,10 +151,8 @@ def _shown(item: str) -> str:
 
 
 def _aligned(score: UtteranceScore) -> str:
-    output = jiwer.process_words(score.reference, score.hypothesis)
-    drawn = jiwer.visualize_alignment(output, show_measures=False, line_width=LINE_WIDTH).partition("\n\n")[2]
     speaker = f", speaker {score.speaker}" if score.speaker else ""
-    return f"{score.id}{speaker}, {score.duration:.1f} s, WER {_percent(score.wer)}\n{drawn.rstrip()}"
+    return f"{score.id}{speaker}, {score.duration:.1f} s, WER {_percent(score.wer)}\n{aligned(score).rstrip()}"
 
 
 def _percent(share: float) -> str:

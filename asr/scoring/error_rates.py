@@ -1,7 +1,8 @@
 """Word and character error rates, counted by jiwer."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass, fields
+from itertools import zip_longest
 
 import jiwer
 
@@ -118,6 +119,24 @@ def alignment_letters(output: jiwer.WordOutput | jiwer.CharacterOutput, number: 
         LETTERS[chunk.type] * max(chunk.ref_end_idx - chunk.ref_start_idx, chunk.hyp_end_idx - chunk.hyp_start_idx)
         for chunk in output.alignments[number]
     )
+
+
+def wrong_pairs(
+    output: jiwer.WordOutput | jiwer.CharacterOutput, number: int, nothing: str
+) -> Iterator[tuple[str, str]]:
+    """The items of a reference and of its hypothesis that are substituted, deleted or inserted, in their order.
+
+    Args:
+        output: Of jiwer.
+        number: Of the utterance in it.
+        nothing: Stands for a missing item.
+    """
+    reference, hypothesis = output.references[number], output.hypotheses[number]
+    for chunk in output.alignments[number]:
+        if chunk.type != "equal":
+            left = reference[chunk.ref_start_idx : chunk.ref_end_idx]
+            right = hypothesis[chunk.hyp_start_idx : chunk.hyp_end_idx]
+            yield from zip_longest(left, right, fillvalue=nothing)
 
 
 def total(scores: Iterable[UtteranceScore]) -> Score:

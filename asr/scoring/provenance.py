@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 
 from asr.common.errors import RunError
+from asr.common.files import atomic_write_text
 
 CHECKOUT = Path(__file__).parents[2]
 GIT_SECONDS = 10
@@ -42,9 +43,7 @@ def provenance() -> Provenance:
 
 def keep_provenance(run: Path) -> None:
     """Writes that of this process, which begins a training, into the run's folder."""
-    temporary = run / f".{PROVENANCE}"
-    temporary.write_text(json.dumps(asdict(provenance()), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    temporary.replace(run / PROVENANCE)
+    atomic_write_text(run / PROVENANCE, json.dumps(asdict(provenance()), indent=2, ensure_ascii=False) + "\n")
 
 
 def kept_provenance(run: Path) -> Provenance | None:

@@ -7,14 +7,19 @@ from collections.abc import Sequence
 from dataclasses import MISSING, asdict, dataclass, fields
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import jiwer
 
 from asr.common.errors import RunError
 from asr.common.tables import table
-from asr.scoring.error_rates import UtteranceScore, total
+from asr.scoring.error_rates import UtteranceScore, total, wrong_pairs
 from asr.scoring.provenance import Provenance
+
+HYPOTHESIS_KEYS = (
+    "id", "speaker", "duration", "reference", "hypothesis", "wer", "cer", "alignment", "ctc_loss_per_token",
+    "confidence",
+)  # fmt: skip
+"""Of each line of hypotheses.jsonl."""
 
 
 @dataclass(frozen=True)
@@ -91,10 +96,13 @@ def write_results(run: Path, results: Results, scores: Sequence[UtteranceScore])
     """
     folder = evaluation_folder(run, results.split, results.decoder)
     folder.mkdir(parents=True, exist_ok=True)
+    rows = ({name: getattr(score, name) for name in HYPOTHESIS_KEYS} for score in scores)
+    optional = ("per", "evaluated")
+    figures = {name: value for name, value in asdict(results).items() if name not in optional or value is not None}
     contents = {
-        "hypotheses.jsonl": "".join(json.dumps(_row(score), ensure_ascii=False) + "\n" for score in scores),
+        "hypotheses.jsonl": "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows),
         "errors.txt": aligned_errors(scores),
-        "results.json": json.dumps(_figures(results), indent=2, ensure_ascii=False) + "\n",
+        "results.json": json.dumps(figures, indent=2, ensure_ascii=False) + "\n",
     }
     beside = {name: folder / f".{name}.{os.getpid()}" for name in contents}
     for name, content in contents.items():
@@ -124,41 +132,10 @@ def read_results(folder: Path) -> Results:
         raise RunError(f"{path} is not a results file ({error}): run `asr evaluate` again.") from None
 
 
-def _figures(results: Results) -> dict[str, Any]:
-    optional = ("per", "evaluated")
-    return {name: value for name, value in asdict(results).items() if name not in optional or value is not None}
-
-
-def _row(score: UtteranceScore) -> dict[str, str | float | None]:
-    return {
-        "id": score.id,
-        "speaker": score.speaker,
-        "duration": score.duration,
-        "reference": score.reference,
-        "hypothesis": score.hypothesis,
-        "wer": score.wer,
-        "cer": score.cer,
-        "alignment": score.alignment,
-        "ctc_loss_per_token": score.ctc_loss_per_token,
-        "confidence": score.confidence,
-    }
-
-
 HEADINGS = (
-    "recipe",
-    "run",
-    "split",
-    "decoder",
-    "WER %",
-    "95 % interval",
-    "CER %",
-    "sub",
-    "del",
-    "ins",
-    "utterances",
-    "training",
-    "parameters",
-)
+    "recipe", "run", "split", "decoder", "WER %", "95 % interval", "CER %", "sub", "del", "ins", "utterances",
+    "training", "parameters",
+)  # fmt: skip
 
 
 def results_table(results: Sequence[Results]) -> str:
@@ -200,46 +177,29 @@ def aligned_errors(scores: Sequence[UtteranceScore]) -> str:
     Below a pair of lines S, D and I mark a substituted, deleted and inserted word.
     """
     wrong = [score for score in worst(scores, len(scores)) if score.errors]
-    parts = [_aligned(score) for score in wrong]
-    parts.append(_totals(scores, len(wrong)))
-    if wrong:
-        parts.append(_confusions(wrong))
-    return "\n".join(parts)
+    parts = [
+        f"{score.id}  speaker {score.speaker or 'unknown'}  WER {score.wer:.2%}\n{aligned(score)}" for score in wrong
+    ]
+    score = total(scores)
+    parts.append(
+        f"{score.utterances} utterances, {len(wrong)} with errors; {score.words} words\n"
+        f"WER {score.wer:.2%}  CER {score.cer:.2%}\n"
+        f"substitutions {score.substitutions}  deletions {score.deletions}  insertions {score.insertions}\n"
+    )
+    return "\n".join([*parts, *([_confusions(wrong)] if wrong else [])])
 
 
 def confusions(scores: Sequence[UtteranceScore]) -> Counter[tuple[str, str]]:
     """How often each word of the references became another one; *** is no word (a deletion or an insertion)."""
-    counts: Counter[tuple[str, str]] = Counter()
-    for score in scores:
-        output = jiwer.process_words(score.reference, score.hypothesis)
-        reference, hypothesis = output.references[0], output.hypotheses[0]
-        for chunk in output.alignments[0]:
-            expected = reference[chunk.ref_start_idx : chunk.ref_end_idx]
-            found = hypothesis[chunk.hyp_start_idx : chunk.hyp_end_idx]
-            if chunk.type == "substitute":
-                counts.update(zip(expected, found, strict=True))
-            elif chunk.type == "delete":
-                counts.update((word, NO_WORD) for word in expected)
-            elif chunk.type == "insert":
-                counts.update((NO_WORD, word) for word in found)
-    return counts
+    outputs = (jiwer.process_words(score.reference, score.hypothesis) for score in scores)
+    return Counter(pair for output in outputs for pair in wrong_pairs(output, 0, NO_WORD))
 
 
-def _aligned(score: UtteranceScore) -> str:
+def aligned(score: UtteranceScore) -> str:
+    """The lines of a reference, its hypothesis and their differences, as jiwer draws them."""
     output = jiwer.process_words(score.reference, score.hypothesis)
     drawn = jiwer.visualize_alignment(output, show_measures=False, line_width=LINE_WIDTH)
-    _, _, alignment = drawn.partition("\n\n")  # jiwer's heading only numbers the utterances
-    speaker = score.speaker or "unknown"
-    return f"{score.id}  speaker {speaker}  WER {score.wer:.2%}\n{alignment}"
-
-
-def _totals(scores: Sequence[UtteranceScore], wrong: int) -> str:
-    score = total(scores)
-    return (
-        f"{score.utterances} utterances, {wrong} with errors; {score.words} words\n"
-        f"WER {score.wer:.2%}  CER {score.cer:.2%}\n"
-        f"substitutions {score.substitutions}  deletions {score.deletions}  insertions {score.insertions}\n"
-    )
+    return drawn.partition("\n\n")[2]  # jiwer's heading only numbers the utterances
 
 
 def _confusions(scores: Sequence[UtteranceScore]) -> str:

@@ -19,8 +19,8 @@ from asr.inference.evaluation import Decoded, decode_utterances, phone_error_rat
 from asr.inference.recognizer import Recognizer
 from asr.model.acoustic import AcousticModel
 from asr.model.folder import save_model
+from asr.scoring.bootstrap import bootstrap_interval
 from asr.scoring.error_rates import UtteranceScore, total
-from asr.scoring.intervals import bootstrap_interval
 from asr.settings.root import Config
 from asr.settings.training import TrainingConfig
 from asr.text.protocol import BLANK, Tokenizer

@@ -12,8 +12,8 @@ from omegaconf import OmegaConf
 
 from asr.data.splits import whole_file, write_splits
 from asr.data.utterance import Utterance
+from asr.scoring.bootstrap import bootstrap_interval
 from asr.scoring.error_rates import UtteranceScore, score_texts, score_utterance, total
-from asr.scoring.intervals import bootstrap_interval
 from asr.scoring.results import Results, write_results
 from asr.settings.compose import compose, plain
 from asr.settings.recipe import find_recipe

@@ -30,14 +30,10 @@ def test_utterances_that_are_aligned_together_count_as_each_alone(texts: list[tu
     scores = [scored(str(number), *pair) for number, pair in enumerate(texts)]
     alignment = align([row(score) for score in scores])
     assert alignment.scores == scores
-    for one in alignment.utterances:
-        steps = one.steps or "=" * one.score.words
-        assert [steps.count(letter) for letter in "SDI"] == [
-            one.score.substitutions,
-            one.score.deletions,
-            one.score.insertions,
-        ]
-        assert len(steps.replace("I", "")) == one.score.words
+    for score, steps in zip(alignment.scores, alignment.steps, strict=True):
+        steps = steps or "=" * score.words
+        assert [steps.count(letter) for letter in "SDI"] == [score.substitutions, score.deletions, score.insertions]
+        assert len(steps.replace("I", "")) == score.words
 
 
 def test_confusions_name_the_pair_and_its_utterances() -> None:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from asr.scoring.bootstrap import bootstrap_interval, resampled_sums, resampling_units, sum_by_unit
 from asr.scoring.error_rates import UtteranceScore, total
-from asr.scoring.intervals import bootstrap_interval, resampled_sums, resampling_units, sum_by_unit
 
 
 def score(errors: int, words: int, speaker: str = "", name: str = "one") -> UtteranceScore:

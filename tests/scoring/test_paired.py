@@ -6,9 +6,16 @@ import numpy as np
 import pytest
 
 from asr.common.errors import RunError
+from asr.scoring.bootstrap import (
+    bootstrap_interval,
+    differences,
+    estimate,
+    holm,
+    resampled_rates,
+    training_rates,
+    two_sided_p,
+)
 from asr.scoring.error_rates import UtteranceScore, score_texts
-from asr.scoring.intervals import bootstrap_interval
-from asr.scoring.paired import differences, estimate, holm, resampled_rates, training_rates, two_sided_p
 from tests.scoring.test_intervals import score
 
 SPEAKERS, UTTERANCES, WORDS = 20, 10, 8

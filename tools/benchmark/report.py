@@ -18,8 +18,8 @@ from omegaconf import OmegaConf
 from playwright.sync_api import Page, sync_playwright
 
 from asr.commands.cli import main as asr
+from asr.scoring.bootstrap import bootstrap_interval
 from asr.scoring.error_rates import UtteranceScore, score_texts, total
-from asr.scoring.intervals import bootstrap_interval
 from asr.scoring.results import Results, write_results
 from asr.settings.compose import compose, plain
 from asr.settings.recipe import find_recipe

@@ -1,9 +1,10 @@
-"""Is one model better than another: the matched-pair bootstrap, over utterances and over the seeds of training.
+"""The bootstrap: intervals of error rates, and whether one model is better than another.
 
-Bisani & Ney, "Bootstrap estimates for confidence intervals in ASR performance evaluation" (2004): each drawn set holds
-the same speakers (or utterances, where there are not several speakers) for all models, so that the difficulty of a set
-cancels in the difference of two models. A training is also one of many: where a model was trained with several seeds,
-as many of its trainings are drawn as there are, for each model separately.
+Bisani & Ney, "Bootstrap estimates for confidence intervals in ASR performance evaluation" (2004). The errors in one
+speaker's utterances are correlated, so whole speakers are drawn where there are several: drawing single utterances as
+if they were independent makes an interval too narrow. For a pair of models each drawn set holds the same speakers (or
+utterances), so that the difficulty of a set cancels in their difference. A training is also one of many: where a model
+was trained with several seeds, as many of its trainings are drawn as there are, for each model separately.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,15 +16,83 @@ import numpy as np
 import numpy.typing as npt
 
 from asr.common.errors import RunError
-from asr.scoring.error_rates import UtteranceScore
-from asr.scoring.intervals import resampled_sums, resampling_units, sum_by_unit
+from asr.scoring.error_rates import UtteranceScore, total
 
+Counts = npt.NDArray[np.int64]
 Rates = npt.NDArray[np.float64]
 Trainings = Sequence[Sequence[UtteranceScore]]
 """The scores of each training of a model, all of the same utterances in the same order."""
 
+DRAWS_AT_ONCE = 1 << 20
 SAMPLES = 10_000
 LEVEL = 0.95
+
+
+def bootstrap_interval(
+    scores: Sequence[UtteranceScore], samples: int = SAMPLES, seed: int = 0, level: float = LEVEL
+) -> tuple[float, float]:
+    """The interval of the WER (fractions), a pure function of its arguments.
+
+    A set of a single unit (one utterance) has nothing to draw from: both ends are then its WER, and the
+    uncertainty is not known.
+
+    Args:
+        scores: All utterances of the set, at least one.
+        samples: How many sets are drawn.
+        seed: What the draws follow from.
+        level: The share of drawn sets whose WER is inside.
+    """
+    units = resampling_units(scores)
+    counts = sum_by_unit(np.array([(score.errors, score.words) for score in scores], dtype=np.int64), units)
+    errors, words = resampled_sums(counts, samples, seed).T
+    return _interval(errors / words, level)
+
+
+def _interval(drawn: Rates, level: float = LEVEL) -> tuple[float, float]:
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def resampling_units(scores: Sequence[UtteranceScore]) -> Counts:
+    """The number of the unit that each utterance is drawn with, from 0, shape (utterances,).
+
+    A unit is a speaker where there are several, else an utterance; so is an utterance without a speaker's name.
+    """
+    by_speaker = len({score.speaker for score in scores if score.speaker}) > 1
+    numbers: dict[tuple[str, int], int] = {}
+    units = []
+    for position, score in enumerate(scores):
+        unit = (score.speaker, 0) if by_speaker and score.speaker else ("", position)
+        units.append(numbers.setdefault(unit, len(numbers)))
+    return np.array(units, dtype=np.int64)
+
+
+def sum_by_unit(counts: Counts, units: Counts) -> Counts:
+    """Sums counts (utterances, columns) over the utterances of each unit: (units, columns)."""
+    sums = np.zeros((units.max() + 1, counts.shape[1]), dtype=np.int64)
+    np.add.at(sums, units, counts)
+    return sums
+
+
+def resampled_sums(counts: Counts, samples: int, seed: int) -> Counts:
+    """Draws as many units as there are, with replacement, and sums their counts, `samples` times.
+
+    Columns are drawn together, so that those of two models stay paired.
+
+    Args:
+        counts: Shape (units, columns).
+
+    Returns:
+        Sums, shape (samples, columns).
+    """
+    generator = np.random.default_rng(seed)
+    units = len(counts)
+    at_once = max(1, DRAWS_AT_ONCE // units)
+    sums = []
+    for first in range(0, samples, at_once):
+        drawn = generator.integers(units, size=(min(at_once, samples - first), units))
+        sums.append(np.stack([column[drawn].sum(axis=1) for column in counts.T], axis=1))
+    return np.concatenate(sums)
 
 
 @dataclass(frozen=True)
@@ -66,10 +135,7 @@ class Difference:
 
 
 def resampled_rates(
-    models: Mapping[str, Trainings],
-    rate: Literal["wer", "cer"] = "wer",
-    samples: int = SAMPLES,
-    seed: int = 0,
+    models: Mapping[str, Trainings], rate: Literal["wer", "cer"] = "wer", samples: int = SAMPLES, seed: int = 0
 ) -> dict[str, Rates]:
     """The mean error rate of every model in each drawn set, a pure function of its arguments.
 
@@ -105,13 +171,7 @@ def resampled_rates(
 
 
 def estimate(trainings: Trainings, drawn: Rates, rate: Literal["wer", "cer"] = "wer") -> Estimate:
-    """The error rate of a model with its interval.
-
-    Args:
-        trainings: The scores of its trainings.
-        drawn: Its resampled rates.
-        rate: Which error rate, the one of `drawn`.
-    """
+    """The error rate of a model with its interval; `drawn` are its resampled rates of the same kind."""
     rates = training_rates(trainings, rate)
     low, high = _interval(drawn)
     deviation = float(np.std(rates, ddof=1)) if len(rates) > 1 else None
@@ -120,35 +180,27 @@ def estimate(trainings: Trainings, drawn: Rates, rate: Literal["wer", "cer"] = "
 
 
 def differences(models: Mapping[str, Trainings], drawn: Mapping[str, Rates]) -> list[Difference]:
-    """Every pair of models, tested.
-
-    Args:
-        models: By name, the scores of their trainings.
-        drawn: Their resampled rates, drawn together.
-    """
+    """Every pair of models, tested, from the scores of their trainings and their rates, which were drawn together."""
     pairs = list(combinations(models, 2))
-    p_values = [two_sided_p(drawn[first] - drawn[second]) for first, second in pairs]
+    gaps = [drawn[first] - drawn[second] for first, second in pairs]
+    p_values = [two_sided_p(gap) for gap in gaps]
     return [
         Difference(
             first,
             second,
             float(np.mean(training_rates(models[first])) - np.mean(training_rates(models[second]))),
-            *_interval(drawn[first] - drawn[second]),
-            improvement=_improvement(drawn[first] - drawn[second]),
+            *_interval(gap),
+            improvement=float((gap < 0).mean() + (gap == 0).mean() / 2),
             p=p,
             p_corrected=corrected,
         )
-        for (first, second), p, corrected in zip(pairs, p_values, holm(p_values), strict=True)
+        for (first, second), gap, p, corrected in zip(pairs, gaps, p_values, holm(p_values), strict=True)
     ]
 
 
 def training_rates(trainings: Trainings, rate: Literal["wer", "cer"] = "wer") -> Rates:
     """The error rate of each training, shape (trainings,)."""
-    if rate == "wer":
-        return np.array([sum(s.errors for s in scores) / sum(s.words for s in scores) for scores in trainings])
-    return np.array(
-        [sum(s.character_errors for s in scores) / sum(s.characters for s in scores) for scores in trainings]
-    )
+    return np.array([getattr(total(scores), rate) for scores in trainings])
 
 
 def two_sided_p(drawn: Rates) -> float:
@@ -177,15 +229,6 @@ def _drawn_trainings(rates: Rates, generator: np.random.Generator) -> Rates:
     chosen = generator.integers(count, size=(samples, count))
     drawn: Rates = np.take_along_axis(stretched, chosen, axis=1).mean(axis=1)
     return drawn
-
-
-def _interval(drawn: Rates) -> tuple[float, float]:
-    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)
-
-
-def _improvement(drawn: Rates) -> float:
-    return float((drawn < 0).mean() + (drawn == 0).mean() / 2)
 
 
 def _require_same_utterances(trainings: Trainings) -> None:
