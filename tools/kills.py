@@ -134,8 +134,7 @@ def kill(folder: Path, processes: Processes, recipe: str, kind: str, steps: int,
     """Waits for the moment and kills.
 
     Returns:
-        How it was killed: `writing` becomes `all` where the checkpoint was whole after all. None where the training
-        ended before.
+        How it was killed: `writing` becomes `all` if the checkpoint was whole. None if the training had ended before.
     """
     began, first = time.monotonic(), step_of(folder, recipe)
     wanted = time.monotonic() + draws.uniform(0, 1.5)
@@ -172,7 +171,7 @@ def kill(folder: Path, processes: Processes, recipe: str, kind: str, steps: int,
 def disturbed(
     folder: Path, data: Path, recipe: str, overrides: Sequence[str], ranks: int, kills: int, steps: int, seed: int
 ) -> Outcome:
-    """Kills one training so many times and lets it end."""
+    """Kills one training this many times, then lets it end."""
     draws, outcome = random.Random(seed), Outcome(ranks)
     kinds = [KINDS[(seed + number) % len(KINDS)] for number in range(kills)]
     draws.shuffle(kinds)
@@ -246,7 +245,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=10, help="of each training")
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--ranks", type=int, nargs="+", default=[2, 3])
-    parser.add_argument("--data", type=Path, help="where yesno is prepared; prepared anew without it")
+    parser.add_argument("--data", type=Path, help="folder in which yesno is prepared; without it, it is prepared now")
     parser.add_argument("--folder", type=Path, default=Path("runs/.kills"))
     options = parser.parse_args()
     torch.set_num_threads(1)

@@ -20,7 +20,7 @@ from asr.text.protocol import BLANK
 
 @dataclass(frozen=True)
 class StreamState:
-    """What a model keeps of a stream between two chunks."""
+    """The state of a stream between two chunks."""
 
     subsampling: Waiting | None
     layers: tuple[State | None, ...]
@@ -30,8 +30,8 @@ class StreamState:
 class AcousticModel(nn.Module):
     """Recurrent layers with LayerNorm before each, and a CTC head.
 
-    What it says of an utterance depends on that utterance alone, never on the batch or its padding. All layers are
-    equally wide, so that any of them can be residual.
+    Its output for an utterance depends only on that utterance, never on the batch or its padding. All layers have the
+    same width, so that any of them can be residual.
 
     Args:
         dim: Features in a frame.
@@ -73,14 +73,14 @@ class AcousticModel(nn.Module):
             lengths: Frames of each utterance, int64 (batch,).
 
         Returns:
-            (output frames, batch, tokens) in float32 or wider, and the output frames of each utterance; what stands
-            past an utterance's end has no meaning.
+            (output frames, batch, tokens) in float32 or wider, and the output frames of each utterance; values past an
+            utterance's end have no meaning.
         """
         hidden, _, lengths = self._encode(features, lengths)
         return self._log_probs(hidden, self.head_norm, self.head), lengths
 
     def all_heads(self, features: Tensor, lengths: Tensor) -> tuple[list[Tensor], Tensor]:
-        """As `forward`, with the log-probabilities of the intermediate head as a second item where there is one."""
+        """Like `forward`, with the log-probabilities of the intermediate head as a second item where there is one."""
         hidden, middle, lengths = self._encode(features, lengths)
         log_probs = [self._log_probs(hidden, self.head_norm, self.head)]
         if middle is not None:
@@ -90,25 +90,25 @@ class AcousticModel(nn.Module):
     def stream(
         self, features: Tensor, state: StreamState | None = None, final: bool = False
     ) -> tuple[Tensor, StreamState]:
-        """Goes on with the next frames of utterances that are not yet over, as many of each.
+        """Processes the next chunk of frames of some utterances, the same number of each.
 
-        The log-probabilities of all calls together are those that `forward` gives for the whole.
+        The log-probabilities of all calls together are those that `forward` gives for the whole utterances.
 
         Args:
             features: Normalized, (batch, frames, dim); frames may be 0.
-            state: What the call before gave; None at the start.
+            state: The one that the previous call returned; None at the start.
             final: Whether the utterances end here.
 
         Returns:
-            (output frames, batch, tokens), as far as the frames reach, and the state after them.
+            (output frames, batch, tokens), as far as the frames allow, and the state after them.
 
         Raises:
             ConfigError: The model is bidirectional.
         """
         if self.config.bidirectional:
             raise ConfigError(
-                "This model has model.bidirectional=true and reads each utterance from its end too, so it cannot hear "
-                "a stream: train one with model=lstm_streaming or model=gru_streaming."
+                "This model has model.bidirectional=true and reads each utterance from its end too, so it cannot "
+                "transcribe a stream: train one with model=lstm_streaming or model=gru_streaming."
             )
         state = state or StreamState(None, (None,) * len(self.layers), None)
         hidden, subsampling = self.subsampling.stream(features, state.subsampling, final)
@@ -124,7 +124,7 @@ class AcousticModel(nn.Module):
         return log_probs, StreamState(subsampling, tuple(layers), lookahead)
 
     def _encode(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor | None, Tensor]:
-        """What the head reads, what the intermediate head reads if there is one, and the lengths of both."""
+        """The input of the head, that of the intermediate head if there is one, and the lengths of both."""
         hidden, lengths = self.subsampling(features, lengths)
         middle = None
         for number, layer in enumerate(self.layers):
@@ -137,7 +137,7 @@ class AcousticModel(nn.Module):
         return hidden, middle, lengths
 
     def _joined(self, number: int, outputs: Tensor, inputs: Tensor) -> Tensor:
-        """The output of a layer as the next one reads it."""
+        """The output of a layer as the input of the next one."""
         projected: Tensor = self.projections[number](outputs)
         return inputs + projected if self.config.residual else projected
 
@@ -157,7 +157,7 @@ def _head(width: int, tokens: int, blank_bias: float) -> tuple[nn.LayerNorm, nn.
 def _check(config: ModelConfig) -> None:
     if config.lookahead and config.bidirectional:
         raise ConfigError(
-            f"model.lookahead={config.lookahead} has no use in a model that reads each utterance from its end too: "
+            f"model.lookahead={config.lookahead} has no use in a bidirectional model: "
             "set it to 0, or model.bidirectional=false."
         )
     if config.intermediate_layer is not None and config.intermediate_layer >= config.layers:
@@ -168,7 +168,7 @@ def _check(config: ModelConfig) -> None:
 
 
 def cells_of_layers(config: ModelConfig) -> list[Cell]:
-    """The cell of each recurrent layer, from the lowest.
+    """The cell of each recurrent layer, from the first.
 
     Raises:
         ConfigError: There is no cell, or there are more cells than layers.
@@ -186,22 +186,22 @@ def cells_of_layers(config: ModelConfig) -> list[Cell]:
 
 
 def count_parameters(model: nn.Module) -> int:
-    """Trainable numbers in a model."""
+    """The number of parameters of a model."""
     return sum(parameter.numel() for parameter in model.parameters())
 
 
 GATES = {Cell.rnn: 1, Cell.lstm: 4, Cell.gru: 3, Cell.ligru: 2}
-"""Matrix products with the input, and with the state, in each step of a cell."""
+"""Matrix products with the input, and with the state, in each time step of a cell."""
 KERNEL = 9
 """Weights of a 3 x 3 convolution for each pair of channels."""
 
 
 def multiply_adds_per_second(config: ModelConfig, dim: int, tokens: int, hop_ms: float) -> dict[str, float]:
-    """Multiply-adds of the matrix products and convolutions of each layer for a second of audio, forward pass.
+    """Multiply-adds of the matrix products and convolutions of each layer per second of audio, forward pass.
 
-    What is done element by element (gates, norms, log_softmax) is left out, and so is an intermediate head, which only
-    trains. Training takes about three times as much, one part forward and two backward. The sum over the layers is what
-    the model costs.
+    Elementwise operations (gates, norms, log_softmax) are left out, and so is an intermediate head, which only training
+    uses. Training takes about three times as much, one part forward and two backward. The cost of the model is the sum
+    over its layers.
 
     Args:
         dim: Features in a frame.

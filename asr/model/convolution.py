@@ -12,33 +12,33 @@ from asr.model.recurrent import inside
 
 SUBSAMPLINGS = (2, 4)
 REACH = 4
-"""Feature frames before an output's own that it may read, rounded up to whole outputs: ones before matter no more."""
+"""Past feature frames that an output depends on, rounded up to whole outputs."""
 
 
 def output_length(frames: int, subsampling: int) -> int:
-    """Frames that come out for frames that go in."""
+    """Output frames for a number of input frames."""
     return -(-frames // subsampling)
 
 
 class Waiting(NamedTuple):
-    """What a stream keeps for the outputs to come."""
+    """What a stream keeps for its next outputs."""
 
     features: Tensor
     """The newest feature frames, (batch, frames, dim)."""
     given: int
-    """How many of the outputs of these frames were given already."""
+    """How many of the outputs of these frames were already returned."""
 
 
 class ConvolutionalSubsampling(nn.Module):
     """Two 3 x 3 convolutions over time and features, 4x shorter in features and 2x or 4x shorter in time.
 
-    Frames past an utterance's end are zeroed before each convolution, as if the utterance stood alone, so that no
-    output depends on the padding.
+    Frames past an utterance's end are zeroed before each convolution, as if the utterance were alone, so that no output
+    depends on the padding.
 
     Args:
         dim: Features in a frame.
         channels: Channels of both convolutions.
-        output_dim: Features that come out.
+        output_dim: Output features.
         subsampling: 2 or 4.
     """
 
@@ -65,15 +65,15 @@ class ConvolutionalSubsampling(nn.Module):
         return self.projection(hidden.permute(2, 0, 1, 3).flatten(2)), lengths
 
     def stream(self, features: Tensor, waiting: Waiting | None, final: bool) -> tuple[Tensor, Waiting]:
-        """Shortens as far as the frames reach: an output reads three frames past its own.
+        """Shortens as far as the frames allow: an output depends on three frames after its own.
 
         Args:
             features: The next frames, (batch, frames, dim).
-            waiting: What the frames before left; None before the first.
+            waiting: What the previous call returned; None before the first.
             final: Whether the utterance ends here.
 
         Returns:
-            (output frames, batch, output_dim) and what waits now.
+            (output frames, batch, output_dim) and what now waits.
         """
         given = 0
         if waiting is not None:
@@ -83,7 +83,7 @@ class ConvolutionalSubsampling(nn.Module):
         if known <= given:
             return features.new_zeros(0, batch, self.projection.out_features), Waiting(features, given)
         outputs, _ = self(features, torch.full((batch,), frames, device=features.device))
-        # Away from the start of the utterance, the first outputs of what is kept would lack their past.
+        # Except at the start of the utterance, the first outputs of the kept frames would lack their past.
         kept = min(known, REACH // self.subsampling)
         start = (known - kept) * self.subsampling
         return outputs[given:known], Waiting(features[:, start:], kept)
@@ -121,15 +121,15 @@ class LookaheadConvolution(nn.Module):
         return self._convolve(self._ended(hidden * inside(lengths, hidden)))
 
     def stream(self, hidden: Tensor, waiting: Tensor | None, final: bool) -> tuple[Tensor, Tensor]:
-        """Convolves as far as the frames reach.
+        """Convolves as far as the frames allow.
 
         Args:
             hidden: The next frames, (frames, batch, width).
-            waiting: The frames that still lack some of their future; None before the first.
+            waiting: The frames that still lack future context; None before the first.
             final: Whether the utterance ends here.
 
         Returns:
-            (frames, batch, width) and the frames that wait now.
+            (frames, batch, width) and the frames that now wait.
         """
         hidden = hidden if waiting is None else torch.cat([waiting, hidden])
         known = self._ended(hidden) if final else hidden

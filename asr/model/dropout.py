@@ -1,4 +1,4 @@
-"""Dropout that is quick on a CPU, and one that drops the same features in all frames."""
+"""Dropout that is fast on a CPU, and variational dropout, which drops the same features in all frames."""
 
 from typing import Any
 
@@ -13,11 +13,11 @@ BITS = 16
 
 
 class Dropout(nn.Dropout):
-    """As nn.Dropout, from the same seeded generator.
+    """Like nn.Dropout, from the same seeded generator.
 
-    On a CPU that one takes a random number for each activation, one after the other: 6 % of a training step. Here each
-    serves four, and all that is kept for the way back are these numbers. The share that is dropped is a multiple of
-    1 / 65536.
+    On a CPU, nn.Dropout draws a random number for each activation, one after the other: 6 % of a training step. Here
+    each number serves four activations, and only these numbers are kept for the backward pass. The dropped share is a
+    multiple of 1 / 65536.
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -53,11 +53,11 @@ class _Drop(torch.autograd.Function):
 
 
 def drop(input: Tensor, drawn: Tensor, dropped: int) -> Tensor:
-    """What is left, scaled so that its mean stays, by the kernel where there is one.
+    """Drops activations and scales the others so that the mean stays, by the kernel where there is one.
 
     Args:
-        drawn: int16, of the shape of the input; evenly drawn from all numbers.
-        dropped: How many of the 65536 numbers, from the least, drop an activation.
+        drawn: int16, of the shape of the input, drawn uniformly from all numbers.
+        dropped: How many of the 65536 numbers, from the smallest, drop an activation.
     """
     least, scale = dropped - 2 ** (BITS - 1), 2**BITS / (2**BITS - dropped)
     library = load()

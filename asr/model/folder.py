@@ -30,12 +30,12 @@ def build_model(config: Config, tokens: int) -> AcousticModel:
 
 
 def find_model(path: Path) -> Path | None:
-    """The model folder that a path names, as the folder of its run or as itself; None where neither has weights."""
+    """The model folder at a path, which may be the folder of its run; None where neither has weights."""
     return next((folder for folder in (path / MODEL, path) if (folder / WEIGHTS).is_file()), None)
 
 
 def model_folder(path: str | Path, given_as: str) -> Path:
-    """The model folder that a user names, by a key or an argument, as the folder of its run or as itself.
+    """The model folder at a path that a user gave by a key or an argument; it may be the folder of its run.
 
     Raises:
         RunError: There is no model.

@@ -2,7 +2,7 @@
 
 A GRU without a reset gate and with ReLU in place of tanh: z = sigmoid(x_z + U_z h), c = relu(x_c + U_c h),
 h <- z h + (1 - z) c, where x_z and x_c are the normalized products of the input. The paper normalizes them over the
-batch; here it is done over the units of each gate (LayerNorm), so that no utterance knows of another.
+batch; here it is done over the units of each gate (LayerNorm), so that no utterance depends on another.
 """
 
 import math
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from asr.model.kernel.normalization import can_normalize, normalize
+from asr.model.kernel.layer_norm import can_normalize, normalize
 
 
 class LightGRU(nn.Module):
@@ -42,15 +42,15 @@ def normalized_gates(gates: Tensor, scale: Tensor, shift: Tensor, hidden: int) -
 
 
 def light_gru(gates: Tensor, weights: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-    """The recurrence, frame by frame, every direction in the order in which its frames are given.
+    """The recurrence, frame by frame, each direction in the order of its frames.
 
     Args:
-        gates: What the input gives to the gates, (frames, directions, batch, 2 * hidden); one frame at least.
+        gates: Products of the input for the gates, (frames, directions, batch, 2 * hidden); at least one frame.
         weights: (directions, 2 * hidden, hidden).
         state: Before the first frame, (directions, batch, hidden).
 
     Returns:
-        The states (frames, directions, batch, hidden) and the last of them.
+        The states (frames, directions, batch, hidden) and the last one.
     """
     weights, states = weights.transpose(1, 2), []
     for frame in gates.unbind():

@@ -1,10 +1,11 @@
 """Recurrent layers whose output does not depend on the padding.
 
-Packed sequences keep PyTorch on a CPU from oneDNN's fused LSTM. The dense way runs each direction as a layer of its own
-over the padded batch; the backward one reads every sequence reversed *within its own length*. Frames past the end then
-come last in both directions, and no frame inside ever reads them. On CUDA, cuDNN takes packed sequences as they are.
+With packed sequences PyTorch does not use oneDNN's fused LSTM on a CPU. The dense way runs each direction as a layer of
+its own over the padded batch; the backward one reads each sequence reversed *within its own length*. Frames past the
+end then come last in both directions, and no frame before the end depends on them. On CUDA, cuDNN takes packed
+sequences.
 
-Faster on a CPU is the kernel of `asr.model.kernel`, where it can be compiled; it knows no padding at all.
+The kernel of `asr.model.kernel` is faster on a CPU, where it can be compiled; it processes no padding.
 """
 
 from collections.abc import Callable
@@ -21,7 +22,7 @@ from asr.model.light_gru import LightGRU, light_gru, normalized_gates
 from asr.settings.model import Cell
 
 State = tuple[Tensor, ...]
-"""What a layer of one direction knows of the frames so far: of each tensor (1, batch, hidden)."""
+"""The state of a unidirectional layer after some frames; each tensor is (1, batch, hidden)."""
 
 MODULES: dict[Cell, Callable[..., nn.RNNBase | LightGRU]] = {
     Cell.rnn: nn.RNN, Cell.lstm: nn.LSTM, Cell.gru: nn.GRU, Cell.ligru: LightGRU
@@ -33,9 +34,8 @@ class RecurrentLayer(nn.Module):
 
     Args:
         cell: The kind of cell.
-        input_dim: Features that go in.
-        hidden: Units of each direction. So many features come out, or twice as many if it is bidirectional, the forward
-            direction's first.
+        input_dim: Input features.
+        hidden: Units of each direction, which are the output features; those of the forward direction come first.
         bidirectional: Whether a second direction reads the utterance from its end.
     """
 
@@ -46,7 +46,7 @@ class RecurrentLayer(nn.Module):
 
     @torch.no_grad()
     def initialize(self, orthogonal: bool, forget_bias: float) -> None:
-        """Changes what PyTorch begins with.
+        """Changes PyTorch's initialization.
 
         Args:
             orthogonal: Draw the recurrent weights of each gate as an orthogonal matrix (Saxe et al., 2014).
@@ -63,18 +63,18 @@ class RecurrentLayer(nn.Module):
         """Runs over whole utterances, (frames, batch, input_dim) with the frames of each, int64 (batch,).
 
         Returns:
-            (frames, batch, directions * hidden); what stands past an utterance's end has no meaning.
+            (frames, batch, directions * hidden); values past an utterance's end have no meaning.
         """
         if inputs.is_cuda and self.cell is not Cell.ligru:
             return self.packed(inputs, lengths)
         return self.dense(inputs, lengths) if kernel_dtype(inputs) is None else self.fused(inputs, lengths)
 
     def stream(self, inputs: Tensor, state: State | None) -> tuple[Tensor, State]:
-        """Goes on with the next frames, in a layer of one direction.
+        """Processes the next frames, in a unidirectional layer.
 
         Args:
-            inputs: (frames, batch, input_dim), one frame at least.
-            state: What the frames before left; None before the first.
+            inputs: (frames, batch, input_dim), at least one frame.
+            state: The one after the previous frames; None before the first.
 
         Returns:
             (frames, batch, hidden) and the state after them.
@@ -87,7 +87,7 @@ class RecurrentLayer(nn.Module):
 
     def packed(self, inputs: Tensor, lengths: Tensor) -> Tensor:
         """All directions over a packed sequence."""
-        # Sorted here: PyTorch would wait for the device to copy the order.
+        # Sorted here: PyTorch would wait for the device before it copies the order.
         falling, order = lengths.cpu().sort(descending=True, stable=True)
         order = order.to(inputs.device, non_blocking=True)
         packed = pack_padded_sequence(inputs.index_select(1, order), falling)
@@ -95,7 +95,7 @@ class RecurrentLayer(nn.Module):
         return outputs.index_select(1, order.argsort())
 
     def fused(self, inputs: Tensor, lengths: Tensor) -> Tensor:
-        """All directions by the kernel for CPUs, over the frames that utterances have."""
+        """All directions by the kernel for CPUs, without padding."""
         frames = PackedFrames.of(lengths, len(inputs))
         dtype = kernel_dtype(inputs)
         gates = self.gates(frames.pack(inputs.to(dtype)).unsqueeze(1)).squeeze(1)
@@ -114,9 +114,9 @@ class RecurrentLayer(nn.Module):
         return torch.cat([forward, permute_frames(backward, order)], dim=2)
 
     def gates(self, inputs: Tensor) -> Tensor:
-        """What the input (frames, batch, input_dim) gives to the gates of all directions, in one product, without the
-        biases: (frames, batch, directions * gates * hidden), the directions one after the other, each with its gates in
-        the order of PyTorch."""
+        """The products of the input (frames, batch, input_dim) for the gates of all directions, in one product without the
+        biases: (frames, batch, directions * gates * hidden), one direction after the other, each with its gates in
+        PyTorch's order."""
         weights = self.all_directions("weight_ih").flatten(0, 1)
         product = linear if kernel_dtype(inputs) is torch.float32 else functional.linear
         if self.cell is not Cell.ligru:
@@ -125,11 +125,11 @@ class RecurrentLayer(nn.Module):
         return normalized_gates(product(inputs, weights), scale, shift, self.hidden)
 
     def biases(self) -> Tensor:
-        """Those of input and state together, (directions, gates * hidden); of a GRU (directions, 4 * hidden), since its
-        reset gate scales that of the candidate's state alone."""
+        """The sums of the biases of input and state, (directions, gates * hidden); of a GRU (directions, 4 * hidden),
+        since its reset gate scales only the state's bias of the candidate."""
         of_input, of_state = self.all_directions("bias_ih"), self.all_directions("bias_hh")
         # The product keeps the two gradients apart: those of a sum are views of one tensor, to which accumulation over
-        # several shares would add twice.
+        # several micro-batches would add twice.
         both = of_input + 1 * of_state
         if self.cell is not Cell.gru:
             return both
@@ -152,7 +152,7 @@ class RecurrentLayer(nn.Module):
         return torch.cat([forward, *(permute_frames(states, order) for states in backward)], dim=2)
 
     def _direction(self, inputs: Tensor, suffix: str, state: State | None) -> tuple[Tensor, State]:
-        """One direction, by PyTorch's own kernels, in the order in which its frames are given."""
+        """One direction, by PyTorch's own kernels, in the order of the given frames."""
         parts = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         weights = [getattr(self.recurrent, f"{part}_{suffix}") for part in parts]
         state = state or self._start(inputs[:1])
@@ -168,19 +168,19 @@ class RecurrentLayer(nn.Module):
         return outputs, tuple(last)
 
     def _start(self, like: Tensor) -> State:
-        """The state before the first frame, of the directions, the batch and the type of a (directions, batch, ...)."""
+        """The state before the first frame, with the directions, batch and type of a (directions, batch, ...)."""
         zeros = like.new_zeros(*like.shape[:2], self.hidden)
         return (zeros, zeros) if self.cell is Cell.lstm else (zeros,)
 
 
 def inside(lengths: Tensor, frames: Tensor) -> Tensor:
-    """Which frames of a padded (frames, batch, ...) lie before the end of their utterance, bool (frames, batch, 1)."""
+    """Which frames of a padded (frames, batch, ...) are before the end of their utterance, bool (frames, batch, 1)."""
     time = torch.arange(len(frames), device=frames.device).unsqueeze(1)
     return (time < lengths.to(frames.device, non_blocking=True)).unsqueeze(2)
 
 
 def reversal(lengths: Tensor, frames: int) -> Tensor:
-    """The permutation of all (frame, utterance) rows that reverses each utterance and leaves its padding where it is.
+    """The permutation of all (frame, utterance) rows that reverses each utterance and leaves its padding in place.
 
     It is its own inverse: row numbers of the flattened (frames * batch) rows, int64 (frames * batch,).
 
@@ -194,13 +194,13 @@ def reversal(lengths: Tensor, frames: int) -> Tensor:
 
 
 def permute_frames(inputs: Tensor, order: Tensor) -> Tensor:
-    """Takes the rows of (frames, batch, dim) in an order that is its own inverse."""
+    """Permutes the rows of (frames, batch, dim) by an order that is its own inverse."""
     permuted: Tensor = _Permute.apply(inputs, order)
     return permuted
 
 
 class _Permute(torch.autograd.Function):
-    """A copy of whole rows both ways; the general gather would add into zeros on the way back."""
+    """A copy of whole rows forward and backward; the backward pass of a general gather would add to zeros."""
 
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, order: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Which model to begin with, in sentences that each stand on a figure."""
+"""Which model to begin with, in sentences that each rest on a figure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,16 +8,16 @@ from asr.planning.prediction import MARGIN, Prediction
 from asr.scoring.results import Results
 
 ALIKE = 0.1
-"""Two times that differ by less are called equal: a trial of seconds tells no more."""
+"""Times that differ by less are called equal: a trial of seconds is not more precise."""
 MUCH_PADDING = 0.1
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A model, what it will take, and how it did when its recipe was published."""
+    """A model, the prediction of its training, and its published results."""
 
     label: str
-    """What sets it apart from the others, as in "gru"."""
+    """What distinguishes it from the others, such as "gru"."""
     prediction: Prediction
     stored: Results | None
     """The recipe's published results on test with the same name, if there are any; the settings may differ."""
@@ -37,16 +37,16 @@ class Corpus:
 
 @dataclass(frozen=True)
 class Budget:
-    """What a training may take."""
+    """Limits of a training."""
 
     seconds: float | None
-    """None is as long as it takes."""
+    """None is without a limit."""
     memory: float
     """Bytes."""
 
 
 def advise(corpus: Corpus, plans: Sequence[Plan], budget: Budget) -> list[str]:
-    """The sentences, the last of which says what to do. Of accuracy they know stored results only."""
+    """The sentences, the last of which is a recommendation. On accuracy they quote stored results only."""
     return [_data(corpus, plans[0]), *_speed(plans), _time(plans, budget), *_memory(plans, budget),
             _accuracy(corpus, plans), _verdict(plans, budget)]  # fmt: skip
 
@@ -79,12 +79,12 @@ def _speed(plans: Sequence[Plan]) -> list[str]:
     speed = quickest.audio_seconds / quickest.epoch_seconds
     sentences = [
         f"{first.label} takes {duration(quickest.epoch_seconds)} for an epoch of {quickest.audio_seconds / 3600:.2f} h "
-        f"of audio, {speed:.0f} h of audio an hour; {duration(quickest.validation_seconds)} of it go to the dev split."
+        f"of audio, {speed:.0f}x real time; {duration(quickest.validation_seconds)} of it is validation."
     ]
     for plan in others:
         ratio = plan.prediction.epoch_seconds / quickest.epoch_seconds
         work = plan.prediction.multiply_adds_per_second / quickest.multiply_adds_per_second
-        says = "as long, as far as this trial can tell" if ratio < 1 + ALIKE else f"{ratio:.2f} times as long"
+        says = "the same time, as far as this trial can tell" if ratio < 1 + ALIKE else f"{ratio:.2f} times as long"
         sentences.append(
             f"{plan.label} takes {says} ({duration(plan.prediction.epoch_seconds)}), with {work:.2f} times the "
             f"multiply-adds of {first.label}."

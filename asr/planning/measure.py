@@ -105,7 +105,7 @@ def main(arguments: Sequence[str]) -> None:
     """Measures and prints.
 
     Raises:
-        SystemExit: 2 for a mistake of the user, which stands on stderr.
+        SystemExit: 2 for a mistake of the user, which is on stderr.
     """
     recipe, settings, scratch = map(Path, arguments)
     try:

@@ -1,4 +1,4 @@
-"""What a training is predicted to take."""
+"""Prediction of the time and the memory of a training."""
 
 import json
 import os
@@ -17,8 +17,8 @@ from asr.settings.root import Config
 from asr.training.acoustic_training import AcousticData
 
 MARGIN = 0.2
-"""Share of the memory that advice leaves free: a training took up to 1.14 times what was predicted, since in time it
-meets other shapes."""
+"""Share of the memory that advice leaves free: a training took up to 1.14 times the prediction, since it has batches of
+more shapes."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ class Prediction:
     steps: float
     """Optimizer steps in an epoch, mean."""
     audio_seconds: float
-    """Audio fed in an epoch, after speed perturbation (s), mean."""
+    """Audio of an epoch, after speed perturbation (s), mean."""
     padding: float
-    """Padded audio that holds nothing, as a share of what is computed in an epoch."""
+    """Padding as a share of the audio that is computed in an epoch."""
     training_seconds: float
     """Time of an epoch's steps (s)."""
     validation_seconds: float
@@ -46,13 +46,13 @@ class Prediction:
     output_frames_per_second: float
     """Steps that a recurrent layer takes for a second of audio."""
     peak_bytes: int
-    """Peak memory at the planned batches, dev included: of the process, or what PyTorch holds of the GPU."""
+    """Peak memory with the planned batches and dev: of the process, or what PyTorch holds of the GPU."""
     batch_seconds: float
     """Padded audio of the largest planned micro-batch (s)."""
     base_bytes: float
-    """Peak memory of a share of no audio."""
+    """Peak memory of a micro-batch without audio."""
     bytes_per_second: float
-    """What each second of padded audio on the device adds to it."""
+    """What each second of padded audio adds to it."""
     device_bytes: int
     """Memory of the device."""
     hardware: str
@@ -62,7 +62,7 @@ class Prediction:
 
     @property
     def epoch_seconds(self) -> float:
-        """Time of an epoch with all that belongs to it (s)."""
+        """Time of an epoch, validation included (s)."""
         return self.training_seconds + self.validation_seconds
 
     @property

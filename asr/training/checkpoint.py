@@ -1,4 +1,4 @@
-"""Checkpoints: written beside and renamed, with their checksum in the name, so that a damaged one is passed over.
+"""Checkpoints: written to a temporary file and renamed, with a checksum in the name, so that damaged ones are skipped.
 
 A checkpoint holds tensors and plain values only; loading one never runs code from it.
 """
@@ -26,7 +26,7 @@ NAME = re.compile(r"step-(\d{9})-([0-9a-f]{16})\.pt")
 
 
 def save_checkpoint(folder: Path, step: int, state: dict[str, Any], keep: int) -> Path:
-    """Writes `step-STEP-CHECKSUM.pt` and removes all but the newest, and those of later steps, which were damaged.
+    """Writes `step-STEP-CHECKSUM.pt`; removes all but the newest, and those of later steps, which were damaged.
 
     Raises:
         RunError: It cannot be written (disk full, no permission); the earlier ones are untouched.
@@ -59,7 +59,7 @@ def save_checkpoint(folder: Path, step: int, state: dict[str, Any], keep: int) -
 
 
 def newest_checkpoint(folder: Path) -> dict[str, Any] | None:
-    """Loads the newest checkpoint that is whole; a damaged one is named and passed over.
+    """Loads the newest checkpoint that is whole; logs and skips damaged ones.
 
     Returns:
         Its state, None where there is no checkpoint at all.
@@ -81,7 +81,7 @@ def newest_checkpoint(folder: Path) -> dict[str, Any] | None:
         log.warning("The checkpoint %s is damaged.", path)
     if candidates:
         raise RunError(
-            f"No checkpoint in {folder} is whole: put one back from a copy, or begin anew with training.restart=true."
+            f"No checkpoint in {folder} is whole: restore one from a copy, or start over with training.restart=true."
         )
     return None
 
@@ -103,11 +103,11 @@ def _checksum(content: bytes | memoryview) -> str:
 class CheckpointWriter:
     """Writes one checkpoint at a time in a thread.
 
-    However the block ends, but for SIGKILL, the checkpoint in progress is written first.
+    However the block ends, except by SIGKILL, the checkpoint in progress is written first.
 
     Args:
-        folder: Where they lie.
-        keep: How many of the newest stay.
+        folder: Where they are.
+        keep: How many of the newest are kept.
     """
 
     def __init__(self, folder: Path, keep: int) -> None:
@@ -117,10 +117,10 @@ class CheckpointWriter:
         self._copy: Any = None
 
     def save(self, step: int, state: dict[str, Any]) -> None:
-        """Takes a copy of a state, which may change from then on, and has it written.
+        """Copies a state, which may change from then on, and has it written.
 
         Raises:
-            RunError: The checkpoint before could not be written.
+            RunError: The previous checkpoint could not be written.
         """
         self.wait()
         self._copy = _copied(state, self._copy)
@@ -128,7 +128,7 @@ class CheckpointWriter:
 
     @property
     def failed(self) -> bool:
-        """Whether `wait` would raise; known without waiting."""
+        """Whether `wait` would raise; does not wait."""
         return self._pending is not None and self._pending.done() and self._pending.exception() is not None
 
     def wait(self) -> None:
@@ -158,7 +158,7 @@ def _copied(value: Any, earlier: Any) -> Any:
     """Nested dicts and lists with copies of their tensors in main memory.
 
     Args:
-        earlier: A copy whose memory may be taken again: fresh pages cost several times as much as the copying.
+        earlier: A copy whose memory is reused: new pages cost several times as much as the copying.
     """
     match value:
         case Tensor():

@@ -1,4 +1,4 @@
-"""Slurm jobs through submitit: mistakes where they are submitted, and the end of each rank where they run."""
+"""Slurm jobs through submitit: errors at submission, and how each rank ends."""
 
 import atexit
 import logging
@@ -20,12 +20,12 @@ from asr.training.launch import find_launch
 log = logging.getLogger(__name__)
 
 REQUEUE_SECONDS = 120.0
-"""How long the other ranks wait for rank 0 to requeue their job, which ends them."""
+"""How long the other ranks wait until rank 0 has requeued their job, which ends them."""
 
 RESULT_SECONDS = 5.0
-"""How long rank 0 leaves the other ranks to write what submitit returns, before its exit code ends them."""
+"""How long rank 0 waits for the other ranks to write their result for submitit, before its exit code ends them."""
 OTHERS_SECONDS = 30.0
-"""How long the others leave rank 0 to close what it tracks: its result is the one that counts."""
+"""How long the other ranks wait for rank 0 to close its tracker: its result is the one that counts."""
 
 
 class Announcement(Callback):
@@ -34,7 +34,7 @@ class Announcement(Callback):
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Hydra calls it with the whole configuration."""
         if "no-requeue" not in config.cluster.sbatch:
-            os.environ.setdefault("SBATCH_REQUEUE", "1")  # some clusters requeue only who asks for it
+            os.environ.setdefault("SBATCH_REQUEUE", "1")  # some clusters requeue only jobs that ask for it
         print(
             f"Submitting to Slurm: output goes to {config.hydra.sweep.dir}/.submitit/JOB/, and `squeue --me` shows the "
             "jobs. This command waits for them; they go on without it.",
@@ -44,7 +44,7 @@ class Announcement(Callback):
 
 @contextmanager
 def submission_errors() -> Iterator[None]:
-    """Turns what submitit raises where a job is submitted into one sentence.
+    """Turns what submitit raises at submission into one sentence.
 
     Raises:
         ConfigError: There is no Slurm here, or it refuses the job.
@@ -57,7 +57,7 @@ def submission_errors() -> Iterator[None]:
             raise
         raise ConfigError("cluster=slurm, but there is no srun here: submit from a node that has Slurm.") from None
     except Exception as error:
-        # Not imported for this: most who train have no submitit.
+        # Not imported for this: most users have no submitit.
         if not type(error).__module__.startswith("submitit."):
             raise
         sentence = " ".join(str(error).split())
@@ -70,8 +70,8 @@ def submission_errors() -> Iterator[None]:
 def on_slurm() -> Iterator[None]:
     """Ends a rank of a job that submitit started.
 
-    A mistake goes back to where the job was submitted, and its exit code to Slurm. A training that saved itself leaves
-    without a result, for submitit would take the job to be over.
+    An error is returned to the submitting process, and its exit code to Slurm. An interrupted training exits without a
+    result, since with one submitit would regard the job as finished.
     """
     try:
         yield
@@ -91,10 +91,10 @@ def on_slurm() -> Iterator[None]:
 
 
 def _requeue(number: int) -> None:
-    """Hands Slurm's warning on to submitit, whose handler requeues the job and exits.
+    """Passes Slurm's warning on to submitit, whose handler requeues the job and exits.
 
-    submitit requeues in the process of rank 0 and lets the others go on. They wait for their end: a rank that left
-    before could take rank 0 with it. After any other signal Slurm requeues by itself, or the job was cancelled.
+    submitit requeues in the process of rank 0 and lets the others go on. They wait until they are ended: a rank that
+    exited before could take rank 0 down. After any other signal Slurm itself requeues, or the job was cancelled.
     """
     handler = signal.getsignal(number)
     if number != _warning() or not callable(handler):
@@ -112,7 +112,7 @@ def _warning() -> int:
 
 
 def _exit_at_the_end(code: int) -> None:
-    """Ends the process with a code after submitit has written the error, which it would otherwise end well with."""
+    """Ends the process with a code after submitit has written the error; otherwise the code would be 0."""
 
     def leave() -> None:
         time.sleep(RESULT_SECONDS if find_launch().rank == 0 else OTHERS_SECONDS)

@@ -19,7 +19,7 @@ STEPS_IN_EPOCH = {DebugMode.off: None, DebugMode.one_batch: 1, DebugMode.overfit
 
 
 def simplify(config: Config) -> Config:
-    """The configuration that a mode trains with: one epoch, or no augmentation and nothing that regularizes."""
+    """The configuration of a mode: one epoch, or no augmentation and no regularization."""
     match config.debug.mode:
         case DebugMode.one_batch | DebugMode.profile:
             return replace(config, training=replace(config.training, epochs=1))
@@ -44,7 +44,7 @@ def simplify(config: Config) -> Config:
 def choose_utterances(
     config: Config, train: Sequence[Utterance], dev: Sequence[Utterance]
 ) -> tuple[Sequence[Utterance], Sequence[Utterance]]:
-    """The training and dev utterances of a mode; overfit learns as much as fits one step, and is tried on the same."""
+    """The training and dev utterances of a mode; overfit trains on what fits one step, and validates on the same."""
     if config.debug.mode is not DebugMode.overfit:
         return train, dev
     seconds = 0.0
@@ -59,7 +59,7 @@ def choose_utterances(
 
 @contextmanager
 def profiled(config: Config, folder: Path, ranks: Ranks) -> Iterator[None]:
-    """Profiles what rank 0 runs inside under `debug=profile`: a table in the log, and a trace to open in a browser."""
+    """Profiles rank 0 under `debug=profile`: a table in the log, and a trace to open in a browser."""
     if config.debug.mode is not DebugMode.profile or not ranks.first:
         yield
         return

@@ -1,4 +1,4 @@
-"""Fine-tuning: a training that begins with the weights of a trained model."""
+"""Fine-tuning: a training that starts with the weights of a trained model."""
 
 import filecmp
 import logging
@@ -27,16 +27,16 @@ FREE = (
     "model.dropout",
     "model.variational_dropout",
 )
-"""What may differ: how features are read, how weights begin, and what is done in training alone."""
+"""What may differ: how features are read, how weights are initialized, and what only training does."""
 
 
 def begin_with(model: AcousticModel, config: Config, tokenizer: Tokenizer) -> None:
-    """Gives a new model the weights, and the statistics of the features, that `training.init_from` names.
+    """Gives a new model the weights and the feature statistics of the model that `training.init_from` names.
 
-    CTC heads keep their random weights where the tokens are others; the log says so.
+    CTC heads keep their random weights where the tokens differ; the log says so.
 
     Raises:
-        ConfigError: Its architecture or its features are others; names the keys.
+        ConfigError: Its architecture or its features differ; names the keys.
         RunError: There is no such model, or it is damaged.
     """
     folder = model_folder(str(config.training.init_from), "training.init_from")
@@ -44,15 +44,15 @@ def begin_with(model: AcousticModel, config: Config, tokenizer: Tokenizer) -> No
     here, there = _architecture(config), _architecture(trained_config)
     if different := [key for key in here if here[key] != there[key]]:
         values = ", ".join(f"{key}={here[key]} (there {there[key]})" for key in different)
-        raise ConfigError(f"The model of training.init_from, {folder}, is another: {values}; set these to its values.")
+        raise ConfigError(f"The model of training.init_from, {folder}, differs: {values}; set these to its values.")
     same_tokens = _same_tokens(tokenizer, folder)
     wanted, weights = model.state_dict(), trained.state_dict()
     taken = {name: weights[name] for name in wanted if name in weights and (same_tokens or not name.startswith(HEADS))}
     model.load_state_dict(wanted | taken)
-    anew = [head for head in HEADS if any(name.startswith(head) for name in wanted.keys() - taken.keys())]
-    heads = " and ".join(head.rstrip(".").replace("_", " ") for head in anew)
-    why = "its tokens are others" if not same_tokens else "it has none"
-    log.info("The weights begin as those of %s%s.", folder, f"; the {heads} anew, for {why}" if anew else "")
+    fresh = [head for head in HEADS if any(name.startswith(head) for name in wanted.keys() - taken.keys())]
+    heads = " and ".join(head.rstrip(".").replace("_", " ") for head in fresh)
+    why = "its tokens differ" if not same_tokens else "it has none"
+    log.info("Weights are initialized from %s%s.", folder, f", but the {heads} at random, since {why}" if fresh else "")
 
 
 def _architecture(config: Config) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a training runs on: device, arithmetic and threads."""
+"""Hardware of a training: device, precision, threads and memory."""
 
 import ctypes
 import os
@@ -24,10 +24,10 @@ NEVER = (1 << 31) - 1
 
 
 def keep_freed_memory() -> None:
-    """Makes this process keep what it frees, for the next step; where the C library is not glibc, nothing changes.
+    """Makes this process keep freed memory for the next step; without glibc nothing changes.
 
-    By itself glibc gives large blocks back to the system, which hands them out again page by page, each filled with
-    zeros: thousands of faults in every step of a training.
+    By default glibc returns large blocks to the system, which provides them again page by page, each filled with zeros:
+    thousands of page faults in every step.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
@@ -36,9 +36,9 @@ def keep_freed_memory() -> None:
 
 
 def give_back_freed_memory() -> None:
-    """Gives back what was freed, before work of another kind: its blocks would find no room among those that were kept.
+    """Returns freed memory to the system before work of another kind, whose blocks would not fit into the kept ones.
 
-    Without it a process that trains and decodes by turns takes a little more memory in each epoch.
+    Without it a process that alternates training and decoding takes a little more memory in each epoch.
     """
     malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if malloc_trim is not None:
@@ -51,7 +51,7 @@ NARROW = {Precision.bf16: torch.bfloat16, Precision.fp16: torch.float16}
 
 @dataclass(frozen=True)
 class Hardware:
-    """The device of this rank and the arithmetic of the training, `auto` resolved."""
+    """The device of this rank and the precision of the training, with `auto` resolved."""
 
     device: torch.device
     precision: Precision
@@ -65,7 +65,7 @@ class Hardware:
 
     @contextmanager
     def in_float32(self) -> Iterator[None]:
-        """Inside, float32 is whole: features and evaluation are never computed in TF32."""
+        """Inside, float32 products are not rounded to TF32, as for features and evaluation."""
         if self.tf32:
             allow_tf32(False)
         try:
@@ -75,7 +75,7 @@ class Hardware:
                 allow_tf32(True)
 
     def memory(self) -> dict[str, float]:
-        """The most memory so far: of the GPU's tensors, on a CPU of this process (MB)."""
+        """Peak memory so far (MB): what PyTorch holds of the GPU, or of this process on a CPU."""
         return {"system/peak_memory_mb": peak_bytes(self.device) / 1e6}
 
     @property
@@ -88,16 +88,16 @@ def resolve_hardware(config: HardwareConfig, trains: bool = True) -> Hardware:
     """Chooses the device and the precision, sets the number of CPU threads and switches the kernel and TF32 on or off.
 
     Args:
-        trains: Whether a training follows, and not only evaluation, which is always in float32.
+        trains: Whether a training follows; evaluation is always in float32.
 
     Raises:
-        ConfigError: A GPU is asked for, or is needed for what is asked for, where there is none.
+        ConfigError: The settings need a GPU, and there is none.
     """
     launch = find_launch()
     if config.device is Device.cuda and not torch.cuda.is_available():
         raise ConfigError("hardware.device=cuda, but PyTorch finds no GPU here; use hardware.device=cpu.")
     cuda = config.device is not Device.cpu and torch.cuda.is_available()
-    # Slurm may show each process its own GPU alone, by --gpus-per-task; it is number 0 then.
+    # With --gpus-per-task Slurm shows each process only its own GPU, as number 0.
     number = 0 if launch.launcher == "srun" and torch.cuda.device_count() == 1 else launch.local_rank
     if cuda and number >= torch.cuda.device_count():
         raise ConfigError(
@@ -133,13 +133,13 @@ def refuse_on_cpu(config: HardwareConfig) -> None:
 
 
 def allow_tf32(allowed: bool) -> None:
-    """Lets GPUs round the factors of float32 products to TF32, or not. By itself PyTorch does so in cuDNN alone."""
+    """Lets GPUs round the factors of float32 products to TF32, or not. By default PyTorch does so only in cuDNN."""
     torch.backends.cuda.matmul.allow_tf32 = allowed
     torch.backends.cudnn.allow_tf32 = allowed
 
 
 def _threads(launch: Launch) -> int:
-    """Slurm says how many cores each process has; else the processes of this node share its cores."""
+    """The cores of this process, as Slurm says; otherwise the processes of this node share its cores."""
     if launch.launcher == "srun" and "SLURM_CPUS_PER_TASK" in os.environ:
         return int(os.environ["SLURM_CPUS_PER_TASK"])
     return max(1, len(os.sched_getaffinity(0)) // launch.local_size)
@@ -157,11 +157,11 @@ def one_thread() -> Iterator[None]:
 
 
 def set_deterministic(wanted: bool) -> None:
-    """Only deterministic kernels, or any; to be called before CUDA starts, which is when it reads the environment."""
+    """Allows only deterministic kernels, or any; call it before CUDA starts, which reads the environment then."""
     if wanted:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     if wanted != torch.are_deterministic_algorithms_enabled():
-        # Only where it changes something: the call imports PyTorch's compiler, which takes seconds.
+        # Only where it changes something: the call imports PyTorch's compiler, which takes a second.
         torch.use_deterministic_algorithms(wanted)
 
 
@@ -177,23 +177,23 @@ def resolve_precision(config: HardwareConfig, device: torch.device) -> Precision
 
 
 def peak_bytes(device: torch.device) -> int:
-    """The most memory that this process has taken: what PyTorch holds of a GPU, else resident memory."""
+    """Peak memory of this process: what PyTorch holds of a GPU, else resident memory."""
     if device.type == "cuda":
         return torch.cuda.max_memory_reserved(device)
     status = Path("/proc/self/status")
     if status.exists():
-        # getrusage would count the process that started this one, if that was larger.
+        # getrusage would count the parent process, if that was larger.
         (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
         return int(line.split()[1]) * 1024
     return getrusage(RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
-"""Where Linux says how much a container may take, in its second and first version of control groups."""
+"""The memory limit of a container, in versions 2 and 1 of Linux control groups."""
 
 
 def device_memory(device: torch.device) -> int:
-    """Bytes of a GPU, or of the machine as far as this process may use it."""
+    """Memory of a GPU, or what this process may use of the machine (bytes)."""
     if device.type == "cuda":
         return int(torch.cuda.get_device_properties(device).total_memory)
     limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]

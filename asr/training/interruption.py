@@ -1,7 +1,7 @@
-"""Signals: the step in progress is finished and saved first, then the job is handed back to whoever runs it.
+"""Signals: the step in progress is finished and saved before the training ends.
 
 Ctrl-C and SIGTERM end a training; SIGUSR1 and SIGUSR2 are Slurm's warning that the time is nearly up
-(`sbatch --signal=USR1@120`). A second Ctrl-C leaves at once, even where a rank waits for others that never answer.
+(`sbatch --signal=USR1@120`). A second Ctrl-C exits immediately, even where a rank waits for others that never answer.
 """
 
 import os
@@ -19,7 +19,7 @@ ONE_CTRL_C = 1.0
 """Within it (s), a second SIGINT is the same Ctrl-C, passed on by torchrun."""
 
 GRACE_SECONDS = 600.0
-"""How long a step that got SIGTERM waits for Slurm to end it, before it ends by itself."""
+"""How long a Slurm step waits after SIGTERM for Slurm to end it, before it exits by itself."""
 
 
 class Interruption:
@@ -30,10 +30,10 @@ class Interruption:
 
 @contextmanager
 def watch_signals() -> Iterator[Interruption]:
-    """Catches the first signal; later ones change nothing, but for a second Ctrl-C, which ends the process.
+    """Catches the first signal; later ones change nothing, except a second Ctrl-C, which ends the process.
 
     Slurm and torchrun send several: a warning and then SIGTERM, or each Ctrl-C twice. None of them may keep the
-    training from saving what the first one asked for.
+    training from saving after the first one.
     """
     interruption = Interruption()
     earlier = {number: signal.getsignal(number) for number in SIGNALS}
@@ -41,7 +41,7 @@ def watch_signals() -> Iterator[Interruption]:
     def remember(number: int, frame: FrameType | None) -> None:
         interruption.signal = interruption.signal or number
 
-    with _leaving_at_a_second_ctrl_c():
+    with _exit_at_second_ctrl_c():
         for number in SIGNALS:
             signal.signal(number, remember)
         try:
@@ -52,10 +52,10 @@ def watch_signals() -> Iterator[Interruption]:
 
 
 def await_the_end(number: int) -> None:
-    """After SIGTERM leaves it to Slurm to end a step of a job.
+    """After SIGTERM, waits for Slurm to end the step of a job.
 
-    A preempted job has its grace time from SIGTERM on, and is requeued when that is over; one whose steps end by
-    themselves before may count as failed and stay away from the queue.
+    A preempted job has a grace time after SIGTERM, and is requeued when it is over; a job whose steps exit before may
+    count as failed and not be requeued.
     """
     if number == signal.SIGTERM and "SLURM_STEP_ID" in os.environ:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -63,14 +63,14 @@ def await_the_end(number: int) -> None:
 
 
 @contextmanager
-def _leaving_at_a_second_ctrl_c() -> Iterator[None]:
-    """Listens in a thread, for Python calls no handler while the main thread is within an exchange between ranks."""
-    heard, told = socket.socketpair()
-    told.setblocking(False)
+def _exit_at_second_ctrl_c() -> Iterator[None]:
+    """Listens in a thread, since Python calls no handler while the main thread is in a collective of the ranks."""
+    receiver, sender = socket.socketpair()
+    sender.setblocking(False)
 
     def listen() -> None:
         first = float("inf")
-        while number := heard.recv(1):
+        while number := receiver.recv(1):
             if number[0] != signal.SIGINT:
                 continue
             if time.monotonic() - first > ONE_CTRL_C:
@@ -79,9 +79,9 @@ def _leaving_at_a_second_ctrl_c() -> Iterator[None]:
             first = min(first, time.monotonic())
 
     threading.Thread(target=listen, name="second Ctrl-C", daemon=True).start()
-    earlier = signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
+    earlier = signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
     try:
         yield
     finally:
         signal.set_wakeup_fd(earlier)
-        told.close()  # ends the thread
+        sender.close()  # ends the thread

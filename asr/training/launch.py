@@ -1,6 +1,6 @@
 """Where this process stands among those that torchrun or Slurm's srun started together.
 
-Imports no torch: the command line asks it too, before anything runs.
+Imports no torch: the command line uses it too, before anything runs.
 """
 
 import os
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from asr.common.errors import ConfigError
 
 PORTS = range(20000, 32768)
-"""From which jobs draw a port by their number, so that two on one node rarely meet; Linux gives out those above."""
+"""The port of a job is drawn from these by its number, so that jobs on a node rarely collide."""
 
 
 @dataclass(frozen=True)
@@ -30,17 +30,17 @@ class Launch:
     port: int = 29500
     """Where rank 0 waits for the others."""
     launcher: str | None = None
-    """Who started the processes: torchrun, srun or nobody."""
+    """What started the processes: torchrun, srun or neither."""
 
 
 def find_launch(environment: Mapping[str, str] = os.environ) -> Launch:
-    """Reads torchrun's variables, else those of the Slurm step; without either the process is alone.
+    """Reads torchrun's variables, else those of the Slurm step; without either this is a single process.
 
-    The variables of the *step* count, not those of the job: in a shell that salloc opened, or in a batch script, a
-    command that no srun started is alone. MASTER_ADDR and MASTER_PORT win over what follows from Slurm's variables.
+    The variables of the *step* count, not those of the job: in a shell of salloc, or in a batch script, a command that
+    srun did not start is a single process. MASTER_ADDR and MASTER_PORT take precedence over Slurm's variables.
 
     Raises:
-        ConfigError: A variable is missing or no number.
+        ConfigError: A variable is missing or is not a number.
     """
     try:
         return _read(environment)
@@ -62,7 +62,7 @@ def _read(environment: Mapping[str, str]) -> Launch:
             launcher="torchrun",
         )
     if int(environment.get("SLURM_STEP_NUM_TASKS", "1")) > 1 and "SLURM_PROCID" in environment:
-        # Every restart of a job has a number of its own, lest its ranks meet those that are still dying.
+        # Each restart of a job draws another port, so that its ranks do not meet those that are still ending.
         restart = int(environment.get("SLURM_RESTART_COUNT", "0"))
         draw = 7 * int(environment["SLURM_JOB_ID"]) + 101 * restart + int(environment.get("SLURM_STEP_ID", "0"))
         return Launch(
@@ -78,13 +78,13 @@ def _read(environment: Mapping[str, str]) -> Launch:
 
 
 def started_again(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether Slurm or torchrun has started this same command before: after a requeue, or when a rank had died."""
+    """Whether Slurm or torchrun has started this command before: after a requeue, or when a rank died."""
     counts = ("SLURM_RESTART_COUNT", "TORCHELASTIC_RESTART_COUNT")
     return any(int(environment.get(count, "0")) > 0 for count in counts)
 
 
 def rejoins(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether torchrun starts all nodes anew, and counts no restart, when one of them comes back."""
+    """Whether torchrun starts all nodes again, without counting a restart, when one of them comes back."""
     return int(environment.get("GROUP_WORLD_SIZE", "1")) > 1
 
 

@@ -1,4 +1,4 @@
-"""How strongly each layer is taught: gradient norms and the size of the updates, looked at where metrics are logged."""
+"""Gradient norm and size of the update of each layer, measured in the steps that are logged."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -25,13 +25,13 @@ def _layer(name: str) -> str:
 
 
 class LayerWatch:
-    """Measures one step, from its gradients to what they did to the weights.
+    """Measures one step: its gradients and its updates of the weights.
 
     It reads the device once, after the step, and copies the weights once: too much for every step, little for one in
-    ten. The copy lies where the activations of the backward pass were, so that it needs no further memory.
+    ten. The copy takes the memory that the activations of the backward pass had.
 
     Args:
-        model: Whose gradients are there, not yet clipped.
+        model: With its gradients, not yet clipped.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -43,8 +43,8 @@ class LayerWatch:
         self._before = {name: _copies(parameters) for name, parameters in self._layers.items()}
 
     def metrics(self) -> dict[str, float]:
-        """After the step: the gradient norm of each layer before clipping, and the norm of each update as a share of
-        the norm of the weights."""
+        """After the step: the gradient norm of each layer before clipping, and the norm of its update divided by that
+        of its weights."""
         updates = [_update(parameters, self._before[name]) for name, parameters in self._layers.items()]
         weights = [_norm(before) for before in self._before.values()]
         table = torch.stack([torch.stack(row) for row in (self._gradients, updates, weights)]).double().tolist()

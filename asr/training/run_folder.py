@@ -1,4 +1,4 @@
-"""The folder of a run: found again by the same command, held by one process at a time."""
+"""The folder of a run: found again by the same command, locked by one process at a time."""
 
 import fcntl
 import logging

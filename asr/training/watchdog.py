@@ -1,4 +1,4 @@
-"""A watchdog: when a training stands still, it says where."""
+"""A watchdog: when a training makes no progress, it logs where."""
 
 import logging
 import sys
@@ -12,12 +12,12 @@ log = logging.getLogger(__name__)
 
 
 class Watchdog:
-    """Watches over one rank from a thread of its own, and ends nothing.
+    """Watches one rank from a thread of its own; it only logs.
 
-    Where ranks wait for each other, the one whose stage differs from that of the others is the one to look at.
+    Where ranks wait for each other, look at the one whose stage differs from that of the others.
 
     Args:
-        minutes: How long it may take until a step has ended.
+        minutes: Longest time without the end of a step.
         rank: The rank that it watches.
     """
 
@@ -28,11 +28,11 @@ class Watchdog:
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
     def reach(self, stage: str) -> None:
-        """Says what the training does from now on."""
+        """Notes what the training does from now on."""
         self._stage = stage
 
     def step_ended(self) -> None:
-        """Says that the training moves."""
+        """Notes that the training makes progress."""
         self._moved = time.monotonic()
 
     def _watch(self) -> None:
@@ -61,7 +61,7 @@ class Watchdog:
 
 
 def stacks() -> str:
-    """The stacks of all threads of this process but the one that asks."""
+    """The stacks of all other threads of this process."""
     names = {thread.ident: thread.name for thread in threading.enumerate()}
     return "\n".join(
         f"Thread {names.get(ident, ident)}:\n{''.join(traceback.format_stack(frame))}"

@@ -49,10 +49,12 @@ def test_a_batch_keeps_its_budget_or_is_a_single_utterance(seconds: Seconds, glo
 
 @settings(deadline=None)
 @given(durations, st.integers(1, 9), st.floats(1.0, 100.0))
-def test_shares_split_a_batch_exactly_within_the_budget_of_a_rank(seconds: Seconds, ranks: int, limit: float) -> None:
+def test_micro_batches_split_a_batch_exactly_within_the_budget_of_a_rank(
+    seconds: Seconds, ranks: int, limit: float
+) -> None:
     seconds = np.sort(seconds)
     split = split_batch(seconds, ranks, limit)
-    assert all(len(shares) == ranks for shares in split), "every rank takes the same number of micro-steps"
+    assert all(len(shares) == ranks for shares in split), "every rank takes the same number of micro-batches"
     parts = [np.arange(len(seconds))[share] for shares in split for share in shares]
     assert list(np.concatenate(parts)) == list(range(len(seconds)))
     for part in parts:
@@ -60,7 +62,7 @@ def test_shares_split_a_batch_exactly_within_the_budget_of_a_rank(seconds: Secon
 
 
 def inputs_of(seconds: Seconds, weights: Seconds | None = None) -> Dataset:
-    """Inputs of so long utterances; their audio is never read."""
+    """Utterances of these lengths; their audio is never read."""
     utterances = [
         Utterance(f"utterance {number}", Path(), 0.0, float(length), "A", "", 16000)
         for number, length in enumerate(seconds)
@@ -75,7 +77,7 @@ def steps_of(inputs: Dataset, rank: int = 0, ranks: int = 1) -> Steps:
 
 @settings(deadline=None, max_examples=50)
 @given(durations, st.integers(1, 6), st.integers(0, 3))
-def test_any_number_of_ranks_takes_the_same_steps_and_shares_each_of_them(
+def test_any_number_of_ranks_takes_the_same_steps_and_splits_each_of_them(
     seconds: Seconds, ranks: int, epoch: int
 ) -> None:
     inputs = inputs_of(seconds)
@@ -83,10 +85,10 @@ def test_any_number_of_ranks_takes_the_same_steps_and_shares_each_of_them(
     by_rank = [list(steps_of(inputs, rank, ranks).start(epoch, 0, epoch + 1)) for rank in range(ranks)]
     assert all(len(steps) == len(alone) for steps in by_rank)
     for step, *parts in zip(alone, *by_rank, strict=True):
-        assert len({len(part.micro_batches) for part in parts}) == 1, "as many shares on every rank"
+        assert len({len(part.micro_batches) for part in parts}) == 1, "the same number of micro-batches on every rank"
         assert all(np.array_equal(part.utterances, step.utterances) for part in parts)
         assert all((part.labels, part.seconds) == (step.labels, step.seconds) for part in parts)
-        taken = [number for part in parts for share in part.micro_batches for number in share.utterances]
+        taken = [number for part in parts for micro_batch in part.micro_batches for number in micro_batch.utterances]
         assert sorted(taken) == sorted(step.utterances), "each utterance on one rank, once"
 
 
@@ -171,7 +173,7 @@ def an4(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 
 def costs(inputs: Dataset, ranks: int) -> list[list[float]]:
-    """The padded audio of each rank in each micro-step of ten epochs, with the batches of the recipe (s)."""
+    """The padded audio of each rank's micro-batches in ten epochs, with the batches of the recipe (s)."""
     config = compose(Recipe(RECIPES / "an4")).batching
     found = []
     for epoch in range(10):
@@ -189,7 +191,7 @@ def test_less_than_6_percent_of_an4_is_padding(an4: Dataset) -> None:
 
 
 @pytest.mark.parametrize("ranks", [2, 3, 4])
-def test_ranks_lose_less_than_5_percent_of_a_step_of_an4_to_the_dearest_of_them(ranks: int, an4: Dataset) -> None:
+def test_ranks_lose_less_than_5_percent_of_a_step_of_an4_to_the_slowest(ranks: int, an4: Dataset) -> None:
     assert np.mean([1 - np.mean(step) / max(step) for step in costs(an4, ranks)]) < 0.05
 
 
@@ -200,7 +202,7 @@ def test_little_is_padded_on_durations_like_those_of_an4() -> None:
 
 
 @pytest.mark.parametrize(("global_seconds", "utterances"), [(60.0, 948), (400.0, 5000)])
-def test_ranks_get_shares_of_like_cost(global_seconds: float, utterances: int) -> None:
+def test_ranks_get_micro_batches_of_similar_cost(global_seconds: float, utterances: int) -> None:
     seconds = np.random.default_rng(0).gamma(4.0, 0.55, utterances) + 0.5
 
     def difference(ranks: int) -> float:

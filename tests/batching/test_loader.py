@@ -1,4 +1,4 @@
-"""Loading shares in their order, and faults in the data as they are."""
+"""Loading micro-batches in their order, and errors in the data as they are."""
 
 from collections.abc import Sequence
 
@@ -19,13 +19,13 @@ def read(number: int, epoch: int) -> Tensor:
     return torch.full((number + 1, 2), float(epoch))
 
 
-def shares(*batches: Sequence[int]) -> list[MicroBatch]:
+def micro_batches(*batches: Sequence[int]) -> list[MicroBatch]:
     return [MicroBatch(epoch, np.array(batch, dtype=np.int64)) for epoch, batch in enumerate(batches)]
 
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_batches_come_in_order_padded_with_zeros(workers: int) -> None:
-    batches = list(load(shares([1, 3], [], [0], [4, 2]), read, LABELS, workers))
+    batches = list(load(micro_batches([1, 3], [], [0], [4, 2]), read, LABELS, workers))
     assert [list(batch.utterances) for batch in batches] == [[1, 3], [], [0], [4, 2]]
     last = batches[3]
     assert last.inputs.shape == (2, 5, 2)
@@ -36,7 +36,7 @@ def test_batches_come_in_order_padded_with_zeros(workers: int) -> None:
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_fault_in_the_data_is_one_sentence(workers: int) -> None:
-    loaded = load(shares([1], [5], [2]), read, LABELS, workers)
+    loaded = load(micro_batches([1], [5], [2]), read, LABELS, workers)
     next(loaded)
     with pytest.raises(DataError) as caught:
         next(loaded)
@@ -46,7 +46,7 @@ def test_a_fault_in_the_data_is_one_sentence(workers: int) -> None:
 @pytest.mark.parametrize("ranks", [1, 2, 3, 9])
 def test_evaluation_takes_each_utterance_once_over_all_ranks(ranks: int) -> None:
     seconds = np.array([3.0, 1.0, 2.0, 50.0, 4.0, 1.0, 2.5])
-    parts = [share for rank in range(ranks) for share in evaluation_batches(seconds, rank, ranks, 10.0)]
-    assert sorted(number for share in parts for number in share.utterances) == list(range(len(seconds)))
-    for share in parts:
-        assert len(share.utterances) == 1 or len(share.utterances) * seconds[share.utterances].max() <= 10.0
+    batches = [batch for rank in range(ranks) for batch in evaluation_batches(seconds, rank, ranks, 10.0)]
+    assert sorted(number for batch in batches for number in batch.utterances) == list(range(len(seconds)))
+    for batch in batches:
+        assert len(batch.utterances) == 1 or len(batch.utterances) * seconds[batch.utterances].max() <= 10.0

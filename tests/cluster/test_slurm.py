@@ -47,7 +47,7 @@ def only_run(folder: Path) -> Path:
 def until(condition: Callable[[], object], what: str) -> None:
     deadline = time.monotonic() + PATIENCE
     while not _holds(condition):
-        assert time.monotonic() < deadline, f"waited in vain for {what}"
+        assert time.monotonic() < deadline, f"{what} did not come in {PATIENCE:.0f} s"
         time.sleep(0.3)
 
 
@@ -73,7 +73,7 @@ def submit(folder: Path, slurm: Slurm, *overrides: str) -> Iterator[subprocess.P
         try:
             yield waiting
         finally:
-            waiting.kill()  # else a test that fails would wait for the job for ever
+            waiting.kill()  # otherwise a failing test would wait for the job without end
 
 
 def hasten(slurm: Slurm, job: str) -> None:

@@ -34,7 +34,7 @@ def agent(folder: Path, port: int, node: int, *options: str) -> subprocess.Popen
     paths = [f"paths.data={folder / 'data'}", f"paths.runs={folder / 'runs'}"]
     command = [*launcher, "-m", "asr", "train", "yesno", *paths, *SMALL, *SETTINGS]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    # Else an agent that comes back waits in vain for the address of rank 0: torch 2.14 says it in the first round only.
+    # Without it an agent that comes back never gets the address of rank 0: torch 2.14 sends it only in the first round.
     environment["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"
     with (folder / f"agent-{node}.log").open("ab") as log:
         return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True)
@@ -50,7 +50,7 @@ def free_port() -> int:
 def until(condition: Callable[[], object], what: str) -> None:
     deadline = time.monotonic() + PATIENCE
     while not condition():
-        assert time.monotonic() < deadline, f"waited in vain for {what}"
+        assert time.monotonic() < deadline, f"{what} did not come in {PATIENCE:.0f} s"
         time.sleep(0.2)
 
 

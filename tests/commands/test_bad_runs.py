@@ -63,7 +63,7 @@ def test_a_row_of_metrics_without_its_numbers(row: str, run: Path, capsys: Captu
 
 def test_a_finished_run_without_its_model_says_how_to_get_one(run: Path, capsys: Capture) -> None:
     shutil.rmtree(run / "model")
-    assert "begin anew with training.restart=true" in refused(capsys, "train", "tiny")
+    assert "start over with training.restart=true" in refused(capsys, "train", "tiny")
 
 
 @pytest.mark.usefixtures("run")

@@ -56,7 +56,7 @@ def test_cells_spread_over_the_layers(overrides: Sequence[str], cells: str) -> N
             "model.cells has 2 cells (lstm, gru) for model.layers=1; give one for each layer, or fewer, which "
             "model.cell_order spreads.",
         ),
-        (["model.lookahead=3"], "model.lookahead=3 has no use in a model that reads each utterance from its end too"),
+        (["model.lookahead=3"], "model.lookahead=3 has no use in a bidirectional model"),
         (["model.intermediate_layer=3"], "model.intermediate_layer=3 must lie below the top of model.layers=3 layers"),
     ],
 )

@@ -178,14 +178,14 @@ def test_data_and_speed_are_told_with_their_figures() -> None:
     text = advice(LSTM, GRU)
     assert "0.70 h in 900 utterances; half of them are shorter than 2.5 s" in text
     assert "the longest, 6.4 s, takes a recurrent layer 160 steps; padding is 5.0 %" in text
-    assert "gru takes 20.0 s for an epoch of 0.69 h of audio, 125 h of audio an hour" in text
+    assert "gru takes 20.0 s for an epoch of 0.69 h of audio, 125x real time" in text
     assert "lstm takes 1.50 times as long (30.0 s), with 1.33 times the multiply-adds of gru." in text
     assert "lstm 0:40:00 for 80 epochs, gru 0:26:40 for 80 epochs" in text
 
 
 def test_times_within_a_tenth_are_no_difference() -> None:
     near = replace(GRU, prediction=replace(GRU.prediction, training_seconds=26.0))
-    assert "lstm takes as long, as far as this trial can tell (30.0 s)" in advice(LSTM, near)
+    assert "lstm takes the same time, as far as this trial can tell (30.0 s)" in advice(LSTM, near)
 
 
 def test_much_padding_is_named() -> None:
@@ -203,7 +203,7 @@ def test_a_time_that_is_too_short_becomes_fewer_epochs() -> None:
     assert text.splitlines()[-1].startswith("None of this fits")
 
 
-def test_memory_that_is_too_little_becomes_smaller_shares_or_a_smaller_model() -> None:
+def test_memory_that_is_too_little_becomes_smaller_micro_batches_or_a_smaller_model() -> None:
     # 0.8 * 1.5 GB hold 0.4 GB of audio at 20 MB a second.
     text = advice(LSTM, memory=1.5e9)
     assert "lstm needs 2.00 GB" in text

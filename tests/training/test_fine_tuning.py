@@ -1,4 +1,4 @@
-"""`training.init_from`: what is taken from a trained model, what begins anew, and what is refused."""
+"""`training.init_from`: what is taken from a trained model, what starts at random, and what is refused."""
 
 import logging
 import shutil
@@ -57,7 +57,7 @@ def fine_tune(trained: Path, *overrides: str) -> dict[str, torch.Tensor]:
     return load_model(find_run_folder(RECIPE, config, Precision.fp32).model)[0].state_dict()
 
 
-def test_a_fine_tuned_model_begins_with_the_weights_and_the_statistics_of_the_trained_one(
+def test_a_fine_tuned_model_starts_with_the_weights_and_the_statistics_of_the_trained_one(
     trained: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, logger="asr")
@@ -67,17 +67,17 @@ def test_a_fine_tuned_model_begins_with_the_weights_and_the_statistics_of_the_tr
     assert after.keys() == before.keys()
     for name, weight in before.items():
         torch.testing.assert_close(after[name], weight, rtol=0, atol=1e-6, msg=name)
-    assert "The weights begin as those of" in caplog.text and "anew" not in caplog.text
+    assert "Weights are initialized from" in caplog.text and "at random" not in caplog.text
 
 
-def test_other_tokens_and_an_intermediate_head_begin_anew_and_the_log_says_so(
+def test_heads_of_other_tokens_and_new_heads_start_at_random_and_the_log_says_so(
     trained: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, logger="asr")
     before = load_model(trained / "run" / "model")[0].state_dict()
     after = fine_tune(trained, "tokenizer.alphabet=' BA'", "model.intermediate_layer=1")
     assert after["head.weight"].shape[0] == 4
-    assert "the head and intermediate head anew, for its tokens are others" in caplog.text
+    assert "but the head and intermediate head at random, since its tokens differ" in caplog.text
     for name, weight in before.items():
         if not name.startswith("head."):
             torch.testing.assert_close(after[name], weight, rtol=0, atol=1e-6, msg=name)

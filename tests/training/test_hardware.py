@@ -36,7 +36,7 @@ def test_what_only_gpus_can_do_is_refused_on_a_cpu_before_a_training(setting: st
     resolve_hardware(hardware(setting), trains=False)  # its model can be evaluated here
 
 
-def test_tf32_is_off_but_where_it_is_wanted() -> None:
+def test_tf32_is_off_except_where_it_is_wanted() -> None:
     def allowed() -> tuple[bool, bool]:
         return torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
 

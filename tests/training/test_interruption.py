@@ -1,4 +1,4 @@
-"""Signals are remembered, and only a second Ctrl-C interrupts."""
+"""Signals are noted, and only a second Ctrl-C interrupts."""
 
 import os
 import signal
@@ -56,14 +56,14 @@ def test_a_ctrl_c_that_torchrun_passes_on_counts_once() -> None:
         assert interruption.signal == signal.SIGINT
 
 
-def test_afterwards_signals_go_to_who_handled_them_before() -> None:
-    heard = []
-    earlier = signal.signal(signal.SIGUSR2, lambda number, frame: heard.append(number))
+def test_afterwards_signals_go_to_their_previous_handlers() -> None:
+    received = []
+    earlier = signal.signal(signal.SIGUSR2, lambda number, frame: received.append(number))
     try:
         with watch_signals():
             os.kill(os.getpid(), signal.SIGUSR2)
-        assert heard == []
+        assert received == []
         os.kill(os.getpid(), signal.SIGUSR2)
-        assert heard == [signal.SIGUSR2]
+        assert received == [signal.SIGUSR2]
     finally:
         signal.signal(signal.SIGUSR2, earlier)

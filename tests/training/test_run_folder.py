@@ -124,7 +124,7 @@ def test_a_new_run_says_in_which_key_it_differs(config: Config, caplog: pytest.L
 @pytest.mark.parametrize("name", [".lock", "config.yaml", "train.log"])
 def test_a_run_folder_that_cannot_be_written_is_one_sentence(name: str, config: Config) -> None:
     folder = find(config)
-    # Where a file should be written lies a folder: root, who may write anything, cannot either.
+    # A folder has the name of the file: not even root can write that.
     (folder.path / name).mkdir(parents=True)
     with pytest.raises(RunError, match=r"The run folder .* cannot be written \(Is a directory: .*\); set paths\.runs"):
         folder.trained(config).__enter__()

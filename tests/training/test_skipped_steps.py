@@ -1,4 +1,4 @@
-"""A step whose loss is not finite is passed over by all ranks together, counted and named."""
+"""A step whose loss is not finite is skipped by all ranks together, counted and named."""
 
 from pathlib import Path
 

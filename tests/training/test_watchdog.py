@@ -1,4 +1,4 @@
-"""The watchdog names the stage of a training that stands still and shows its stacks."""
+"""The watchdog names the stage of a training that makes no progress and shows its stacks."""
 
 import logging
 import threading
@@ -11,45 +11,45 @@ from asr.training.watchdog import Watchdog
 from tests.helpers.trainings import SHORT_BATCHES, prepare_tones, run_folder, train
 
 
-class Heard(logging.Handler):
+class Messages(logging.Handler):
     def __init__(self) -> None:
         super().__init__()
-        self.barked, self.messages = threading.Event(), list[str]()
+        self.any, self.texts = threading.Event(), list[str]()
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.messages.append(record.getMessage())
-        self.barked.set()
+        self.texts.append(record.getMessage())
+        self.any.set()
 
 
 @pytest.fixture
-def heard() -> Iterator[Heard]:
-    handler = Heard()
+def logged() -> Iterator[Messages]:
+    handler = Messages()
     logger = logging.getLogger("asr.training.watchdog")
     logger.addHandler(handler)
     yield handler
     logger.removeHandler(handler)
 
 
-def test_it_names_the_stage_and_shows_the_stack_of_the_main_thread(heard: Heard) -> None:
+def test_it_names_the_stage_and_shows_the_stack_of_the_main_thread(logged: Messages) -> None:
     with Watchdog(minutes=0.0005, rank=3) as watchdog:
         watchdog.reach("step 7, waiting for data")
-        assert heard.barked.wait(30)
-    message = heard.messages[0]
+        assert logged.any.wait(30)
+    message = logged.texts[0]
     assert "Rank 3 has ended no step" in message and "step 7, waiting for data" in message
-    assert "heard.barked.wait(30)" in message, "the line that hangs"
+    assert "logged.any.wait(30)" in message, "the line that hangs"
 
 
-def test_stages_alone_are_no_progress(heard: Heard) -> None:
+def test_stages_alone_are_no_progress(logged: Messages) -> None:
     with Watchdog(minutes=0.0005, rank=0) as watchdog:
-        while not heard.barked.is_set():
+        while not logged.any.is_set():
             watchdog.reach("step 7, waiting for data")
     assert "Rank 0 has ended no step" in heard.messages[0]
 
 
-def test_it_is_silent_while_there_is_progress(heard: Heard) -> None:
+def test_it_is_silent_while_there_is_progress(logged: Messages) -> None:
     with Watchdog(minutes=60, rank=0) as watchdog:
         watchdog.step_ended()
-    assert not heard.messages
+    assert not logged.texts
 
 
 def test_a_training_whose_data_does_not_come_says_so(tmp_path: Path) -> None:

@@ -2,8 +2,8 @@
 
     python tools/benchmark/extraction.py recipes/an4 [key=value ...]
 
-Reading, resampling, starting the worker process and writing are all within. "Fed" counts the audio of every speed that
-is stored, as training counts it; "corpus" counts each utterance once, whatever the number of its speeds.
+Reading, resampling, starting the worker process and writing are included. "Stored" counts the audio at every speed that
+is stored, "corpus" each utterance once.
 """
 
 import sys
@@ -29,10 +29,10 @@ def main() -> None:
             extraction = Extraction(utterances, config.features, config.data.sampling_rate, factors)
             extraction.run(Path(folder) / "store", workers=1)
             seconds = time.perf_counter() - start
-        fed = sum(corpus / factor for factor in factors)
+        stored = sum(corpus / factor for factor in factors)
         print(
-            f"speeds {factors}: {seconds:.2f} s, fed {fed / seconds:,.0f} x real time, "
-            f"corpus {corpus / seconds:,.0f} x real time"
+            f"speeds {factors}: {seconds:.2f} s, stored {stored / seconds:,.0f}x real time, "
+            f"corpus {corpus / seconds:,.0f}x real time"
         )
 
 

@@ -47,7 +47,7 @@ PACKED = Variant("packed", "fp32")
 
 @dataclass(frozen=True)
 class Sizes:
-    """What is trained in a step."""
+    """Sizes of the model and the batch."""
 
     layers: int
     hidden: int
@@ -75,7 +75,7 @@ class Step:
         config = model_config(cell, sizes)
         self.variant, settings, dim = variant, config.model, config.features.mels
         torch.manual_seed(0)
-        # What is timed gets features that are normalized; statistics of a corpus would stand among the weights.
+        # The input is normalized already; statistics of a corpus would be among the weights.
         self.model: nn.Module = AcousticModel(settings, dim, TOKENS, Normalization.utterance)
         if variant.way == "packed":
             dims = (settings.channels, dim, TOKENS, settings.dropout, settings.subsampling // 2)
@@ -89,7 +89,7 @@ class Step:
         self.labels = torch.randint(1, TOKENS, (sizes.batch, LABELS))
 
     def loss(self) -> Tensor:
-        """The CTC loss, with whatever dropout the model's mode brings."""
+        """The CTC loss, with dropout if the model is in training mode."""
         library.enable(self.variant.way == "kernel")
         with self.variant.autocast():
             log_probs, lengths = self.model(self.features, self.lengths)
@@ -128,7 +128,7 @@ def multiply_adds(cell: Cell, sizes: Sizes) -> int:
     projection = rows * channels * features_2 * width
     recurrent = sizes.layers * rows * 2 * GATES[cell] * hidden * (width + hidden)
     head = rows * width * TOKENS
-    # Backwards as much again for the weights and, but for the first convolution, for the inputs.
+    # Backward as much again for the weights and, except for the first convolution, for the inputs.
     return 2 * first + 3 * (second + projection + recurrent + head)
 
 
@@ -165,7 +165,7 @@ def timed(call: Callable[[], object]) -> float:
 
 @contextmanager
 def threads(number: int) -> Iterator[None]:
-    """So many threads inside."""
+    """This number of threads inside."""
     before = torch.get_num_threads()
     torch.set_num_threads(number)
     try:

@@ -1,4 +1,4 @@
-// Single numbers to float and back, from float and from bfloat16 alike.
+// Conversion of single numbers to and from float, for float and bfloat16 alike.
 
 #pragma once
 
@@ -16,7 +16,7 @@ static inline float widen(std::uint16_t x) {
 
 static inline void narrow(float x, float& to) { to = x; }
 
-// Rounds to the nearest bfloat16, of two to the even one.
+// Rounds to the nearest bfloat16, ties to even.
 static inline void narrow(float x, std::uint16_t& to) {
     std::uint32_t bits;
     std::memcpy(&bits, &x, sizeof bits);

@@ -1,11 +1,11 @@
-// Dropout: what a drawn number lets pass, scaled. The same forwards, of activations, and backwards, of gradients.
+// Dropout: keeps and scales a value, or drops it, by a random number; the same for activations and gradients.
 
 #include "bfloat16.h"
 #include "parallel.h"
 
 constexpr Index CHUNK = 1 << 14;
 
-// Multiplied in any case and called with plain numbers, which compilers need to do it in vectors.
+// Always multiplies, and takes scalars by value: compilers vectorize only that.
 template <class Kept>
 static void drop(const Kept* __restrict from, const std::int16_t* __restrict drawn, Kept* __restrict to, Index count,
                  int least, float scale) {

@@ -1,4 +1,4 @@
-"""The compiled kernel: built by the system's C++ compiler at first use, kept in the user's cache."""
+"""The compiled kernel: built by the system's C++ compiler on first use and kept in the user's cache folder."""
 
 import ctypes
 import functools
@@ -17,7 +17,7 @@ import torch
 
 log = logging.getLogger(__name__)
 
-SOURCES = [Path(__file__).with_name(name) for name in ("recurrence.cpp", "dropout.cpp", "normalization.cpp")]
+SOURCES = [Path(__file__).with_name(name) for name in ("recurrence.cpp", "dropout.cpp", "layer_norm.cpp")]
 HEADERS = [Path(__file__).with_name(name) for name in ("parallel.h", "bfloat16.h")]
 # Contracted to fused multiply-adds by every compiler alike. No -fopenmp: see parallel.h.
 FLAGS = ("-std=c++17", "-O3", "-ffp-contract=fast", "-fPIC", "-shared", "-w")
@@ -36,13 +36,13 @@ _enabled = True
 
 
 def enable(enabled: bool) -> None:
-    """Whether layers shall use the kernel where there is one; they do from the start."""
+    """Lets layers use the kernel where there is one, which is the default, or not."""
     global _enabled
     _enabled = enabled
 
 
 def load() -> ctypes.CDLL | None:
-    """The kernel of this machine, compiled if it was not before; None where there is none or it is not wanted."""
+    """The kernel of this machine, compiled on first use; None where there is none or it is disabled."""
     return compiled_kernel() if _enabled else None
 
 
@@ -52,18 +52,18 @@ def compiled_kernel() -> ctypes.CDLL | None:
     try:
         return open_library(build(cache_folder()))
     except KernelMissing as missing:
-        log.info("Recurrent layers go without the CPU kernel: %s", missing)
+        log.info("Recurrent layers run without the CPU kernel: %s", missing)
         return None
 
 
 def build(folder: Path, target: tuple[str, ...] = NATIVE) -> Path:
     """Compiles the kernel into a folder unless it is there.
 
-    The name holds all that determines the content: machines that share a home do not load each other's. The file is
-    written beside its place and renamed, so processes may race.
+    The name is a hash of everything that determines the content, so that machines with a shared home do not load each
+    other's. The file is written under a temporary name and renamed, so processes may race.
 
     Args:
-        target: The compiler's options for the kind of processor.
+        target: The compiler's options for the processor.
 
     Raises:
         KernelMissing: There is no compiler, it fails, or the folder cannot be written.
@@ -100,16 +100,16 @@ def open_library(path: Path) -> ctypes.CDLL:
         library = ctypes.CDLL(str(path))
     except OSError as error:
         raise KernelMissing(str(error)) from None
-    library.recurrence_run.restype = library.dropout_run.restype = library.normalization_run.restype = None
+    library.recurrence_run.restype = library.dropout_run.restype = library.layer_norm_run.restype = None
     pointer, count = ctypes.c_void_p, ctypes.c_int64
     library.recurrence_run.argtypes = [pointer, count, ctypes.c_int, ctypes.c_int]
-    library.normalization_run.argtypes = [pointer, ctypes.c_int, ctypes.c_int]
+    library.layer_norm_run.argtypes = [pointer, ctypes.c_int, ctypes.c_int]
     library.dropout_run.argtypes = [pointer] * 3 + [count, ctypes.c_int, ctypes.c_float, ctypes.c_int, count]
     return library
 
 
 def find_compiler() -> list[str]:
-    """The command of the C++ compiler: $CXX, else the first that there is.
+    """The command of the C++ compiler: $CXX, else the first that is installed.
 
     Raises:
         KernelMissing: There is none.
@@ -129,7 +129,7 @@ def cache_folder() -> Path:
 
 
 def processor_features() -> str:
-    """What sets this processor apart from others: its maker, its model and the instructions that it has."""
+    """What distinguishes this processor: its vendor, model and instruction sets."""
     try:
         text = Path("/proc/cpuinfo").read_text()
     except OSError:

@@ -1,4 +1,4 @@
-// Threads without any header of torch or a flag for OpenMP: they come from the runtime that torch has loaded.
+// Threads of the OpenMP runtime that torch has loaded, without headers of torch or a compiler flag.
 
 #pragma once
 

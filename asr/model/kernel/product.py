@@ -1,7 +1,7 @@
-"""Large matrix products on a CPU, by the library that is quick there.
+"""Large matrix products on a CPU, by the fastest library.
 
-In float32 PyTorch asks Intel's MKL, which on some processors of AMD (Zen 5) is half as fast as oneDNN. oneDNN generates
-code for every new shape, which may take as long as the product itself; so the rows of batches are rounded up to few
+In float32 PyTorch uses Intel's MKL, which on some AMD processors (Zen 5) is half as fast as oneDNN. oneDNN generates
+code for each new shape, which may take as long as the product itself, so the rows of batches are rounded up to few
 numbers.
 """
 
@@ -16,11 +16,11 @@ from torch.nn import functional
 from asr.model.kernel.library import processor_features
 
 ROWS = 128
-"""What numbers of rows are rounded up to a multiple of."""
+"""Numbers of rows are rounded up to a multiple of this."""
 
 
 def missing_rows(rows: int) -> int:
-    """How many to add to those of a batch; few stay as they are."""
+    """How many rows to add to those of a batch; small numbers stay as they are."""
     return 0 if rows < ROWS else -rows % ROWS
 
 
@@ -39,9 +39,9 @@ class RoundedLinear(nn.Linear):
 
 @functools.cache
 def onednn_is_quicker() -> bool:
-    """Whether float32 products are quicker by oneDNN than by what PyTorch asks: not with MKL on a processor of Intel.
+    """Whether float32 products are faster with oneDNN than with PyTorch's choice: not with MKL on an Intel CPU.
 
-    By the maker alone, not by a measurement, which might be another after a training is resumed.
+    By the vendor, not by a measurement, which might have another result after a training is resumed.
     """
     # PyTorch gives the question no type.
     if torch.backends.mkl.is_available() and "GenuineIntel" in processor_features():  # type: ignore[no-untyped-call]
@@ -50,7 +50,7 @@ def onednn_is_quicker() -> bool:
 
 
 def has_onednn() -> bool:
-    """Whether PyTorch has oneDNN, and the operators, which it does not promise to keep."""
+    """Whether PyTorch has oneDNN and these operators, which are not part of its public interface."""
     operators = ((torch.ops.mkldnn, "_linear_pointwise"), (torch.ops.aten, "mkldnn_linear_backward_weights"))
     # PyTorch gives the question no type.
     available = bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
@@ -62,7 +62,7 @@ def product(left: Tensor, right: Tensor) -> Tensor:
 
     Args:
         left: float32 (rows, inner) on a CPU.
-        right: (columns, inner), contiguous or the transpose of what is: oneDNN takes it as it lies.
+        right: (columns, inner), contiguous or its transpose is: oneDNN takes both layouts.
     """
     if not onednn_is_quicker():
         return left @ right.T
@@ -74,7 +74,7 @@ def transposed_product(left: Tensor, right: Tensor) -> Tensor:
     """left.T @ right of (rows, m) and (rows, n) on a CPU, as gradients of weights are."""
     if left.dtype is not torch.float32 or not onednn_is_quicker():
         return left.T @ right
-    weights = left.new_empty(left.shape[1], right.shape[1])  # their shape alone is read
+    weights = left.new_empty(left.shape[1], right.shape[1])  # only their shape is read
     backward = torch.ops.aten.mkldnn_linear_backward_weights
     gradient: Tensor = backward(left.to_mkldnn(), right.to_mkldnn(), weights, False)[0]
     return gradient
@@ -87,7 +87,7 @@ def linear(inputs: Tensor, weights: Tensor) -> Tensor:
 
 
 class _Linear(torch.autograd.Function):
-    """PyTorch's own backward pass of oneDNN's products wants tensors that are laid out for it."""
+    """PyTorch's own backward pass of oneDNN's products needs tensors in oneDNN's layout."""
 
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, weights: Tensor) -> Tensor:

@@ -1,12 +1,12 @@
-// The recurrence of one layer, forwards and backwards, over the frames that utterances have and no others.
+// The recurrence of one layer, forward and backward, over the frames of utterances without padding.
 //
-// Utterances are sorted by falling length, so those that have a frame t are the first of all. Their rows of that frame
-// lie together, frame after frame (as in a packed sequence): row(t, u) = offsets[t] + u. Outputs and their gradients are
-// padded, (frames, batch, directions * hidden), in the order of the batch: order[u] is where utterance u stands there.
+// Utterances are sorted by decreasing length, so those with a frame t come first. Their rows of that frame are contiguous,
+// frame after frame, as in a packed sequence: row(t, u) = offsets[t] + u. Outputs and their gradients are padded,
+// (frames, batch, directions * hidden), in the order of the batch: order[u] is the place of utterance u there.
 //
-// A thread takes one direction of a block of utterances through all frames, so no thread waits for another. An
-// utterance is computed by the same operations in the same order whatever stands beside it: its results are the same
-// bits in any batch and with any number of threads.
+// A thread computes one direction of a block of utterances over all frames, so no thread waits for another. Each
+// utterance is computed by the same operations in the same order whatever the others are: its results have the same bits
+// in any batch and with any number of threads.
 
 #include "parallel.h"
 
@@ -20,7 +20,7 @@
 #include <utility>
 #include <vector>
 
-// Lanes of a vector, the registers that hold sums of products, and the rows that a tile of sums has at most.
+// Lanes of a vector, the registers for sums of products, and the most rows of a tile of sums.
 #if defined(__AVX512F__)
 #include <immintrin.h>
 constexpr int LANES = 16, REGISTERS = 24, TILE_ROWS = 8;
@@ -42,7 +42,7 @@ using Vector = float __attribute__((vector_size(LANES * sizeof(float))));
 
 enum Cell { RNN, LSTM, GRU, LIGRU };
 constexpr int GATES[] = {1, 4, 3, 2};
-// Biases of each unit: one for a gate, and in a GRU a last one for the candidate outside of the reset product.
+// Biases of each unit: one per gate, and in a GRU a last one for the candidate outside the reset product.
 constexpr int BIASES[] = {1, 4, 4, 0};
 
 // ---------------------------------------------------------------------------------------------------- arithmetic
@@ -64,7 +64,7 @@ static inline Vector reciprocal(Vector x) {
 #endif
 }
 
-// What is not a number stays so.
+// NaN stays NaN.
 static inline Vector clamp(Vector x, float bound) {
     const Vector high = bound - Vector{}, low = -high;
 #if defined(__AVX512F__)
@@ -75,8 +75,8 @@ static inline Vector clamp(Vector x, float bound) {
 #endif
 }
 
-// tanh of several vectors, step by step in all of them, since one alone would mostly wait for itself. A quotient of
-// polynomials, as in Eigen and XLA: right to 3e-7.
+// tanh of several vectors, interleaved to hide the latency of each operation. A quotient of polynomials, as in Eigen and
+// XLA, accurate to 3e-7.
 template <int N>
 static inline void tanh(Vector (&x)[N]) {
     constexpr float odd[] = {-2.76076847742355e-16f, 2.00018790482477e-13f, -8.60467152213735e-11f,
@@ -106,7 +106,7 @@ static inline Vector tanh(Vector x) {
 // The sigmoid of twice x, from tanh(x).
 static inline Vector to_sigmoid(Vector tanh_of_x) { return 0.5f + 0.5f * tanh_of_x; }
 
-// How numbers are kept and multiplied. A word is what one lane takes from an operand: one float, or two bfloat16.
+// Storage and multiplication of numbers. A word is what one lane reads of an operand: one float, or two bfloat16.
 struct Float {
     using Kept = float;
     using Word = float;
@@ -189,7 +189,7 @@ using Tile = void (*)(const typename Number::Word*, Index, const typename Number
 
 constexpr Index panels_at_once(Index rows) { return std::clamp<Index>(REGISTERS / rows, 1, MOST_PANELS); }
 
-// Tiles of 1 to TILE_ROWS rows and 1 to MOST_PANELS panels; none has more sums than registers.
+// Tiles of 1 to TILE_ROWS rows and 1 to MOST_PANELS panels; none has more sums than there are registers.
 template <class Number, std::size_t... AT>
 constexpr std::array<Tile<Number>, sizeof...(AT)> all_tiles(std::index_sequence<AT...>) {
     return {tile<Number, AT / MOST_PANELS + 1,
@@ -209,7 +209,7 @@ alignas(64) constexpr struct {
 // Registers 0 to 3 hold sums, 4 operands, and 5 to 7 weights.
 class MatrixUnit {
   public:
-    // Operands and sums have memory for a multiple of so many rows, and the depth is one of so many words.
+    // The rows of operands and sums are padded to a multiple of the first, and the depth to a multiple of the second.
     static constexpr Index ROWS = 16, WORDS = 16;
 
     MatrixUnit() {
@@ -219,7 +219,7 @@ class MatrixUnit {
         if (there()) _tile_release();
     }
 
-    // Linux lets a process use it that asks.
+    // Linux lets a process use it on request.
     static bool there() {
         constexpr int ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18;
         static const bool allowed = syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
@@ -229,7 +229,7 @@ class MatrixUnit {
     // As `product`, below.
     static void product(Index rows, const std::uint32_t* a, Index row, const std::uint32_t* b, Index depth, Index panels,
                         float* sums, Index sums_row) {
-        asm volatile("" ::: "memory");  // the instructions do not tell the compiler what they read
+        asm volatile("" ::: "memory");  // the compiler does not see what the instructions read
         for (Index panel = 0; panel < panels; panel += panels - panel < 4 ? 1 : 4)
             for (Index first = 0; first < rows; first += ROWS)
                 (panels - panel < 4 ? tiles<1> : tiles<4>)(a + first * row, row, b + panel * depth * LANES, depth,
@@ -274,7 +274,7 @@ struct NoUnit {
     static constexpr Index ROWS = 1, WORDS = 1;
 };
 
-// What multiplies numbers of a kind beside the vector unit.
+// The matrix unit for a type of numbers, if it has one.
 #if defined(MATRIX_UNIT)
 template <class Number>
 using Unit = std::conditional_t<std::is_same_v<Number, Bfloat16>, MatrixUnit, NoUnit>;
@@ -283,8 +283,8 @@ template <class Number>
 using Unit = NoUnit;
 #endif
 
-// sums (rows, panels * LANES) += a (rows, depth words) * b (panels, depth, LANES words). A few panels at a time meet all
-// rows, so they come from far away once.
+// sums (rows, panels * LANES) += a (rows, depth words) * b (panels, depth, LANES words). A few panels at a time are
+// multiplied by all rows, so each panel is read from memory once.
 template <class Number>
 static void product(Index rows, const typename Number::Word* a, Index row, const typename Number::Word* b, Index depth,
                     Index panels, float* sums, Index sums_row) {
@@ -313,13 +313,13 @@ struct Layer {
     const Index* order;    // (batch)
     const float* weights;  // (directions, gates * hidden, hidden)
     const float* bias;     // (directions, biases * hidden)
-    void* gates;           // (rows, directions * gates * hidden): what the inputs give; then the activated gates
+    void* gates;           // (rows, directions * gates * hidden): products of the inputs; then the activated gates
     void* kept;            // (rows, directions * hidden): cells of an LSTM, reset products of a GRU
     void* outputs;         // (frames, batch, directions * hidden), zero past the ends
     const void* d_outputs;
     void* d_gates;
     void* d_reset;   // (rows, directions * hidden): gradient of the reset products of a GRU
-    void* previous;  // (rows, directions * hidden): outputs of the frames before, in the direction's sense
+    void* previous;  // (rows, directions * hidden): outputs of the previous frames, in the direction's order
     float* d_bias;   // (directions, biases * hidden)
     Index training;
 
@@ -347,14 +347,14 @@ struct Memory {
     Kept& operator[](Index at) const { return memory[at]; }
 };
 
-// Rows of operands are set apart by a cache line, lest their columns share one set of the cache.
+// Rows of operands are padded by a cache line, so that their columns do not map to the same set of the cache.
 template <class Number>
 constexpr Index operand_row(Index width) {
     return width + 64 / sizeof(typename Number::Kept);
 }
 
-// Weights in panels: (units / LANES, gates) panels of (hidden, LANES) forwards, and backwards for each gate
-// hidden / LANES panels of (units, LANES). Words hold neighbours along the depth.
+// Weights in panels: (units / LANES, gates) panels of (hidden, LANES) forward, and backward for each gate
+// hidden / LANES panels of (units, LANES). Words hold neighbors along the depth.
 template <class Number>
 static void pack(const Layer& layer, int gates, Index direction, bool backwards, typename Number::Kept* packed) {
     const Index hidden = layer.hidden, padded = layer.padded<Number>(), panels = padded / LANES;
@@ -423,8 +423,8 @@ static inline void advance(const Layer& layer, const float* sums, typename Numbe
     }
 }
 
-// One frame of one utterance, backwards: `carry` goes in as the gradient that later frames give to this output, and
-// comes out as what goes straight on to the frame before.
+// One frame of one utterance, backward: `carry` is the gradient of this output from later frames, and becomes the part of
+// the gradient that goes directly to the previous frame.
 template <class Number, int CELL>
 static inline void retreat(const Layer& layer, const typename Number::Kept* gates, const typename Number::Kept* kept,
                            const typename Number::Kept* kept_before, const typename Number::Kept* output_before,
@@ -483,7 +483,7 @@ static inline void retreat(const Layer& layer, const typename Number::Kept* gate
     }
 }
 
-// Takes one direction of a block of utterances, from `first`, through all frames.
+// Computes one direction of a block of utterances, from `first`, over all frames.
 template <class Number, int CELL>
 static void forward(const Layer& layer, const typename Number::Kept* packed, Index direction, Index first, Index rows) {
     using Kept = typename Number::Kept;
@@ -550,7 +550,7 @@ static void backward(const Layer& layer, const typename Number::Kept* packed, In
                 (Kept*)layer.d_reset + inside, (Kept*)layer.previous + inside, d_bias);
         }
         if (before < 0 || before == layer.frames) continue;
-        // Gate by gate: so much of the operand stays in the first cache.
+        // Gate by gate: that much of the operand stays in the first-level cache.
         for (Index gate = 0; gate < gates; gate++)
             product<Number>(active, (const Word*)(operand + gate * padded), row / Number::PER_WORD,
                             (const Word*)(packed + gate * padded * padded), depth, padded / LANES, carry + 0, padded);

@@ -1,4 +1,4 @@
-"""A recurrent layer whose recurrence runs in the kernel: the frames of a padded batch, and no padding."""
+"""The recurrence of a layer in the kernel, over the frames of a padded batch without its padding."""
 
 import ctypes
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from asr.settings.model import Cell
 
 CELLS = {Cell.rnn: 0, Cell.lstm: 1, Cell.gru: 2, Cell.ligru: 3}
 """The numbers of the cells in recurrence.cpp."""
-# Numbers that the backward pass needs beside the activated gates: cells of an LSTM, reset products of a GRU.
+# The backward pass needs more than the activated gates: cells of an LSTM, reset products of a GRU.
 KEEPS = (Cell.lstm, Cell.gru)
 
 
@@ -31,7 +31,7 @@ class LayerPointers(ctypes.Structure):
 
 
 def kernel_dtype(inputs: Tensor) -> torch.dtype | None:
-    """The type in which the kernel would run a layer over inputs: that of autocasting, else their own.
+    """The type in which the kernel would run a layer over inputs: that of autocast, else their own.
 
     Returns:
         float32 or bfloat16; None where there is no kernel for them.
@@ -45,12 +45,12 @@ def kernel_dtype(inputs: Tensor) -> torch.dtype | None:
 
 @dataclass(frozen=True)
 class PackedFrames:
-    """Where the frames of utterances stand: padded, and packed frame after frame, longer utterances first."""
+    """The places of the frames of utterances: padded, and packed frame after frame, longer utterances first."""
 
     shape: tuple[int, int]
     """Of the padded batch: frames, utterances."""
     order: Tensor
-    """The utterances by falling length, int64 (batch,)."""
+    """The utterances by decreasing length, int64 (batch,)."""
     offsets: Tensor
     """The packed row at which each frame begins, and their number, int64 (frames + 1,)."""
     rows: Tensor
@@ -72,7 +72,7 @@ class PackedFrames:
 
 
 class _Pack(torch.autograd.Function):
-    """Takes rows, none of them twice, so that the way back is a copy, too."""
+    """Selects rows, none of them twice, so that the backward pass is a copy too."""
 
     @staticmethod
     def forward(ctx: Any, padded: Tensor, rows: Tensor) -> Tensor:
@@ -92,15 +92,15 @@ class _Pack(torch.autograd.Function):
 
 
 def recurrence(cell: Cell, gates: Tensor, weights: Tensor, bias: Tensor | None, frames: PackedFrames) -> Tensor:
-    """Runs the recurrence of one layer, each direction from the first frame in its own sense.
+    """Runs the recurrence of one layer, each direction from its own first frame.
 
     Args:
-        gates: What the inputs give to the gates, (packed rows and more, directions * gates * hidden), float32 or
-            bfloat16. Overwritten, so nothing else may read it.
+        gates: Products of the inputs for the gates, (packed rows and more, directions * gates * hidden), float32 or
+            bfloat16. They are overwritten, so nothing else may read them.
             Gates are in the order of PyTorch; those of a light GRU are the update gate and the candidate.
         weights: Recurrent weights, float32 (directions, gates * hidden, hidden).
-        bias: Of each gate, float32 (directions, gates * hidden); of a GRU (directions, 4 * hidden): after those of both
-            gates that of the candidate within the reset product, then that outside. A light GRU has none.
+        bias: Of each gate, float32 (directions, gates * hidden); of a GRU (directions, 4 * hidden): those of both
+            gates, that of the candidate within the reset product, then that outside. A light GRU has none.
 
     Returns:
         (frames, batch, directions * hidden) in the type of the gates, zero past the ends.
@@ -111,7 +111,7 @@ def recurrence(cell: Cell, gates: Tensor, weights: Tensor, bias: Tensor | None, 
 
 
 class _Recurrence(torch.autograd.Function):
-    """The weight gradients are products over all frames at once, in torch."""
+    """The gradients of the weights are products over all frames, in torch."""
 
     @staticmethod
     def forward(

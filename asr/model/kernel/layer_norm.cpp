@@ -1,5 +1,5 @@
-// LayerNorm over each group of units of a row, then the scale and the shift of each unit, in one pass over the rows; sums
-// in float32, whatever is kept.
+// LayerNorm over each group of units of a row, then the scale and the shift of each unit, in one pass over the rows. Sums
+// are in float32, whatever the type of the values.
 
 #include "bfloat16.h"
 #include "parallel.h"
@@ -16,14 +16,14 @@ struct Rows {
     const void* from;
     const float *scale, *shift;
     void* to;
-    float* means;     // of each group of each row
-    float* inverses;  // of its standard deviation
+    float* means;     // per group and row
+    float* inverses;  // 1 / standard deviation
     const void* d_to;
     void* d_from;
     float *d_scale, *d_shift;
 };
 
-// Summed in lanes, which compilers need to do it in vectors.
+// Sums in lanes: compilers vectorize only that.
 template <class Term>
 static inline float sum(Index count, const Term& term) {
     float lanes[LANES] = {}, total = 0;
@@ -58,7 +58,7 @@ static void forward(const Rows& r) {
     });
 }
 
-// A thread takes all rows of a group, so that sums over the rows have one order.
+// A thread takes all rows of a group, so that sums over the rows always have the same order.
 template <class Kept>
 static void backward(const Rows& r) {
     in_parallel(r.threads, r.groups, [&r](Index group) {
@@ -87,7 +87,7 @@ static void backward(const Rows& r) {
     });
 }
 
-extern "C" void normalization_run(const Rows* rows, int bfloat16, int backwards) {
+extern "C" void layer_norm_run(const Rows* rows, int bfloat16, int backwards) {
     if (bfloat16) backwards ? backward<std::uint16_t>(*rows) : forward<std::uint16_t>(*rows);
     else backwards ? backward<float>(*rows) : forward<float>(*rows);
 }

@@ -1,4 +1,4 @@
-"""LayerNorm of the gates of a light GRU, in one pass of the kernel each way."""
+"""LayerNorm of the gates of a light GRU, in one pass of the kernel forward and one backward."""
 
 import ctypes
 from typing import Any
@@ -11,7 +11,7 @@ from asr.model.kernel.library import DTYPES, load
 
 
 class RowsPointers(ctypes.Structure):
-    """`Rows` of normalization.cpp."""
+    """`Rows` of layer_norm.cpp."""
 
     _fields_ = [
         *((name, ctypes.c_int64) for name in ("rows", "groups", "hidden", "threads")),
@@ -21,7 +21,7 @@ class RowsPointers(ctypes.Structure):
 
 
 def can_normalize(inputs: Tensor, scale: Tensor) -> bool:
-    """Whether the kernel is there for them."""
+    """Whether the kernel can be used for them."""
     types = inputs.dtype in DTYPES and scale.dtype is torch.float32
     return types and inputs.device.type == "cpu" and load() is not None
 
@@ -71,4 +71,4 @@ def _run(hidden: int, tensors: dict[str, Tensor], backwards: bool) -> None:
         threads=torch.get_num_threads(),
         **{name: tensor.data_ptr() for name, tensor in tensors.items()},
     )
-    library.normalization_run(ctypes.byref(rows), inputs.dtype is torch.bfloat16, backwards)
+    library.layer_norm_run(ctypes.byref(rows), inputs.dtype is torch.bfloat16, backwards)
