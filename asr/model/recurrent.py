@@ -114,9 +114,12 @@ class RecurrentLayer(nn.Module):
         return torch.cat([forward, permute_frames(backward, order)], dim=2)
 
     def gates(self, inputs: Tensor) -> Tensor:
-        """The products of the input (frames, batch, input_dim) for the gates of all directions, in one product without the
-        biases: (frames, batch, directions * gates * hidden), one direction after the other, each with its gates in
-        PyTorch's order."""
+        """The products of the input, (frames, batch, input_dim), for the gates of all directions, without the biases.
+
+        Returns:
+            (frames, batch, directions * gates * hidden), one direction after the other, each with its gates in
+            PyTorch's order.
+        """
         weights = self.all_directions("weight_ih").flatten(0, 1)
         product = linear if kernel_dtype(inputs) is torch.float32 else functional.linear
         if self.cell is not Cell.ligru:

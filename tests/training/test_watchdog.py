@@ -43,7 +43,7 @@ def test_stages_alone_are_no_progress(logged: Messages) -> None:
     with Watchdog(minutes=0.0005, rank=0) as watchdog:
         while not logged.any.is_set():
             watchdog.reach("step 7, waiting for data")
-    assert "Rank 0 has ended no step" in heard.messages[0]
+    assert "Rank 0 has ended no step" in logged.texts[0]
 
 
 def test_it_is_silent_while_there_is_progress(logged: Messages) -> None:
