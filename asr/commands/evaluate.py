@@ -13,9 +13,8 @@ from asr.settings.compose import plain
 from asr.settings.decoder import Combine
 from asr.settings.recipe import Recipe
 from asr.settings.root import Config
-from asr.tracking.evaluations import add_figures, add_utterances, add_worst_utterances
 from asr.tracking.metrics import last_row
-from asr.tracking.tracker import Tracker
+from asr.tracking.tracker import Tracker, add_figures, add_utterances, add_worst_utterances
 from asr.tracking.wandb_run import Job
 from asr.training.debugging import simplify
 from asr.training.distributed import join_ranks

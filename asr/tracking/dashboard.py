@@ -7,6 +7,8 @@ from typing import Any
 
 from asr.common.errors import ConfigError, RunError
 from asr.common.files import atomic_write_text
+from asr.tracking.metrics import PARTS
+from asr.tracking.wandb_start import one_line
 
 SAVED = "saved.json"
 COLUMNS = ("summary:test/wer", "summary:dev/wer.min", "config:cells.value", "config:seed.value")
@@ -14,29 +16,22 @@ COLUMNS = ("summary:test/wer", "summary:dev/wer.min", "config:cells.value", "con
 
 @dataclass(frozen=True)
 class Dashboard:
-    """The dashboard of the runs of a recipe.
-
-    Args:
-        recipe: Name of the recipe, by which its runs are found in the project.
-        project: In Weights & Biases.
-        entity: User or team; empty if it is unknown (offline).
-    """
+    """The dashboard of the runs of a recipe."""
 
     recipe: str
+    """Its name, by which its runs are found in the project."""
     project: str
     entity: str
+    """User or team; empty if it is unknown (offline)."""
 
     def write(self, folder: Path) -> list[Path]:
         """Writes what `save` sends, as workspace.json and report.json."""
         folder.mkdir(parents=True, exist_ok=True)
-        parts: dict[str, Any] = {"workspace": self._workspace(), "report": self._report()}
-        paths = []
-        for name, part in parts.items():
-            paths.append(folder / f"{name}.json")
-            atomic_write_text(
-                paths[-1], part._to_model().model_dump_json(by_alias=True, exclude_none=True, indent=1) + "\n"
-            )
-        return paths
+        parts = {folder / "workspace.json": self._workspace(), folder / "report.json": self._report()}
+        for path, part in parts.items():
+            text = part._to_model().model_dump_json(by_alias=True, exclude_none=True, indent=1)
+            atomic_write_text(path, text + "\n")
+        return list(parts)
 
     def save(self, folder: Path) -> dict[str, str]:
         """Creates both on the server, or updates those that were created from the same folder.
@@ -60,10 +55,9 @@ class Dashboard:
             report.save()
             known["report_id"] = report.id
         except Exception as error:  # the library and the network may raise any
-            message = " ".join(f"{type(error).__name__}: {error}".split())
             raise RunError(
-                f"Weights & Biases did not accept the dashboard ({message}): try again, or use tracker=offline, which "
-                "writes it as files."
+                f"Weights & Biases did not accept the dashboard ({one_line(error)}): try again, or use "
+                "tracker=offline, which writes it as files."
             ) from None
         finally:
             folder.mkdir(parents=True, exist_ok=True)
@@ -121,6 +115,7 @@ TEXTS = {
 }
 
 
+ERRORS = ("substitutions", "deletions", "insertions")
 WIDTH, HEIGHT = 24, 6
 """The width of a report in its own units, and the height of a panel; a table is as wide as the report."""
 
@@ -170,26 +165,13 @@ def sections_of_panels() -> dict[str, list[Any]]:
             line("Gradient norm by layer", metric_regex="train/gradient_norm_.*", log_y=True),
             line("Update ratio (step norm / weight norm)", metric_regex="train/update_ratio.*", log_y=True),
             line("Learning rate", "train/learning_rate"),
-            line(
-                "Step time breakdown",
-                "time/data_wait_share",
-                "time/compute_share",
-                "time/update_share",
-                "time/ranks_wait_share",
-                plot_type="stacked-area",
-            ),
+            line("Step time breakdown", *(f"time/{part}_share" for part in PARTS), plot_type="stacked-area"),
             line("Training speed (x real time)", "time/audio_hours_per_hour"),
             line("Padding", "data/padding_share"),
             line("Memory (MB)", "system/peak_memory_mb", x="epoch"),
         ],
         "Errors": [
-            line(
-                "Substitutions, deletions and insertions on dev",
-                "dev/substitutions",
-                "dev/deletions",
-                "dev/insertions",
-                x="epoch",
-            ),
+            line("Substitutions, deletions and insertions on dev", *(f"dev/{error}" for error in ERRORS), x="epoch"),
             wr.WeavePanelSummaryTable(table_name="worst_utterances"),
             wr.WeavePanelSummaryTable(table_name="dev/panel"),
         ],

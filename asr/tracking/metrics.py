@@ -13,6 +13,10 @@ Row = dict[str, Any]
 
 AXES = ("step", "epoch", "seconds")
 """Numbers that every row of metrics.jsonl has."""
+PARTS = ("data_wait", "compute", "update", "ranks_wait")
+"""Of a step: waiting for its batches; forward and backward pass with the all-reduce of gradients; clipping and the
+optimizer; waiting for the other ranks. The rest is writing metrics and checkpoints. A GPU is read once in a step, after
+the all-reduce, so there waiting for the ranks is part of compute."""
 
 
 def read_metrics(folder: Path) -> list[Row]:
@@ -115,19 +119,10 @@ COLUMNS = ("epoch", "step", "id", "reference", "hypothesis", "wer")
 
 
 def panel_row(step: int, epoch: int, scores: Sequence[UtteranceScore]) -> Row:
-    """A line of panel.jsonl.
-
-    Args:
-        step: Optimizer steps done.
-        epoch: Epochs done.
-        scores: The utterances of the panel.
-    """
+    """A line of panel.jsonl, after a number of optimizer steps and epochs."""
     keys = ("id", "reference", "hypothesis", "wer", "alignment")
-    return {
-        "step": step,
-        "epoch": epoch,
-        "utterances": [{key: getattr(score, key) for key in keys} for score in scores],
-    }
+    utterances = [{key: getattr(score, key) for key in keys} for score in scores]
+    return {"step": step, "epoch": epoch, "utterances": utterances}
 
 
 def read_panel(folder: Path) -> list[Row]:

@@ -4,11 +4,16 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from asr.common.errors import Interrupted, RunError
 from asr.common.files import atomic_write_text
+from asr.data.manifest import read_manifest
+from asr.data.shards.reader import open_audio
+from asr.scoring.results import EvaluatedSplit, Results, worst
+from asr.settings.decoder import DecoderKind
+from asr.settings.recipe import Recipe
+from asr.settings.root import Config
 from asr.settings.tracker import TrackerConfig
 from asr.tracking.diagnostics import Severity, collapsed, diverging
 from asr.tracking.metrics import COLUMNS, PANEL, Row, RowsFile, as_table, metrics_path
@@ -29,8 +34,6 @@ class Tracker:
     of later steps are dropped and logged again.
 
     Args:
-        folder: The run folder.
-        config: The settings of the tracker.
         job: What is recorded.
         step: The step from which the training resumes, 0 for a new run.
 
@@ -156,9 +159,7 @@ class Tracker:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         # A job that Slurm stops must end in time to be requeued.
         self.finish(exit_code=0 if error is None else 1, hurry=isinstance(error, Interrupted))
 
@@ -169,38 +170,14 @@ class NullTracker(Tracker):
     def __init__(self) -> None:
         pass
 
-    def log(self, step: int, epoch: float, seconds: float, metrics: Mapping[str, float]) -> None:
+    def _ignore(self, *_: Any, **__: Any) -> None:
         pass
 
-    def summary(self, values: Mapping[str, float | str]) -> None:
-        pass
-
-    def panel(self, row: Row) -> None:
-        pass
-
-    def alert(self, kind: str, title: str, text: str, *, problem: bool = False) -> None:
-        pass
-
-    def worst_utterances(self, rows: Sequence[WorstUtterance]) -> None:
-        pass
-
-    def model(self, name: str, folder: Path, metadata: Mapping[str, Any]) -> None:
-        pass
-
-    def uses_model(self, name: str, folder: Path) -> None:
-        pass
-
-    def uses_manifests(self, manifests: Sequence[Path]) -> None:
-        pass
-
-    def where(self) -> str:
+    def _say_nothing(self) -> str:
         return ""
 
-    def follow(self) -> str:
-        return ""
-
-    def finish(self, exit_code: int = 0, *, hurry: bool = False) -> None:
-        pass
+    log = summary = panel = alert = worst_utterances = model = uses_model = uses_manifests = finish = _ignore
+    where = follow = _say_nothing
 
 
 def _summary_path(folder: Path) -> Path:
@@ -214,3 +191,47 @@ def _read_summary(folder: Path) -> dict[str, float | str]:
     except ValueError:
         raise RunError(f"{path} is damaged: delete it, and `asr evaluate` writes a new one.") from None
     return summary
+
+
+FIGURES = ("wer", "wer_low", "wer_high", "cer", "substitutions", "deletions", "insertions", "real_time_factor")
+UTTERANCE_COLUMNS = (
+    "id", "speaker", "duration", "wer", "cer", "ctc_loss_per_token", "confidence", "reference", "hypothesis",
+    "alignment",
+)  # fmt: skip
+
+
+def add_figures(tracker: Tracker, evaluations: Sequence[EvaluatedSplit]) -> None:
+    """Sets the figures of evaluations in the summary of a run."""
+    for evaluation in evaluations:
+        results = evaluation.results
+        tracker.summary({f"{_place(results)}/{figure}": getattr(results, figure) for figure in FIGURES})
+
+
+def add_worst_utterances(tracker: Tracker, recipe: Recipe, config: Config, evaluation: EvaluatedSplit) -> None:
+    """Shows the worst utterances of a split with their audio.
+
+    Raises:
+        DataError: The split cannot be read.
+    """
+    manifest = recipe.manifest(config, evaluation.results.split)
+    utterances = {utterance.id: utterance for utterance in read_manifest(manifest)}
+    audio = open_audio(config.shards, recipe.data(config))
+    tracker.worst_utterances(
+        [
+            WorstUtterance(score, audio.read(utterances[score.id]).numpy(), utterances[score.id].sampling_rate)
+            for score in worst(evaluation.scores, config.tracker.worst_utterances)
+        ]
+    )
+
+
+def add_utterances(tracker: Tracker, evaluations: Sequence[EvaluatedSplit]) -> None:
+    """Shows every utterance of evaluations in tables."""
+    for evaluation in evaluations:
+        rows = [[getattr(score, column) for column in UTTERANCE_COLUMNS] for score in evaluation.scores]
+        tracker.show_table(f"{_place(evaluation.results)}/utterances", UTTERANCE_COLUMNS, rows)
+
+
+def _place(results: Results) -> str:
+    """Where the figures of a split and a decoder are: test, which is greedy for all runs, or test/beam-ngram3-words."""
+    greedy = results.decoder == DecoderKind.greedy.name
+    return results.split if greedy else f"{results.split}/{results.decoder}"

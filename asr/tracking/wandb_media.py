@@ -87,8 +87,6 @@ def alignment_html(reference: str, hypothesis: str, letters: str) -> str:
     """A reference above its hypothesis, word by word, errors in colour and with a sign.
 
     Args:
-        reference: The transcript.
-        hypothesis: The recognized text.
         letters: The alignment of the two, as of `asr.scoring.error_rates.alignment_letters`.
     """
     reference_words, hypothesis_words = iter(reference.split()), iter(hypothesis.split())

@@ -57,8 +57,6 @@ class WandbRun:
 
     Args:
         folder: The run folder, for the run's id and wandb's own files.
-        config: The settings of the tracker.
-        job: What is recorded.
 
     Raises:
         ConfigError: WANDB_MODE is not one of the tracker's modes.

@@ -26,9 +26,8 @@ from asr.settings.training import TrainingConfig
 from asr.text.protocol import BLANK, Tokenizer
 from asr.training.distributed import Ranks
 from asr.training.hardware import Hardware
-from asr.training.task import Validation
-from asr.training.train_state import AUDIO
-from asr.training.unreadable import UnreadableUtterances
+from asr.training.task import AUDIO, Validation
+from asr.training.train_state import UnreadableUtterances
 
 
 class Objective(nn.Module):

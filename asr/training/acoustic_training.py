@@ -1,11 +1,14 @@
 """The training of an acoustic model: its data, its tokenizer, its model, and the trainer of them."""
 
+import filecmp
+import logging
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -25,7 +28,9 @@ from asr.features.extraction import Extraction, stored_factors
 from asr.features.extractor import FeatureExtractor
 from asr.features.perturbation import check_source
 from asr.features.store import FeatureStore
-from asr.model.folder import build_model
+from asr.model.acoustic import AcousticModel, cells_of_layers
+from asr.model.folder import build_model, load_model, model_folder
+from asr.settings.compose import flattened, plain
 from asr.settings.features import FeatureSource, Normalization
 from asr.settings.recipe import Recipe
 from asr.settings.root import Config
@@ -34,11 +39,12 @@ from asr.text.tokenizer import build_tokenizer
 from asr.training.acoustic_task import AcousticTask
 from asr.training.debugging import choose_utterances, simplify
 from asr.training.distributed import Ranks
-from asr.training.fine_tuning import begin_with
 from asr.training.hardware import Hardware, one_thread, resolve_hardware, set_deterministic
 from asr.training.run_folder import RunFolder, find_run_folder
 from asr.training.session import Training, manifests
 from asr.training.trainer import Trainer
+
+log = logging.getLogger(__name__)
 
 AcousticTrainer = Trainer[AcousticTask]
 NORMALIZED_UTTERANCES = 100_000
@@ -167,3 +173,61 @@ class AcousticTraining(Training[AcousticTask]):
 
     def manifests(self) -> Sequence[Path]:
         return manifests(self.recipe, self.config)
+
+
+HEADS = ("head.", "intermediate_head.")
+FREE = (
+    "features.source",
+    "model.cells",
+    "model.cell_order",
+    "model.forget_bias",
+    "model.orthogonal",
+    "model.blank_bias",
+    "model.intermediate_layer",
+    "model.dropout",
+    "model.variational_dropout",
+)
+"""What may differ: how features are read, how weights are initialized, and what only training does."""
+
+
+def begin_with(model: AcousticModel, config: Config, tokenizer: Tokenizer) -> None:
+    """Gives a new model the weights and the feature statistics of the model that `training.init_from` names.
+
+    CTC heads keep their random weights where the tokens differ; the log says so.
+
+    Raises:
+        ConfigError: Its architecture or its features differ; names the keys.
+        RunError: There is no such model, or it is damaged.
+    """
+    folder = model_folder(str(config.training.init_from), "training.init_from")
+    trained, trained_config, _ = load_model(folder)
+    here, there = _architecture(config), _architecture(trained_config)
+    if different := [key for key in here if here[key] != there[key]]:
+        values = ", ".join(f"{key}={here[key]} (there {there[key]})" for key in different)
+        raise ConfigError(f"The model of training.init_from, {folder}, differs: {values}; set these to its values.")
+    same_tokens = _same_tokens(tokenizer, folder)
+    wanted, weights = model.state_dict(), trained.state_dict()
+    taken = {name: weights[name] for name in wanted if name in weights and (same_tokens or not name.startswith(HEADS))}
+    model.load_state_dict(wanted | taken)
+    fresh = [head for head in HEADS if any(name.startswith(head) for name in wanted.keys() - taken.keys())]
+    heads = " and ".join(head.rstrip(".").replace("_", " ") for head in fresh)
+    why = "its tokens differ" if not same_tokens else "it has none"
+    log.info("Weights are initialized from %s%s.", folder, f", but the {heads} at random, since {why}" if fresh else "")
+
+
+def _architecture(config: Config) -> dict[str, Any]:
+    values = flattened(plain(config))
+    kept = {
+        key: value
+        for key, value in values.items()
+        if key == "data.sampling_rate" or (key.startswith(("model.", "features.")) and key not in FREE)
+    }
+    return kept | {"model.cells": [cell.name for cell in cells_of_layers(config.model)]}
+
+
+def _same_tokens(tokenizer: Tokenizer, folder: Path) -> bool:
+    with tempfile.TemporaryDirectory() as place:
+        tokenizer.save(Path(place))
+        names = [path.name for path in Path(place).iterdir()]
+        same, _, _ = filecmp.cmpfiles(place, folder, names, shallow=False)
+        return len(same) == len(names)

@@ -29,10 +29,9 @@ from asr.training.distributed import Ranks
 from asr.training.hardware import Hardware, resolve_hardware, set_deterministic
 from asr.training.run_folder import find_lm_folder
 from asr.training.session import Training, manifests
-from asr.training.task import Validation
-from asr.training.train_state import TEXT
+from asr.training.task import TEXT, Validation
+from asr.training.train_state import UnreadableUtterances
 from asr.training.trainer import Trainer
-from asr.training.unreadable import UnreadableUtterances
 
 
 class CrossEntropy(nn.Module):

@@ -10,8 +10,7 @@ from asr.batching.loader import Batch, MicroBatch, load
 from asr.common.errors import RunError
 from asr.settings.root import Config
 from asr.training.distributed import Ranks
-from asr.training.task import Task
-from asr.training.train_state import Unit
+from asr.training.task import Task, Unit
 
 FAILURES = ("out of memory", "can't allocate memory", "CUDNN_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_ALLOC_FAILED")
 

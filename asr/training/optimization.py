@@ -1,7 +1,8 @@
-"""The optimizer, the learning rate as a function of progress, and averaged weights."""
+"""The optimizer, the learning rate as a function of progress, averaged weights, and what a step does to each layer."""
 
 import copy
 import math
+from collections import defaultdict
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -146,3 +147,52 @@ class OptimizerStep:
     def metrics(self) -> dict[str, float]:
         """The loss scale, where there is one."""
         return {"train/loss_scale": self.scaler.get_scale()} if self.scaler.is_enabled() else {}
+
+
+def layers_of(model: nn.Module) -> dict[str, list[nn.Parameter]]:
+    """The trainable parameters of an acoustic model by layer: subsampling, layer_1 and so on, head."""
+    layers: dict[str, list[nn.Parameter]] = defaultdict(list)
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            part, *rest = name.split(".")
+            if part in ("norms", "layers", "projections"):
+                part = f"layer_{int(rest[0]) + 1}"
+            elif part == "intermediate_norm":
+                part = "intermediate_head"
+            layers[part.removesuffix("_norm")].append(parameter)
+    return dict(layers)
+
+
+class LayerWatch:
+    """Measures one step: its gradients and its updates of the weights.
+
+    It reads the device once, after the step, and copies the weights once: too much for every step, little for one in
+    ten. The copy takes the memory that the activations of the backward pass had.
+
+    Args:
+        model: With its gradients, not yet clipped.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        layers = layers_of(model)
+        self._names, self._layers = list(layers), list(layers.values())
+        self._gradients = [
+            get_total_norm([weight.grad for weight in layer if weight.grad is not None]) for layer in self._layers
+        ]
+        self._before = [[weight.detach().clone() for weight in layer] for layer in self._layers]
+
+    def metrics(self) -> dict[str, float]:
+        """After the step: the gradient norm of each layer before clipping, and the norm of its update divided by that
+        of its weights."""
+        updates = [
+            get_total_norm(torch._foreach_sub([weight.detach() for weight in layer], before))
+            for layer, before in zip(self._layers, self._before, strict=True)
+        ]
+        table = (self._gradients, updates, [get_total_norm(before) for before in self._before])
+        gradients, changes, weights = torch.stack([torch.stack(row) for row in table]).double().tolist()
+        change, weight = (sum(norm**2 for norm in norms) ** 0.5 for norms in (changes, weights))
+        metrics = {"train/update_ratio": change / weight}
+        metrics |= {f"train/gradient_norm_{name}": norm for name, norm in zip(self._names, gradients, strict=True)}
+        for name, change, weight in zip(self._names, changes, weights, strict=True):
+            metrics[f"train/update_ratio_{name}"] = change / weight
+        return metrics

@@ -1,5 +1,6 @@
 """What the trainer asks of a task: training an acoustic model or a language model."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +11,57 @@ from torch import Tensor, nn
 from asr.batching.loader import Batch, Examples
 from asr.scoring.error_rates import UtteranceScore
 from asr.training.distributed import Ranks
-from asr.training.train_state import Unit
-from asr.training.unreadable import UnreadableUtterances
+from asr.training.train_state import UnreadableUtterances
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What a task calls the sizes of its examples and its score on dev."""
+
+    speed: str
+    """Metric of the amount that is processed each second."""
+    shown_speed: str
+    """Format of that."""
+    judged_by: str
+    """Name of the score."""
+    figure: str
+    """Its key among the figures of a model."""
+    shown: str
+    """Format of a score."""
+    size: str
+    """Format of the size of an example."""
+    device_limit: str
+    """The key that bounds the size of a micro-batch."""
+
+    def score(self, value: float) -> str:
+        """A score with its name, as "dev WER 8.3 %"."""
+        return f"{self.judged_by} {self.shown.format(value).replace('%', ' %')}"
+
+    def note(self, best_score: float, loss: float, learning_rate: float, speed: float | None) -> str:
+        """The text behind the progress bar; the best score and the speed are left out as long as there is none."""
+        score = f", {self.score(best_score)}" if math.isfinite(best_score) else ""
+        shown_speed = "" if speed is None else f", {self.shown_speed.format(speed)}"
+        return f"loss {loss:.3f}{score}, lr {learning_rate:.1e}{shown_speed}"
+
+
+AUDIO = Unit(
+    speed="time/audio_hours_per_hour",
+    shown_speed="{:.0f}x real time",
+    judged_by="dev WER",
+    figure="dev_wer",
+    shown="{:.2%}",
+    size="{:.1f} s",
+    device_limit="batching.max_device_seconds",
+)
+TEXT = Unit(
+    speed="time/units_per_second",
+    shown_speed="{:.0f} units/s",
+    judged_by="held-out perplexity",
+    figure="dev_perplexity",
+    shown="{:.2f}",
+    size="{:.0f} units",
+    device_limit="lm.max_device_units",
+)
 
 
 @dataclass(frozen=True)

@@ -1,56 +1,18 @@
-"""How far a training is, and where its time goes."""
+"""How far a training is, and which utterances it goes without, since they became unreadable."""
 
-import math
-import time
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from torch import nn
+
+from asr.batching.loader import Batch, UnreadableUtterance
 from asr.batching.steps import Step
+from asr.common.errors import RunError
+from asr.training.distributed import Ranks
 
-
-@dataclass(frozen=True)
-class Unit:
-    """What a task calls the sizes of its examples and its score on dev."""
-
-    speed: str
-    """Metric of the amount that is processed each second."""
-    shown_speed: str
-    """Format of that."""
-    judged_by: str
-    """Name of the score."""
-    figure: str
-    """Its key among the figures of a model."""
-    shown: str
-    """Format of a score."""
-    size: str
-    """Format of the size of an example."""
-    device_limit: str
-    """The key that bounds the size of a micro-batch."""
-
-    def score(self, value: float) -> str:
-        """A score with its name, as "dev WER 8.3 %"."""
-        return f"{self.judged_by} {self.shown.format(value).replace('%', ' %')}"
-
-
-AUDIO = Unit(
-    speed="time/audio_hours_per_hour",
-    shown_speed="{:.0f}x real time",
-    judged_by="dev WER",
-    figure="dev_wer",
-    shown="{:.2%}",
-    size="{:.1f} s",
-    device_limit="batching.max_device_seconds",
-)
-TEXT = Unit(
-    speed="time/units_per_second",
-    shown_speed="{:.0f} units/s",
-    judged_by="held-out perplexity",
-    figure="dev_perplexity",
-    shown="{:.2f}",
-    size="{:.0f} units",
-    device_limit="lm.max_device_units",
-)
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -101,59 +63,73 @@ class TrainState:
         self.best_score, self.best_epoch = score, self.epoch
         return True
 
-    def note(self, loss: float, learning_rate: float, speed: float | None, unit: Unit) -> str:
-        """The text behind the progress bar.
 
-        Args:
-            speed: The metric `unit.speed`, once it is known.
-        """
-        score = f", {unit.score(self.best_score)}" if math.isfinite(self.best_score) else ""
-        shown_speed = "" if speed is None else f", {unit.shown_speed.format(speed)}"
-        return f"loss {loss:.3f}{score}, lr {learning_rate:.1e}{shown_speed}"
+class UnreadableUtterances:
+    """Collects the utterances that this rank cannot read, and records those of all ranks.
 
-
-PARTS = ("data_wait", "compute", "update", "ranks_wait")
-"""Of a step: waiting for its batches; forward and backward pass with the all-reduce of gradients; clipping and the
-optimizer; waiting for the other ranks. The rest is writing metrics and checkpoints. A GPU is read once in a step, after
-the all-reduce, so there waiting for the ranks is part of compute."""
-
-
-@dataclass
-class Clock:
-    """Where the time since the last line of metrics went, and how much was processed.
-
-    It never waits for a device: a part of a step ends where the step reads the device anyway.
+    Args:
+        limit: How many different utterances may be unreadable in a training.
     """
 
-    unit: Unit
-    parts: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PARTS, 0.0))
-    """Time of each part (s)."""
-    processed: float = 0.0
-    """Audio of all ranks after speed perturbation (s), or tokens of text."""
-    steps: int = 0
-    started: float = field(default_factory=time.perf_counter)
-    marked: float = field(default_factory=time.perf_counter)
+    def __init__(self, limit: int, ranks: Ranks) -> None:
+        self.limit, self.ranks = limit, ranks
+        self._unrecorded: list[UnreadableUtterance] = []
 
-    def begin(self) -> None:
-        """Begins a step: the time since the last mark belongs to none of its parts."""
-        self.marked = time.perf_counter()
+    def watch(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """Passes batches on and collects what they lack."""
+        for batch in batches:
+            self._unrecorded += batch.unreadable
+            yield batch
 
-    def mark(self, part: str) -> None:
-        """Ends a part of a step, which began with the last mark."""
-        now = time.perf_counter()
-        self.parts[part] += now - self.marked
-        self.marked = now
+    @property
+    def labels(self) -> int:
+        """Labels of the utterances that this rank has collected and not yet recorded."""
+        return sum(utterance.labels for utterance in self._unrecorded)
 
-    def count(self, step: Step) -> None:
-        """Counts a step."""
-        self.processed += step.seconds
-        self.steps += 1
+    def check(self, state: TrainState) -> None:
+        """Refuses a training that began with a higher limit and has exceeded the present one.
 
-    def metrics(self) -> dict[str, float]:
-        """The times that are logged."""
-        elapsed = time.perf_counter() - self.started
-        return {
-            "time/step_seconds": elapsed / self.steps,
-            **{f"time/{part}_share": seconds / elapsed for part, seconds in self.parts.items()},
-            self.unit.speed: self.processed / elapsed,
-        }
+        Raises:
+            RunError: It has.
+        """
+        if len(state.lost) > self.limit:
+            raise RunError(
+                f"This training already goes without {len(state.lost)} unreadable utterances, more than "
+                f"training.max_lost_utterances={self.limit}: raise it to go on, or start over with "
+                "training.restart=true."
+            )
+
+    def record(self, state: TrainState, where: str) -> None:
+        """Logs the unreadable utterances of all ranks and adds them to the state; all ranks call it together.
+
+        Raises:
+            RunError: There are more than the limit.
+        """
+        everything = self.ranks.gather(self._unrecorded)
+        self._unrecorded = []
+        for utterance in everything:
+            log.warning("%s goes on without %s", where, utterance.reason)
+        state.lost = sorted({*state.lost, *(utterance.id for utterance in everything)})
+        if everything and len(state.lost) > self.limit:
+            raise RunError(
+                f"{len(state.lost)} utterances have become unreadable, more than training.max_lost_utterances="
+                f"{self.limit}, the last of them {everything[-1].id}: is the disk still there? The same command goes "
+                "on from the last checkpoint."
+            )
+
+
+def rescale(model: nn.Module, step: Step, unreadable_labels: int) -> float:
+    """Makes the gradient of a step that of a batch without the unreadable utterances.
+
+    The loss was divided by the labels of the planned batch, which are more than those that were read. The ratio is the
+    same on every rank, so nothing is computed again, and only the sum of unreadable labels is all-reduced.
+
+    Returns:
+        The factor, by which the loss is to be multiplied too; 0 where nothing is left.
+    """
+    left = step.labels - unreadable_labels
+    factor = step.labels / left if left else 0.0
+    for parameter in model.parameters():
+        if parameter.grad is not None:
+            parameter.grad.mul_(factor)
+    return factor

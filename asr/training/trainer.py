@@ -24,14 +24,12 @@ from asr.training.debugging import STEPS_IN_EPOCH
 from asr.training.distributed import Ranks, RankStatus, StepOutcome, all_reduce_outcome, data_parallel, no_sync
 from asr.training.hardware import Hardware, give_back_freed_memory
 from asr.training.interruption import Interruption
-from asr.training.layer_metrics import LayerWatch
 from asr.training.memory import named_if_full, try_batches
-from asr.training.optimization import AveragedModel, OptimizerStep, build_optimizer, set_learning_rate
+from asr.training.optimization import AveragedModel, LayerWatch, OptimizerStep, build_optimizer, set_learning_rate
 from asr.training.run_folder import RunFolder
 from asr.training.task import Task, Validation
-from asr.training.train_state import Clock, TrainState
-from asr.training.unreadable import UnreadableUtterances, rescale
-from asr.training.watchdog import Watchdog
+from asr.training.timing import Clock, Watchdog
+from asr.training.train_state import TrainState, UnreadableUtterances, rescale
 
 log = logging.getLogger(__name__)
 
@@ -116,7 +114,7 @@ class Trainer(Generic[AnyTask]):
                 if result.metrics:
                     self.log(tracker, step, result.metrics)
                     speed = result.metrics[self.task.unit.speed]
-                progress.advance(note=state.note(result.loss, result.learning_rate, speed, self.task.unit))
+                progress.advance(note=self.task.unit.note(state.best_score, result.loss, result.learning_rate, speed))
                 if step.ends_epoch:
                     self.end_epoch(tracker, step, progress)
                 if step.ends_epoch or result.checkpoint_due or result.signal:

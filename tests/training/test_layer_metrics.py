@@ -5,7 +5,7 @@ import torch
 from asr.model.folder import build_model
 from asr.settings.compose import compose
 from asr.settings.recipe import find_recipe
-from asr.training.layer_metrics import LayerWatch, layers_of
+from asr.training.optimization import LayerWatch, layers_of
 
 
 def model(*overrides: str) -> torch.nn.Module:

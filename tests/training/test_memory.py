@@ -18,8 +18,7 @@ from asr.settings.compose import compose
 from asr.settings.recipe import RECIPES, Recipe
 from asr.training.distributed import Ranks
 from asr.training.memory import named_if_full, try_batches
-from asr.training.task import Task
-from asr.training.train_state import AUDIO
+from asr.training.task import AUDIO, Task
 from tests.helpers.corpora import write_corpus
 
 TEXTS = ["A", "AB", "ABC", "ABCD", "ABCDABCDABCDABCDABCDABCD"]

@@ -13,8 +13,7 @@ from asr.batching.loader import MicroBatch, load
 from asr.common.errors import DataError, RunError
 from asr.data.manifest import read_manifest, write_manifest
 from asr.training.distributed import Ranks
-from asr.training.train_state import TrainState
-from asr.training.unreadable import UnreadableUtterances
+from asr.training.train_state import TrainState, UnreadableUtterances
 from tests.helpers.corpora import write_corpus
 from tests.helpers.trainings import asr, last_checkpoint, metrics, run_folder
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from asr.training.watchdog import Watchdog
+from asr.training.timing import Watchdog
 from tests.helpers.trainings import SHORT_BATCHES, prepare_tones, run_folder, train
 
 
@@ -24,7 +24,7 @@ class Messages(logging.Handler):
 @pytest.fixture
 def logged() -> Iterator[Messages]:
     handler = Messages()
-    logger = logging.getLogger("asr.training.watchdog")
+    logger = logging.getLogger("asr.training.timing")
     logger.addHandler(handler)
     yield handler
     logger.removeHandler(handler)

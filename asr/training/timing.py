@@ -1,14 +1,59 @@
-"""A watchdog: when a training makes no progress, it logs where."""
+"""Where the time of a training goes, and where it is when it makes no progress."""
 
 import logging
 import sys
 import threading
 import time
 import traceback
-from types import TracebackType
+from dataclasses import dataclass, field
 from typing import Self
 
+from asr.batching.steps import Step
+from asr.tracking.metrics import PARTS
+from asr.training.task import Unit
+
 log = logging.getLogger(__name__)
+
+
+@dataclass
+class Clock:
+    """Where the time since the last line of metrics went, and how much was processed.
+
+    It never waits for a device: a part of a step ends where the step reads the device anyway.
+    """
+
+    unit: Unit
+    parts: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PARTS, 0.0))
+    """Time of each part (s)."""
+    processed: float = 0.0
+    """Audio of all ranks after speed perturbation (s), or tokens of text."""
+    steps: int = 0
+    started: float = field(default_factory=time.perf_counter)
+    marked: float = field(default_factory=time.perf_counter)
+
+    def begin(self) -> None:
+        """Begins a step: the time since the last mark belongs to none of its parts."""
+        self.marked = time.perf_counter()
+
+    def mark(self, part: str) -> None:
+        """Ends a part of a step, which began with the last mark."""
+        now = time.perf_counter()
+        self.parts[part] += now - self.marked
+        self.marked = now
+
+    def count(self, step: Step) -> None:
+        """Counts a step."""
+        self.processed += step.seconds
+        self.steps += 1
+
+    def metrics(self) -> dict[str, float]:
+        """The times that are logged."""
+        elapsed = time.perf_counter() - self.started
+        return {
+            "time/step_seconds": elapsed / self.steps,
+            **{f"time/{part}_share": seconds / elapsed for part, seconds in self.parts.items()},
+            self.unit.speed: self.processed / elapsed,
+        }
 
 
 class Watchdog:
@@ -53,9 +98,7 @@ class Watchdog:
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._over.set()
         self._thread.join()
 
