@@ -10,7 +10,7 @@ from asr.inference.evaluation import evaluate_split
 from asr.inference.finished_run import FinishedRun
 from asr.scoring.results import EvaluatedSplit, results_table
 from asr.settings.compose import plain
-from asr.settings.decoder import Combine
+from asr.settings.evaluation import Combine
 from asr.settings.recipe import Recipe
 from asr.settings.root import Config
 from asr.tracking.metrics import last_row

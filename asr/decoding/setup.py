@@ -14,7 +14,8 @@ from asr.decoding.decoder import Decoder, GreedyDecoder
 from asr.decoding.search import Rescorer, Search, Weights, lexicon_of, read_tuned, resolve, tuning_key
 from asr.lm.ngram import LanguageModel, language_model, lm_name, training_words
 from asr.lm.trained import TrainedLanguageModel, load_language_model
-from asr.settings.decoder import Combine, DecoderConfig, DecoderKind, RecurrentUse
+from asr.settings.decoder import DecoderConfig, DecoderKind, RecurrentUse
+from asr.settings.evaluation import Combine
 from asr.settings.lm import LmConfig, LmKind, LmUnits
 from asr.settings.recipe import Recipe
 from asr.settings.root import Config

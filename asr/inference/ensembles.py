@@ -21,7 +21,8 @@ from asr.decoding.search import Hypothesis, Rescorer
 from asr.decoding.setup import DecodingSetup
 from asr.inference.recognition import BatchRecognizer, Recognition
 from asr.lm.scores import open_model
-from asr.settings.decoder import Combine, DecoderKind, RecurrentUse
+from asr.settings.decoder import DecoderKind, RecurrentUse
+from asr.settings.evaluation import Combine
 from asr.settings.lm import LmUnits
 from asr.text.protocol import BLANK, Tokenizer, labels_of
 

@@ -1,4 +1,4 @@
-"""Settings of the groups `decoder` and `evaluation`."""
+"""Settings of the group `decoder`."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -53,21 +53,3 @@ class DecoderConfig:
     where they are out of vocabulary. The search takes longer with them."""
     hot_word_boost: float
     """Their boost (natural logarithm), for each word of a phrase; for each token with lm.units=tokens."""
-
-
-class Combine(Enum):
-    frames = "frames"
-    hypotheses = "hypotheses"
-
-
-@dataclass
-class EvaluationConfig:
-    """What `asr evaluate` decodes."""
-
-    splits: list[str]
-    """Splits, by the names of their manifests; dev is left out of a run that was trained on it."""
-    models: list[str]
-    """Further runs or model folders that form an ensemble with the run."""
-    combine: Combine
-    """frames averages their log-probabilities frame by frame, for any decoder; hypotheses merges the n-best lists of
-    beam searches with each of them, and rescores every hypothesis with all."""

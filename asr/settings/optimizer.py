@@ -1,7 +1,6 @@
-"""Settings of the groups `optimizer` and `schedule`."""
+"""Settings of the group `optimizer`."""
 
 from dataclasses import dataclass
-from enum import Enum
 
 
 @dataclass
@@ -16,20 +15,3 @@ class OptimizerConfig:
     """Decay of the running mean of the squared gradient; lower it for short trainings."""
     weight_decay: float
     """Decay of weight matrices; biases and normalization layers are left out."""
-
-
-class ScheduleKind(Enum):
-    one_cycle = "one_cycle"
-    cosine = "cosine"
-
-
-@dataclass
-class ScheduleConfig:
-    kind: ScheduleKind
-    """one_cycle warms up along a cosine, cosine linearly; both then decay along a cosine."""
-    warmup: float
-    """Share of the training in which the learning rate rises."""
-    start_ratio: float
-    """Initial learning rate, as a fraction of the peak."""
-    end_ratio: float
-    """Final learning rate, as a fraction of the peak."""

@@ -4,19 +4,27 @@ from dataclasses import dataclass
 
 from asr.settings.augment import AugmentConfig
 from asr.settings.batching import BatchingConfig
+from asr.settings.check import CheckConfig
 from asr.settings.cluster import ClusterConfig
-from asr.settings.commands import CheckConfig, CompareConfig, ListenConfig, PlanConfig
+from asr.settings.compare import CompareConfig
 from asr.settings.data import DataConfig
-from asr.settings.decoder import DecoderConfig, EvaluationConfig
+from asr.settings.debug import DebugConfig
+from asr.settings.decoder import DecoderConfig
+from asr.settings.evaluation import EvaluationConfig
 from asr.settings.features import FeaturesConfig
 from asr.settings.hardware import HardwareConfig
+from asr.settings.listen import ListenConfig
 from asr.settings.lm import LmConfig
 from asr.settings.model import ModelConfig
-from asr.settings.optimizer import OptimizerConfig, ScheduleConfig
-from asr.settings.shards import PackConfig, ShardsConfig
-from asr.settings.text import TextConfig, TokenizerConfig
+from asr.settings.optimizer import OptimizerConfig
+from asr.settings.pack import PackConfig
+from asr.settings.plan import PlanConfig
+from asr.settings.schedule import ScheduleConfig
+from asr.settings.shards import ShardsConfig
+from asr.settings.text import TextConfig
+from asr.settings.tokenizer import TokenizerConfig
 from asr.settings.tracker import TrackerConfig
-from asr.settings.training import DebugConfig, TrainingConfig
+from asr.settings.training import TrainingConfig
 
 
 @dataclass

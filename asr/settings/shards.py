@@ -1,4 +1,4 @@
-"""Settings of the groups `shards` and `pack`."""
+"""Settings of the group `shards`."""
 
 from dataclasses import dataclass
 
@@ -16,13 +16,3 @@ class ShardsConfig:
     """Largest size of the cache (GB). Of a larger corpus, a fixed part is kept."""
     timeout_seconds: float
     """Timeout of one request to a server (s); after it the audio counts as unreadable."""
-
-
-@dataclass
-class PackConfig:
-    """How `asr pack` writes shards."""
-
-    output: str | None
-    """Folder of the shards; null is `shards` in the recipe's data folder."""
-    shard_mb: float
-    """Approximate size of each shard (MB); fewer and larger ones are better for servers, smaller ones for copying."""

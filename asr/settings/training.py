@@ -1,7 +1,6 @@
-"""Settings of the groups `training` and `debug`."""
+"""Settings of the group `training`."""
 
 from dataclasses import dataclass
-from enum import Enum
 
 
 @dataclass
@@ -35,16 +34,3 @@ class TrainingConfig:
     """Use deterministic kernels only: bit-identical resume on CUDA, but slower; CPUs are always deterministic."""
     restart: bool
     """Discard what the run folder holds and start again."""
-
-
-class DebugMode(Enum):
-    off = "off"
-    one_batch = "one_batch"
-    overfit = "overfit"
-    profile = "profile"
-
-
-@dataclass
-class DebugConfig:
-    mode: DebugMode
-    """one_batch tries one step of everything; overfit memorizes one batch; profile shows where the time goes."""

@@ -15,7 +15,7 @@ from typing import Any, Self
 from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
 
 from asr.common.errors import ConfigError
-from asr.settings.text import TokenizerConfig, TokenizerKind
+from asr.settings.tokenizer import TokenizerConfig, TokenizerKind
 from asr.text.char import alphabet_of, check_alphabet, check_text
 from asr.text.protocol import BLANK, BLANK_SYMBOL, FILE
 

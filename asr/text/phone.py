@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from asr.common.errors import ConfigError, DataError
-from asr.settings.text import TokenizerConfig, TokenizerKind
+from asr.settings.tokenizer import TokenizerConfig, TokenizerKind
 from asr.text.pronunciation import ARPABET, Phones, as_arpabet, in_case_of, pronounce, read_lexicon
 from asr.text.protocol import BLANK, BLANK_SYMBOL, FILE, SPACE_SYMBOL
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from asr.common.errors import ConfigError, RunError
-from asr.settings.text import TokenizerConfig, TokenizerKind
+from asr.settings.tokenizer import TokenizerConfig, TokenizerKind
 from asr.text.bpe import BpeTokenizer
 from asr.text.char import CharTokenizer
 from asr.text.phone import PhoneTokenizer

@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 
 from asr.data.utterance import Utterance
+from asr.settings.debug import DebugMode
 from asr.settings.root import Config
-from asr.settings.training import DebugMode
 from asr.training.distributed import Ranks
 
 log = logging.getLogger(__name__)

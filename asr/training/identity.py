@@ -18,7 +18,7 @@ from asr.settings.hardware import Precision, arithmetic
 from asr.settings.lm import LmUnits
 from asr.settings.recipe import Recipe
 from asr.settings.root import Config
-from asr.settings.text import TokenizerKind
+from asr.settings.tokenizer import TokenizerKind
 from asr.text.tokenizer import OF_PHONES, tokenizer_identity
 
 NOT_OF_THE_WEIGHTS = frozenset({

@@ -18,10 +18,10 @@ from asr.lm.scores import total_perplexity, word_perplexity
 from asr.lm.text import WordTokenizer, held_out_sentences, training_sentences
 from asr.lm.trained import score_text
 from asr.model.folder import save_model
+from asr.settings.debug import DebugMode
 from asr.settings.lm import LmUnits
 from asr.settings.recipe import Recipe
 from asr.settings.root import Config
-from asr.settings.training import DebugMode
 from asr.text.protocol import Tokenizer
 from asr.text.tokenizer import build_tokenizer
 from asr.training.debugging import simplify

@@ -13,7 +13,8 @@ from torch.optim import AdamW, Optimizer
 
 from asr.common.optional import import_large
 from asr.settings.hardware import Precision
-from asr.settings.optimizer import OptimizerConfig, ScheduleConfig, ScheduleKind
+from asr.settings.optimizer import OptimizerConfig
+from asr.settings.schedule import ScheduleConfig, ScheduleKind
 from asr.training.hardware import Hardware
 
 

@@ -12,16 +12,9 @@ from asr.data.splits import SPLITS, write_splits
 from asr.data.utterance import Utterance
 from asr.features.extraction import Extraction, stored_factors
 from asr.features.perturbation import check_source
-from asr.settings.augment import (
-    SpecAugmentConfig,
-)
+from asr.settings.augment import SpecAugmentConfig
 from asr.settings.compose import compose
-from asr.settings.features import (
-    FeatureKind,
-    FeaturesConfig,
-    FeatureSource,
-    Normalization,
-)
+from asr.settings.features import FeatureKind, FeaturesConfig, FeatureSource, Normalization
 from asr.settings.recipe import Recipe, find_recipe
 from tests.helpers.stored_features import LOGMEL, RATE, SPEEDS, noise_utterances
 

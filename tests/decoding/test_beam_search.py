@@ -13,7 +13,7 @@ from asr.decoding.beam import BeamDecoder, merge_repeats
 from asr.decoding.decoder import single_spaces
 from asr.decoding.search import lexicon_of
 from asr.settings.lm import LmUnits
-from asr.settings.text import TokenizerConfig, TokenizerKind
+from asr.settings.tokenizer import TokenizerConfig, TokenizerKind
 from asr.text.bpe import BpeTokenizer
 from asr.text.char import CharTokenizer
 from tests.helpers.emissions import CHARACTERS, decode, emission_of, language_model, padded, search_of

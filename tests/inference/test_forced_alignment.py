@@ -13,7 +13,7 @@ from asr.inference import forced_alignment
 from asr.inference.forced_alignment import FrameTimes, WordSpan, align, frame_times, needed_frames, word_spans
 from asr.settings.compose import compose
 from asr.settings.recipe import find_recipe
-from asr.settings.text import TokenizerConfig, TokenizerKind
+from asr.settings.tokenizer import TokenizerConfig, TokenizerKind
 from asr.text.bpe import BpeTokenizer
 from asr.text.char import CharTokenizer
 from asr.text.protocol import Tokenizer

@@ -14,10 +14,10 @@ from asr.commands.help import group_choices, shipped_recipes
 from asr.common.errors import ConfigError
 from asr.settings.aliases import ALIASES
 from asr.settings.compose import HYDRA_VERSION, compose, flattened, load_config, plain, sweep
+from asr.settings.debug import DebugMode
 from asr.settings.features import FeatureKind
 from asr.settings.model import Cell
 from asr.settings.recipe import CONF, Recipe, find_recipe
-from asr.settings.training import DebugMode
 
 GROUPS = [group for group in group_choices() if group != "sweep"]
 CHOICES = [(group, choice) for group in GROUPS for choice in group_choices()[group]]

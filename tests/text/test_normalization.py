@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from asr.common.errors import ConfigError
-from asr.settings.text import Case, TextConfig, TokenizerConfig, TokenizerKind
+from asr.settings.text import Case, TextConfig
+from asr.settings.tokenizer import TokenizerConfig, TokenizerKind
 from asr.text.normalization import change_case, normalize
 from asr.text.tokenizer import build_tokenizer, load_tokenizer
 

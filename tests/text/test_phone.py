@@ -18,7 +18,7 @@ from asr.inference.evaluation import phone_error_rate
 from asr.scoring.error_rates import score_texts
 from asr.settings.compose import compose
 from asr.settings.recipe import find_recipe
-from asr.settings.text import TokenizerConfig, TokenizerKind
+from asr.settings.tokenizer import TokenizerConfig, TokenizerKind
 from asr.text.char import CharTokenizer
 from asr.text.phone import PhoneTokenizer
 from asr.text.pronunciation import read_lexicon

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.common.errors import ConfigError, DataError, RunError
-from asr.settings.text import TokenizerConfig, TokenizerKind
+from asr.settings.tokenizer import TokenizerConfig, TokenizerKind
 from asr.text.bpe import BpeTokenizer
 from asr.text.char import CharTokenizer
 from asr.text.protocol import BLANK

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from asr.settings.optimizer import ScheduleConfig, ScheduleKind
+from asr.settings.schedule import ScheduleConfig, ScheduleKind
 from asr.training.optimization import AveragedModel, learning_rate
 from asr.training.train_state import TrainState
 
