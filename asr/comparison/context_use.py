@@ -83,23 +83,16 @@ def gradient_reach(
     Args:
         utterances: Of the corpus of the model, such as its test split; the longer they are, the longer the lags.
         positions: Output frames drawn from each utterance.
-        seed: Seed of the draws.
 
     Raises:
         RunError: There is no utterance, or the model's output depends on no input.
         DataError: An utterance cannot be read.
     """
     network = differentiable(recognizer)
-    hop_seconds = recognizer.config.features.hop_ms / 1000
-    subsampling = recognizer.config.model.subsampling
-    norms = [
-        found
-        for utterance in utterances
-        for found in _norms(recognizer, network, utterance, positions, seed, subsampling)
-    ]
+    norms = [found for one in utterances for found in _norms(recognizer, network, one, positions, seed)]
     if not norms:
         raise RunError("There is no utterance on which a reach could be measured.")
-    return _mean_by_lag(norms, hop_seconds)
+    return _mean_by_lag(norms, recognizer.config.features.hop_ms / 1000)
 
 
 def differentiable(recognizer: Recognizer) -> AcousticModel:
@@ -116,11 +109,10 @@ Norms = tuple[int, npt.NDArray[np.float64]]
 
 
 def _norms(
-    recognizer: Recognizer, network: AcousticModel, utterance: Utterance, positions: int, seed: int, subsampling: int
+    recognizer: Recognizer, network: AcousticModel, utterance: Utterance, positions: int, seed: int
 ) -> Iterator[Norms]:
-    waveform = read_waveform(utterance).to(recognizer.device)
     with torch.no_grad():
-        features, lengths = recognizer.front(waveform[None], torch.tensor([len(waveform)], device=recognizer.device))
+        features, lengths = _features(recognizer, utterance)
         outputs = len(network(features, lengths)[0])
     draws = uniform(np.arange(positions, dtype=np.uint64), "reach", seed, key_of(utterance.id))
     chosen = np.unique((draws * outputs).astype(np.int64))
@@ -128,16 +120,21 @@ def _norms(
     inputs = features.expand(len(chosen), -1, -1).clone().requires_grad_()
     log_probs, _ = network(inputs, lengths.expand(len(chosen)))
     picked = log_probs[torch.from_numpy(chosen), torch.arange(len(chosen))]
-    (gradient,) = torch.autograd.grad((picked * _directions(picked, derive_seed(seed, utterance.id))).sum(), inputs)
+    generator = torch.Generator().manual_seed(derive_seed(seed, utterance.id))
+    directions = torch.randn(picked.shape, generator=generator)
+    directions = (directions - directions.mean(dim=1, keepdim=True)).to(picked)
+    (gradient,) = torch.autograd.grad((picked * directions).sum(), inputs)
     for place, norms in zip(chosen, gradient.norm(dim=2).double().cpu().numpy(), strict=True):
-        yield int(place) * subsampling, norms
+        yield int(place) * recognizer.config.model.subsampling, norms
 
 
-def _directions(outputs: Tensor, seed: int) -> Tensor:
-    """Random directions (positions, tokens) whose entries have the sum 0."""
-    generator = torch.Generator().manual_seed(seed)
-    directions = torch.randn(outputs.shape, generator=generator)
-    return (directions - directions.mean(dim=1, keepdim=True)).to(outputs)
+def _features(recognizer: Recognizer, utterance: Utterance) -> tuple[Tensor, Tensor]:
+    """The normalized features of an utterance as a batch of one, (1, frames, dim), and its frames."""
+    waveform = read_waveform(utterance).to(recognizer.device)
+    features: tuple[Tensor, Tensor] = recognizer.front(
+        waveform[None], torch.tensor([len(waveform)], device=recognizer.device)
+    )
+    return features
 
 
 def _mean_by_lag(norms: Sequence[Norms], hop_seconds: float) -> Reach:
@@ -186,11 +183,7 @@ class ContextUse:
 
 
 def measure_context_use(run: FinishedRun, kept: Path) -> ContextUse:
-    """Measures on test how much context the model of a run uses, or reads what was measured before.
-
-    Args:
-        run: The run.
-        kept: File for what is measured.
+    """Measures on test how much context the model of a run uses, or reads what a file keeps of it.
 
     Raises:
         RunError: The run has no model.
@@ -246,14 +239,13 @@ def limit_context(
     Raises:
         DataError: An utterance cannot be read.
     """
-    limited: list[LimitedContext] = []
+    limited = [LimitedContext(seconds, []) for seconds in contexts]
     with Progress("Limiting the context", len(contexts) * len(utterances), "utterances") as progress:
-        for seconds in contexts:
-            scores = []
+        for each in limited:
             for utterance in utterances:
-                scores.append(score_utterance(utterance, _hypothesis(recognizer, utterance, seconds, kept_share)))
+                hypothesis = _hypothesis(recognizer, utterance, each.seconds, kept_share)
+                each.scores.append(score_utterance(utterance, hypothesis))
                 progress.advance()
-            limited.append(LimitedContext(seconds, scores))
     return limited
 
 
@@ -289,8 +281,7 @@ def windows(frames: int, subsampling: int, context: int, kept: int) -> Iterator[
 
 @torch.inference_mode()
 def _hypothesis(recognizer: Recognizer, utterance: Utterance, seconds: float | None, kept_share: float) -> str:
-    waveform = read_waveform(utterance).to(recognizer.device)
-    features, lengths = recognizer.front(waveform[None], torch.tensor([len(waveform)], device=recognizer.device))
+    features, lengths = _features(recognizer, utterance)
     if seconds is None:
         log_probs, lengths = recognizer.model(features, lengths)
     else:

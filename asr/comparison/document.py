@@ -19,18 +19,20 @@ def findings(comparison: Comparison) -> list[str]:
 
 
 def _pair(pair: Difference, pairs: int) -> str:
-    corrected = f", {_p(pair.p_corrected)} after correcting for {pairs} pairs" if pairs > 1 else ""
-    interval = f"{_points(pair.low)} to {_points(pair.high)}"
+    tested = f"p {_p(pair.p, '= ')}" + (
+        f", p {_p(pair.p_corrected, '= ')} after correcting for {pairs} pairs" if pairs > 1 else ""
+    )
     if pair.shown:
         better, worse = (pair.first, pair.second) if pair.mean < 0 else (pair.second, pair.first)
         low, high = sorted((abs(pair.low), abs(pair.high)))
         return (
             f"{better} beats {worse} by {100 * abs(pair.mean):.2f} points of WER "
-            f"(95 % interval {100 * low:.2f} to {100 * high:.2f}; {_p(pair.p)}{corrected})."
+            f"(95 % interval {100 * low:.2f} to {100 * high:.2f}; {tested})."
         )
     return (
         f"No difference between {pair.first} and {pair.second} could be shown: {pair.first} - {pair.second} is "
-        f"{_points(pair.mean)} points of WER, with a 95 % interval from {interval} ({_p(pair.p)}{corrected})."
+        f"{_points(pair.mean)} points of WER, with a 95 % interval from {_points(pair.low)} to {_points(pair.high)} "
+        f"({tested})."
     )
 
 
@@ -42,9 +44,9 @@ def _long_utterances(comparison: Comparison) -> list[str]:
     best_long = min(comparison.models, key=lambda model: model.by_length[-1].mean)
     return [
         f"On the shortest utterances (up to {shortest.longest:.1f} s, {shortest.words} words) {best_short.label} has "
-        f"the lowest WER, {_rate(best_short.by_length[0].mean)}; on the longest (from {longest.shortest:.1f} s, "
-        f"{longest.words} words) {best_long.label} has it, {_rate(best_long.by_length[-1].mean)}. These are the lowest "
-        "of several figures and were not tested."
+        f"the lowest WER, {_percent(best_short.by_length[0].mean)} %; on the longest (from {longest.shortest:.1f} s, "
+        f"{longest.words} words) {best_long.label} has it, {_percent(best_long.by_length[-1].mean)} %. These are the "
+        "lowest of several figures and were not tested."
     ]
 
 
@@ -62,9 +64,10 @@ def _cost(comparison: Comparison) -> list[str]:
     timed = [(model.seconds_to_dev_wer.mean, model) for model in models if model.seconds_to_dev_wer is not None]
     if timed:
         seconds, first = min(timed, key=lambda pair: pair[0])
+        others = ", ".join(f"{model.label} {taken:.0f} s" for taken, model in timed if model is not first)
         sentences.append(
-            f"{first.label} reaches a dev WER of {_rate(comparison.dev_wer)} first, after {seconds:.0f} s of training "
-            f"({', '.join(f'{model.label} {taken:.0f} s' for taken, model in timed if model is not first) or 'alone'})."
+            f"{first.label} reaches a dev WER of {_percent(comparison.dev_wer)} % first, after {seconds:.0f} s of "
+            f"training ({others or 'alone'})."
         )
     return sentences
 
@@ -97,27 +100,19 @@ def _listed(words: list[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
-def _rate(rate: float) -> str:
-    return f"{100 * rate:.2f} %"
-
-
 def _points(difference: float) -> str:
     return f"{100 * difference:+.2f}"
 
 
-def _p(p: float) -> str:
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+def _p(p: float, equal: str = "") -> str:
+    return "< 0.001" if p < 0.001 else f"{equal}{p:.3f}"
 
 
 PAGE = "comparison.md"
 
 
 def page(comparison: Comparison, pictures: Sequence[Path]) -> str:
-    """The whole page, in Markdown.
-
-    Args:
-        pictures: The plots, files in the page's own folder.
-    """
+    """The whole page, in Markdown, with plots that are files in its own folder."""
     shown = "".join(f"![{PICTURES[picture.stem]}]({picture.name})\n\n" for picture in pictures)
     return f"# {comparison.name}\n\n{body(comparison)}\n{shown}{_runs(comparison)}"
 
@@ -165,7 +160,8 @@ def _conditions(comparison: Comparison) -> str:
         equal.append(f"sized to {comparison.parameters / 1e6:.4g} M parameters, within 2 %")
     if comparison.minutes is not None:
         equal.append(f"trained for as many epochs as fit {comparison.minutes:g} minutes")
-    speakers = _count(comparison.speakers, "speaker") + ", " if comparison.speakers else ""
+    count = comparison.speakers
+    speakers = f"{count} speaker{'' if count == 1 else 's'}, " if count else ""
     resampled = "speakers" if comparison.speakers > 1 else "utterances"
     return (
         f"Recipe {comparison.recipe}, test split ({comparison.utterances} utterances, {speakers}{comparison.words} "
@@ -180,9 +176,9 @@ def _cost_table(comparison: Comparison) -> str:
     rows = [
         [
             model.label,
-            _millions(model),
+            "-" if model.multiply_adds_per_second is None else f"{model.multiply_adds_per_second / 1e6:.1f}",
             str(timedelta(seconds=round(model.train_seconds.mean))),
-            f"{_epochs(model):g}",
+            f"{mean(run.epochs for run in model.runs):g}",
             _spread(model.seconds_to_dev_wer, 0),
             _spread(model.audio_hours_per_hour, 0),
             _spread(model.peak_memory_mb, 0),
@@ -192,15 +188,9 @@ def _cost_table(comparison: Comparison) -> str:
     ]
     threads = sorted({str(run.threads or "all") for model in comparison.models for run in model.runs})
     heads = [
-        "model",
-        "M multiply-adds / s of audio",
-        "training",
-        "epochs",
-        f"s to dev WER {_percent(comparison.dev_wer)} %",
-        "training speed, x real time",
-        "peak MB",
-        f"real-time factor, threads: {'/'.join(threads)}",
-    ]
+        "model", "M multiply-adds / s of audio", "training", "epochs", f"s to dev WER {_percent(comparison.dev_wer)} %",
+        "training speed, x real time", "peak MB", f"real-time factor, threads: {'/'.join(threads)}",
+    ]  # fmt: skip
     return markdown_table(heads, rows)
 
 
@@ -208,11 +198,11 @@ def _pair_table(comparison: Comparison) -> str:
     rows = [
         [
             f"{pair.first} - {pair.second}",
-            f"{100 * pair.mean:+.2f}",
-            f"{100 * pair.low:+.2f} to {100 * pair.high:+.2f}",
+            _points(pair.mean),
+            f"{_points(pair.low)} to {_points(pair.high)}",
             f"{pair.improvement:.3f}",
-            _p_cell(pair.p),
-            _p_cell(pair.p_corrected),
+            _p(pair.p),
+            _p(pair.p_corrected),
         ]
         for pair in comparison.pairs
     ]
@@ -272,14 +262,6 @@ def _runs(comparison: Comparison) -> str:
     return f"## Runs\n\n{markdown_table(heads, rows)}\nTheir commands, in the same order:\n\n{commands}"
 
 
-def _epochs(model: ModelSummary) -> float:
-    return mean(run.epochs for run in model.runs)
-
-
-def _millions(model: ModelSummary) -> str:
-    return "-" if model.multiply_adds_per_second is None else f"{model.multiply_adds_per_second / 1e6:.1f}"
-
-
 def _estimate(wer: Estimate) -> str:
     return _percent(wer.mean) + ("" if wer.deviation is None else f" ± {_percent(wer.deviation)}")
 
@@ -297,11 +279,3 @@ def _spread(spread: Spread | None, decimals: int) -> str:
 
 def _percent(rate: float) -> str:
     return f"{100 * rate:.2f}"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def _p_cell(p: float) -> str:
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"

@@ -129,17 +129,14 @@ class Grid:
 
 
 def plan_grid(recipe: Recipe, overrides: Sequence[str], texts: Sequence[str]) -> Grid:
-    """The variants and the seeds of which a sweep is the product.
-
-    Args:
-        texts: The training transcripts, from which a tokenizer may learn its pieces.
+    """The variants and the seeds of which a sweep is the product; a tokenizer may learn its pieces from `texts`.
 
     Raises:
         ConfigError: A setting cannot be used, or no model has the wanted size.
     """
     swept = sweep(recipe, overrides)
     settings = compose(recipe, swept[0])
-    points = [_without_compare(point) for point in swept]
+    points = [[item for item in point if not _sets(item, "compare")] for point in swept]
     chosen = dict.fromkeys(tuple(item for item in point if _sets(item, "seed")) for point in points)
     seeds = list(dict.fromkeys(compose(recipe, seed).seed for seed in chosen))
     choices = list(dict.fromkeys(tuple(item for item in point if not _sets(item, "seed")) for point in points))
@@ -168,16 +165,9 @@ def plan_table(runs: Sequence[PlannedRun]) -> str:
     rows = []
     for variant in {run.variant.label: run.variant for run in runs}.values():
         done = {run.seed: run.done for run in runs if run.variant is variant}
-        rows.append(
-            [
-                variant.label,
-                variant.config.model.hidden,
-                f"{variant.parameters:,}",
-                variant.config.training.epochs,
-                " ".join(str(seed) for seed in done if done[seed]) or "-",
-                " ".join(str(seed) for seed in done if not done[seed]) or "-",
-            ]
-        )
+        seeds = [" ".join(str(seed) for seed in done if done[seed] is wanted) or "-" for wanted in (True, False)]
+        config = variant.config
+        rows.append([variant.label, config.model.hidden, f"{variant.parameters:,}", config.training.epochs, *seeds])
     return table(["model", "hidden", "parameters", "epochs", "seeds done", "seeds to do"], rows)
 
 
@@ -196,11 +186,7 @@ def is_done(run: Path, config: Config) -> bool:
 
 
 def parameters_of(config: Config, tokens: int) -> int:
-    """Trainable parameters of the model of a configuration, counted without allocating them.
-
-    Args:
-        tokens: Size of the tokenizer, the blank included.
-    """
+    """Trainable parameters of the model of a configuration with a number of tokens, counted without allocating them."""
     dim = FeatureExtractor(config.features, config.data.sampling_rate).dim
     with torch.device("meta"):
         return count_parameters(AcousticModel(config.model, dim, tokens, config.features.normalization))
@@ -286,10 +272,6 @@ def _share_of_cores(overrides: Sequence[str], jobs: int) -> list[str]:
     if jobs == 1 or any(_sets(item, "hardware.threads") for item in overrides):
         return []
     return [f"hardware.threads={max(1, cores() // jobs)}"]
-
-
-def _without_compare(point: Sequence[str]) -> list[str]:
-    return [item for item in point if not _sets(item, "compare")]
 
 
 def _sets(override: str, *keys: str) -> bool:

@@ -71,7 +71,7 @@ def read_run(path: Path, decoder: str = GREEDY) -> MeasuredRun:
     run = FinishedRun.at(path)
     config, folder = run.config, run.evaluation("test", decoder)
     rows = read_metrics(path)
-    curve = dev_curve(rows)
+    curve = [DevPoint(row["epoch"], row["seconds"], row["dev/wer"]) for row in rows if "dev/wer" in row]
     if not curve:
         raise RunError(f"{path} has no dev WER: train it with `asr train` first.")
     peaks = [row["system/peak_memory_mb"] for row in rows if "system/peak_memory_mb" in row]
@@ -96,11 +96,6 @@ def multiply_adds(run: MeasuredRun) -> float:
     dim = FeatureExtractor(run.config.features, run.config.data.sampling_rate).dim
     tokens = load_tokenizer(run.path / MODEL).size
     return sum(multiply_adds_per_second(run.config.model, dim, tokens, run.config.features.hop_ms).values())
-
-
-def dev_curve(rows: Sequence[Row]) -> list[DevPoint]:
-    """The dev WER after each epoch."""
-    return [DevPoint(row["epoch"], row["seconds"], row["dev/wer"]) for row in rows if "dev/wer" in row]
 
 
 def read_scores(folder: Path) -> list[UtteranceScore]:

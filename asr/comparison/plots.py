@@ -1,6 +1,6 @@
 """The plots of a comparison, each as PNG and as SVG."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,18 +27,10 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 """Safe for colour-blind readers (Okabe & Ito, "Color universal design", 2008)."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 STYLE: Any = {
-    "font.size": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "#dddddd",
-    "axes.axisbelow": True,
-    "axes.titlesize": 11,
-    "axes.titlelocation": "left",
-    "legend.frameon": False,
-    "svg.hashsalt": "asr",
-    "figure.constrained_layout.use": True,
-}
+    "font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": "#dddddd",
+    "axes.axisbelow": True, "axes.titlesize": 11, "axes.titlelocation": "left", "legend.frameon": False,
+    "svg.hashsalt": "asr", "figure.constrained_layout.use": True,
+}  # fmt: skip
 GRID_POINTS = 200
 LOWEST_GRADIENT = 1e-4
 """As a share of the largest: lower ones are not drawn."""
@@ -52,22 +44,20 @@ def draw(comparison: Comparison, folder: Path) -> list[Path]:
     Returns:
         The PNG files; there is an SVG of each too.
     """
-    drawings: dict[str, Callable[[Axes, Comparison], None]] = {
-        "wer": _forest,
-        "curves": _curves,
-        "lengths": _lengths,
-        "reach": _reach,
-        "context": _context,
-    }
-    measured = any(model.context_use for model in comparison.models)
-    wanted = [
-        name
-        for name in PICTURES
-        if (name not in ("reach", "context") or measured) and (name != "lengths" or len(comparison.lengths) > 1)
-    ]
+    drawings: dict[str, Callable[[Axes, Comparison], None]] = {"wer": _forest, "curves": _curves}
+    if len(comparison.lengths) > 1:
+        drawings["lengths"] = _lengths
+    if any(model.context_use for model in comparison.models):
+        drawings |= {"reach": _reach, "context": _context}
     folder.mkdir(parents=True, exist_ok=True)
     with matplotlib.rc_context(STYLE):
-        return [_save(drawings[name], comparison, folder / f"{name}.png") for name in wanted]
+        return [_save(drawing, comparison, folder / f"{name}.png") for name, drawing in drawings.items()]
+
+
+def _styled(comparison: Comparison) -> Iterator[tuple[int, ModelSummary, str, str]]:
+    """The models with their places, colours and markers."""
+    for place, model in enumerate(comparison.models):
+        yield place, model, COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
 
 
 def _save(drawing: Callable[[Axes, Comparison], None], comparison: Comparison, path: Path) -> Path:
@@ -79,31 +69,27 @@ def _save(drawing: Callable[[Axes, Comparison], None], comparison: Comparison, p
 
 def _forest(axes: Axes, comparison: Comparison) -> None:
     models = comparison.models
-    for place, model in enumerate(models):
-        colour, wer = COLOURS[place % len(COLOURS)], model.wer
+    for place, model, colour, marker in _styled(comparison):
+        wer = model.wer
         axes.plot([100 * wer.low, 100 * wer.high], [place, place], color=colour, linewidth=2.5, solid_capstyle="butt")
         seeds = [100 * run.test.wer for run in model.runs]
         axes.plot(seeds, [place + 0.22] * len(seeds), "o", markersize=4, markerfacecolor="none", markeredgecolor=colour)
-        axes.plot(100 * wer.mean, place, MARKERS[place % len(MARKERS)], color=colour, markersize=8)
+        axes.plot(100 * wer.mean, place, marker, color=colour, markersize=8)
         axes.annotate(
-            f"{100 * wer.mean:.2f}",
-            (100 * wer.mean, place),
-            (0, 8),
-            textcoords="offset points",
-            ha="center",
+            f"{100 * wer.mean:.2f}", (100 * wer.mean, place), (0, 8), textcoords="offset points", ha="center",
             fontsize=9,
-        )
+        )  # fmt: skip
     axes.set_yticks(range(len(models)), [model.label for model in models])
     axes.set_ylim(len(models) - 0.4, -0.7)
     axes.grid(visible=False, axis="y")
-    axes.set_xlabel("test WER, % (mean, 95 % interval; circles are seeds)")
-    axes.set_title(f"{comparison.recipe}: word error rate")
+    axes.set(
+        xlabel="test WER, % (mean, 95 % interval; circles are seeds)", title=f"{comparison.recipe}: word error rate"
+    )
 
 
 def _curves(axes: Axes, comparison: Comparison) -> None:
-    for place, model in enumerate(comparison.models):
+    for _, model, colour, _ in _styled(comparison):
         seconds, mean, low, high = _mean_curve(model)
-        colour = COLOURS[place % len(COLOURS)]
         axes.plot(seconds / 60, 100 * mean, color=colour, label=model.label, linewidth=1.6)
         if len(model.runs) > 1:
             axes.fill_between(seconds / 60, 100 * low, 100 * high, color=colour, alpha=0.15, linewidth=0)
@@ -113,18 +99,13 @@ def _curves(axes: Axes, comparison: Comparison) -> None:
         textcoords="offset points", ha="right", fontsize=8, color="#666666",
     )  # fmt: skip
     axes.set_yscale("log")
-    axes.set_yticks([tick for tick in (1, 2, 5, 10, 20, 50, 100) if _within(axes, tick)])
+    lowest, highest = axes.get_ylim()
+    axes.set_yticks([tick for tick in (1, 2, 5, 10, 20, 50, 100) if lowest <= tick <= highest])
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.set_xlabel("training time, minutes")
-    axes.set_ylabel("dev WER, % (log scale)")
+    axes.set(xlabel="training time, minutes", ylabel="dev WER, % (log scale)")
     axes.set_title(f"{comparison.recipe}: dev WER during training (mean; band: lowest to highest seed)")
     axes.legend()
-
-
-def _within(axes: Axes, tick: float) -> bool:
-    low, high = axes.get_ylim()
-    return bool(low <= tick <= high)
 
 
 def _mean_curve(model: ModelSummary) -> tuple[Floats, Floats, Floats, Floats]:
@@ -141,46 +122,33 @@ def _mean_curve(model: ModelSummary) -> tuple[Floats, Floats, Floats, Floats]:
 def _lengths(axes: Axes, comparison: Comparison) -> None:
     classes = comparison.lengths
     width = 0.6 / len(comparison.models)
-    for place, model in enumerate(comparison.models):
+    for place, model, colour, marker in _styled(comparison):
         x = np.arange(len(classes)) + (place - (len(comparison.models) - 1) / 2) * width
         mean = np.array([100 * wer.mean for wer in model.by_length])
         below = mean - [100 * wer.low for wer in model.by_length]
         above = [100 * wer.high for wer in model.by_length] - mean
         axes.errorbar(
-            x,
-            mean,
-            np.maximum([below, above], 0),
-            fmt=MARKERS[place % len(MARKERS)],
-            color=COLOURS[place % len(COLOURS)],
-            label=model.label,
-            capsize=2,
-            linewidth=1.3,
-            markersize=5,
-        )
+            x, mean, np.maximum([below, above], 0), fmt=marker, color=colour, label=model.label, capsize=2,
+            linewidth=1.3, markersize=5,
+        )  # fmt: skip
     axes.set_xticks(
         range(len(classes)), [f"{part.shortest:.1f} - {part.longest:.1f} s\n{part.words} words" for part in classes]
     )
     axes.grid(visible=False, axis="x")
     axes.set_ylim(0, 1.15 * axes.get_ylim()[1])
-    axes.set_xlabel("utterance length")
-    axes.set_ylabel("test WER, %")
+    axes.set(xlabel="utterance length", ylabel="test WER, %")
     axes.set_title(f"{comparison.recipe}: WER by utterance length (mean, 95 % interval)")
     axes.legend(ncols=len(comparison.models), loc="upper left", fontsize=9)
 
 
 def _reach(axes: Axes, comparison: Comparison) -> None:
-    for place, model in enumerate(comparison.models):
+    for _, model, colour, _ in _styled(comparison):
         if not (measured := model.context_use):
             continue
         lags = np.array(measured[0].lags)
         gradient = np.mean([np.interp(lags, use.lags, use.gradient) for use in measured], axis=0)
-        axes.plot(
-            -lags,
-            np.maximum(gradient, LOWEST_GRADIENT / 10),
-            color=COLOURS[place % len(COLOURS)],
-            label=model.label,
-            linewidth=1.4,
-        )
+        shown = np.maximum(gradient, LOWEST_GRADIENT / 10)
+        axes.plot(-lags, shown, color=colour, label=model.label, linewidth=1.4)
     axes.set_yscale("log")
     axes.set_ylim(LOWEST_GRADIENT, 1.3)
     axes.axvline(0, color="#666666", linewidth=0.8)
@@ -192,20 +160,16 @@ def _reach(axes: Axes, comparison: Comparison) -> None:
 
 def _context(axes: Axes, comparison: Comparison) -> None:
     labels: list[str] = []
-    for place, model in enumerate(comparison.models):
+    for _, model, colour, marker in _styled(comparison):
         if not (measured := model.context_use):
             continue
         labels = ["all" if seconds is None else f"{seconds:g}" for seconds in measured[0].contexts]
         wers = 100 * np.array([use.context_wer for use in measured])
-        colour = COLOURS[place % len(COLOURS)]
-        axes.plot(
-            range(len(labels)), wers.mean(axis=0), color=colour, marker=MARKERS[place % len(MARKERS)], label=model.label
-        )
+        axes.plot(range(len(labels)), wers.mean(axis=0), color=colour, marker=marker, label=model.label)
         if len(measured) > 1:
             axes.fill_between(range(len(labels)), wers.min(axis=0), wers.max(axis=0), color=colour, alpha=0.15)
     axes.set_xticks(range(len(labels)), labels)
     axes.set_ylim(bottom=0)
-    axes.set_xlabel("context on either side of an output frame, seconds")
-    axes.set_ylabel("test WER, %")
+    axes.set(xlabel="context on either side of an output frame, seconds", ylabel="test WER, %")
     axes.set_title(f"{comparison.recipe}: WER with limited context")
     axes.legend()

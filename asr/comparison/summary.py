@@ -199,16 +199,8 @@ def summarize(
         for label, group in models.items()
     ]
     return Comparison(
-        name=origin.name,
-        recipe=origin.recipe,
-        command=origin.command,
-        commit=origin.commit,
-        hardware=origin.hardware,
-        torch=origin.torch,
+        **vars(origin) | {"dev_wer": dev_wer},
         decoder=decoders[0],
-        parameters=origin.parameters,
-        minutes=origin.minutes,
-        dev_wer=dev_wer,
         utterances=len(first),
         words=sum(score.words for score in first),
         speakers=len({score.speaker for score in first if score.speaker}),
