@@ -59,10 +59,7 @@ class MeasuredRun:
 
 
 def read_run(path: Path, decoder: str = GREEDY) -> MeasuredRun:
-    """Reads a run folder.
-
-    Args:
-        decoder: The decoder of the results, by the name of their folder.
+    """Reads a run folder, with the results of a decoder.
 
     Raises:
         RunError: It is no run, not trained or not evaluated, or damaged.

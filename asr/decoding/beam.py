@@ -162,15 +162,8 @@ class _Searcher:
 
 
 def merge_repeats(emission: Emission) -> Emission:
-    """Merges consecutive frames whose best token is the same, and not the blank: each token's log-probabilities are
-    added up.
-
-    Args:
-        emission: (frames, tokens).
-
-    Returns:
-        (frames or fewer, tokens).
-    """
+    """Merges consecutive frames whose best token is the same, and not the blank, into one, adding up each token's
+    log-probabilities: (frames or fewer, tokens)."""
     best = emission.argmax(axis=1)
     starts = np.flatnonzero((best != np.roll(best, 1)) | (best == BLANK) | (np.arange(len(best)) == 0))
     merged: Emission = np.add.reduceat(emission, starts, axis=0) if len(starts) else emission

@@ -109,9 +109,6 @@ def calibrate_run(run: FinishedRun, splits: Sequence[str]) -> Iterator[Calibrate
 
     RUN/calibration/SPLIT gets the words with their times and confidences, the figures, and a picture.
 
-    Args:
-        splits: Names of those that are measured.
-
     Raises:
         RunError: There is no such run.
         DataError: A split cannot be read, or has no word to fit on or to measure.

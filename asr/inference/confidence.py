@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asr.common.errors import RunError
-from asr.common.files import atomic_write
+from asr.common.files import atomic_write_text
 from asr.inference.forced_alignment import Alignment, WordSpan
 
 FILE = "confidence.json"
@@ -52,14 +52,9 @@ class ConfidenceMap:
 
 
 def write_confidence(model: Path, fitted: ConfidenceMap, origin: str) -> None:
-    """Writes a map into a model folder.
-
-    Args:
-        origin: Says what it was fitted on.
-    """
+    """Writes a map into a model folder; `origin` says what it was fitted on."""
     content = {"evidence": EVIDENCE, **asdict(fitted), "fitted_on": origin}
-    with atomic_write(model / FILE) as file:
-        file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    atomic_write_text(model / FILE, json.dumps(content, indent=1) + "\n")
 
 
 def read_confidence(model: Path) -> ConfidenceMap | None:

@@ -64,11 +64,7 @@ class FrameEnsemble(_Ensemble):
 
 
 def _require_same_frames(recognizers: Sequence[BatchRecognizer]) -> None:
-    """Finds recognizers whose log-probabilities cannot be averaged.
-
-    Raises:
-        ConfigError: Their sampling rates, tokens or frames differ.
-    """
+    """Finds recognizers whose log-probabilities cannot be averaged, since they differ in tokens or frames."""
     first = recognizers[0]
     for other in recognizers[1:]:
         for what, here, there in (
@@ -162,11 +158,7 @@ def open_ensemble(setup: DecodingSetup, recognizers: Sequence[BatchRecognizer]) 
 def _combine_hypotheses(
     setup: DecodingSetup, recognizers: Sequence[BatchRecognizer], opened: ExitStack
 ) -> HypothesisEnsemble:
-    """Opens the decoders of the recognizers on a stack of contexts.
-
-    Raises:
-        ConfigError: What the configuration asks for cannot be combined.
-    """
+    """Opens the decoders of the recognizers on a stack of contexts."""
     config = setup.config
     decoder = config.decoder
     if decoder.kind is not DecoderKind.beam or config.lm.units is not LmUnits.words:

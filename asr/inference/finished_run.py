@@ -31,10 +31,7 @@ class FinishedRun:
 
     @classmethod
     def of_model(cls, path: str | Path, given_as: str) -> Self:
-        """The run that a user names by its folder or by that of its model.
-
-        Args:
-            given_as: The key or the argument that the path comes from.
+        """The run that a user names, by a key or an argument, by its folder or by that of its model.
 
         Raises:
             RunError: There is no model.
@@ -80,13 +77,7 @@ class FinishedRun:
         return self.path / "calibration" / split
 
     def require_unseen_dev(self, verb: str) -> None:
-        """Makes sure that the dev split is speech that the model was not trained on.
-
-        Args:
-            verb: What is to be done with the run, for the error.
-
-        Raises:
-            ConfigError: It was trained on dev.
-        """
+        """Makes sure that the dev split is speech that the model was not trained on; else a ConfigError says to `verb`
+        another run."""
         if self.config.training.with_dev:
             raise ConfigError(f"This run was trained on dev, which says nothing about other speech: {verb} another.")

@@ -65,12 +65,8 @@ def _forward(log_probs: npt.NDArray[np.float32], tokens: Integers, scores: Float
 
 
 def _backward(log_probs: npt.NDArray[np.float32], tokens: Integers, scores: Floats, state: int) -> tuple[Integers, int]:
-    """The states of the best path through some frames, (frames,), and the one before them.
-
-    Args:
-        scores: Of all states before the frames.
-        state: After them.
-    """
+    """The states of the best path through some frames, (frames,), and the one before them, from the scores of all
+    states before the frames and the state after them."""
     low = max(0, state - 2 * len(log_probs))
     states = np.arange(low, state + 1)
     token = np.where(states % 2 == 1, tokens[np.minimum(states // 2, len(tokens) - 1)], BLANK)

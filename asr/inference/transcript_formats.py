@@ -99,13 +99,9 @@ def _textgrid(transcript: Transcript) -> str:
         f"        intervals: size = {len(intervals)}",
     ]  # fmt: skip
     for number, (start, stop, text) in enumerate(intervals, start=1):
-        quoted = text.replace('"', '""')
-        lines += [
-            f"        intervals [{number}]:",
-            f"            xmin = {start:.3f}",
-            f"            xmax = {stop:.3f}",
-            f'            text = "{quoted}"',
-        ]
+        quoted, indent = text.replace('"', '""'), " " * 12
+        lines += [f"        intervals [{number}]:", f"{indent}xmin = {start:.3f}", f"{indent}xmax = {stop:.3f}"]
+        lines.append(f'{indent}text = "{quoted}"')
     return "\n".join(lines) + "\n"
 
 

@@ -81,10 +81,7 @@ def output_places(paths: Sequence[Path], output: Path) -> dict[Path, Path]:
 def transcribe_recordings(
     settings: "TranscriberSettings", paths: Sequence[Path], jobs: int
 ) -> Iterator[Transcript | DataError]:
-    """The transcript of each recording, or why there is none, in their order.
-
-    Args:
-        jobs: Processes that share the recordings.
+    """The transcript of each recording, or why there is none, in their order, by a number of processes.
 
     Raises:
         RunError: There is no model.
@@ -104,11 +101,7 @@ def transcribe_recordings(
 
 
 def write_transcript(transcript: Transcript, place: Path, formats: Sequence[str]) -> None:
-    """Writes a transcript in formats of `ENDINGS`.
-
-    Args:
-        place: The path without its ending.
-    """
+    """Writes a transcript in formats of `ENDINGS`, at a path without its ending."""
     place.parent.mkdir(parents=True, exist_ok=True)
     for name in formats:
         atomic_write_text(place.with_name(f"{place.name}.{ENDINGS[name]}"), formatted(transcript, name))
@@ -140,10 +133,7 @@ class TranscriberSettings:
     hot_word_boost: float | None
 
     def open(self, each: Callable[[float], None] = lambda seconds: None) -> Transcriber:
-        """Loads the model and opens its decoder.
-
-        Args:
-            each: As of `Transcriber`.
+        """Loads the model and opens its decoder; `each` as of `Transcriber`.
 
         Raises:
             RunError: There is no model.
@@ -152,16 +142,9 @@ class TranscriberSettings:
         run = FinishedRun.of_model(self.model, "MODEL")
         recognizer = run.recognizer(self.device)
         if self.lm is None:
-            given = {
-                "--lm-weight": self.lm_weight,
-                "--word-score": self.word_score,
-                "--beam": self.beam,
-                "--hot-words": self.hot_words,
-                "--hot-word-boost": self.hot_word_boost,
-            }
-            useless = [name for name, value in given.items() if value is not None]
-            if useless:
-                raise ConfigError(f"{useless[0]} belongs to a beam search, which --lm asks for: give both or neither.")
+            of_beams = ("lm_weight", "word_score", "beam", "hot_words", "hot_word_boost")
+            if given := [f"--{name.replace('_', '-')}" for name in of_beams if getattr(self, name) is not None]:
+                raise ConfigError(f"{given[0]} belongs to a beam search, which --lm asks for: give both or neither.")
             return Transcriber(recognizer, read_confidence(run.model), each=each)
         recognizer.decoder = self._beam_search(run, recognizer, self.lm)
         # confidence.json was fitted on greedy hypotheses.

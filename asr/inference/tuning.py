@@ -102,7 +102,7 @@ def tune_run(run: FinishedRun, config: Config) -> list[Tuning]:
         return [first]
     weights = taken.weights
     recurrent = load_language_model(Path(config.decoder.recurrent))
-    several = replace(_weighted(search, weights), nbest=config.decoder.recurrent_nbest)
+    several = _weighted(search, weights, config.decoder.recurrent_nbest)
     with BeamDecoder(several, recognizer.tokenizer, processes) as decoder:
         found = decoder.search_emissions(split.emissions)
     log_probs = language_model_scores(recurrent, [item.text for items in found for item in items])
@@ -202,13 +202,7 @@ def robust_best(
     keys: tuple[str, str] = SEARCH_KEYS,
 ) -> Trial:
     """Of the trials with the fewest errors the one whose neighbours on the grid have the fewest on average; of those
-    the first.
-
-    Args:
-        lm_weights: Values of the first of the keys.
-        word_scores: Of the second.
-        keys: Of the weights that make the grid.
-    """
+    the first. The values are those of the two weights, by their keys, that make the grid."""
     errors = {trial.place(keys): trial.score.errors for trial in grid}
 
     def around(trial: Trial) -> float:
@@ -226,8 +220,8 @@ def _neighbours(values: Sequence[float], value: float) -> Iterator[float]:
     yield from values[max(place - 1, 0) : place + 2]
 
 
-def _weighted(search: Search, weights: Weights) -> Search:
-    return replace(search, beam=weights.beam, lm_weight=weights.lm_weight, word_score=weights.word_score)
+def _weighted(search: Search, weights: Weights, nbest: int) -> Search:
+    return replace(search, beam=weights.beam, lm_weight=weights.lm_weight, word_score=weights.word_score, nbest=nbest)
 
 
 _tried: tuple[Search, Tokenizer, SplitLogProbs] | None = None
@@ -242,7 +236,7 @@ def _start(search: Search, tokenizer: Tokenizer, split: SplitLogProbs) -> None:
 def _try(weights: Weights) -> Trial:
     assert _tried is not None
     search, tokenizer, split = _tried
-    with BeamDecoder(replace(_weighted(search, weights), nbest=1), tokenizer, processes=1) as decoder:
+    with BeamDecoder(_weighted(search, weights, nbest=1), tokenizer, processes=1) as decoder:
         found = decoder.search_emissions(split.emissions)
     scores = (
         score_utterance(utterance, hypotheses[0].text)
@@ -254,11 +248,7 @@ def _try(weights: Weights) -> Trial:
 def draw_trials(
     trials: Sequence[Trial], beams: Sequence[Trial], taken: Trial, path: Path, keys: tuple[str, str]
 ) -> None:
-    """Draws the WER over two weights, and over beams where there are any, as .svg and .png.
-
-    Args:
-        keys: Of the weights.
-    """
+    """Draws the WER over two weights, and over beams where there are any, as .svg and .png."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 4), layout="constrained")

@@ -147,14 +147,8 @@ def estimate(text: Text, order: int, prune: Sequence[int], fallback: Sequence[fl
 
 
 def discounts(adjusted: Integers) -> tuple[float, float, float] | None:
-    """The discounts of counts of 1, 2 and 3 or more (Chen & Goodman, equation 26).
-
-    Args:
-        adjusted: Counts of the n-grams of one order.
-
-    Returns:
-        None where a count from 1 to 4 does not occur, or a discount is not between 0 and its count.
-    """
+    """The discounts of counts of 1, 2 and 3 or more of the n-grams of one order (Chen & Goodman, equation 26); None
+    where a count from 1 to 4 does not occur, or a discount is not between 0 and its count."""
     n = np.bincount(np.clip(adjusted, 0, 5), minlength=6).astype(np.float64)
     if (n[1:5] == 0).any():
         return None

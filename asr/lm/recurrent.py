@@ -95,14 +95,7 @@ class RecurrentLanguageModel(nn.Module):
 
 @torch.inference_mode()
 def token_log_probs(model: RecurrentLanguageModel, sentences: Sequence[Sequence[int]]) -> list[Tensor]:
-    """The log-probability (natural) of every token of sentences, and of their ends.
-
-    Args:
-        sentences: Tokens of each.
-
-    Returns:
-        Of each sentence (tokens + 1,), on the CPU.
-    """
+    """The log-probability (natural) of every token of each sentence, and of its end, (tokens + 1,), on the CPU."""
     device = model.embedding.weight.device
     order = sorted(range(len(sentences)), key=lambda number: len(sentences[number]))
     found: list[Tensor] = [torch.empty(0)] * len(sentences)

@@ -81,11 +81,8 @@ def total_perplexity(scores: Sequence[SentenceScore]) -> Perplexity:
 
 
 def word_perplexity(found: Perplexity, words: int) -> float:
-    """The perplexity per word and end of a sentence, by which models of different units can be compared.
-
-    Args:
-        words: White-space separated words of the text.
-    """
+    """The perplexity per word (of a text of that many words) and end of a sentence, by which models of different units
+    can be compared."""
     return float(found.including ** (found.units / (words + found.sentences)))
 
 
@@ -133,12 +130,8 @@ def ngram_report(recipe: Recipe, config: Config, folder: Path) -> dict[str, Any]
 
 
 def report_lines(report: Mapping[str, Any], words: int) -> list[str]:
-    """The report of an n-gram model, and its perplexity on held-out text, as lines for the console.
-
-    Args:
-        report: As of `ngram_report`.
-        words: White-space separated words of the held-out text.
-    """
+    """The report of an n-gram model (see `ngram_report`), and its perplexity on a held-out text of that many words, as
+    lines for the console."""
     lines = [f"{report['training_units']} {report['settings']['units']} of text, estimated by {report['estimated_by']}"]
     for order, number in enumerate(report.get("ngrams", []), start=1):
         amounts = ", ".join(f"{amount:.4f}" for amount in report["discounts"][order - 1])
@@ -148,13 +141,7 @@ def report_lines(report: Mapping[str, Any], words: int) -> list[str]:
 
 
 def perplexity_line(what: str, figures: Mapping[str, Any], words: int) -> str:
-    """A perplexity as a line for the console.
-
-    Args:
-        what: The text.
-        figures: The fields of a `Perplexity`.
-        words: White-space separated words of the text.
-    """
+    """The fields of a `Perplexity` as a line for the console, on a text of that many words."""
     share = figures["unknown"] / figures["units"]
     return (
         f"{what}: perplexity {figures['including']:.2f}, {figures['excluding']:.2f} without unknown units, "

@@ -150,11 +150,7 @@ UNKNOWN_TOKEN = BLANK + 1
 
 
 class WordTokenizer:
-    """A token for each word of a vocabulary, and one for all others; see `asr.text.protocol.Tokenizer`.
-
-    Args:
-        words: The vocabulary.
-    """
+    """A token for each word of a vocabulary, and one for all others; see `asr.text.protocol.Tokenizer`."""
 
     def __init__(self, words: Sequence[str]) -> None:
         self.symbols = [BLANK_SYMBOL, UNKNOWN, *words]

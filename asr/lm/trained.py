@@ -115,11 +115,8 @@ def next_words(trained: TrainedLanguageModel, beginning: str, number: int) -> li
     A model over characters or word pieces spells words: a word ends where a space, another word or the end of the
     sentence follows. One that can be spelled in several ways has the probability of the best.
 
-    Args:
-        number: How many.
-
     Returns:
-        Words with their probabilities, the most probable first.
+        At most `number` words with their probabilities, the most probable first.
 
     Raises:
         DataError: The tokenizer cannot write the beginning.
@@ -187,10 +184,7 @@ class _Speller:
 
 
 def open_scorer(path: Path) -> Callable[[Sequence[str]], list[SentenceScore]]:
-    """Opens a model of any kind, to score sentences.
-
-    Args:
-        path: Of a recurrent language model or of n-grams.
+    """Opens a recurrent language model or n-grams, to score sentences.
 
     Raises:
         RunError: There is no model.

@@ -54,10 +54,8 @@ def write_examples(recipe: str, config: Config, utterances: Sequence[Utterance],
         for number, utterance in enumerate(utterances):
             name = f"{number:03d}-{re.sub('[^A-Za-z0-9_-]', '_', utterance.id)[:60]}"
             before = plain(number, 0)
-            original = _features(before, config)
-            examples = [
-                Example("original", "", *_write(place, f"{name}-original", before, utterance, original, config))
-            ]
+            files = _write(place, f"{name}-original", before, utterance, _features(before, config), config)
+            examples = [Example("original", "", *files)]
             for epoch in range(config.listen.epochs):
                 augmented = train(number, epoch)
                 features = _features(augmented, config)
@@ -85,11 +83,8 @@ def _drawn(inputs: Dataset, number: int, epoch: int) -> str:
     """The augmentation of an utterance in an epoch, in words."""
     assert inputs.augment is not None
     draws = Draws(inputs.keys[number : number + 1], inputs.seed, epoch)
-    factors = {
-        "speed": draw_speed_factors(draws, inputs.augment)[0],
-        "tempo": draw_tempo_factors(draws, inputs.augment)[0],
-    }
-    drawn = [f"{name} {factor:g}" for name, factor in factors.items() if factor != 1.0]
+    factors = (("speed", draw_speed_factors), ("tempo", draw_tempo_factors))
+    drawn = [f"{name} {factor:g}" for name, draw in factors if (factor := draw(draws, inputs.augment)[0]) != 1.0]
     return ", ".join([*drawn, *inputs.drawn(number, epoch)]) or "waveform unchanged"
 
 

@@ -132,8 +132,7 @@ def grouped(scores: Sequence[UtteranceScore], levels: Mapping[str, float]) -> di
         "length": by_length(scores),
         "speaking rate": in_parts(scores, speaking_rate, "words/s"),
     }
-    known = [score for score in scores if score.id in levels]
-    if known:
+    if known := [score for score in scores if score.id in levels]:
         groups["estimated SNR"] = in_parts(known, lambda score: levels[score.id], "dB")
     return groups
 
@@ -147,11 +146,8 @@ def by_speaker(scores: Sequence[UtteranceScore]) -> list[Group]:
 
 def by_length(scores: Sequence[UtteranceScore]) -> list[Group]:
     """Groups of doubling length, empty ones left out."""
-    labels = [
-        f"under {LENGTHS[0]:g} s",
-        *(f"{low:g} to {2 * low:g} s" for low in LENGTHS[:-1]),
-        f"{LENGTHS[-1]:g} s and more",
-    ]
+    between = [f"{low:g} to {2 * low:g} s" for low in LENGTHS[:-1]]
+    labels = [f"under {LENGTHS[0]:g} s", *between, f"{LENGTHS[-1]:g} s and more"]
     lengths = _collect(scores, lambda score: int(np.searchsorted(LENGTHS, score.duration, side="right")))
     return [_group(labels[place], lengths[place]) for place in sorted(lengths)]
 

@@ -133,7 +133,7 @@ class EvaluationPages:
             log.warning("No manifest of %s for %s: no audio and no pictures; set --data to its folder.",
                         evaluation.split, run.folder)  # fmt: skip
         clips = make_clips(list(utterances.values()), self.audio, self.report, f"audio/{name}") if utterances else {}
-        no_clip = Clip(None, None)
+        played = [clips.get(score.id, Clip(None, None)) for score in alignment.scores]
         write_data(
             self.report,
             name,
@@ -142,8 +142,8 @@ class EvaluationPages:
                 "speaker": [score.speaker for score in alignment.scores],
                 "seconds": [round(score.duration, 3) for score in alignment.scores],
                 "reference": [score.reference for score in alignment.scores],
-                "level": [clips.get(score.id, no_clip).level for score in alignment.scores],
-                "audio": [clips.get(score.id, no_clip).source for score in alignment.scores],
+                "level": [clip.level for clip in played],
+                "audio": [clip.source for clip in played],
                 "format": {
                     score.id: utterances[score.id].audio_filepath.suffix
                     for score in alignment.scores

@@ -68,7 +68,11 @@ class Report:
         self.options = options
         self._corpora: dict[Path, dict[str, Any] | None] = {}
         self._evaluations = EvaluationPages(options.folder, options.audio, options.pictures)
-        self._claim()
+        folder = options.folder
+        if folder.is_dir() and any(folder.iterdir()) and not (folder / MARK).exists():
+            raise RunError(f"{folder} has other files: set -o to an empty folder, or to that of an earlier report.")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / MARK).touch()
 
     def signature(self) -> str:
         """Changes whenever a run of the report writes a file, or a new one begins."""
@@ -97,27 +101,23 @@ class Report:
             "differences": differing_settings(runs),
             "evaluations": evaluations,
             "pairs": pairs,
-            "corpora": [corpus for corpus in corpora.values() if corpus is not None],
+            "corpora": corpora,
             "checks": CHECKS,
         }
         write_data(self.options.folder, "report", content)
         self._write_page(shown)
         return signature
 
-    def _claim(self) -> None:
-        folder = self.options.folder
-        if folder.is_dir() and any(folder.iterdir()) and not (folder / MARK).exists():
-            raise RunError(f"{folder} has other files: set -o to an empty folder, or to that of an earlier report.")
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / MARK).touch()
-
     def _describe_run(self, run: Run, name: str) -> dict[str, Any]:
         rows, settings = run.metrics, run.settings
-        file = f"run-{short_hash(str(run.folder))}"
-        write_data(self.options.folder, file, _columns(rows))
+        key = short_hash(str(run.folder))
+        # The rows by metric, null where a row lacks one.
+        columns = {
+            name: [row.get(name) for row in rows] for name in dict.fromkeys(name for row in rows for name in row)
+        }
+        write_data(self.options.folder, f"run-{key}", columns)
         if run.panel:
-            write_data(self.options.folder, f"panel-{short_hash(str(run.folder))}", run.panel)
-        diagnostics = diagnose(rows, settings, run.skipped)
+            write_data(self.options.folder, f"panel-{key}", run.panel)
         dev = series(rows, "dev/wer")
         best = min(dev, key=lambda point: point.value) if dev else None
         last = rows[-1] if rows else {}
@@ -125,8 +125,8 @@ class Report:
             "name": name,
             "recipe": run.recipe,
             "folder": str(run.folder),
-            "file": file,
-            "panel": f"panel-{short_hash(str(run.folder))}" if run.panel else None,
+            "file": f"run-{key}",
+            "panel": f"panel-{key}" if run.panel else None,
             "settings": settings,
             "step": last.get("step", 0),
             "epoch": last.get("epoch", 0),
@@ -134,16 +134,17 @@ class Report:
             "seconds": last.get("seconds", 0),
             "best_dev": best and {"wer": best.value, "epoch": best.epoch},
             "diagnostics": [
-                {"kind": one.kind, "severity": one.severity.value, "sentence": one.sentence} for one in diagnostics
+                {"kind": one.kind, "severity": one.severity.value, "sentence": one.sentence}
+                for one in diagnose(rows, settings, run.skipped)
             ],
         }
 
-    def _describe_corpora(self, runs: Sequence[Run]) -> dict[Path, dict[str, Any]]:
+    def _describe_corpora(self, runs: Sequence[Run]) -> list[dict[str, Any]]:
         for run in runs:
             folder = run.data(self.options.data)
             if folder is not None and folder not in self._corpora:
                 self._corpora[folder] = self._describe_corpus(run, folder)
-        return {folder: corpus for folder, corpus in self._corpora.items() if corpus is not None}
+        return [corpus for corpus in self._corpora.values() if corpus is not None]
 
     def _describe_corpus(self, run: Run, folder: Path) -> dict[str, Any] | None:
         try:
@@ -166,12 +167,9 @@ class Report:
         folder = self.options.folder
         shutil.copytree(ASSETS, folder / "assets", dirs_exist_ok=True)
         environment = Environment(
-            loader=PackageLoader("asr.report"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
+            loader=PackageLoader("asr.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
             lstrip_blocks=True,
-        )
+        )  # fmt: skip
         recipes = sorted({run["recipe"] for run in runs})
         page = environment.get_template("index.html").render(
             title=f"{', '.join(recipes)}: {len(runs)} {'run' if len(runs) == 1 else 'runs'}",
@@ -190,24 +188,13 @@ def _distinct_names(runs: Sequence[Run]) -> list[str]:
     return [str(run.folder) for run in runs]
 
 
-def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    """The rows by metric, null where a row lacks one."""
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    return {name: [row.get(name) for row in rows] for name in names}
-
-
 BINS = 30
 LISTED = 200
 """The most words and findings in a list; the others are counted."""
 
 
 def describe(splits: Mapping[str, Sequence[Utterance]], findings: Sequence[Finding]) -> dict[str, Any]:
-    """Everything that the report shows of a corpus.
-
-    Args:
-        splits: Utterances by the names of their splits.
-        findings: Of the corpus check.
-    """
+    """Everything that the report shows of a corpus: of its splits, by their names, and of the findings of its check."""
     longest = max((utterance.duration for utterances in splits.values() for utterance in utterances), default=1.0)
     edges = np.linspace(0, longest, BINS + 1)
     known = {word for utterance in splits.get("train", ()) for word in utterance.text.split()}
@@ -216,13 +203,8 @@ def describe(splits: Mapping[str, Sequence[Utterance]], findings: Sequence[Findi
         "splits": {split: _describe_split(utterances, edges, known) for split, utterances in splits.items()},
         "characters": _characters(splits),
         "findings": [
-            {
-                "severity": finding.severity.value,
-                "split": finding.split,
-                "id": finding.utterance,
-                "message": str(finding),
-            }
-            for finding in findings[:LISTED]
+            {"severity": one.severity.value, "split": one.split, "id": one.utterance, "message": str(one)}
+            for one in findings[:LISTED]
         ],
         "finding_count": len(findings),
     }

@@ -129,12 +129,9 @@ class Run:
         return model if (model / WEIGHTS).is_file() else None
 
     def data(self, override: Path | None = None) -> Path | None:
-        """The folder of the recipe's manifests, None where it is not found.
+        """The folder of the recipe's manifests, None where it is not found; `override` replaces `paths.data`.
 
-        A relative `paths.data` is resolved from the current folder, then from the folder where the training ran.
-
-        Args:
-            override: Replaces `paths.data`.
+        A relative path is resolved from the current folder, then from the folder where the training ran.
         """
         data = override or Path(str(self.settings.get("paths.data", "data")))
         runs = Path(str(self.settings.get("paths.runs", "runs")))

@@ -59,13 +59,6 @@ class Clip:
     """For the player of the page: a file of the report, or an address; None for no audio."""
 
 
-@dataclass(frozen=True)
-class _Task:
-    utterance: Utterance
-    file: Path | None
-    """Where to put a copy."""
-
-
 def make_clips(utterances: Sequence[Utterance], choice: AudioChoice, report: Path, folder: str) -> dict[str, Clip]:
     """Reads the audio of every utterance, and puts it into the report if that is wanted.
 
@@ -77,14 +70,9 @@ def make_clips(utterances: Sequence[Utterance], choice: AudioChoice, report: Pat
     Returns:
         By id.
     """
-    files: list[str | None] = [f"{folder}/{number}.flac" for number in range(len(utterances))]
-    if choice is AudioChoice.embed:
-        (report / folder).mkdir(parents=True, exist_ok=True)
-    else:
-        files = [None] * len(utterances)
-    tasks = [
-        _Task(utterance, report / file if file else None) for utterance, file in zip(utterances, files, strict=True)
-    ]
+    copies = choice is AudioChoice.embed
+    files = [f"{folder}/{number}.flac" if copies else None for number in range(len(utterances))]
+    tasks = [(utterance, report / file if file else None) for utterance, file in zip(utterances, files, strict=True)]
     levels = map_blocks(_levels, tasks, 128, "Reading audio", "utterances")
     if choice is AudioChoice.link:
         files = [_link(utterance, report) for utterance in utterances]
@@ -94,19 +82,20 @@ def make_clips(utterances: Sequence[Utterance], choice: AudioChoice, report: Pat
     }
 
 
-def _levels(tasks: Sequence[_Task]) -> list[float | None]:
-    return [_level(task) for task in tasks]
+def _levels(tasks: Sequence[tuple[Utterance, Path | None]]) -> list[float | None]:
+    return [_level(*task) for task in tasks]
 
 
-def _level(task: _Task) -> float | None:
+def _level(utterance: Utterance, copy: Path | None) -> float | None:
+    """The estimated SNR of an utterance, of which a copy may be wanted; None where it cannot be read."""
     try:
-        waveform = read_waveform(task.utterance).numpy()
+        waveform = read_waveform(utterance).numpy()
     except DataError:
         return None
-    if task.file is not None and not task.file.exists():
-        with atomic_write(task.file) as file:
-            soundfile.write(file, waveform, task.utterance.sampling_rate, format="FLAC", subtype="PCM_16")
-    return estimated_snr(waveform, task.utterance.sampling_rate)
+    if copy is not None and not copy.exists():
+        with atomic_write(copy) as file:
+            soundfile.write(file, waveform, utterance.sampling_rate, format="FLAC", subtype="PCM_16")
+    return estimated_snr(waveform, utterance.sampling_rate)
 
 
 def estimated_snr(waveform: npt.NDArray[np.float32], sampling_rate: int) -> float:
@@ -162,11 +151,7 @@ class ModelOutput:
 
 @torch.inference_mode()
 def model_output(recognizer: Recognizer, waveform: Tensor) -> ModelOutput:
-    """Runs a model on one utterance, with the times of the words on its best path.
-
-    Args:
-        waveform: float32 in [-1, 1] at the model's rate, shape (samples,).
-    """
+    """Runs a model on the waveform of one utterance, (samples,), with the times of the words on its best path."""
     log_probs, lengths = recognizer.log_probs(waveform[None], torch.tensor([len(waveform)]))
     frames = int(lengths[0])
     path = log_probs[:frames, 0].float().exp().cpu()
@@ -201,15 +186,9 @@ def log_mel_picture(waveform: Tensor, sampling_rate: int) -> Mapping[str, str | 
     """
     mels = MELS if sampling_rate >= 16000 else MELS_AT_8_KHZ
     settings = FeaturesConfig(
-        kind=FeatureKind.logmel,
-        source=FeatureSource.online,
-        normalization=Normalization.none,
-        window_ms=25,
-        hop_ms=10,
-        mels=mels,
-        coefficients=None,
-        deltas=False,
-    )
+        kind=FeatureKind.logmel, source=FeatureSource.online, normalization=Normalization.none, window_ms=25, hop_ms=10,
+        mels=mels, coefficients=None, deltas=False,
+    )  # fmt: skip
     features, _ = FeatureExtractor(settings, sampling_rate)(waveform[None], torch.tensor([len(waveform)]))
     picture = features[0]
     if len(picture) > COLUMNS:
