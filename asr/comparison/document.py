@@ -13,9 +13,8 @@ from asr.scoring.bootstrap import Difference, Estimate
 
 def findings(comparison: Comparison) -> list[str]:
     """A sentence on each pair of models, then on utterance length, cost and limits of the comparison."""
-    sentences = [_pair(pair, len(comparison.pairs)) for pair in sorted(comparison.pairs, key=lambda pair: pair.p)]
-    sentences += [*_long_utterances(comparison), *_cost(comparison), *_limits(comparison)]
-    return sentences
+    pairs = [_pair(pair, len(comparison.pairs)) for pair in sorted(comparison.pairs, key=lambda pair: pair.p)]
+    return [*pairs, *_long_utterances(comparison), *_cost(comparison), *_limits(comparison)]
 
 
 def _pair(pair: Difference, pairs: int) -> str:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Protocol
 from zipfile import BadZipFile
 
-import jiwer
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -19,7 +18,6 @@ from torch.nn import functional
 
 from asr.batching.dataset import Dataset
 from asr.batching.loader import Batch, evaluation_batches, load
-from asr.common.errors import DataError
 from asr.common.files import atomic_write, atomic_write_text
 from asr.common.progress import Progress
 from asr.data.manifest import read_manifest
@@ -30,13 +28,12 @@ from asr.decoding.search import Hypothesis
 from asr.decoding.setup import decoder_name
 from asr.inference.recognition import BatchRecognizer, Recognition
 from asr.scoring.bootstrap import bootstrap_interval
-from asr.scoring.error_rates import UtteranceScore, score_utterance, total
+from asr.scoring.error_rates import UtteranceScore, phone_error_rate, score_utterance, total
 from asr.scoring.provenance import kept_provenance, provenance
 from asr.scoring.results import EvaluatedSplit, Results, write_results
 from asr.settings.recipe import Recipe
 from asr.settings.root import Config
-from asr.text.phone import PhoneTokenizer
-from asr.text.protocol import BLANK, Tokenizer, labels_of
+from asr.text.protocol import BLANK, labels_of
 from asr.tracking.metrics import last_row
 
 
@@ -239,28 +236,6 @@ def cached_log_probs(
     with atomic_write(file) as beside:
         np.savez(beside, key=np.array(key), **arrays)
     return computed
-
-
-def phone_error_rate(tokenizer: Tokenizer, scores: Iterable[UtteranceScore]) -> float | None:
-    """Wrong, missing and inserted phones against those of the references, as a fraction; word boundaries do not count.
-
-    A reference becomes phones by the lexicon's first pronunciation of each word. A hypothesis is the phones that were
-    decoded, or those of the words that a beam search found. Utterances with a word without pronunciation are left out.
-
-    Returns:
-        None where tokens are not phones, or where no utterance is left.
-    """
-    if not isinstance(tokenizer, PhoneTokenizer):
-        return None
-    references, hypotheses = [], []
-    for score in scores:
-        try:
-            pair = tokenizer.pronunciation(score.reference), tokenizer.pronunciation(score.hypothesis)
-        except DataError:
-            continue
-        references.append(pair[0])
-        hypotheses.append(pair[1])
-    return float(jiwer.wer(references, hypotheses)) if references else None
 
 
 def evaluate_split(

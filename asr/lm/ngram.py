@@ -15,7 +15,7 @@ import numpy as np
 from asr.common.errors import ConfigError, DataError
 from asr.common.files import atomic_folder, atomic_write
 from asr.data.manifest import manifest_checksum, read_manifest
-from asr.lm.kneser_ney import NgramModel, Perplexity, estimate, perplexity
+from asr.lm.kneser_ney import NgramModel, estimate, perplexity
 from asr.lm.text import (
     SPECIAL,
     Split,
@@ -164,23 +164,19 @@ def build_ngram(recipe: Recipe, config: Config, folder: Path) -> None:
                 )
             write_arpa(model, place / ARPA)
             held_out = number_known(held_out_sentences(recipe, config), split, model.vocabulary)
-            report = describe(model, perplexity(model, held_out)) | {HELD_OUT_TEXT: held_out_checksum(recipe, config)}
+            report = {
+                "estimated_by": "asr",
+                "ngrams": [len(table.keys) for table in model.tables],
+                "discounts": [list(amounts) for amounts in model.discounts],
+                "fallback_orders": list(model.fallbacks),
+                "held_out": asdict(perplexity(model, held_out)),
+                HELD_OUT_TEXT: held_out_checksum(recipe, config),
+            }
         if build_binary := shutil.which("build_binary"):
             _run([build_binary, str(place / ARPA), str(place / BINARY)])
         settings = {"order": lm.order, "units": lm.units.name, "prune": lm.prune, "texts": lm.texts}
         content = {"settings": settings, "training_units": int((text.places > 0).sum())} | report
         (place / REPORT).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-
-
-def describe(model: NgramModel, held_out: Perplexity) -> dict[str, Any]:
-    """The content of report.json about a model."""
-    return {
-        "estimated_by": "asr",
-        "ngrams": [len(table.keys) for table in model.tables],
-        "discounts": [list(amounts) for amounts in model.discounts],
-        "fallback_orders": list(model.fallbacks),
-        "held_out": asdict(held_out),
-    }
 
 
 def training_words(recipe: Recipe, config: Config) -> list[str]:

@@ -112,9 +112,8 @@ class Report:
         rows, settings = run.metrics, run.settings
         key = short_hash(str(run.folder))
         # The rows by metric, null where a row lacks one.
-        columns = {
-            name: [row.get(name) for row in rows] for name in dict.fromkeys(name for row in rows for name in row)
-        }
+        metrics = dict.fromkeys(metric for row in rows for metric in row)
+        columns = {metric: [row.get(metric) for row in rows] for metric in metrics}
         write_data(self.options.folder, f"run-{key}", columns)
         if run.panel:
             write_data(self.options.folder, f"panel-{key}", run.panel)

@@ -8,6 +8,8 @@ import jiwer
 
 from asr.common.errors import DataError
 from asr.data.utterance import Utterance
+from asr.text.phone import PhoneTokenizer
+from asr.text.protocol import Tokenizer
 
 LETTERS = {"equal": "=", "substitute": "S", "delete": "D", "insert": "I"}
 
@@ -154,3 +156,25 @@ def right_words(reference: str, hypothesis: Sequence[str]) -> list[bool]:
     return [
         chunk.type == "equal" for chunk in output.alignments[0] for _ in range(chunk.hyp_start_idx, chunk.hyp_end_idx)
     ]
+
+
+def phone_error_rate(tokenizer: Tokenizer, scores: Iterable[UtteranceScore]) -> float | None:
+    """Wrong, missing and inserted phones against those of the references, as a fraction; word boundaries do not count.
+
+    A reference becomes phones by the lexicon's first pronunciation of each word. A hypothesis is the phones that were
+    decoded, or those of the words that a beam search found. Utterances with a word without pronunciation are left out.
+
+    Returns:
+        None where tokens are not phones, or where no utterance is left.
+    """
+    if not isinstance(tokenizer, PhoneTokenizer):
+        return None
+    references, hypotheses = [], []
+    for score in scores:
+        try:
+            pair = tokenizer.pronunciation(score.reference), tokenizer.pronunciation(score.hypothesis)
+        except DataError:
+            continue
+        references.append(pair[0])
+        hypotheses.append(pair[1])
+    return float(jiwer.wer(references, hypotheses)) if references else None

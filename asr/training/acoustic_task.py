@@ -15,12 +15,12 @@ from asr.common.seeds import Draws, key_of
 from asr.features.augment import spec_augment
 from asr.features.extractor import FeatureExtractor
 from asr.features.front_end import FrontEnd
-from asr.inference.evaluation import Decoded, decode_utterances, phone_error_rate, read_batches
+from asr.inference.evaluation import Decoded, decode_utterances, read_batches
 from asr.inference.recognizer import Recognizer
 from asr.model.acoustic import AcousticModel
 from asr.model.folder import save_model
 from asr.scoring.bootstrap import bootstrap_interval
-from asr.scoring.error_rates import UtteranceScore, total
+from asr.scoring.error_rates import UtteranceScore, phone_error_rate, total
 from asr.settings.root import Config
 from asr.settings.training import TrainingConfig
 from asr.text.protocol import BLANK, Tokenizer

@@ -14,8 +14,7 @@ from asr.common.errors import ConfigError, DataError, RunError
 from asr.decoding.beam import BeamDecoder, Search
 from asr.decoding.decoder import GreedyDecoder
 from asr.decoding.search import lexicon_of
-from asr.inference.evaluation import phone_error_rate
-from asr.scoring.error_rates import score_texts
+from asr.scoring.error_rates import phone_error_rate, score_texts
 from asr.settings.compose import compose
 from asr.settings.recipe import find_recipe
 from asr.settings.tokenizer import TokenizerConfig, TokenizerKind
