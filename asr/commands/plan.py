@@ -10,26 +10,23 @@ from asr.common.errors import ConfigError
 from asr.settings.recipe import Recipe, find_recipe
 
 if TYPE_CHECKING:
-    from asr.planning.advice import Corpus
-    from asr.planning.prediction import Prediction
-    from asr.scoring.results import Results
     from asr.settings.root import Config
 
 log = logging.getLogger(__name__)
 
 BUSY = 0.3
-"""Load for each core from which on other programs are worth a word."""
+"""Load per core from which other programs disturb the times."""
 
 HELP = """Usage: asr plan RECIPE [-m] [key=value ...] [key=value,value ...]
 
-Tries some steps of a training, half a minute for a small model, and predicts from them the time of an epoch and of the
-whole, the peak memory at the planned batches and the batches that would fit. Every combination of the values that stand
-in lists is a line of its table; sentences under it say which to begin with. Nothing but extracted features is kept.
+Takes some steps of a training, half a minute for a small model, and predicts from them the time of an epoch and of the
+whole training, the peak memory with the planned batches, and the batches that would fit. Each combination of listed
+values is a line of the table; sentences under it recommend where to begin. Only extracted features are kept.
 The recipe must be prepared: `asr prepare RECIPE`. All keys of a training are taken: docs/configuration.md.
 
 Keys of its own (docs/how-to/plan.md):
-  plan.minutes=30     what fits in so much time
-  plan.memory_gb=8    what fits in so much memory; else all that the device has
+  plan.minutes=30     what fits in this time
+  plan.memory_gb=8    what fits in this memory; by default that of the device
 
 Examples:
   asr plan an4
@@ -65,7 +62,7 @@ def _parse(arguments: Sequence[str]) -> tuple[Recipe, list[str]]:
 def _plan(recipe: Recipe, overrides: Sequence[str]) -> None:
     from asr.checks.corpus import refuse_mistakes
     from asr.features.perturbation import check_source
-    from asr.planning.advice import Budget, Plan, advise, plan_table
+    from asr.planning.advice import Budget, Corpus, Plan, advise, plan_table, published_results
     from asr.planning.prediction import calibrate
     from asr.settings.compose import compose, sweep
     from asr.training.debugging import simplify
@@ -80,7 +77,7 @@ def _plan(recipe: Recipe, overrides: Sequence[str]) -> None:
     for label, config in zip(labels, configs, strict=True):
         log.info("Trying some steps of %s.", label)
         prediction = calibrate(recipe, config)
-        plans.append(Plan(label, prediction, _stored(recipe, prediction)))
+        plans.append(Plan(label, prediction, published_results(recipe, prediction)))
     asked, trial = configs[0].plan, plans[0].prediction
     budget = Budget(
         None if asked.minutes is None else 60 * asked.minutes,
@@ -88,11 +85,11 @@ def _plan(recipe: Recipe, overrides: Sequence[str]) -> None:
     )
     print(plan_table(plans, budget))
     print(f"\nTried on {trial.hardware}, in {trial.precision}, one process of {trial.threads} threads.")
-    print(*advise(_corpus(recipe, configs[0]), plans, budget), sep="\n")
+    print(*advise(Corpus.read(recipe, configs[0]), plans, budget), sep="\n")
 
 
 def _labels(points: Sequence[Sequence[str]], configs: "Sequence[Config]") -> list[str]:
-    """What sets each of the models apart: the settings that not all of them have."""
+    """The settings of each model that not all of them have."""
     common = set(points[0]).intersection(*points[1:]) if len(points) > 1 else set(points[0])
     labels = [
         ", ".join(_short(setting) for setting in point if setting not in common) or config.name
@@ -106,30 +103,6 @@ def _labels(points: Sequence[Sequence[str]], configs: "Sequence[Config]") -> lis
 def _short(override: str) -> str:
     key, _, value = override.partition("=")
     return value if key in ("model", "name") else override
-
-
-def _corpus(recipe: Recipe, config: "Config") -> "Corpus":
-    import numpy as np
-
-    from asr.data.manifest import read_manifest
-    from asr.data.sequences import seconds_of
-    from asr.planning.advice import Corpus
-
-    seconds = seconds_of(read_manifest(recipe.manifest(config, "train")))
-    hours = float(seconds.sum()) / 3600
-    return Corpus(recipe.name, len(seconds), hours, float(np.median(seconds)), float(seconds.max()))
-
-
-def _stored(recipe: Recipe, prediction: "Prediction") -> "Results | None":
-    """The published results on test of the run with this name that is nearest in size; of several seeds the lowest."""
-    from asr.scoring.results import read_results
-
-    found = map(read_results, sorted((recipe.folder / "results").glob("*/test")))
-    return min(
-        (results for results in found if results.run.rpartition("-")[0] == prediction.name),
-        key=lambda results: (abs(results.parameters - prediction.parameters), results.seed),
-        default=None,
-    )
 
 
 def _warn_if_busy() -> None:

@@ -3,9 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Self
 
+import numpy as np
+
+from asr.common.tables import table
+from asr.data.manifest import read_manifest
+from asr.data.sequences import seconds_of
 from asr.planning.prediction import MARGIN, Prediction
-from asr.scoring.results import Results
+from asr.scoring.results import Results, read_results
+from asr.settings.recipe import Recipe
+from asr.settings.root import Config
 
 ALIKE = 0.1
 """Times that differ by less are called equal: a trial of seconds is not more precise."""
@@ -34,6 +42,13 @@ class Corpus:
     """Half of the utterances are shorter."""
     longest_seconds: float
 
+    @classmethod
+    def read(cls, recipe: Recipe, config: Config) -> Self:
+        """The figures of a recipe's training manifest."""
+        seconds = seconds_of(read_manifest(recipe.manifest(config, "train")))
+        hours = float(seconds.sum()) / 3600
+        return cls(recipe.name, len(seconds), hours, float(np.median(seconds)), float(seconds.max()))
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -49,6 +64,19 @@ def advise(corpus: Corpus, plans: Sequence[Plan], budget: Budget) -> list[str]:
     """The sentences, the last of which is a recommendation. On accuracy they quote stored results only."""
     return [_data(corpus, plans[0]), *_speed(plans), _time(plans, budget), *_memory(plans, budget),
             _accuracy(corpus, plans), _verdict(plans, budget)]  # fmt: skip
+
+
+def published_results(recipe: Recipe, prediction: Prediction) -> Results | None:
+    """The published results on test of the run with the name of a predicted one and the nearest size.
+
+    Of several seeds it is the lowest; None where there are no such results.
+    """
+    found = map(read_results, sorted((recipe.folder / "results").glob("*/test")))
+    return min(
+        (results for results in found if results.run.rpartition("-")[0] == prediction.name),
+        key=lambda results: (abs(results.parameters - prediction.parameters), results.seed),
+        default=None,
+    )
 
 
 def duration(seconds: float) -> str:
@@ -213,7 +241,6 @@ HEADINGS = (
     "per batch",
     "fits per batch",
 )
-LEFT = 1  # the first column is a name, the others numbers
 
 
 def plan_table(plans: Sequence[Plan], budget: Budget) -> str:
@@ -222,15 +249,7 @@ def plan_table(plans: Sequence[Plan], budget: Budget) -> str:
     multiply-adds/s is per second of audio, forward pass; per batch is the padded audio of the largest planned
     micro-batch, and fits per batch what the memory would hold.
     """
-    rows = [HEADINGS, *(_row(plan, budget) for plan in plans)]
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if column < LEFT else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    )
+    return table(HEADINGS, [_row(plan, budget) for plan in plans])
 
 
 def _row(plan: Plan, budget: Budget) -> tuple[str, ...]:
