@@ -3,22 +3,27 @@
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, Self
 
 from asr.checks.duplicates import overlapping, shared_audio, shared_sentences, shared_speakers
-from asr.checks.findings import Finding, Problem, Severity, errors_among, place_of
-from asr.checks.requirements import Requirements, ctc_frames
+from asr.checks.findings import Finding, Problem, Severity, errors_among
 from asr.checks.signal import AudioCheck, check_audio, truncation
 from asr.checks.transcripts import pace_findings, transcript_problems
 from asr.common.errors import DataError
 from asr.common.processes import map_blocks
 from asr.data.audio import FILES, Audio
 from asr.data.mixture import read_split
+from asr.data.sequences import Field
 from asr.data.shards.reader import open_audio
 from asr.data.utterance import Utterance
+from asr.features.augment import perturbed_samples
+from asr.features.extractor import frame_count
+from asr.model.convolution import output_length
 from asr.settings.recipe import Recipe
 from asr.settings.root import Config
 from asr.text.protocol import Tokenizer
+from asr.text.tokenizer import build_tokenizer
 
 if TYPE_CHECKING:
     from asr.inference.recognizer import Recognizer
@@ -32,6 +37,52 @@ HEADERS = 8192
 """Utterances whose headers a process reads per block."""
 
 Splits = Mapping[str, Sequence[Utterance]]
+
+
+@dataclass(frozen=True)
+class Requirements:
+    """What a configuration and its tokenizer require; sent to the processes that check."""
+
+    config: Config
+    tokenizer: Tokenizer
+
+    @classmethod
+    def of(cls, config: Config, train: Sequence[Utterance]) -> Self:
+        """The requirements with a tokenizer that is built now.
+
+        Args:
+            train: The training utterances, whose transcripts the tokenizer may be learned from.
+
+        Raises:
+            ConfigError: The tokenizer cannot be built.
+        """
+        return cls(config, build_tokenizer(config.tokenizer, Field(train, "text")))
+
+    @property
+    def sampling_rate(self) -> int:
+        """The only rate allowed (Hz)."""
+        return self.config.data.sampling_rate
+
+    def labels(self, text: str) -> Sequence[int]:
+        """The tokens of a transcript.
+
+        Raises:
+            DataError: The tokenizer has none for a character.
+        """
+        return self.tokenizer.encode(text)
+
+    def output_frames(self, split: str, utterance: Utterance) -> int:
+        """Frames that the model outputs for an utterance of a split, at the highest speed at which it is played."""
+        config, samples = self.config, utterance.samples
+        if split == "train":  # only training utterances are played faster
+            samples = perturbed_samples(samples, max(config.augment.speed_factors))
+            samples = perturbed_samples(samples, max(config.augment.tempo_factors))
+        return output_length(frame_count(config.features, self.sampling_rate, samples), config.model.subsampling)
+
+
+def ctc_frames(labels: Sequence[int]) -> int:
+    """The fewest frames that CTC can align with labels: one for each, and a blank between equal neighbors."""
+    return len(labels) + sum(left == right for left, right in pairwise(labels))
 
 
 def check_corpus(
@@ -197,7 +248,7 @@ def _mistakes(
     def mistake(kind: str, message: str) -> Finding:
         return Finding(Severity.error, split, utterance.id, message, kind)
 
-    place = place_of(utterance)
+    place = utterance.place
     if audio_check.fault is not None:
         yield mistake(UNREADABLE, audio_check.fault)
     if utterance.sampling_rate != requirements.sampling_rate:

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations, pairwise
 
-from asr.checks.findings import Finding, Severity, place_of, warning
+from asr.checks.findings import Finding, Severity, warning
 from asr.checks.signal import AudioCheck
 from asr.data.utterance import Utterance
 
@@ -19,9 +19,7 @@ def shared_audio(named: Named, audio_checks: Sequence[AudioCheck]) -> Iterator[F
             continue
         other_split, other = first.setdefault(audio_check.digest, (split, utterance))
         if other_split != split:
-            message = (
-                f"{place_of(utterance)}: it has the same audio as {other.id} in {other_split}; leave one of them out."
-            )
+            message = f"{utterance.place}: it has the same audio as {other.id} in {other_split}; leave one of them out."
             yield Finding(Severity.error, split, utterance.id, message, "audio in two splits", (other_split, other.id))
         elif other.text != utterance.text:
             yield warning(

@@ -1,15 +1,16 @@
-"""What the corpus check finds, and the file that keeps it."""
+"""What the corpus check finds, the file that keeps it, and manifests without the utterances that have errors."""
 
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from asr.common.errors import DataError
 from asr.common.files import atomic_write_text
-from asr.data.manifest import manifest_checksum
+from asr.data.manifest import manifest_checksum, read_manifest, write_manifest
 from asr.data.mixture import training_checksum
 from asr.data.splits import SPLITS
 from asr.data.utterance import Utterance
@@ -19,6 +20,7 @@ from asr.settings.root import Config
 
 FINDINGS = "findings.json"
 """Beside the manifests: what the last check found."""
+LEFT_OUT = "left_out.jsonl"
 ANOMALY = "anomaly"
 """The kind of findings about transcripts that do not match their audio, according to a trained model."""
 
@@ -56,7 +58,7 @@ class Problem:
 
     def about(self, split: str, utterance: Utterance) -> Finding:
         """The finding about an utterance."""
-        return Finding(self.severity, split, utterance.id, f"{place_of(utterance)}: {self.message}", self.kind)
+        return Finding(self.severity, split, utterance.id, f"{utterance.place}: {self.message}", self.kind)
 
 
 def warning(kind: str, message: str) -> Problem:
@@ -67,11 +69,6 @@ def warning(kind: str, message: str) -> Problem:
 def error(kind: str, message: str) -> Problem:
     """A problem that a training cannot live with, or that would make its results wrong."""
     return Problem(Severity.error, kind, message)
-
-
-def place_of(utterance: Utterance) -> str:
-    """The utterance and its file, with which every message begins."""
-    return f"Utterance {utterance.id} ({utterance.audio_filepath})"
 
 
 def errors_among(findings: Sequence[Finding]) -> list[Finding]:
@@ -136,6 +133,59 @@ def read_findings(path: Path, checksums: Mapping[str, str], asked: str | None = 
         ]
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def unwanted(config: Config, findings: Sequence[Finding]) -> list[Finding]:
+    """What `check.fix` leaves out: errors, and anomalies of train where `check.fix_anomalies` asks for it, as errors.
+
+    Dev and test keep their anomalies, so that they do not flatter a model.
+    """
+    anomalies = [one for one in findings if one.kind == ANOMALY and one.split == "train" and one.utterance]
+    as_errors = [replace(finding, severity=Severity.error) for finding in anomalies]
+    return [*errors_among(findings), *(as_errors if config.check.fix_anomalies else [])]
+
+
+def leave_out(recipe: Recipe, config: Config, errors: Sequence[Finding]) -> list[tuple[str, str]]:
+    """Rewrites the manifests of a recipe without the utterances that have errors.
+
+    Each manifest as it was stays beside it as SPLIT.original.jsonl; left_out.jsonl says what was removed and why. Audio
+    that is in two splits is removed from the one that is named first, because a model is judged by the others.
+
+    Returns:
+        The split and the id of each utterance that is left out.
+
+    Raises:
+        DataError: Nothing would be left of a split, or an utterance is in none of the manifests; then nothing is
+            written.
+    """
+    manifests = {split: recipe.manifest(config, split) for split in SPLITS}
+    splits = {split: read_manifest(path) for split, path in manifests.items()}
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for finding in errors:
+        reasons.setdefault(finding.leave_out or (finding.split, finding.utterance), []).append(str(finding))
+    known = {(split, utterance.id) for split, utterances in splits.items() for utterance in utterances}
+    unmatched = [place for place in reasons if place not in known]
+    if unmatched:
+        split, name = unmatched[0]
+        raise DataError(f"{name or 'A finding'} of {split} is in a manifest of another recipe: fix it there.")
+    kept = {
+        split: [utterance for utterance in utterances if (split, utterance.id) not in reasons]
+        for split, utterances in splits.items()
+    }
+    for split, utterances in kept.items():
+        if not utterances:
+            raise DataError(f"Every utterance of {split} has an error: check.fix would leave nothing of it.")
+    for split, utterances in kept.items():
+        if len(utterances) < len(splits[split]):
+            original = manifests[split].with_name(f"{split}.original.jsonl")
+            if not original.exists():
+                write_manifest(original, splits[split])
+            write_manifest(manifests[split], utterances)
+            with (manifests[split].parent / LEFT_OUT).open("a", encoding="utf-8") as lines:
+                for (place, name), why in reasons.items():
+                    if place == split:
+                        lines.write(json.dumps({"split": split, "id": name, "reasons": why}, ensure_ascii=False) + "\n")
+    return list(reasons)
 
 
 def _manifest_checksums(recipe: Recipe, config: Config) -> dict[str, str]:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from asr.commands import extract
-from asr.common.figures import save_picture
+from asr.common.files import save_picture
 from asr.planning.scaling import Scaling, measure_ranks, processors, rank_counts
 from asr.settings.compose import plain
 from asr.settings.features import FeatureSource

@@ -5,8 +5,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from asr.checks.corpus import check_corpus, refuse_errors
-from asr.checks.findings import Finding, Severity, earlier_findings, errors_among, keep_findings
-from asr.checks.repair import LEFT_OUT, leave_out, unwanted
+from asr.checks.findings import (
+    LEFT_OUT,
+    Finding,
+    Severity,
+    earlier_findings,
+    errors_among,
+    keep_findings,
+    leave_out,
+    unwanted,
+)
 from asr.common.tables import table
 from asr.data.mixture import read_split
 from asr.data.splits import SPLITS

@@ -23,7 +23,7 @@ def main(arguments: Sequence[str]) -> None:
     options = parser.parse_args(arguments)
     columns = _columns(options.columns)
 
-    from asr.data.new_recipe import write_recipe
+    from asr.data.own import write_recipe
 
     settings = write_recipe(options.folder, options.source, columns)
     print(settings + f"\nWritten to {options.folder / 'recipe.yaml'}. Next: asr run {options.folder}")

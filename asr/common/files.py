@@ -8,8 +8,12 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from asr.common.errors import DataError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 log = logging.getLogger(__name__)
 
@@ -101,3 +105,10 @@ def lines_of(path: Path) -> Iterable[tuple[int, str]]:
         raise DataError(f"{path} is not in UTF-8 ({error.reason}): save it in UTF-8.") from None
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}).") from None
+
+
+def save_picture(figure: "Figure", path: Path) -> Path:
+    """Writes a figure as .svg, with reproducible bytes, and as .png, whose path it returns."""
+    figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
+    figure.savefig(path.with_suffix(".png"), dpi=150)
+    return path.with_suffix(".png")

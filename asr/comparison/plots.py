@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from asr.common.figures import save_picture
+from asr.common.files import save_picture
 from asr.comparison.summary import Comparison, ModelSummary
 
 matplotlib.use("Agg")

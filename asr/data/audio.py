@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Protocol
@@ -27,15 +27,11 @@ def read_waveform(utterance: Utterance) -> Tensor:
             channel, or another sampling rate.
     """
     with _opened(utterance) as file:
-        return _samples(utterance, file, _place(utterance))
+        return _samples(utterance, file, utterance.place)
 
 
 def decode_waveform(utterance: Utterance, audio: bytes, place: str) -> Tensor:
-    """As `read_waveform`, from the bytes of a file that begins with the utterance.
-
-    Args:
-        place: Names the utterance and its audio in errors.
-    """
+    """As `read_waveform`, from the bytes of a file that begins with the utterance; errors begin with the place."""
     with _readable(utterance, BytesIO(audio), place, start=0) as file:
         return _samples(utterance, file, place)
 
@@ -113,36 +109,27 @@ class AudioFiles:
                 try:
                     status = path.stat()
                 except OSError:
-                    raise DataError(
-                        f"{_place(utterance)}: the audio file is missing; put it back or leave the utterance out."
-                    ) from None
+                    raise DataError(MISSING.format(utterance.place)) from None
                 files[path] = [os.path.relpath(path, data), status.st_size, status.st_mtime_ns]
             yield files[path]
 
 
 FILES = AudioFiles()
+MISSING = "{}: the audio file is missing; put it back or leave the utterance out."
 
 
-@contextmanager
-def _opened(utterance: Utterance) -> Iterator[soundfile.SoundFile]:
+def _opened(utterance: Utterance) -> AbstractContextManager[soundfile.SoundFile]:
     """The file of an utterance at its first sample."""
-    path, place = utterance.audio_filepath, _place(utterance)
-    try:
-        there = path.is_file()
-    except OSError as error:
-        raise DataError(
-            f"{place}: the audio cannot be decoded ({error}); replace the file or leave the utterance out."
-        ) from None
-    if not there:
-        raise DataError(f"{place}: the audio file is missing; put it back or leave the utterance out.")
-    with _readable(utterance, path, place, round(utterance.offset * utterance.sampling_rate)) as file:
-        yield file
+    start = round(utterance.offset * utterance.sampling_rate)
+    return _readable(utterance, utterance.audio_filepath, utterance.place, start)
 
 
 @contextmanager
 def _readable(utterance: Utterance, source: Path | BytesIO, place: str, start: int) -> Iterator[soundfile.SoundFile]:
     """A file that is as the manifest describes it, at a sample."""
     try:
+        if isinstance(source, Path) and not source.is_file():
+            raise DataError(MISSING.format(place))
         with soundfile.SoundFile(source) as file:
             if file.samplerate != utterance.sampling_rate:
                 raise DataError(
@@ -175,7 +162,3 @@ def _check_length(utterance: Utterance, samples: int, place: str) -> None:
         raise DataError(
             f"{place}: the file ends after {samples} of {utterance.samples} samples; it is truncated, replace it."
         )
-
-
-def _place(utterance: Utterance) -> str:
-    return f"Utterance {utterance.id} ({utterance.audio_filepath})"

@@ -56,11 +56,7 @@ class Columns:
 
 
 def write_columns(path: Path, description: Mapping[str, Any], columns: Mapping[str, npt.NDArray[Any]]) -> None:
-    """Writes columns, atomically.
-
-    Args:
-        description: Further JSON values, under other names than "columns".
-    """
+    """Writes columns, atomically, and a description: further JSON values, under other names than "columns"."""
     kinds = [[name, column.dtype.str, len(column)] for name, column in columns.items()]
     text = json.dumps({**description, "columns": kinds}).encode()
     with atomic_write(path) as beside, beside.open("wb") as file:

@@ -28,7 +28,6 @@ def convert(splits: Mapping[str, Sequence[Utterance]], folder: Path, sampling_ra
     Args:
         splits: Utterances by split; several may be in one file.
         folder: Gets SPLIT/ID-HASH.flac, with a hash of everything that determines the content.
-        sampling_rate: Of what is written (Hz).
 
     Returns:
         The converted utterances.
@@ -67,12 +66,9 @@ def _convert(utterance: Utterance, folder: Path, sampling_rate: int) -> Utteranc
                 soundfile.write(beside, np.clip(waveform.numpy(), -1, 1), sampling_rate, subtype="PCM_16")
         frames = soundfile.info(path).frames
     except (soundfile.LibsndfileError, OSError) as error:
-        return DataError(
-            f"Utterance {utterance.id} ({utterance.audio_filepath}): it cannot be converted ({error}); replace the "
-            "file or leave it out."
-        )
+        return DataError(f"{utterance.place}: it cannot be converted ({error}); replace the file or leave it out.")
     if frames == 0:
-        return DataError(f"Utterance {utterance.id} ({utterance.audio_filepath}): it holds no audio; leave it out.")
+        return DataError(f"{utterance.place}: it holds no audio; leave it out.")
     return Utterance(utterance.id, path, 0.0, frames / sampling_rate, utterance.text, utterance.speaker, sampling_rate)
 
 

@@ -71,13 +71,7 @@ class ManifestIndex:
 
     @staticmethod
     def write(path: Path, status: os.stat_result, checksum: str, arrays: Arrays, speakers: int) -> None:
-        """Writes the index of a manifest.
-
-        Args:
-            status: Of the file.
-            checksum: SHA-256 of its content.
-            speakers: How many different speakers are known.
-        """
+        """Writes the index of a manifest: its status, SHA-256, lines and the number of known speakers."""
         description = {"version": VERSION, "state": _state(status), "sha256": checksum, "speakers": speakers}
         write_columns(index_path(path), description, arrays)
 
@@ -100,13 +94,11 @@ class IndexedManifest(LazyUtterances):
 
     @property
     def seconds(self) -> Seconds:
-        seconds: Seconds = self.line_index.columns["seconds"]
-        return seconds
+        return self.line_index.columns["seconds"]
 
     @property
     def keys(self) -> Keys:
-        keys: Keys = self.line_index.columns["keys"]
-        return keys
+        return self.line_index.columns["keys"]
 
     def read(self, number: int) -> Utterance:
         begin, end = int(self._begins[number]), self._begin(number + 1)
@@ -137,51 +129,39 @@ def index_lines(path: Path) -> None:
         OSError: The index cannot be written.
     """
     status = path.stat()
-    blocks = [_Block(path, begin, end) for begin, end in _cut(path, status.st_size)]
+    blocks = [(path, begin, end) for begin, end in _cut(path, status.st_size)]
     parsed = map_blocks(_parse, blocks, 1, f"Indexing {path.name}", "blocks")
     names = ("begins", "seconds", "keys")
-    arrays = {name: np.concatenate([block.arrays[name] for block in parsed]) for name in names if parsed}
+    arrays = {name: np.concatenate([part[name] for part, _ in parsed]) for name in names if parsed}
     if not parsed or not len(arrays["keys"]):
         raise DataError(f"The manifest {path} is empty: delete it and run `asr prepare RECIPE`.")
     with path.open("rb") as file:
         checksum = hashlib.file_digest(file, "sha256").hexdigest()
-    speakers = set[bytes]().union(*(block.speakers for block in parsed))
-    _refuse_duplicates(path, arrays)
+    speakers = set[int]().union(*(keys for _, keys in parsed))
+    ordered = np.sort(arrays["keys"])
+    if duplicates := int((ordered[1:] == ordered[:-1]).sum()):
+        raise DataError(f"{path}: {duplicates} ids occur twice; ids must differ.")
     ManifestIndex.write(path, status, checksum, arrays, len(speakers))
 
 
-@dataclass(frozen=True)
-class _Block:
-    path: Path
-    begin: int
-    end: int
+def _parse(blocks: Sequence[tuple[Path, int, int]]) -> list[tuple[Arrays, set[int]]]:
+    return [_parse_block(*block) for block in blocks]
 
 
-@dataclass(frozen=True)
-class _Parsed:
-    arrays: Arrays
-    speakers: set[bytes]
-    """Keys of their names, which are shorter to send."""
-
-
-def _parse(blocks: Sequence[_Block]) -> list[_Parsed]:
-    return [_parse_block(block) for block in blocks]
-
-
-def _parse_block(block: _Block) -> _Parsed:
+def _parse_block(path: Path, begin: int, last: int) -> tuple[Arrays, set[int]]:
+    """The columns of the lines of a block, and the keys of its speakers, which are shorter to send than their names."""
     places, speakers = Places(array("q"), array("d"), array("Q")), set[str]()
-    begin = block.begin
-    with block.path.open("rb") as file:
+    with path.open("rb") as file:
         file.seek(begin)
         for line in file:
             if line.strip():
-                utterance = parse_line(line, block.path, 0)
+                utterance = parse_line(line, path, 0)
                 places.add(begin, utterance.duration, key_of(utterance.id))
                 speakers.add(utterance.speaker)
             begin += len(line)
-            if begin >= block.end:
+            if begin >= last:
                 break
-    return _Parsed(places.arrays(), {key_of(name).to_bytes(8, "little") for name in speakers - {""}})
+    return places.arrays(), {key_of(name) for name in speakers - {""}}
 
 
 def _cut(path: Path, size: int) -> Iterator[tuple[int, int]]:
@@ -193,16 +173,6 @@ def _cut(path: Path, size: int) -> Iterator[tuple[int, int]]:
             file.readline()
             yield begin, file.tell()
             begin = file.tell()
-
-
-def _refuse_duplicates(path: Path, arrays: Arrays) -> None:
-    """Raises:
-    DataError: Two lines have the same id.
-    """
-    ordered = np.sort(arrays["keys"])
-    duplicates = ordered[1:][ordered[1:] == ordered[:-1]]
-    if len(duplicates):
-        raise DataError(f"{path}: {len(duplicates)} ids occur twice; ids must differ.")
 
 
 def _state(status: os.stat_result) -> list[int]:

@@ -81,13 +81,10 @@ def _open(path: Path, name: str, sampling_rate: int) -> Iterator[Recording]:
                 yield recording
             return
         with file:
-            changes = []
-            if file.channels > 1:
-                changes.append(f"the mean of {file.channels} channels")
-            if file.samplerate != sampling_rate:
-                changes.append(f"{file.samplerate} Hz resampled to {sampling_rate} Hz")
+            changes = [f"the mean of {file.channels} channels"] if file.channels > 1 else []
             blocks = _mono_blocks(file, name)
             if file.samplerate != sampling_rate:
+                changes.append(f"{file.samplerate} Hz resampled to {sampling_rate} Hz")
                 blocks = resample(blocks, file.samplerate, sampling_rate, name)
             yield Recording(blocks, f"{name}: {', '.join(changes)}" if changes else None)
     except OSError as error:
@@ -112,11 +109,7 @@ def _finite(samples: Samples, name: str) -> Samples:
 
 
 def resample(blocks: Iterator[Samples], old: int, new: int, name: str) -> Iterator[Samples]:
-    """Resamples block by block, with the result of torchaudio's Resample for the whole.
-
-    Args:
-        blocks: (samples,) each, of any size.
-        name: Of the recording, for the error.
+    """Resamples blocks of any size, (samples,) each, with the result of torchaudio's Resample for the whole.
 
     Raises:
         DataError: The common divisor of the rates is so small that the filter would not fit into memory.

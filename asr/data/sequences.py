@@ -132,8 +132,6 @@ def seconds_of(utterances: Sequence[Utterance]) -> Seconds:
 
 def id_keys(utterances: Sequence[Utterance]) -> Keys:
     """Keys of the ids, shape (utterances,)."""
-    return (
-        utterances.keys
-        if isinstance(utterances, LazyUtterances)
-        else keys_of([utterance.id for utterance in utterances])
-    )
+    if isinstance(utterances, LazyUtterances):
+        return utterances.keys
+    return keys_of([utterance.id for utterance in utterances])

@@ -25,15 +25,7 @@ def whole_file(path: Path, text: str, speaker: str, id: str | None = None) -> Ut
         info = soundfile.info(path)
     except (soundfile.LibsndfileError, OSError) as error:
         raise DataError(f"The audio file {path} cannot be read ({error}): replace it or leave it out.") from None
-    return Utterance(
-        id=id or path.stem,
-        audio_filepath=path,
-        offset=0.0,
-        duration=info.frames / info.samplerate,
-        text=text,
-        speaker=speaker,
-        sampling_rate=info.samplerate,
-    )
+    return Utterance(id or path.stem, path, 0.0, info.frames / info.samplerate, text, speaker, info.samplerate)
 
 
 def write_splits(output: Path, splits: Mapping[str, Sequence[Utterance]]) -> None:
@@ -83,9 +75,8 @@ def complete_splits(splits: Mapping[str | None, Sequence[Utterance]], share: flo
     speakers = {utterance.speaker for utterance in found["train"] if utterance.speaker}
     by_speaker = len(speakers) >= FEWEST_SPEAKERS
     if missing and not by_speaker:
-        log.info(
-            "%d speakers are known, too few to hold any out: dev and test share the speakers of train.", len(speakers)
-        )
+        few = "%d speakers are known, too few to hold any out: dev and test share the speakers of train."
+        log.info(few, len(speakers))
     for split in missing:
         found["train"], found[split] = hold_out(found["train"], share, split, by_speaker)
     return found

@@ -33,6 +33,11 @@ class Utterance:
         """Length in samples."""
         return round(self.duration * self.sampling_rate)
 
+    @property
+    def place(self) -> str:
+        """Its id and file, with which messages about it begin."""
+        return f"Utterance {self.id} ({self.audio_filepath})"
+
 
 @dataclass(frozen=True, slots=True)
 class OneChannel(Utterance):
@@ -49,11 +54,7 @@ LIMIT = 1e9
 
 
 def parse_line(line: bytes, path: Path, number: int) -> Utterance:
-    """The utterance of a line.
-
-    Args:
-        path: Of the manifest, to whose folder the audio's path is relative.
-        number: Of the line, from 1.
+    """The utterance of a line of a manifest, to whose folder the audio's path is relative; numbers count from 1.
 
     Raises:
         DataError: It is not an utterance; names the line and the field.
@@ -86,11 +87,7 @@ def parse_line(line: bytes, path: Path, number: int) -> Utterance:
 
 
 def parse_known(line: bytes, folder: str) -> Utterance:
-    """The utterance of a line that is known to be valid.
-
-    Args:
-        folder: Absolute, of the manifest.
-    """
+    """The utterance of a line that is known to be valid, of a manifest in an absolute folder."""
     return utterance_of(json.loads(line), folder)
 
 

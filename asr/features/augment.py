@@ -21,11 +21,7 @@ VOCODER_SECONDS = 0.032
 
 
 def draw_speed_factors(draws: Draws, config: AugmentConfig) -> npt.NDArray[np.float64]:
-    """Draws the speed of each utterance in an epoch; all factors are equally likely.
-
-    Returns:
-        Speed factors, shape (utterances,).
-    """
+    """Draws the speed of each utterance in an epoch, shape (utterances,); all factors are equally likely."""
     factors = np.array(config.speed_factors, dtype=np.float64)
     if len(factors) == 0:
         raise ConfigError("augment.speed_factors is empty: give at least one factor, [1.0] for none.")
@@ -39,14 +35,8 @@ def perturbed_samples(samples: int, factor: float) -> int:
 
 
 def change_speed(waveform: Tensor, factor: float) -> Tensor:
-    """Plays a waveform faster (above 1) or slower, the pitch following as with a tape (Ko et al., 2015).
-
-    Args:
-        waveform: Shape (samples,).
-
-    Returns:
-        Shape (`perturbed_samples(samples, factor)`,).
-    """
+    """Plays a waveform of shape (samples,) faster (above 1) or slower, the pitch following as with a tape (Ko et al.,
+    2015). The result has `perturbed_samples(samples, factor)` samples."""
     if factor == 1.0:
         return waveform
     # torchaudio computes the output's length in float32: the extra zeros allow to cut it to the exact length.
@@ -62,15 +52,7 @@ def draw_tempo_factors(draws: Draws, config: AugmentConfig) -> npt.NDArray[np.fl
 
 
 def change_tempo(waveform: Tensor, factor: float, sampling_rate: int) -> Tensor:
-    """Makes a waveform faster (above 1) or slower at its own pitch: a phase vocoder (Flanagan and Golden, 1966).
-
-    Args:
-        waveform: Shape (samples,).
-        sampling_rate: In Hz.
-
-    Returns:
-        Shape (`perturbed_samples(samples, factor)`,).
-    """
+    """As `change_speed`, but at the pitch of the waveform: a phase vocoder (Flanagan and Golden, 1966)."""
     if factor == 1.0:
         return waveform
     size = 1 << round(math.log2(VOCODER_SECONDS * sampling_rate))
@@ -92,8 +74,6 @@ def spec_augment(features: Tensor, lengths: Tensor, draws: Draws, config: SpecAu
     Args:
         features: Normalized, shape (batch, frames, dim).
         lengths: int64, shape (batch,), in frames.
-        draws: Of the utterances of the batch.
-        hop_ms: Time between frames (ms).
     """
     frames, dim = features.shape[1:]
     widest = torch.full_like(lengths, int(config.frequency_width * dim))
@@ -123,13 +103,8 @@ def _widths_and_starts(draws: Draws, stream: str, masks: int, device: torch.devi
 
 
 def _masks(drawn: Sequence[Tensor], counts: Tensor, widest: Tensor, lengths: Tensor, positions: int) -> Tensor:
-    """Marks the positions under any of an utterance's masks, shape (batch, positions).
-
-    Args:
-        drawn: Draws for widths and starts, (batch, masks) each: as many masks as any utterance may have, because the
-            largest count would have to be read from the device.
-    """
-    width, start = drawn
+    """Marks the positions under any of an utterance's masks, shape (batch, positions)."""
+    width, start = drawn  # for as many masks as any utterance may have: reading the largest count would stall a GPU
     widths = (width * (widest + 1)[:, None]).long()
     starts = (start * (lengths[:, None] - widths + 1)).long()
     position = torch.arange(positions, device=lengths.device)

@@ -44,10 +44,7 @@ class Extraction:
     audio: Audio = FILES
 
     def folder(self, data: Path) -> Path:
-        """The folder of the store: its name is a hash of everything that determines the features.
-
-        Args:
-            data: The recipe's data folder.
+        """The folder of the store in the recipe's data folder: its name is a hash of all that determines the features.
 
         Raises:
             DataError: An audio file is missing.
@@ -60,11 +57,9 @@ class Extraction:
         return data / "features" / key.hexdigest()[:16]
 
     def run(self, folder: Path, workers: int) -> FeatureStore:
-        """Computes what the store does not hold yet, and opens it.
+        """Computes what the store in a folder does not hold yet, and opens it.
 
-        Args:
-            folder: Where the store lies, as `folder` names it.
-            workers: Processes that compute, at least one. Each has one thread, so their number changes no bit.
+        Each of the workers, at least one, has one thread, so their number changes no bit.
 
         Raises:
             ConfigError: The features cannot be computed with these settings.
@@ -76,18 +71,15 @@ class Extraction:
             ids = [utterance.id for utterance in self.utterances]
             parts = plan_store(folder, ids, self.speed_factors, frames, extractor.dim)
             missing = [part for part in parts if not part.complete]
-            loader = DataLoader(
-                _Parts(missing, self, extractor),
-                batch_size=None,
-                num_workers=min(max(workers, 1), len(missing)),
-            )
+            processes = min(max(workers, 1), len(missing))
+            loader = DataLoader(_Parts(missing, self, extractor), batch_size=None, num_workers=processes)
             done = len(ids) - sum(part.last - part.first for part in missing)
             with Progress("extracting features", len(ids), "utterances", done) as progress:
                 for outcome in loader:
                     if isinstance(outcome, UserError):
                         raise outcome
                     progress.advance(outcome)
-        return FeatureStore.open(folder)
+        return FeatureStore(folder)
 
     def _frames(self, utterance: Utterance) -> list[int]:
         """Frames of an utterance at each speed."""

@@ -78,7 +78,9 @@ class FeatureExtractor(nn.Module):
         if samples < len(self.window):
             return waveforms.new_zeros(batch, 0, self.dim), frames
         with torch.autocast(waveforms.device.type, enabled=False):
-            features = self._cepstra(self._log_power(waveforms.float()))
+            features = self._log_power(waveforms.float())
+            if self.cosines is not None:
+                features = features @ self.cosines
             if self.config.deltas:
                 first = _delta(features, frames)
                 features = torch.cat([features, first, _delta(first, frames)], dim=2)
@@ -108,9 +110,6 @@ class FeatureExtractor(nn.Module):
         if self.filterbank is not None:
             power = power @ self.filterbank
         return power.clamp_min(POWER_FLOOR).log()
-
-    def _cepstra(self, features: Tensor) -> Tensor:
-        return features if self.cosines is None else features @ self.cosines
 
 
 def _check(config: FeaturesConfig, sampling_rate: int) -> None:

@@ -31,12 +31,7 @@ class Normalizer(nn.Module):
             self.register_buffer("std", torch.full((dim,), torch.nan))
 
     def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
-        """Normalizes valid frames and sets the others to 0.
-
-        Args:
-            features: Shape (batch, frames, dim).
-            lengths: int64, shape (batch,), in frames.
-        """
+        """Normalizes valid frames of features (batch, frames, dim) and sets the others to 0; lengths are in frames."""
         padding = (torch.arange(features.shape[1], device=lengths.device) >= lengths[:, None])[:, :, None]
         if self.kind is Normalization.corpus:
             features = (features - self.mean) / self.std
@@ -52,8 +47,7 @@ class Normalizer(nn.Module):
     def fit(self, batches: Iterable[Tensor]) -> None:
         """Computes mean and variance of the training split in float64: the same batches always give the same bits.
 
-        Args:
-            batches: Features at speed 1.0, each of shape (frames, dim).
+        The batches are features at speed 1.0, each of shape (frames, dim).
 
         Raises:
             DataError: There is no frame.
@@ -81,14 +75,11 @@ class Normalizer(nn.Module):
 
 
 class FrontEnd(nn.Module):
-    """Normalizes features, after computing them if the input is waveforms.
-
-    Args:
-        dtype: The type of the model's weights; features themselves are always computed in float32.
-    """
+    """Normalizes features, after computing them if the input is waveforms."""
 
     def __init__(self, extractor: FeatureExtractor, normalizer: Normalizer, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
+        # dtype is that of the model's weights; features themselves are always computed in float32.
         self.extractor, self.normalizer, self.dtype = extractor, normalizer, dtype
 
     def forward(self, inputs: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:

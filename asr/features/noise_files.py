@@ -31,12 +31,8 @@ class NoiseFiles:
 
     Of several channels the first is read. Unlike corpora, they are resampled where their rate differs.
 
-    Args:
-        folders: At least one.
-        key: Of the configuration, for errors.
-
     Raises:
-        ConfigError: A folder is missing or has no audio.
+        ConfigError: A folder is missing or has no audio; names the key of the configuration.
         DataError: A file cannot be read.
     """
 
@@ -48,16 +44,11 @@ class NoiseFiles:
             self.files.append(outcome)
 
     def segment(self, which: float, start: float, samples: int, sampling_rate: int) -> Tensor:
-        """A segment of one of the files, which wraps around at the end.
+        """A segment of one of the files, float32, shape (samples,), which wraps around at the end.
 
         Args:
             which: A draw from [0, 1) for the file.
             start: A draw from [0, 1) for the start.
-            samples: Length of the segment.
-            sampling_rate: Of what is returned (Hz).
-
-        Returns:
-            float32, shape (samples,).
 
         Raises:
             DataError: The file can no longer be read.

@@ -32,10 +32,6 @@ OF_FOLDERS = ("background", "babble")
 class Perturbation:
     """Changes waveforms: a room, noise from recordings, voices of others, white noise, a telephone, another level.
 
-    Args:
-        config: The augmentations and their probabilities.
-        seed: Of the draws.
-
     Raises:
         ConfigError: A folder of recordings is missing or empty.
         DataError: A recording cannot be read.
@@ -48,15 +44,9 @@ class Perturbation:
         }
 
     def __call__(self, waveform: Tensor, sampling_rate: int, key: int, epoch: int) -> Tensor:
-        """Changes an utterance.
+        """Changes the waveform of an utterance, shape (samples,), on the CPU.
 
-        Args:
-            waveform: Shape (samples,), on the CPU.
-            sampling_rate: In Hz.
-            key: Of the utterance, as made by `asr.common.seeds.key_of`.
-
-        Returns:
-            Shape (samples,); samples may leave [-1, 1], nothing is clipped.
+        Samples may leave [-1, 1], nothing is clipped. The key is that of its id, as `asr.common.seeds.key_of` makes it.
         """
         config, draw = self.config, _Draw(key, self.seed, epoch)
         drawn = self.drawn(key, epoch)
@@ -92,23 +82,18 @@ class Perturbation:
 
     def _with_background(self, waveform: Tensor, sampling_rate: int, draw: "_Draw") -> Tensor:
         background = self.config.background
-        sound = self.noise_files["background"].segment(
-            draw("background file"), draw("background start"), len(waveform), sampling_rate
-        )
-        return add_noise(
-            waveform, unit_power(sound), draw.between(background.snr_low_db, background.snr_high_db, "background snr")
-        )
+        which, start = draw("background file"), draw("background start")
+        sound = self.noise_files["background"].segment(which, start, len(waveform), sampling_rate)
+        snr_db = draw.between(background.snr_low_db, background.snr_high_db, "background snr")
+        return add_noise(waveform, unit_power(sound), snr_db)
 
     def _with_babble(self, waveform: Tensor, sampling_rate: int, draw: "_Draw") -> Tensor:
         babble = self.config.babble
         voices = int(draw.between(babble.voices_low, babble.voices_high + 1, "voices"))
         sound = torch.zeros_like(waveform)
         for voice in range(voices):
-            sound += unit_power(
-                self.noise_files["babble"].segment(
-                    draw(f"voice {voice}"), draw(f"voice start {voice}"), len(waveform), sampling_rate
-                )
-            )
+            which, start = draw(f"voice {voice}"), draw(f"voice start {voice}")
+            sound += unit_power(self.noise_files["babble"].segment(which, start, len(waveform), sampling_rate))
         return add_noise(waveform, unit_power(sound), draw.between(babble.snr_low_db, babble.snr_high_db, "babble snr"))
 
 
@@ -163,11 +148,7 @@ def unit_power(sound: Tensor) -> Tensor:
 
 
 def telephone(waveform: Tensor, sampling_rate: int) -> Tensor:
-    """A waveform as through a telephone: limited to its band and mu-law quantized, at the same rate and level.
-
-    Args:
-        waveform: Shape (samples,).
-    """
+    """A waveform of shape (samples,) as through a telephone: limited to its band, in mu-law, at its rate and level."""
     spectrum = torch.fft.rfft(waveform)
     frequency = torch.fft.rfftfreq(len(waveform), 1 / sampling_rate)
     low, high = TELEPHONE_HZ

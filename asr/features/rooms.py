@@ -32,10 +32,7 @@ def simulate_room(draw: Draw, rt60_seconds: float, sampling_rate: int) -> Tensor
 
     Early reflections are images of the speaker in the walls (Allen and Berkley, "Image method for efficiently
     simulating small-room acoustics", 1979); late ones are noise that continues with their energy. The absorption of
-    the walls follows from the reverberation time by Eyring's formula (1930).
-
-    Args:
-        rt60_seconds: Time in which reverberation decays by 60 dB (s).
+    the walls follows from the reverberation time, in which it decays by 60 dB, by Eyring's formula (1930).
 
     Returns:
         float32, shape (samples,); the direct sound is its first pulse.
@@ -66,15 +63,8 @@ def simulate_room(draw: Draw, rt60_seconds: float, sampling_rate: int) -> Tensor
 
 
 def reverberate(waveform: Tensor, response: Tensor) -> Tensor:
-    """A waveform convolved with an impulse response, at its own level and without delay of the direct sound.
-
-    Args:
-        waveform: Shape (samples,).
-        response: Shape (any,); its highest peak is taken as the direct sound.
-
-    Returns:
-        Shape (samples,): the tail after the end is cut off.
-    """
+    """A waveform convolved with an impulse response, at its own level and without delay of the direct sound, which is
+    the highest peak of the response. It stays of shape (samples,): the tail after the end is cut off."""
     direct = int(response.abs().argmax())
     # Fourier transforms are fast at powers of two.
     size = 1 << (len(waveform) + len(response)).bit_length()

@@ -45,10 +45,7 @@ class Part:
         return self.path.is_file() and self.path.stat().st_size == self.bytes
 
     def write(self, features: Iterable[Tensor]) -> None:
-        """Writes the file, atomically.
-
-        Args:
-            features: Of its utterances at each speed, in order, each of shape (frames, dim).
+        """Writes the features of its utterances at each speed, in order, (frames, dim) each, atomically.
 
         Raises:
             DataError: The file cannot be written, as on a full disk.
@@ -70,11 +67,7 @@ def plan_store(
     """Lays out a store and writes everything except its parts; the same arguments always give the same layout.
 
     Args:
-        folder: Of the store.
-        ids: Of the utterances.
-        speed_factors: The speeds at which each is stored.
         frames: Of each utterance at each speed, shape (utterances, speed_factors).
-        dim: Features per frame.
 
     Returns:
         The parts, complete or not.
@@ -112,6 +105,9 @@ class FeatureStore:
     """Reads a complete store. Other processes, forked or spawned, map the same memory.
 
     It returns views of mapped files: changing one in place changes what this process reads later.
+
+    Raises:
+        DataError: It does not exist, or a part is missing or has the wrong size.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -133,15 +129,6 @@ class FeatureStore:
         self._keys = np.asarray(np.load(folder / "keys.npy", mmap_mode="r"))
         self._places = np.asarray(np.load(folder / "places.npy", mmap_mode="r"))
 
-    @classmethod
-    def open(cls, folder: Path) -> Self:
-        """Opens a store.
-
-        Raises:
-            DataError: It does not exist, or a part is missing or has the wrong size.
-        """
-        return cls(folder)
-
     def __reduce__(self) -> tuple[type[Self], tuple[Path]]:
         return type(self), (self.folder,)
 
@@ -149,11 +136,7 @@ class FeatureStore:
         return len(self._keys)
 
     def features(self, utterance_id: str, factor: float) -> Tensor:
-        """The frames of an utterance at a speed, shape (frames, dim), without a copy.
-
-        Raises:
-            DataError: The store does not have the utterance at that speed.
-        """
+        """The frames of an utterance at a speed, shape (frames, dim), without a copy. Raises as `frames`."""
         part, begin, frames = self._place(utterance_id, factor)
         return torch.from_numpy(self._parts[part][begin : begin + frames])
 

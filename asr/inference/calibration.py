@@ -9,8 +9,7 @@ import numpy as np
 import torch
 
 from asr.common.errors import DataError
-from asr.common.figures import save_picture
-from asr.common.files import atomic_write_text
+from asr.common.files import atomic_write_text, save_picture
 from asr.decoding.decoder import greedy
 from asr.inference.confidence import EVIDENCE, ConfidenceMap, Floats, word_evidence, write_confidence
 from asr.inference.evaluation import split_log_probs

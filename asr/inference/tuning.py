@@ -6,8 +6,7 @@ from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from asr.common.figures import save_picture
-from asr.common.files import atomic_write_text
+from asr.common.files import atomic_write_text, save_picture
 from asr.common.processes import worker_pool
 from asr.common.progress import Progress
 from asr.data.manifest import manifest_checksum

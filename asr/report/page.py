@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from asr.checks.corpus import examine
+from asr.checks.corpus import Requirements, examine
 from asr.checks.findings import FINDINGS, Finding, read_findings
-from asr.checks.requirements import Requirements
 from asr.common.errors import ConfigError, RunError, UserError
 from asr.data.manifest import manifest_checksum, read_manifest
 from asr.data.splits import SPLITS

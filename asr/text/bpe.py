@@ -101,9 +101,6 @@ class BpeTokenizer:
         return text
 
     def save(self, folder: Path) -> None:
-        saved = {
-            "kind": TokenizerKind.bpe.value,
-            "alphabet": self.alphabet,
-            "model": base64.b64encode(self.model).decode(),
-        }
+        model = base64.b64encode(self.model).decode()
+        saved = {"kind": TokenizerKind.bpe.value, "alphabet": self.alphabet, "model": model}
         (folder / FILE).write_text(json.dumps(saved) + "\n", encoding="utf-8")

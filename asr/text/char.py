@@ -18,11 +18,8 @@ class CharTokenizer:
     Characters are Unicode code points, compared exactly: a combining mark is a character of its own, and texts must
     have the normalization form of the alphabet.
 
-    Args:
-        alphabet: The characters, the space included.
-
     Raises:
-        ConfigError: The alphabet is empty or has a character twice.
+        ConfigError: The alphabet, the space included, is empty or has a character twice.
     """
 
     def __init__(self, alphabet: str) -> None:
@@ -70,9 +67,6 @@ class CharTokenizer:
 def alphabet_of(given: str | None, texts: Iterable[str]) -> str:
     """The alphabet of a configuration; where that is null, the sorted characters of the training transcripts.
 
-    Args:
-        texts: The training transcripts.
-
     Raises:
         ConfigError: There are no transcripts either.
     """
@@ -88,7 +82,7 @@ def check_alphabet(alphabet: str) -> None:
     """Refuses an alphabet that is empty or has a character twice.
 
     Raises:
-        ConfigError: It is, or has.
+        ConfigError: It is, or has one.
     """
     if not alphabet:
         raise ConfigError("tokenizer.alphabet is empty: give the characters that transcripts may contain.")

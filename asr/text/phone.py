@@ -139,14 +139,7 @@ class PhoneTokenizer:
 
 
 def _pronounced(word: str, language: str | None, inventory: Sequence[str]) -> Phones:
-    """The phones of a word that is not in the lexicon.
-
-    Args:
-        inventory: The known phones; an empty one allows all.
-
-    Raises:
-        DataError: There is no language, or a phone is unknown.
-    """
+    """The phones of a word that is not in the lexicon; an empty inventory allows all."""
     if language is None:
         raise DataError(f"The word {word!r} is not in the lexicon: add it to tokenizer.lexicon, or set tokenizer.g2p.")
     sounds = pronounce(word, language)

@@ -21,10 +21,7 @@ TOKENIZERS: dict[TokenizerKind, type[CharTokenizer | BpeTokenizer | PhoneTokeniz
 
 
 def build_tokenizer(config: TokenizerConfig, texts: Sequence[str]) -> Tokenizer:
-    """Builds the tokenizer of a configuration.
-
-    Args:
-        texts: The training transcripts, from which subwords are learned.
+    """Builds the tokenizer of a configuration; subwords are learned from the texts, the training transcripts.
 
     Raises:
         ConfigError: The alphabet is empty or has a character twice, the subwords cannot be learned, or there is no such

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from asr.checks.corpus import examine, refuse_mistakes
+from asr.checks.corpus import Requirements, ctc_frames, examine, refuse_mistakes
 from asr.checks.findings import Finding, Severity
-from asr.checks.requirements import Requirements, ctc_frames
 from asr.commands import check
 from asr.common.errors import DataError
 from asr.data.manifest import write_manifest

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from asr.batching.dataset import Dataset
-from asr.checks.requirements import Requirements
+from asr.checks.corpus import Requirements
 from asr.commands.cli import main
 from asr.common.errors import ConfigError, DataError
 from asr.common.seeds import keys_of, uniform

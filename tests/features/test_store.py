@@ -137,7 +137,7 @@ def test_a_damaged_part_is_noticed_and_made_again(tmp_path: Path, utterances: li
     part.unlink() if damage == "missing" else part.write_bytes(content[:-4])
     assert not is_complete(folder)
     with pytest.raises(DataError, match=rf"00001\.f32 is {damage}.*run `asr extract RECIPE` again"):
-        FeatureStore.open(folder)
+        FeatureStore(folder)
     extract_to(folder, utterances)
     assert part.read_bytes() == content
     assert [name for name, state in parts_of(folder).items() if state != before[name]] == ["00001.f32"]
@@ -146,7 +146,7 @@ def test_a_damaged_part_is_noticed_and_made_again(tmp_path: Path, utterances: li
 def test_a_store_that_is_not_there_names_the_remedy(tmp_path: Path) -> None:
     assert not is_complete(tmp_path)
     with pytest.raises(DataError, match=r"no feature store at .*run `asr extract RECIPE` first"):
-        FeatureStore.open(tmp_path)
+        FeatureStore(tmp_path)
 
 
 @pytest.fixture
@@ -204,6 +204,6 @@ def test_an_utterance_larger_than_a_part_has_its_own(tmp_path: Path, monkeypatch
     for number, part in enumerate(parts):
         part.write([torch.full((int(frames[row, 0]), 4), float(row)) for row in range(part.first, part.last)])
         assert part.complete, number
-    store = FeatureStore.open(tmp_path)
+    store = FeatureStore(tmp_path)
     for row, name in enumerate("abcd"):
         assert torch.equal(store.features(name, 1.0), torch.full((int(frames[row, 0]), 4), float(row)))

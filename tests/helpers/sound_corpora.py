@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from asr.checks.corpus import examine
+from asr.checks.corpus import Requirements, examine
 from asr.checks.findings import Finding
-from asr.checks.requirements import Requirements
 from asr.data.audio import read_waveform
 from asr.data.manifest import read_manifest, write_manifest
 from asr.data.splits import SPLITS, whole_file

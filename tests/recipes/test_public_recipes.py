@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from asr.checks.requirements import Requirements
+from asr.checks.corpus import Requirements
 from asr.commands.cli import main
 from asr.common.errors import DataError
 from asr.data.archives import unpack_deb

@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from asr.checks.anomalies import RANKING
+from asr.checks.corpus import Requirements, ctc_frames
 from asr.checks.findings import ANOMALY, FINDINGS
-from asr.checks.requirements import Requirements, ctc_frames
 from asr.data.manifest import read_manifest, write_manifest
 from asr.data.utterance import Utterance
 from asr.settings.compose import compose

@@ -24,9 +24,7 @@ def matches(source: Path) -> bool:
 def read(source: Path, columns: Mapping[str, str], audio: Path) -> dict[str | None, list[Row]]:
     """Reads a dataset, or several splits; audio inside the dataset is written to files unchanged.
 
-    Args:
-        columns: Names of columns by role, where they are not common ones.
-        audio: Where audio is written.
+    Columns are named by role, where their names are not common ones.
 
     Raises:
         ConfigError: `datasets` is not installed, or there is no audio or text column.

@@ -23,12 +23,8 @@ def matches(source: Path) -> bool:
 def read(source: Path, audio: Path) -> dict[str | None, list[Row]]:
     """Reads cuts: one utterance for each supervision.
 
-    A cut of a file is read from the file; what lhotse computes on the fly (resampling, mixtures, audio in memory) is
-    written as FLAC.
-
-    Args:
-        source: A file, or a folder with one for each split.
-        audio: Where audio that is not yet a file is written.
+    The source is a file, or a folder with one for each split. A cut of a file is read from the file; what lhotse
+    computes on the fly (resampling, mixtures, audio in memory) is written as FLAC.
 
     Raises:
         ConfigError: lhotse is not installed.
@@ -108,10 +104,8 @@ def export(splits: Mapping[str, Sequence[Utterance]], folder: Path) -> None:
         recordings: dict[Path, Any] = {}
         for path in dict.fromkeys(utterance.audio_filepath for utterance in utterances):
             try:
-                # Numbered, because file names may repeat.
-                recordings[path] = lhotse.Recording.from_file(
-                    path, recording_id=f"{split}-{len(recordings)}-{path.stem}"
-                )
+                name = f"{split}-{len(recordings)}-{path.stem}"  # numbered, because file names may repeat
+                recordings[path] = lhotse.Recording.from_file(path, recording_id=name)
             except Exception as error:  # lhotse has errors of its own for unreadable audio
                 raise DataError(f"The audio file {path} cannot be read by lhotse ({error}).") from None
         supervisions = [

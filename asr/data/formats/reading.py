@@ -3,9 +3,7 @@
 from pathlib import Path
 
 from asr.common.errors import ConfigError
-from asr.data.formats import audio_folder as folder
-from asr.data.formats import huggingface, kaldi, nemo, table
-from asr.data.formats import lhotse as lhotse_cuts
+from asr.data.formats import audio_folder, huggingface, kaldi, lhotse, nemo, table
 from asr.data.formats.rows import utterances_of
 from asr.data.utterance import Utterance
 from asr.settings.data import DataConfig, SourceFormat
@@ -13,10 +11,10 @@ from asr.settings.data import DataConfig, SourceFormat
 FORMATS = {
     SourceFormat.huggingface: huggingface.matches,
     SourceFormat.kaldi: kaldi.matches,
-    SourceFormat.lhotse: lhotse_cuts.matches,
+    SourceFormat.lhotse: lhotse.matches,
     SourceFormat.nemo: nemo.matches,
     SourceFormat.table: table.matches,
-    SourceFormat.folder: folder.matches,
+    SourceFormat.folder: audio_folder.matches,
 }
 """The most specific first: a folder of any format may contain audio files too."""
 
@@ -42,10 +40,7 @@ def find_format(source: Path) -> SourceFormat:
 
 
 def read_source(config: DataConfig, audio: Path) -> dict[str | None, list[Utterance]]:
-    """Reads the corpus at `data.source`.
-
-    Args:
-        audio: Where audio that is not yet a file is written.
+    """Reads the corpus at `data.source`; audio that is not yet a file is written into a folder.
 
     Returns:
         The utterances of each split; None holds those whose split the source does not say.
@@ -70,11 +65,11 @@ def read_source(config: DataConfig, audio: Path) -> dict[str | None, list[Uttera
         case SourceFormat.kaldi:
             rows = kaldi.read(source)
         case SourceFormat.lhotse:
-            rows = lhotse_cuts.read(source, audio)
+            rows = lhotse.read(source, audio)
         case SourceFormat.nemo:
             rows = nemo.read(source)
         case SourceFormat.table:
             rows = table.read(source, config.columns)
         case _:
-            rows = folder.read(source)
+            rows = audio_folder.read(source)
     return utterances_of(rows, source if source.is_dir() else source.parent)

@@ -18,17 +18,9 @@ ROUNDING_SECONDS = 0.011
 """Durations that differ from the file's by less were rounded, as to milliseconds or frames."""
 
 SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "dev": "dev",
-    "valid": "dev",
-    "validation": "dev",
-    "val": "dev",
-    "cv": "dev",
-    "test": "test",
-    "testing": "test",
-    "eval": "test",
-    "evaluation": "test",
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("dev", "valid", "validation", "val", "cv"), "dev"),
+    **dict.fromkeys(("test", "testing", "eval", "evaluation"), "test"),
 }
 """Names of the splits in other toolkits and corpora."""
 
@@ -54,11 +46,7 @@ Rows = Mapping[str | None, Sequence[Row]]
 
 
 def split_of(name: str) -> str | None:
-    """The split that a file, a folder or a label is named after, as dev for cuts_validation.jsonl, else None.
-
-    Args:
-        name: Words in any case, separated by anything but letters.
-    """
+    """The split that a file, a folder or a label is named after, as dev for cuts_validation.jsonl, else None."""
     found = {SPLIT_NAMES[word] for word in re.split("[^a-z]+", name.lower()) if word in SPLIT_NAMES}
     return found.pop() if len(found) == 1 else None
 
@@ -66,11 +54,7 @@ def split_of(name: str) -> str | None:
 def read_by_split(
     files: Sequence[Path], read: Callable[[Path], Sequence[Row]], source: Path
 ) -> dict[str | None, list[Row]]:
-    """Reads files that are a split each, or a single file with everything.
-
-    Args:
-        files: At least one.
-        source: Where they were found.
+    """Reads files that are a split each, or a single file with everything, which were found in a source.
 
     Raises:
         DataError: One of several files is not named after a split.
@@ -91,8 +75,7 @@ def read_by_split(
 def utterances_of(rows: Rows, root: Path) -> dict[str | None, list[Utterance]]:
     """Reads the headers of all files, in parallel, and gives each utterance a unique id.
 
-    Args:
-        root: The folder of the source, from which ids are made where file names are not unique.
+    Where file names are not unique, ids are made from the path below the root.
 
     Raises:
         DataError: A file is missing or not audio, or two rows have the same id.
@@ -101,9 +84,8 @@ def utterances_of(rows: Rows, root: Path) -> dict[str | None, list[Utterance]]:
     ids = _ids([row for _, row in flat], root)
     named = [replace(row, id=name) for (_, row), name in zip(flat, ids, strict=True)]
     utterances: dict[str | None, list[Utterance]] = {split: [] for split in rows}
-    for (split, _), outcome in zip(
-        flat, map_blocks(_read_headers, named, 4096, "Reading headers", "files"), strict=True
-    ):
+    outcomes = map_blocks(_read_headers, named, 4096, "Reading headers", "files")
+    for (split, _), outcome in zip(flat, outcomes, strict=True):
         if isinstance(outcome, DataError):
             raise outcome
         utterances[split].append(outcome)
@@ -143,10 +125,8 @@ def _ids(rows: Sequence[Row], root: Path) -> list[str]:
     """Given ids; else file names, and where those repeat, paths and offsets."""
     names = [row.id or row.audio.stem for row in rows]
     paths = [_path_id(row, root) for row in rows]
-    for candidates in (
-        paths,
-        [f"{path}-{round(1000 * row.offset):07d}" for path, row in zip(paths, rows, strict=True)],
-    ):
+    with_offsets = [f"{path}-{round(1000 * row.offset):07d}" for path, row in zip(paths, rows, strict=True)]
+    for candidates in (paths, with_offsets):
         counts = Counter(names)
         names = [
             name if row.id is not None or counts[name] == 1 else candidate

@@ -34,9 +34,7 @@ def matches(source: Path) -> bool:
 def read(source: Path, columns: Mapping[str, str]) -> dict[str | None, list[Row]]:
     """Reads a table, or each table of a folder as the split that it is named after.
 
-    Args:
-        columns: The names of the columns for audio, text, speaker, id, offset, duration and split, where they are
-            not common ones.
+    Columns are named by role (`COLUMNS`), where their names are not common ones.
 
     Raises:
         ConfigError: A table has no such column.

@@ -65,14 +65,8 @@ class ShardIndex:
         row = int(np.searchsorted(self._keys, key))
         if row == len(self._keys) or self._keys[row] != key:
             return None
-        columns = self.columns
-        return Place(
-            row,
-            self._names[int(columns["shards"][row])],
-            int(columns["begins"][row]),
-            int(columns["sizes"][row]),
-            int(columns["checksums"][row]),
-        )
+        shard, *numbers = (int(self.columns[name][row]) for name in ("shards", "begins", "sizes", "checksums"))
+        return Place(row, self._names[shard], *numbers)
 
     def begin_in_cache(self, place: Place) -> int:
         """Where its bytes would begin if all audio were in one file, in the order of the index."""
@@ -85,11 +79,7 @@ def audio_key(utterance: Utterance) -> int:
 
 
 def write_index(folder: Path, shards: dict[str, int], parts: Sequence[Columns]) -> Path:
-    """Writes the index of all shards, and shards.json, which names it.
-
-    Args:
-        shards: Sizes in bytes by name.
-        parts: The contents of each.
+    """Writes the index of shards, given with their sizes in bytes, and shards.json, which names it.
 
     Raises:
         DataError: Two utterances would be the same.

@@ -46,7 +46,7 @@ def audio_bytes(utterance: Utterance) -> tuple[bytes, str]:
         try:
             audio = path.read_bytes()
         except OSError as error:
-            raise DataError(f"Utterance {utterance.id} ({path}): it cannot be read ({error.strerror}).") from None
+            raise DataError(f"{utterance.place}: it cannot be read ({error.strerror}).") from None
         if _decodes_to(waveform, audio, utterance):
             return audio, path.suffix.lower().lstrip(".") or "wav"
     with soundfile.SoundFile(path) as file:
@@ -58,7 +58,7 @@ def audio_bytes(utterance: Utterance) -> tuple[bytes, str]:
         soundfile.write(buffer, samples, utterance.sampling_rate, format=kind, subtype=subtype)
         if _decodes_to(waveform, buffer.getvalue(), utterance):
             return buffer.getvalue(), ending
-    raise DataError(f"Utterance {utterance.id} ({path}): its samples cannot be stored without loss; convert the file.")
+    raise DataError(f"{utterance.place}: its samples cannot be stored without loss; convert the file.")
 
 
 def member_name(id: str) -> str:
@@ -126,10 +126,7 @@ class _Shard:
 
 
 def pack(splits: Splits, folder: Path, megabytes: float) -> Packed:
-    """Writes the shards that are not there yet, on all cores, and their index.
-
-    Args:
-        megabytes: Approximate size of each shard.
+    """Writes the shards that are not there yet, each of about that many megabytes, on all cores, and their index.
 
     Raises:
         DataError: The folder has other shards, audio cannot be read, or two utterances have the same id.
@@ -230,9 +227,8 @@ def _write_shard(shard: _Shard) -> int:
                 name = member_name(utterance.id)
                 begin = _add(file, f"{name}.{ending}", audio)
                 _add(file, f"{name}.json", description(utterance, f"{name}.{ending}"))
-                for column, value in zip(
-                    KINDS, (audio_key(utterance), begin, len(audio), zlib.crc32(audio)), strict=True
-                ):
+                values = audio_key(utterance), begin, len(audio), zlib.crc32(audio)
+                for column, value in zip(KINDS, values, strict=True):
                     rows[column].append(value)
             file.write(END)
             size = file.tell()

@@ -2,6 +2,8 @@
 
 import os
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -51,35 +53,32 @@ class LocalRanges:
         return type(self), (self.folder,)
 
     def read(self, name: str, begin: int, size: int) -> bytes:
-        try:
+        with self._file(name) as path:
             file = self._open.get(name)
             if file is None:
-                file = self._open[name] = (self.folder / name).open("rb")
+                file = self._open[name] = path.open("rb")
                 if len(self._open) > MOST_OPEN:
                     self._open.popitem(last=False)[1].close()
             return os.pread(file.fileno(), size, begin)
-        except OSError as error:
-            raise DataError(f"{self.folder / name} cannot be read ({error.strerror})") from None
 
     def whole(self, name: str) -> bytes:
-        try:
-            return (self.folder / name).read_bytes()
-        except OSError as error:
-            raise DataError(f"{self.folder / name} cannot be read ({error.strerror})") from None
+        with self._file(name) as path:
+            return path.read_bytes()
 
     def size(self, name: str) -> int:
+        with self._file(name) as path:
+            return path.stat().st_size
+
+    @contextmanager
+    def _file(self, name: str) -> Iterator[Path]:
         try:
-            return (self.folder / name).stat().st_size
+            yield self.folder / name
         except OSError as error:
             raise DataError(f"{self.folder / name} cannot be read ({error.strerror})") from None
 
 
 class RemoteRanges:
-    """Files at an address.
-
-    Args:
-        address: As fsspec takes it.
-        timeout_seconds: Timeout of one request, where the protocol's library supports it.
+    """Files at an address, as fsspec takes it; a request has a timeout where the protocol's library supports it.
 
     Raises:
         ConfigError: The library of the protocol is not installed, or the protocol is unknown.

@@ -23,11 +23,7 @@ from asr.settings.shards import ShardsConfig
 
 
 class Cache:
-    """A sparse file with the cached audio.
-
-    Args:
-        path: Of the file.
-        limit: Its largest size in bytes.
+    """A sparse file with the cached audio, of limited size in bytes.
 
     Raises:
         OSError: It cannot be written.
@@ -72,13 +68,7 @@ REQUESTS = 16
 
 
 class ShardedAudio:
-    """Reads utterances from shards by byte ranges.
-
-    Args:
-        source: Where the shards are, for messages.
-        index: Their index.
-        cache: Caches what comes from a server.
-    """
+    """Reads utterances from the shards at a source by byte ranges; what comes from a server may be cached."""
 
     def __init__(self, source: str, ranges: Ranges, index: ShardIndex, cache: Cache | None) -> None:
         self.source, self.ranges, self.index, self.cache = source, ranges, index, cache
@@ -190,10 +180,8 @@ class ShardedAudio:
 
 
 def open_audio(config: ShardsConfig, data: Path) -> AudioFiles | ShardedAudio:
-    """Audio from the files that manifests name, or from shards.
-
-    Args:
-        data: The recipe's data folder, where the index of shards on a server is cached.
+    """Audio from the files that manifests name, or from shards; the index of those on a server is cached in the
+    recipe's data folder.
 
     Raises:
         ConfigError: The protocol of the address is not supported.
