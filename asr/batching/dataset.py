@@ -9,8 +9,7 @@ from torch import Tensor
 
 from asr.common.seeds import Draws, Keys, key_of, uniform
 from asr.data.audio import FILES, Audio
-from asr.data.sequences import Field, id_keys, seconds_of
-from asr.data.utterance import Utterance
+from asr.data.utterance import Field, Utterance, id_keys, seconds_of
 from asr.features.augment import change_speed, change_tempo, draw_speed_factors, draw_tempo_factors
 from asr.features.perturbation import Perturbation
 from asr.features.store import FeatureStore

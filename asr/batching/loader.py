@@ -17,8 +17,7 @@ from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 from asr.batching.batch_plan import Indices
 from asr.common.errors import DataError, RunError, UserError
 from asr.common.seeds import Keys
-from asr.data.sequences import LazyUtterances
-from asr.data.utterance import Utterance
+from asr.data.utterance import LazyUtterances, Utterance
 from asr.text.protocol import Tokenizer
 
 

@@ -69,10 +69,7 @@ def find_anomalies(
     errors: Sequence[Finding],
     audio: Audio,
 ) -> list[Finding]:
-    """Ranks all utterances of all splits and writes the ranking beside the manifests.
-
-    Args:
-        errors: Findings of the corpus check; utterances with errors are not compared.
+    """Ranks all utterances without errors of all splits and writes the ranking beside the manifests.
 
     Returns:
         Findings of the anomalies, the worst first.
@@ -87,11 +84,8 @@ def find_anomalies(
         evidence = [find_evidence(split, inputs, speed, recognizer, config) for speed in speeds]
         compared = set().union(*evidence)
         if len(compared) < len(utterances):
-            log.info(
-                "%d transcripts of %s do not fit into the frames or the tokens of the model and are not compared.",
-                len(utterances) - len(compared),
-                split,
-            )
+            line = "%d transcripts of %s do not fit into the frames or the tokens of the model and are not compared."
+            log.info(line, len(utterances) - len(compared), split)
         try:
             by_id = {utterance.id: utterance for utterance in utterances}
             ranking += [(anomaly, by_id[anomaly.id]) for anomaly in rank(split, utterances, evidence)]
@@ -128,11 +122,7 @@ class Anomaly:
 def rank(split: str, utterances: Sequence[Utterance], evidence: Sequence[SplitEvidence]) -> list[Anomaly]:
     """The utterances of a split for which there is evidence, the most anomalous first.
 
-    Args:
-        split: Its name.
-        utterances: By number.
-        evidence: As of `find_evidence`, at each speed; an utterance's score is the mean over the speeds at which its
-            transcript fits into the frames.
+    An utterance's score is the mean over the speeds at which its transcript fits into the frames.
 
     Raises:
         RunError: The model knows too little to tell a right transcript from a wrong one.
@@ -189,9 +179,8 @@ def _require_knowledge(split: str, evidence: Sequence[SplitEvidence]) -> None:
 
 def anomaly_finding(anomaly: Anomaly, utterance: Utterance) -> Finding:
     """The finding of an anomaly."""
-    odd = [
-        f"{what} {count}" for what, count in (("squeezes", anomaly.squeezed), ("stretches", anomaly.stretched)) if count
-    ]
+    counts = {"squeezes": anomaly.squeezed, "stretches": anomaly.stretched}
+    odd = [f"{what} {count}" for what, count in counts.items() if count]
     fit = f"; the alignment {' and '.join(odd)} of its {anomaly.words} words" if odd else ""
     return warning(
         ANOMALY,

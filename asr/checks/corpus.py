@@ -14,9 +14,8 @@ from asr.common.errors import DataError
 from asr.common.processes import map_blocks
 from asr.data.audio import FILES, Audio
 from asr.data.mixture import read_split
-from asr.data.sequences import Field
 from asr.data.shards.reader import open_audio
-from asr.data.utterance import Utterance
+from asr.data.utterance import Field, Utterance
 from asr.features.augment import perturbed_samples
 from asr.features.extractor import frame_count
 from asr.model.convolution import output_length
@@ -48,10 +47,7 @@ class Requirements:
 
     @classmethod
     def of(cls, config: Config, train: Sequence[Utterance]) -> Self:
-        """The requirements with a tokenizer that is built now.
-
-        Args:
-            train: The training utterances, whose transcripts the tokenizer may be learned from.
+        """The requirements with a tokenizer that is built now, where necessary from the training transcripts.
 
         Raises:
             ConfigError: The tokenizer cannot be built.
@@ -62,14 +58,6 @@ class Requirements:
     def sampling_rate(self) -> int:
         """The only rate allowed (Hz)."""
         return self.config.data.sampling_rate
-
-    def labels(self, text: str) -> Sequence[int]:
-        """The tokens of a transcript.
-
-        Raises:
-            DataError: The tokenizer has none for a character.
-        """
-        return self.tokenizer.encode(text)
 
     def output_frames(self, split: str, utterance: Utterance) -> int:
         """Frames that the model outputs for an utterance of a split, at the highest speed at which it is played."""
@@ -90,9 +78,7 @@ def check_corpus(
 ) -> list[Finding]:
     """Decodes and examines every utterance of a prepared corpus.
 
-    Args:
-        splits: What `read_split` gives for each.
-        recognizer: Also looks, among the utterances without errors, for transcripts that do not match their audio.
+    A recognizer also looks, among the utterances without errors, for transcripts that do not match their audio.
 
     Returns:
         As `examine`, the anomalies that the recognizer finds behind the errors.
@@ -113,11 +99,8 @@ def examine(splits: Splits, requirements: Requirements, decode: bool = True, aud
     """Examines all utterances.
 
     Args:
-        splits: Utterances by the names of their splits.
-        requirements: What they must fulfil.
         decode: Decode all audio, on all cores; else only the headers are read, which is quick, but finds neither
             damage within a file, nor what is wrong with its sound, nor audio that several splits share.
-        audio: Where it is read from.
 
     Returns:
         Errors of utterances in the order of the manifests; warnings about those that have no error, likewise; then what
@@ -248,29 +231,29 @@ def _mistakes(
     def mistake(kind: str, message: str) -> Finding:
         return Finding(Severity.error, split, utterance.id, message, kind)
 
-    place = utterance.place
     if audio_check.fault is not None:
         yield mistake(UNREADABLE, audio_check.fault)
     if utterance.sampling_rate != requirements.sampling_rate:
         yield mistake(
             "sampling rate",
-            f"{place}: it has {utterance.sampling_rate} Hz, the configuration expects {requirements.sampling_rate} Hz; "
-            "convert the audio or change data.sampling_rate.",
+            f"{utterance.place}: it has {utterance.sampling_rate} Hz, the configuration expects "
+            f"{requirements.sampling_rate} Hz; convert the audio or change data.sampling_rate.",
         )
     if not utterance.text.strip():
-        yield mistake("empty transcript", f"{place}: the transcript is empty; write it or leave the utterance out.")
+        message = f"{utterance.place}: the transcript is empty; write it or leave the utterance out."
+        yield mistake("empty transcript", message)
         return
     try:
-        labels = requirements.labels(utterance.text)
+        labels = requirements.tokenizer.encode(utterance.text)
     except DataError as fault:
-        yield mistake("alphabet", f"{place}: {fault}")
+        yield mistake("alphabet", f"{utterance.place}: {fault}")
         return
     needed, frames = ctc_frames(labels), requirements.output_frames(split, utterance)
     if frames < needed and utterance.sampling_rate == requirements.sampling_rate:
         yield mistake(
             "too short for CTC",
-            f"{place}: at its highest speed the model outputs {frames} frames, but CTC needs {needed} for the "
-            "transcript; leave the utterance out, lower model.subsampling or drop the highest of "
+            f"{utterance.place}: at its highest speed the model outputs {frames} frames, but CTC needs {needed} for "
+            "the transcript; leave the utterance out, lower model.subsampling or drop the highest of "
             "augment.speed_factors and augment.tempo_factors.",
         )
 

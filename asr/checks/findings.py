@@ -99,22 +99,16 @@ def settings_hash(recipe: Recipe, config: Config) -> str:
 
 
 def write_findings(path: Path, findings: Sequence[Finding], checksums: Mapping[str, str], asked: str) -> None:
-    """Writes findings as JSON, atomically.
-
-    Args:
-        checksums: Of the manifests that were examined, by split.
-        asked: A hash of what else the findings depend on, as `settings_hash` makes it.
-    """
+    """Writes findings as JSON, atomically, with the checksums of the manifests by split, and the `settings_hash`."""
     rows = [{**asdict(finding), "severity": finding.severity.value} for finding in findings]
     content = json.dumps({"manifests": dict(checksums), "asked": asked, "findings": rows}, indent=1, ensure_ascii=False)
     atomic_write_text(path, content + "\n")
 
 
 def read_findings(path: Path, checksums: Mapping[str, str], asked: str | None = None) -> list[Finding] | None:
-    """The findings of an earlier check; None where there was none, or the manifests have changed.
+    """The findings of an earlier check; None where there was none, or the manifests or the hash differ.
 
-    Args:
-        asked: The hash that `write_findings` must have got; None takes any.
+    Where `asked` is None, any hash will do.
     """
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

@@ -107,10 +107,8 @@ def check_audio(utterance: Utterance, audio: Audio = FILES) -> AudioCheck:
 def truncation(utterance: Utterance, audio: Audio) -> Iterator[Problem]:
     """An error where the file is shorter than its header says."""
     if isinstance(audio, AudioFiles) and (missing := missing_bytes(utterance.audio_filepath)):
-        yield error(
-            "truncated",
-            f"its header promises {missing} bytes more than the file has; it is truncated, replace it.",
-        )
+        message = f"its header promises {missing} bytes more than the file has; it is truncated, replace it."
+        yield error("truncated", message)
 
 
 def duration_problems(utterance: Utterance) -> Iterator[Problem]:

@@ -42,10 +42,6 @@ def word_paces(spans: Sequence[WordSpan], frames: int) -> Floats:
 
     The first is up to the next word, or to the end of the audio, and shows words with too little time, pauses included.
     The second is within the word, and shows words that take too long; nan for a word of a single token.
-
-    Args:
-        spans: The words of the transcript's alignment, in order.
-        frames: Of the utterance.
     """
     ends = [*(span.start for span in spans[1:]), frames]
     rows = [
@@ -73,12 +69,8 @@ class UsualPace:
         columns = np.concatenate([np.zeros((0, 2)), *paces]).T
         known = [column[~np.isnan(column)] for column in columns]
         median = np.array([np.median(column) if len(column) else 0.0 for column in known])
-        deviation = np.array(
-            [
-                1.4826 * np.median(np.abs(column - middle)) if len(column) else 0.0
-                for column, middle in zip(known, median, strict=True)
-            ]
-        )
+        distances = [np.abs(column - middle) for column, middle in zip(known, median, strict=True)]
+        deviation = np.array([1.4826 * np.median(distance) if len(distance) else 0.0 for distance in distances])
         return cls(median, np.maximum(DEVIATIONS * deviation, np.log(TIMES)))
 
     def squeezed(self, paces: Floats) -> int:
@@ -135,10 +127,7 @@ def find_evidence(split: str, inputs: Dataset, speed: float, recognizer: Recogni
     """Recognizes a split and compares the transcripts with the log-probabilities.
 
     Args:
-        split: Its name, for the progress.
         inputs: Waveforms of its utterances.
-        speed: At which they are played.
-        recognizer: The model.
         config: Its `batching.max_device_seconds` and `hardware.workers` are used.
 
     Returns:
@@ -176,13 +165,8 @@ def _frames(config: Config, utterance: Utterance, speed: float) -> int:
 
 
 def weigh(log_probs: Tensor, own: Sequence[int], foreign: Sequence[Sequence[int]], recognizer: Recognizer) -> Evidence:
-    """The evidence of an utterance.
-
-    Args:
-        log_probs: Log-probabilities of the tokens, (frames, tokens).
-        own: The tokens of its transcript, which fit into the frames.
-        foreign: Those of other transcripts, which fit too.
-    """
+    """The evidence of an utterance from its log-probabilities, (frames, tokens), the tokens of its own transcript and
+    those of foreign ones, all of which fit into the frames."""
     lengths = torch.tensor([len(log_probs)])
     (hypothesis,) = greedy(log_probs[:, None], lengths)
     texts = [hypothesis, own, *foreign]

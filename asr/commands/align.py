@@ -11,12 +11,7 @@ log = logging.getLogger(__name__)
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Aligns a text with a recording and writes the words with their times.
-
-    Raises:
-        RunError: There is no model.
-        DataError: The recording or the text cannot be read or does not fit.
-    """
+    """Aligns a text with a recording and writes the words with their times."""
     parser = FlagParser(
         prog="asr align",
         description="Finds when each word of a given text is spoken in a recording of any format and length: the most "
@@ -25,20 +20,11 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("model", metavar="RUN", type=Path, help="the folder of a run, or a model folder")
     parser.add_argument("audio", metavar="AUDIO", type=Path, help="the recording, or - (stdin)")
     parser.add_argument("text", metavar="TEXT", type=Path, help="a text file in UTF-8: the whole transcript")
-    parser.add_argument(
-        "--format",
-        nargs="+",
-        choices=FORMATS,
-        default=["ctm"],
-        metavar="FORMAT",
-        help=f"one of {', '.join(FORMATS)}, or several with -o (ctm)",
-    )
+    formats = f"one of {', '.join(FORMATS)}, or several with -o (ctm)"
+    parser.add_argument("--format", nargs="+", choices=FORMATS, default=["ctm"], metavar="FORMAT", help=formats)
     parser.add_argument("-o", "--output", metavar="FOLDER", type=Path, help="where the files go (standard output)")
-    parser.add_argument(
-        "--normalize",
-        action="store_true",
-        help="leave out the punctuation of the text, and write it in the case of the model",
-    )
+    normalize = "leave out the punctuation of the text, and write it in the case of the model"
+    parser.add_argument("--normalize", action="store_true", help=normalize)
     parser.add_argument("--device", default="cpu", help="where the model computes, as torch names it (cpu)")
     options = parser.parse_args(arguments)
     if options.output is None and len(options.format) > 1:

@@ -26,9 +26,6 @@ def run(recipe: Recipe, config: Config) -> float:
 
     Returns:
         The efficiency of the most ranks: their speed as a share of the ideal.
-
-    Raises:
-        RunError: A rank failed.
     """
     if config.features.source is FeatureSource.store:
         extract.run(recipe, config)

@@ -7,13 +7,7 @@ from asr.commands.flags import FlagParser
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Fits the confidence on dev, keeps it in the run's model folder, and measures it on the splits.
-
-    Raises:
-        ConfigError: The run was trained on dev.
-        RunError: There is no such run.
-        DataError: A split cannot be read, or has no wrong word to fit on.
-    """
+    """Fits the confidence on dev, keeps it in the run's model folder, and measures it on the splits."""
     parser = FlagParser(
         prog="asr calibrate",
         description="Fits the confidence of words on the greedy hypotheses of a run's dev split, and keeps it in "

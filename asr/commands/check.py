@@ -29,10 +29,6 @@ def run(recipe: Recipe, config: Config) -> None:
     """Decodes every utterance, prints findings, a table of their kinds and a summary, and keeps them all.
 
     With check.model, a model recognizes what has no errors, and tells which transcripts do not match their audio.
-
-    Raises:
-        RunError: There is no such model.
-        DataError: There are errors that are not left out.
     """
     splits = {split: read_split(recipe, config, split) for split in SPLITS}
     findings = check_corpus(recipe, config, splits, _recognizer(config))

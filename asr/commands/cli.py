@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, NoReturn
 
 from asr.commands.help import COMMANDS, command_help, general_help, shipped_recipes, version
@@ -58,7 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         elif command == "--version":
             print(version())
         elif command not in COMMANDS:
-            raise ConfigError(f"There is no command {command!r}, only {', '.join(COMMANDS)}{_nearest_command(command)}")
+            near = get_close_matches(command, COMMANDS, n=1)
+            hint = f"; did you mean {near[0]}?" if near else "."
+            raise ConfigError(f"There is no command {command!r}, only {', '.join(COMMANDS)}{hint}")
         elif command == "lm" and rest[:1] == ["train"] and not {"-h", "--help"} & set(rest):
             run_over_hydra("lm", rest[1:])
         elif command in OWN_ARGUMENTS:
@@ -211,10 +214,3 @@ def _without_subject(arguments: Sequence[str]) -> Sequence[str]:
     if arguments[:1] != ["scaling"]:
         raise ConfigError("asr benchmark measures scaling only: asr benchmark scaling RECIPE.")
     return arguments[1:]
-
-
-def _nearest_command(command: str) -> str:
-    from difflib import get_close_matches
-
-    found = get_close_matches(command, COMMANDS, n=1)
-    return f"; did you mean {found[0]}?" if found else "."

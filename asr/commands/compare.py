@@ -40,12 +40,7 @@ Examples:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Compares what the arguments name.
-
-    Raises:
-        ConfigError: The arguments or the settings cannot be used.
-        RunError: A run failed, or cannot be compared with the others.
-    """
+    """Compares what the arguments name."""
     if {"-h", "--help"} & set(arguments):
         print(HELP)
         return

@@ -7,11 +7,7 @@ from asr.commands.flags import FlagParser, whole_number
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Prints the errors of an evaluation of a run.
-
-    Raises:
-        RunError: There is no such run or evaluation.
-    """
+    """Prints the errors of an evaluation of a run."""
     parser = FlagParser(
         prog="asr errors",
         description="Prints the recognition errors of a run: error rates by speaker, length, speaking rate and "

@@ -60,11 +60,8 @@ def run(recipe: Recipe, config: Config) -> None:
 
 
 def _track(recipe: Recipe, config: Config, folder: RunFolder, evaluations: Sequence[EvaluatedSplit]) -> str:
-    """Adds the figures to the run in Weights & Biases, and keeps every utterance in a run of the evaluation.
-
-    Returns:
-        A sentence on how to see it.
-    """
+    """Adds the figures to the run in Weights & Biases, keeps every utterance in a run of the evaluation, and says how
+    to see it."""
     with open_tracker(recipe, config, folder, last_row(folder.path)["step"]) as tracker:
         add_figures(tracker, evaluations)
         add_worst_utterances(tracker, recipe, config, evaluations[-1])

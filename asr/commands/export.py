@@ -10,12 +10,7 @@ FORMATS = ("nemo", "kaldi", "lhotse")
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Writes the prepared splits of a recipe into a folder.
-
-    Raises:
-        ConfigError: There is no such recipe, or the library of the format is not installed.
-        DataError: The recipe is not prepared, or its utterances cannot be written in the format.
-    """
+    """Writes the prepared splits of a recipe into a folder."""
     parser = FlagParser(
         prog="asr export",
         description="Writes the manifests of a prepared recipe for other toolkits; the audio stays where it is.",

@@ -10,12 +10,7 @@ from asr.settings.root import Config
 
 
 def run(recipe: Recipe, config: Config) -> None:
-    """Writes some training utterances, the same ones each time, augmented as in several epochs.
-
-    Raises:
-        ConfigError: The folder has other files, or recordings for the augmentation are missing.
-        DataError: Audio cannot be read.
-    """
+    """Writes some training utterances, the same ones each time, augmented as in several epochs."""
     train = sorted(read_split(recipe, config, "train"), key=lambda utterance: key_of(utterance.id))
     chosen = sorted(train[: config.listen.utterances], key=lambda utterance: utterance.id)
     folder = Path(config.listen.folder or Path(config.paths.runs) / recipe.name / "listen").expanduser().absolute()

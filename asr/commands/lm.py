@@ -21,10 +21,6 @@ def run(recipe: "Recipe", config: "Config") -> float:
 
     Returns:
         The perplexity of held-out text.
-
-    Raises:
-        ConfigError: The configuration has no model that can be estimated.
-        DataError: A text cannot be used.
     """
     from asr.lm.ngram import REPORT, build_ngram, lm_folder
     from asr.lm.scores import ngram_report, report_lines
@@ -55,12 +51,7 @@ def run(recipe: "Recipe", config: "Config") -> float:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """`asr lm score` and `asr lm complete`; `train`, which takes key=value, is the command line's.
-
-    Raises:
-        ConfigError: There is no such subcommand, or a flag cannot be used.
-        RunError: There is no model.
-    """
+    """`asr lm score` and `asr lm complete`; `train`, which takes key=value, is the command line's."""
     parser = FlagParser(
         prog="asr lm",
         description="Language models: `asr lm train RECIPE [key=value ...]` makes one from the training "

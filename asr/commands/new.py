@@ -8,29 +8,18 @@ from asr.common.errors import ConfigError
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Reads a corpus once and writes a recipe that fits it.
-
-    Raises:
-        ConfigError: The folder exists, or the corpus is not in a known format.
-        DataError: The corpus is incomplete or damaged.
-    """
+    """Reads a corpus once and writes a recipe that fits it."""
     parser = FlagParser(prog="asr new", description="Writes a recipe folder for a corpus of your own.")
     parser.add_argument("folder", metavar="NAME", type=Path, help="the folder of the recipe, which is made")
     parser.add_argument("source", metavar="PATH", type=Path, help="the corpus: a folder or a file in a known format")
-    parser.add_argument(
-        "--columns", default="", metavar="ROLE=NAME,...", help="columns of a table, as audio=path,text=sentence"
-    )
+    columns = "columns of a table, as audio=path,text=sentence"
+    parser.add_argument("--columns", default="", metavar="ROLE=NAME,...", help=columns)
     options = parser.parse_args(arguments)
-    columns = _columns(options.columns)
+    pairs = [part.partition("=") for part in options.columns.split(",") if part]
+    if any(not separator or not name for _, separator, name in pairs):
+        raise ConfigError(f"--columns is {options.columns!r}: write ROLE=NAME pairs, as audio=path,text=sentence.")
 
     from asr.data.own import write_recipe
 
-    settings = write_recipe(options.folder, options.source, columns)
+    settings = write_recipe(options.folder, options.source, {role: name for role, _, name in pairs})
     print(settings + f"\nWritten to {options.folder / 'recipe.yaml'}. Next: asr run {options.folder}")
-
-
-def _columns(written: str) -> dict[str, str]:
-    pairs = [part.partition("=") for part in written.split(",") if part]
-    if any(not separator or not name for _, separator, name in pairs):
-        raise ConfigError(f"--columns is {written!r}: write ROLE=NAME pairs, as audio=path,text=sentence.")
-    return {role: name for role, _, name in pairs}

@@ -11,11 +11,7 @@ from asr.settings.root import Config
 
 
 def run(recipe: Recipe, config: Config) -> None:
-    """Writes the missing shards, and prints what there is.
-
-    Raises:
-        DataError: The corpus is not prepared, or its audio cannot be read.
-    """
+    """Writes the missing shards, and prints what there is."""
     if config.shards.source is not None:
         raise ConfigError("asr pack reads the files of the manifests: set shards.source=null.")
     folder = Path(config.pack.output).absolute() if config.pack.output else recipe.data(config) / "shards"

@@ -35,28 +35,17 @@ Examples:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Predicts for the recipe and the settings that the arguments name.
-
-    Raises:
-        ConfigError: The arguments or the settings cannot be used.
-        DataError: The corpus is not prepared, or a training would refuse it.
-        RunError: A trial failed.
-    """
+    """Predicts for the recipe and the settings that the arguments name."""
     if {"-h", "--help"} & set(arguments):
         print(HELP)
         return
-    recipe, overrides = _parse(arguments)
-    _plan(recipe, overrides)
-
-
-def _parse(arguments: Sequence[str]) -> tuple[Recipe, list[str]]:
     parser = FlagParser("asr plan", add_help=False)
     parser.add_argument("what", nargs="*")
     parser.add_argument("-m", "--multirun", action="store_true")
     options = parser.parse_intermixed_args(arguments)
     if not options.what or "=" in options.what[0]:
         raise ConfigError("asr plan needs a RECIPE: a folder, or the name of a shipped one; see asr plan --help.")
-    return find_recipe(options.what[0]), options.what[1:]
+    _plan(find_recipe(options.what[0]), options.what[1:])
 
 
 def _plan(recipe: Recipe, overrides: Sequence[str]) -> None:

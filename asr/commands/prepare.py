@@ -9,11 +9,6 @@ HEADINGS = ("split", "utterances", "minutes", "speakers")
 
 
 def run(recipe: Recipe, config: Config) -> None:
-    """Makes the manifests unless they are there, and prints what each split holds.
-
-    Raises:
-        DataError: The corpus cannot be had, the recipe leaves a split out, or the manifests were made with other
-            settings.
-    """
+    """Makes the manifests unless they are there, and prints what each split holds."""
     sizes = prepare_corpus(recipe, config)
     print(table(HEADINGS, [(one.split, one.utterances, f"{one.minutes:.1f}", one.speakers or "?") for one in sizes]))

@@ -11,25 +11,15 @@ PORT = 8000
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Writes the page, and serves it if that is wanted.
-
-    Raises:
-        ConfigError: The flags contradict each other.
-        RunError: There is no run at a path, or the folder of the page has other files.
-    """
+    """Writes the page, and serves it if that is wanted."""
     parser = FlagParser(
         prog="asr report",
         description="Makes a page for reviewing runs: one folder that opens in any browser, offline. It shows results "
         "with their intervals, learning curves, training diagnostics, every utterance with its errors, its audio and "
         "the output of the model over time, comparisons of models, and the corpus.",
     )
-    parser.add_argument(
-        "runs",
-        metavar="RUN",
-        nargs="+",
-        type=Path,
-        help="a run folder (runs/RECIPE/NAME-HASH), or a folder of them",
-    )
+    runs = "a run folder (runs/RECIPE/NAME-HASH), or a folder of them"
+    parser.add_argument("runs", metavar="RUN", nargs="+", type=Path, help=runs)
     parser.add_argument("-o", "--output", metavar="FOLDER", type=Path, required=True, help="where the page is written")
     parser.add_argument(
         "--audio",
@@ -63,16 +53,8 @@ def main(arguments: Sequence[str]) -> None:
     from asr.report.serve import serve
     from asr.report.utterance_media import AudioChoice
 
-    report = Report(
-        ReportOptions(
-            paths=options.runs,
-            folder=options.output,
-            audio=AudioChoice(options.audio),
-            pictures=options.pictures,
-            data=options.data,
-            live=options.serve,
-        )
-    )
+    audio, live = AudioChoice(options.audio), options.serve
+    report = Report(ReportOptions(options.runs, options.output, audio, options.pictures, options.data, live))
     if options.serve:
         serve(report, options.port)
     else:

@@ -14,13 +14,7 @@ FORMATS = ("txt", "json", "srt", "vtt", "ctm", "textgrid")
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Transcribes files.
-
-    Raises:
-        ConfigError: Flags contradict each other, or two files would be written to the same place.
-        RunError: There is no model.
-        DataError: A file cannot be transcribed; all others are before it is raised.
-    """
+    """Transcribes files; those that cannot be transcribed are an error after all others."""
     options = _parser().parse_args(arguments)
     formats = options.format or ["txt"]
     if options.output is None and len(formats) > 1:
@@ -42,9 +36,7 @@ def main(arguments: Sequence[str]) -> None:
     if options.jobs > 1 and STANDARD_INPUT in paths:
         raise ConfigError("Standard input is read by one process: leave out --jobs, or give files.")
     places = output_places(paths, options.output) if options.output is not None else {}
-    settings = TranscriberSettings(
-        **{field.name: getattr(options, field.name) for field in fields(TranscriberSettings)}
-    )
+    settings = TranscriberSettings(**{field.name: vars(options)[field.name] for field in fields(TranscriberSettings)})
     failed = 0
     for path, transcript in zip(paths, transcribe_recordings(settings, paths, options.jobs), strict=True):
         if isinstance(transcript, DataError):

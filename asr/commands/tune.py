@@ -9,13 +9,7 @@ from asr.common.errors import ConfigError
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Tries weights on the dev split, draws the errors, and keeps the best in the folder of the run.
-
-    Raises:
-        ConfigError: The settings have no language model, or cannot be used.
-        RunError: There is no such run.
-        DataError: The dev split cannot be read.
-    """
+    """Tries weights on the dev split, draws the errors, and keeps the best in the folder of the run."""
     parser = FlagParser(
         prog="asr tune",
         description="Finds decoder.lm_weight, decoder.word_score and decoder.beam of a run on its dev split, from "
@@ -56,16 +50,8 @@ def main(arguments: Sequence[str]) -> None:
             f"This run has lm={config.lm.kind.name} in its settings, and the weight that is tuned is that of n-grams: "
             "say which, as --order 3; --recurrent adds a recurrent language model."
         )
-    config.decoder = replace(
-        config.decoder,
-        kind=DecoderKind.beam,
-        beam=None,
-        lm_weight=None,
-        word_score=None,
-        nbest=1,
-        hot_words=[],
-        recurrent=options.recurrent,
-    )
+    untuned = replace(config.decoder, beam=None, lm_weight=None, word_score=None)
+    config.decoder = replace(untuned, kind=DecoderKind.beam, nbest=1, hot_words=[], recurrent=options.recurrent)
     check_bounds(flattened(plain(config)))
     ngrams, *recurrent = tune_run(run, config)
     weights = ngrams.taken.weights

@@ -18,12 +18,7 @@ class RunError(UserError):
 
 
 class Interrupted(Exception):
-    """A training that was asked to stop, has saved its state and says how to resume.
-
-    Args:
-        sentence: How to resume.
-        signal: Number of the signal that stopped it.
-    """
+    """A training that a signal asked to stop, that has saved its state and says how to resume."""
 
     def __init__(self, sentence: str, signal: int) -> None:
         super().__init__(sentence)

@@ -28,18 +28,13 @@ def map_blocks(
 ) -> list[Result]:
     """Applies a function to blocks of consecutive items in one process per core, showing progress.
 
-    The blocks depend only on the items, and so do the results.
+    The blocks depend only on the items, and so do the results, which are in their order.
 
     Args:
         function: From a block of items to one result each; importable, so that other processes find it.
-        items: What to work on.
         block: Items in a block. A single block stays in this process.
-        description: What is being done, for the progress bar.
-        unit: What an item is, for the progress bar.
+        description: What is being done, for the progress bar, which counts items by their unit.
         fresh: Run every block in a new process, for libraries that keep state.
-
-    Returns:
-        The results, in the order of the items.
     """
     blocks = [items[start : start + block] for start in range(0, len(items), block)]
     results: list[Result] = []

@@ -16,26 +16,15 @@ SECONDS_BETWEEN_LINES = 15.0
 class Progress:
     """Counts work done and shows it.
 
-    Args:
-        description: What is being done.
-        total: How many units there are.
-        unit: What is counted.
-        done: Units that an earlier process finished.
+    Of the total of units, an earlier process may have finished some.
     """
 
     def __init__(self, description: str, total: int, unit: str, done: int = 0) -> None:
         self.description, self.total, self.unit, self.done = description, total, unit, done
-        on_terminal = sys.stderr.isatty()
+        self._plain = not sys.stderr.isatty()
         self._bar = tqdm(
-            desc=description,
-            total=total,
-            initial=done,
-            unit=unit,
-            disable=not on_terminal,
-            dynamic_ncols=True,
-            leave=False,
+            desc=description, total=total, initial=done, unit=unit, disable=self._plain, dynamic_ncols=True, leave=False
         )
-        self._plain = not on_terminal
         self._last_line = time.monotonic()
 
     def advance(self, units: int = 1, note: str = "") -> None:
@@ -45,9 +34,8 @@ class Progress:
         self._bar.update(units)
         if self._plain and time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()
-            log.info(
-                "%s: %d of %d %s%s", self.description, self.done, self.total, self.unit, f", {note}" if note else ""
-            )
+            note = f", {note}" if note else ""
+            log.info("%s: %d of %d %s%s", self.description, self.done, self.total, self.unit, note)
 
     def say(self, line: str) -> None:
         """Logs a line without breaking the bar."""

@@ -9,8 +9,7 @@ import numpy.typing as npt
 from asr.common.errors import DataError
 from asr.common.seeds import Keys
 from asr.data.manifest import manifest_checksum, read_manifest
-from asr.data.sequences import LazyUtterances, Picked, id_keys, joined
-from asr.data.utterance import Utterance
+from asr.data.utterance import LazyUtterances, Picked, Utterance, id_keys, joined
 from asr.settings.recipe import Recipe
 from asr.settings.root import Config
 

@@ -7,11 +7,10 @@ from pathlib import Path
 
 from asr.common.errors import DataError
 from asr.common.files import file_lock
-from asr.data.manifest import read_manifest
-from asr.data.manifest_index import IndexedManifest
+from asr.data.manifest import IndexedManifest, read_manifest
 from asr.data.own import check_record
-from asr.data.sequences import seconds_of
 from asr.data.splits import SPLITS
+from asr.data.utterance import seconds_of
 from asr.settings.recipe import Recipe
 from asr.settings.root import Config
 

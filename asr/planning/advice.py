@@ -9,7 +9,7 @@ import numpy as np
 
 from asr.common.tables import table
 from asr.data.manifest import read_manifest
-from asr.data.sequences import seconds_of
+from asr.data.utterance import seconds_of
 from asr.planning.prediction import MARGIN, Prediction
 from asr.scoring.results import Results, read_results
 from asr.settings.recipe import Recipe

@@ -29,12 +29,8 @@ def canonical(override: str) -> str:
 
 
 def replace_aliases(composed: DictConfig, overrides: Sequence[str]) -> None:
-    """Gives what recipe.yaml sets by an alias to the key that the alias stands for, unless an override sets the key.
-
-    Args:
-        composed: Changed in place.
-        overrides: As `canonical` gives them.
-    """
+    """Gives what recipe.yaml sets by an alias to the key that the alias stands for, in place, unless an override, as
+    `canonical` gives it, sets the key."""
     overridden = {override.lstrip("+").partition("=")[0] for override in overrides}
     for alias, key in ALIASES.items():
         group, _, name = alias.rpartition(".")

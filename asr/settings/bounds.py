@@ -132,10 +132,7 @@ RANGES = {low: high for low in BOUNDS if (high := low.replace("low", "high")) !=
 
 
 def check_bounds(values: Mapping[str, Any]) -> None:
-    """Compares values with the bounds of their keys.
-
-    Args:
-        values: By full key, as in {"model.hidden": 320}.
+    """Compares values by full key, as in {"model.hidden": 320}, with the bounds of their keys.
 
     Raises:
         ConfigError: A value is out of its bounds, or a range is empty; names the key and what it must be.

@@ -122,10 +122,7 @@ def _takes_any(key: str) -> bool:
 
 
 def to_config(composed: DictConfig, overrides: Sequence[str] = ()) -> Config:
-    """Checks a composed configuration against the dataclasses and resolves its interpolations.
-
-    Args:
-        overrides: Those that it was composed with.
+    """Checks what was composed with overrides against the dataclasses and resolves its interpolations.
 
     Raises:
         ConfigError: A key that does not exist, or a value that is missing, of the wrong type or out of its bounds.
@@ -173,7 +170,8 @@ def load_config(path: Path) -> Config:
         loaded = OmegaConf.load(path)
         if not isinstance(loaded, DictConfig):
             raise ConfigError("it holds no keys.")
-        return to_config(DictConfig(OmegaConf.merge(_later_groups(), loaded)))
+        later = {group: OmegaConf.load(CONF / group / f"{choice}.yaml") for group, choice in LATER_GROUPS.items()}
+        return to_config(DictConfig(OmegaConf.merge(OmegaConf.create(later), loaded)))
     except FileNotFoundError:
         raise ConfigError(f"No configuration at {path}: is its folder a run or a model?") from None
     except (ConfigError, OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -190,11 +188,6 @@ def nearest(word: str, choices: Iterable[str]) -> str:
     return f"; did you mean {found[0]}?" if found else ""
 
 
-def _later_groups() -> DictConfig:
-    files = {group: CONF / group / f"{choice}.yaml" for group, choice in LATER_GROUPS.items()}
-    return OmegaConf.create({group: OmegaConf.load(path) for group, path in files.items()})
-
-
 @contextmanager
 def errors_as_sentences() -> Iterator[None]:
     """Turns the errors of Hydra and OmegaConf into a ConfigError of one sentence."""
@@ -208,9 +201,8 @@ def errors_as_sentences() -> Iterator[None]:
         if "Could not find 'hydra/launcher/submitit_slurm'" in str(error):
             raise ConfigError("cluster=slurm needs submitit: pip install 'asr[cluster]' brings it.") from None
         if "must be a DictConfig" in str(error):
-            raise ConfigError(
-                "recipe.yaml holds no keys: write `defaults: [/config, _self_]` and what differs."
-            ) from None
+            hint = "write `defaults: [/config, _self_]` and what differs"
+            raise ConfigError(f"recipe.yaml holds no keys: {hint}.") from None
         message, *ways_out = str(error).split("\nConfig search path")[0].split("\n1. To use it as a list")
         raise ConfigError(f"{message}: add -m to run each, or write a [list]." if ways_out else message) from None
     except yaml.YAMLError as error:

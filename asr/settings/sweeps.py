@@ -14,11 +14,8 @@ GROUP = "sweep"
 
 
 def expand_sweep(recipe: Recipe, overrides: Sequence[str]) -> tuple[list[str], bool]:
-    """Puts the parameters of a sweep in the place of `sweep=NAME`; what the user sets by hand wins over them.
-
-    Args:
-        recipe: May have sweeps of its own, in its folder.
-        overrides: As on the command line, each known to be readable.
+    """Puts the parameters of a sweep, of the recipe or of conf/, in the place of `sweep=NAME`; what the user sets by
+    hand wins over them. All overrides are known to be readable.
 
     Returns:
         The overrides, and whether there is a sweep among them.
@@ -32,7 +29,8 @@ def expand_sweep(recipe: Recipe, overrides: Sequence[str]) -> tuple[list[str], b
         return list(overrides), False
     kept = [text for text, override in zip(overrides, parsed, strict=True) if override.key_or_group != GROUP]
     by_hand = {override.key_or_group for override in parsed}
-    path = next(root / GROUP / f"{names[-1]}.yaml" for root in (recipe.folder, CONF) if _is_sweep(root, names[-1]))
+    candidates = [root / GROUP / f"{names[-1]}.yaml" for root in (recipe.folder, CONF)]
+    path = next(path for path in candidates if path.is_file())
     values = {key: listed for key, listed in _values(path).items() if key not in by_hand}
     return [*kept, *(f"{key}={','.join(listed)}" for key, listed in values.items())], True
 
@@ -41,10 +39,6 @@ def group_name(recipe: Recipe, overrides: Sequence[str]) -> str:
     """What the runs of one multirun are called together, as in `an4 model=lstm,gru seed=1,2,3`."""
     telling = [text for text in overrides if not text.startswith(("paths.", "tracker", "hardware", "cluster", "hydra"))]
     return " ".join([recipe.name, *telling])[:128]
-
-
-def _is_sweep(root: Path, name: str) -> bool:
-    return (root / GROUP / f"{name}.yaml").is_file()
 
 
 def _values(path: Path) -> dict[str, list[str]]:

@@ -21,9 +21,8 @@ from asr.common.processes import cores
 from asr.common.seeds import derive_seed
 from asr.data.audio import Audio
 from asr.data.mixture import read_split, spread, weights_by_key
-from asr.data.sequences import Field, joined, seconds_of
 from asr.data.shards.reader import open_audio
-from asr.data.utterance import Utterance
+from asr.data.utterance import Field, Utterance, joined, seconds_of
 from asr.features.extraction import Extraction, stored_factors
 from asr.features.extractor import FeatureExtractor
 from asr.features.perturbation import check_source

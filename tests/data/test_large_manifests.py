@@ -12,12 +12,10 @@ from asr.batching.loader import LazyLabels, labels_of_all, load
 from asr.batching.steps import Steps, micro_batches_of
 from asr.common.errors import DataError
 from asr.common.seeds import keys_of
-from asr.data import manifest, manifest_index
-from asr.data.manifest import make_index, manifest_checksum, read_manifest, write_manifest
-from asr.data.manifest_index import IndexedManifest, index_path
+from asr.data import manifest
+from asr.data.manifest import IndexedManifest, index_path, make_index, manifest_checksum, read_manifest, write_manifest
 from asr.data.mixture import spread
-from asr.data.sequences import Joined, LazyUtterances, Picked, id_keys, joined, seconds_of
-from asr.data.utterance import Utterance
+from asr.data.utterance import Joined, LazyUtterances, Picked, Utterance, id_keys, joined, seconds_of
 from asr.settings.batching import BatchingConfig, BatchOrder
 from asr.text.char import CharTokenizer
 from tests.helpers.corpora import write_corpus
@@ -62,7 +60,7 @@ def test_blocks_of_any_size_give_one_index(tmp_path: Path, monkeypatch: pytest.M
     path = tmp_path / "train.jsonl"
     rows = written(path)
     for size in (1, 100, 1000):
-        monkeypatch.setattr(manifest_index, "BLOCK_BYTES", size)
+        monkeypatch.setattr(manifest, "BLOCK_BYTES", size)
         index_path(path).unlink(missing_ok=True)
         make_index(path)
         lines = read_manifest(path)

@@ -21,8 +21,7 @@ import torch
 from asr.batching.dataset import Dataset
 from asr.batching.loader import labels_of_all, load
 from asr.batching.steps import Steps, micro_batches_of
-from asr.data.manifest import make_index, read_manifest
-from asr.data.manifest_index import index_path
+from asr.data.manifest import index_path, make_index, read_manifest
 from asr.data.shards.packing import pack
 from asr.data.shards.reader import open_audio
 from asr.data.utterance import Utterance

@@ -22,9 +22,8 @@ from asr.common.files import atomic_write_text
 from asr.common.processes import map_blocks
 from asr.data.audio import decode_waveform, read_waveform
 from asr.data.columns import Columns, write_columns
-from asr.data.sequences import id_keys, seconds_of
 from asr.data.shards.index import KINDS, audio_key, write_index
-from asr.data.utterance import Utterance
+from asr.data.utterance import Utterance, id_keys, seconds_of
 
 BLOCK = tarfile.BLOCKSIZE
 ENCODINGS = (("FLAC", "PCM_16", "flac"), ("FLAC", "PCM_24", "flac"), ("WAV", "FLOAT", "wav"))
