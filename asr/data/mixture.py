@@ -60,7 +60,7 @@ def weights_by_key(recipe: Recipe, config: Config) -> list[tuple[Keys, float]]:
 def spread(
     utterances: Sequence[Utterance], weights: Sequence[tuple[Keys, float]]
 ) -> tuple[Sequence[Utterance], npt.NDArray[np.float64] | None]:
-    """Repeats utterances as often as an epoch may read them; weights are by the keys of ids, and else 1.
+    """Repeats utterances as often as an epoch may read them. Weights are given by the keys of ids; that of others is 1.
 
     Returns:
         The utterances, those of a weight above 1 several times, and the share of epochs in which each is read; None

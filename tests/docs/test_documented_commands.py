@@ -6,6 +6,7 @@ import re
 import shlex
 import tomllib
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -184,7 +185,7 @@ def _parsed(command: str, arguments: Sequence[str]) -> Any:
         mock.patch.object(cli, "log_to_stderr"),
         pytest.raises(Parsed) as parsed,
     ):
-        cli.import_module(f"asr.commands.{command}").main(arguments)
+        import_module(f"asr.commands.{command}").main(arguments)
     return parsed.value.options
 
 

@@ -125,7 +125,7 @@ class _Shard:
 
 
 def pack(splits: Splits, folder: Path, megabytes: float) -> Packed:
-    """Writes the shards that are not there yet, each of about that many megabytes, on all cores, and their index.
+    """Writes the shards that are not there yet, each of about `megabytes`, on all cores, and their index.
 
     Raises:
         DataError: The folder has other shards, audio cannot be read, or two utterances have the same id.
