@@ -14,9 +14,9 @@ from asr.commands import check
 from asr.common.errors import DataError
 from asr.data.manifest import write_manifest
 from asr.data.utterance import Utterance
-from asr.settings.compose import compose
 from asr.settings.recipe import Recipe, find_recipe
 from asr.settings.root import Config
+from tests.helpers.configurations import composed
 from tests.helpers.corpora import write_corpus
 
 TEXTS = {"train": ["ONE", "TWO", "SIX"], "dev": ["NINE", "FIVE"], "test": ["ZERO", "TEN"]}
@@ -30,7 +30,9 @@ def recipe() -> Recipe:
 
 @pytest.fixture
 def config(recipe: Recipe, tmp_path: Path) -> Config:
-    return compose(recipe, [f"paths.data={tmp_path}", "name=test", "tokenizer=char"])
+    config = composed(recipe.name, "name=test", "tokenizer=char")
+    config.paths.data = str(tmp_path)
+    return config
 
 
 @pytest.fixture

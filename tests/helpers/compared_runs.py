@@ -9,9 +9,9 @@ from omegaconf import OmegaConf
 
 from asr.scoring.error_rates import score_texts, total
 from asr.scoring.results import Results, write_results
-from asr.settings.compose import compose, plain
-from asr.settings.recipe import find_recipe
+from asr.settings.compose import plain
 from asr.text.char import CharTokenizer
+from tests.helpers.configurations import composed
 
 TEXTS = ["ONE TWO THREE", "TWO TWO", "ONE", "THREE ONE TWO ONE", "TWO THREE", "ONE ONE", "THREE", "TWO"] * 3
 
@@ -30,7 +30,8 @@ def write_run(
     Args:
         curve: Dev WER by the seconds of training.
     """
-    config = compose(find_recipe("an4"), [f"model={model}", f"seed={seed}", "tracker=disabled", *overrides])
+    config = composed("an4", f"model={model}", "tracker=disabled", *overrides)
+    config.seed = seed
     run = folder / f"{model}-{seed}{len(overrides)}"
     run.mkdir(parents=True)
     (run / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(plain(config))))

@@ -7,17 +7,16 @@ from torch import Tensor
 
 from asr.inference.recognizer import Recognizer
 from asr.model.folder import build_model
-from asr.settings.compose import compose
 from asr.settings.features import Normalization
-from asr.settings.recipe import RECIPES, Recipe
 from asr.text.tokenizer import build_tokenizer
+from tests.helpers.configurations import composed
 
 SMALL = ["model.hidden=24", "model.channels=4"]
 
 
 def random_recognizer(overrides: Sequence[str], waveforms: Sequence[Tensor], device: str = "cpu") -> Recognizer:
     """A recognizer of AN4's tokens with random weights, its normalizer fitted to waveforms if it needs that."""
-    config = compose(Recipe(RECIPES / "an4"), ["tokenizer=char", *SMALL, *overrides])
+    config = composed("an4", "tokenizer=char", *SMALL, *overrides)
     tokenizer = build_tokenizer(config.tokenizer, [])
     torch.manual_seed(0)
     model = build_model(config, tokenizer.size).eval().to(device)

@@ -16,6 +16,7 @@ from asr.settings.root import Config
 from asr.training.checkpoint import save_checkpoint
 from asr.training.identity import determines_weights, flat_weight_settings
 from asr.training.run_folder import RunFolder, find_run_folder
+from tests.helpers.configurations import composed
 from tests.helpers.corpora import write_corpus
 
 RECIPE = Recipe(RECIPES / "an4")
@@ -24,7 +25,9 @@ RECIPE = Recipe(RECIPES / "an4")
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
     write_corpus(tmp_path / "data" / "an4", {split: ["A B", "B"] for split in ("train", "dev", "test")})
-    return compose(RECIPE, [f"paths.data={tmp_path / 'data'}", f"paths.runs={tmp_path / 'runs'}"])
+    config = composed("an4")
+    config.paths.data, config.paths.runs = str(tmp_path / "data"), str(tmp_path / "runs")
+    return config
 
 
 def find(config: Config, precision: Precision = Precision.fp32) -> RunFolder:
