@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,21 +11,9 @@ import pytest
 from asr.settings.tracker import TrackerConfig, TrackerMode
 from asr.tracking.tracker import Tracker
 from asr.tracking.wandb_run import Job
-from tests.helpers.offline_runs import PATIENCE, records
+from tests.helpers import programs
+from tests.helpers.offline_runs import records
 from tests.helpers.wandb_server import Server
-
-TRAIN = """
-import os, signal, sys
-from pathlib import Path
-from tests.helpers.tracked import open_tracker, train
-
-folder, start, end, kill = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), len(sys.argv) > 4
-with open_tracker(folder, start, mode="auto") as tracker:
-    train(tracker, start, end)
-    if kill:
-        os.kill(os.getpid(), signal.SIGKILL)
-print(tracker.where())
-"""
 
 
 @pytest.fixture
@@ -67,14 +54,20 @@ def train(tracker: Tracker, start: int, end: int) -> None:
 
 def train_apart(folder: Path, start: int, end: int, *, kill: bool = False, server: Server | None = None) -> str:
     """Trains in a separate process, which may end by SIGKILL, offline without a server; returns its output."""
-    command = [sys.executable, "-c", TRAIN, str(folder), str(start), str(end), *(["kill"] if kill else [])]
-    env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
-    if server is not None:
-        env |= {"WANDB_API_KEY": "k" * 40, "WANDB_BASE_URL": server.url}
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=PATIENCE)
+    arguments = [str(folder), str(start), str(end), *(["kill"] if kill else [])]
+    login = {} if server is None else {"WANDB_API_KEY": "k" * 40, "WANDB_BASE_URL": server.url}
+    done = programs.run(_train_alone, arguments, **login)
     assert done.returncode == (-signal.SIGKILL if kill else 0), done.stderr
-    printed: str = done.stdout
-    return printed
+    return done.stdout
+
+
+def _train_alone() -> None:
+    folder, start, end, kill = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), len(sys.argv) > 4
+    with open_tracker(folder, start, mode="auto") as tracker:
+        train(tracker, start, end)
+        if kill:
+            os.kill(os.getpid(), signal.SIGKILL)
+    print(tracker.where())
 
 
 def summary(folder: Path) -> dict[str, Any]:
