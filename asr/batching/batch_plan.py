@@ -1,4 +1,4 @@
-"""The batch plan: which utterances make each optimizer step, and how ranks share them.
+"""The batch plan: which utterances make each optimizer step, and how ranks split them.
 
 The global batches are one pure function of (durations, keys, settings, seed, epoch), whatever the number of ranks.
 Ranks and accumulation only split each of them, by cost. Every utterance is in exactly one batch of an epoch, and every

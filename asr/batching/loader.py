@@ -1,4 +1,4 @@
-"""Loading shares of the batch plan, in worker processes, in the exact planned order."""
+"""Loads micro-batches in worker processes, in the exact planned order."""
 
 import signal
 import time

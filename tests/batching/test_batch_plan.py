@@ -54,8 +54,8 @@ def test_micro_batches_split_a_batch_exactly_within_the_budget_of_a_rank(
 ) -> None:
     seconds = np.sort(seconds)
     split = split_batch(seconds, ranks, limit)
-    assert all(len(shares) == ranks for shares in split), "every rank takes the same number of micro-batches"
-    parts = [np.arange(len(seconds))[share] for shares in split for share in shares]
+    assert all(len(of_ranks) == ranks for of_ranks in split), "every rank takes the same number of micro-batches"
+    parts = [np.arange(len(seconds))[part] for of_ranks in split for part in of_ranks]
     assert list(np.concatenate(parts)) == list(range(len(seconds)))
     for part in parts:
         assert len(part) <= 1 or len(part) * seconds[part].max() <= max(limit, seconds[-1]) * (1 + 1e-9)
@@ -125,9 +125,9 @@ def test_the_plan_does_not_depend_on_the_number_of_workers(seconds: Seconds) -> 
         return Tensor([[number]])
 
     def loaded(workers: int) -> list[list[int]]:
-        shares = micro_batches_of(steps_of(inputs).start(0, 0, 2))
+        micro_batches = micro_batches_of(steps_of(inputs).start(0, 0, 2))
         labels = [[1]] * len(seconds)
-        return [batch.inputs.flatten().int().tolist() for batch in load(shares, read, labels, workers)]
+        return [batch.inputs.flatten().int().tolist() for batch in load(micro_batches, read, labels, workers)]
 
     one_process = loaded(0)
     assert all(loaded(workers) == one_process for workers in (1, 2))
@@ -180,8 +180,8 @@ def costs(inputs: Dataset, ranks: int) -> list[list[float]]:
         seconds = inputs.seconds(epoch)
         for batch in plan_epoch(seconds, inputs.keys, config, 1, epoch):
             lengths = seconds[batch]
-            for shares in split_batch(lengths, ranks, config.max_device_seconds):
-                found.append([len(lengths[share]) * lengths[share].max(initial=0) for share in shares])
+            for of_ranks in split_batch(lengths, ranks, config.max_device_seconds):
+                found.append([len(lengths[part]) * lengths[part].max(initial=0) for part in of_ranks])
     return found
 
 
@@ -197,8 +197,8 @@ def test_ranks_lose_less_than_5_percent_of_a_step_of_an4_to_the_slowest(ranks: i
 
 def test_little_is_padded_on_durations_like_those_of_an4() -> None:
     seconds = np.random.default_rng(0).gamma(4.0, 0.7, 948) + 0.5
-    shares = [seconds[batch] for epoch in range(1, 4) for batch in plan(seconds, batching(), epoch=epoch)]
-    assert padding_share(shares) < 0.06
+    batches = [seconds[batch] for epoch in range(1, 4) for batch in plan(seconds, batching(), epoch=epoch)]
+    assert padding_share(batches) < 0.06
 
 
 @pytest.mark.parametrize(("global_seconds", "utterances"), [(60.0, 948), (400.0, 5000)])
@@ -212,9 +212,9 @@ def test_ranks_get_micro_batches_of_similar_cost(global_seconds: float, utteranc
             for batch in plan(seconds, batching(global_seconds), epoch=epoch)
         ]
         costs = [
-            [len(batch[share]) * batch[share].max(initial=0) for share in shares]
+            [len(batch[part]) * batch[part].max(initial=0) for part in of_ranks]
             for batch in lengths
-            for shares in split_batch(batch, ranks, 1000.0)
+            for of_ranks in split_batch(batch, ranks, 1000.0)
         ]
         return float(np.mean([1 - np.mean(step) / max(step) for step in costs]))
 
@@ -228,5 +228,5 @@ def test_ranks_get_micro_batches_of_similar_cost(global_seconds: float, utteranc
 def test_fewer_utterances_than_ranks_give_every_rank_the_same_steps(seconds: Seconds, extra: int) -> None:
     for batch in plan(seconds, batching(60.0)):
         ranks = len(batch) + extra
-        for shares in split_batch(seconds[batch], ranks, 30.0):
-            assert len(shares) == ranks
+        for of_ranks in split_batch(seconds[batch], ranks, 30.0):
+            assert len(of_ranks) == ranks

@@ -115,8 +115,8 @@ def test_a_training_with_compiled_convolutions_learns_the_same(tmp_path: Path) -
 @pytest.mark.parametrize("workers", [0, 1])
 @pytest.mark.gpu
 def test_batches_for_a_gpu_lie_in_pinned_memory(workers: int) -> None:
-    shares = [MicroBatch(0, np.array(numbers, dtype=np.int64)) for numbers in ([0, 1], [], [2])]
-    batches = load(shares, lambda number, epoch: torch.ones(number + 1, 2), [[1]] * 3, workers, pin=True)
+    micro_batches = [MicroBatch(0, np.array(numbers, dtype=np.int64)) for numbers in ([0, 1], [], [2])]
+    batches = load(micro_batches, lambda number, epoch: torch.ones(number + 1, 2), [[1]] * 3, workers, pin=True)
     for batch in batches:
         for tensor in (batch.inputs, batch.labels, batch.lengths):
             assert tensor.is_pinned() or not tensor.numel()  # nothing is nowhere
