@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Self
 
+from asr.checks.audio_quality import AudioCheck, check_audio, truncation
 from asr.checks.duplicates import overlapping, shared_audio, shared_sentences, shared_speakers
 from asr.checks.findings import Finding, Problem, Severity, errors_among
-from asr.checks.signal import AudioCheck, check_audio, truncation
 from asr.checks.transcripts import pace_findings, transcript_problems
 from asr.common.errors import DataError
 from asr.common.processes import map_blocks

@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations, pairwise
 
+from asr.checks.audio_quality import AudioCheck
 from asr.checks.findings import Finding, Severity, warning
-from asr.checks.signal import AudioCheck
 from asr.data.utterance import Utterance
 
 Named = Sequence[tuple[str, Utterance]]
