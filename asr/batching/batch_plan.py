@@ -18,13 +18,10 @@ Indices = npt.NDArray[np.int64]
 Seconds = npt.NDArray[np.float64]
 
 REFINEMENTS = 12
-
 RANKS = (2, 3, 4)
 """Small batches are sized for these numbers of ranks, since a plan must not depend on the actual number."""
-
 LARGE = 100
 """Utterances from which a batch splits evenly whatever their number."""
-
 LEFT_OUT = 0.2
 """Share of a small batch that may move to the next one for an even split."""
 
@@ -101,11 +98,7 @@ def split_batch(seconds: Seconds, ranks: int, max_device_seconds: float) -> list
 
 
 def padding_share(micro_batches: Sequence[Seconds]) -> float:
-    """Padding as a share of the audio that is computed.
-
-    Args:
-        micro_batches: Durations of the utterances of each (s).
-    """
+    """Padding as a share of the audio that is computed, of micro-batches with these durations (s)."""
     padded = sum(len(seconds) * float(seconds.max()) for seconds in micro_batches if len(seconds))
     return 1 - sum(float(seconds.sum()) for seconds in micro_batches) / padded
 

@@ -47,10 +47,7 @@ class Steps:
     """The steps of one rank.
 
     Args:
-        examples: The training examples.
         labels: Labels of every example.
-        config: Sizes of the batches.
-        rank: This rank.
         ranks: How many train together.
     """
 
@@ -105,20 +102,17 @@ class Steps:
         # A batch is split only as far as the ranks and the memory of each demand.
         parts = np.maximum(np.ceil(counts * longest / self.config.max_device_seconds / self.ranks), 1) * self.ranks
         most_padded = batches[int(np.argmax(np.ceil(counts / parts) * longest))]
-        largest = self._largest_part(seconds, most_padded, epoch, lambda part: len(part) * float(seconds[part].max()))
-        last = self._largest_part(
-            seconds, batches[int(longest.argmax())], epoch, lambda part: float(seconds[part].max())
-        )
+
+        def largest_part(batch: Indices, size: Callable[[Indices], float]) -> MicroBatch:
+            split = split_batch(seconds[batch], self.ranks, self.config.max_device_seconds)
+            parts = [batch[part] for of_ranks in split for part in of_ranks if len(batch[part])]
+            return MicroBatch(epoch, max(parts, key=size))
+
+        largest = largest_part(most_padded, lambda part: len(part) * float(seconds[part].max()))
+        last = largest_part(batches[int(longest.argmax())], lambda part: float(seconds[part].max()))
         if np.array_equal(largest.utterances, last.utterances):
             return {"The largest batch": largest}
         return {"The largest batch": largest, "The batch of the longest utterance": last}
-
-    def _largest_part(
-        self, seconds: Seconds, batch: Indices, epoch: int, size: Callable[[Indices], float]
-    ) -> MicroBatch:
-        split = split_batch(seconds[batch], self.ranks, self.config.max_device_seconds)
-        parts = [batch[part] for of_ranks in split for part in of_ranks if len(batch[part])]
-        return MicroBatch(epoch, max(parts, key=size))
 
     def _plan_epoch(self, epoch: int) -> tuple[Seconds, list[Indices]]:
         seconds, keys, read = self.examples.seconds(epoch), self.examples.keys, self.examples.in_epoch(epoch)

@@ -230,17 +230,9 @@ def _percent(share: float) -> str:
 
 
 HEADINGS = (
-    "model",
-    "parameters",
-    "multiply-adds/s",
-    "epoch",
-    "validation",
-    "epochs",
-    "total",
-    "peak memory",
-    "per batch",
+    "model", "parameters", "multiply-adds/s", "epoch", "validation", "epochs", "total", "peak memory", "per batch",
     "fits per batch",
-)
+)  # fmt: skip
 
 
 def plan_table(plans: Sequence[Plan], budget: Budget) -> str:

@@ -28,7 +28,7 @@ from asr.settings.recipe import Recipe
 from asr.settings.root import Config
 from asr.training.acoustic_training import AcousticData, AcousticTrainer, build_trainer
 from asr.training.distributed import Ranks
-from asr.training.hardware import Hardware, device_memory, peak_bytes, resolve_hardware
+from asr.training.hardware import device_memory, peak_bytes, resolve_hardware
 from asr.training.run_folder import RunFolder
 
 GOLDEN = 0.6180339887
@@ -57,10 +57,6 @@ class PlannedEpoch:
         mixed = np.argsort(np.argsort((0.5 + np.arange(count) * GOLDEN) % 1))
         return [self.steps[number] for number in chosen[mixed]]
 
-    def cost(self, step: Step) -> tuple[float, float]:
-        """Padded audio and longest utterance of a step of this epoch (s)."""
-        return float(self.padded[step.position]), float(self.longest[step.position])
-
     def seconds(self, measured: Sequence[tuple[Step, float]], measured_in: "PlannedEpoch") -> float:
         """Time of all steps, from the time that some took per second of padded audio.
 
@@ -71,10 +67,9 @@ class PlannedEpoch:
             measured: Steps with the time that each took (s).
             measured_in: Their epoch.
         """
-        rates = sorted(
-            (longest, seconds / padded) for step, seconds in measured for padded, longest in [measured_in.cost(step)]
-        )
-        lengths, rate = zip(*rates, strict=True)
+        planned = ((measured_in.longest[step.position], seconds / measured_in.padded[step.position])
+                   for step, seconds in measured)  # fmt: skip
+        lengths, rate = zip(*sorted(planned), strict=True)
         return float((self.padded * np.interp(self.longest, lengths, rate)).sum())
 
 
@@ -102,11 +97,7 @@ DEV_BATCHES = 2
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Measures and prints.
-
-    Raises:
-        SystemExit: 2 for a mistake of the user, which is on stderr.
-    """
+    """Measures and prints; a mistake of the user goes to stderr, and ends the process with code 2."""
     recipe, settings, scratch = map(Path, arguments)
     try:
         print(json.dumps(asdict(measure(Recipe(recipe), load_config(settings), scratch))))
@@ -125,7 +116,8 @@ def measure(recipe: Recipe, config: Config, scratch: Path) -> Prediction:
         UserError: What a training would raise.
     """
     hardware = resolve_hardware(config.hardware)
-    trainer = _trainer(recipe, config, hardware, scratch)
+    config = replace(config, training=replace(config.training, max_skipped_steps=sys.maxsize))
+    trainer = build_trainer(AcousticData.read(recipe, config), hardware, Ranks(0, 1), RunFolder(scratch, ""))
     dev_share = _shorten_dev(trainer)
     epochs = [planned_epoch(trainer.steps, epoch) for epoch in range(min(config.training.epochs, EPOCHS_PLANNED))]
     first = epochs[0]
@@ -144,21 +136,18 @@ def measure(recipe: Recipe, config: Config, scratch: Path) -> Prediction:
     small_seconds = _first_micro_batch_seconds(trainer, small)
     batch_seconds = float(largest_in.largest.max())
     slope = max(peaks[-1] - peaks[0], 1) / max(batch_seconds - small_seconds, 1e-3)
-    model = config.model
-    costs = multiply_adds_per_second(
-        model, trainer.task.front.extractor.dim, trainer.task.tokenizer.size, config.features.hop_ms
-    )
+    dim, tokens, hop_ms = trainer.task.front.extractor.dim, trainer.task.tokenizer.size, config.features.hop_ms
     return Prediction(
         name=config.name,
         parameters=count_parameters(trainer.model),
-        multiply_adds_per_second=sum(costs.values()),
+        multiply_adds_per_second=sum(multiply_adds_per_second(config.model, dim, tokens, hop_ms).values()),
         epochs=config.training.epochs,
         steps=mean(len(epoch.steps) for epoch in epochs),
         audio_seconds=mean(sum(step.seconds for step in epoch.steps) for epoch in epochs),
         padding=1 - sum(sum(s.seconds for s in e.steps) for e in epochs) / sum(float(e.padded.sum()) for e in epochs),
         training_seconds=mean(epoch.seconds(measured, first) for epoch in epochs),
         validation_seconds=validation_seconds / dev_share,
-        output_frames_per_second=1000 / config.features.hop_ms / model.subsampling,
+        output_frames_per_second=1000 / hop_ms / config.model.subsampling,
         peak_bytes=peak_bytes(hardware.device),
         batch_seconds=batch_seconds,
         base_bytes=peaks[0] - slope * small_seconds,
@@ -168,12 +157,6 @@ def measure(recipe: Recipe, config: Config, scratch: Path) -> Prediction:
         precision=hardware.precision.name,
         threads=torch.get_num_threads(),
     )
-
-
-def _trainer(recipe: Recipe, config: Config, hardware: Hardware, scratch: Path) -> AcousticTrainer:
-    """The trainer of a configuration, which accepts any number of skipped steps."""
-    config = replace(config, training=replace(config.training, max_skipped_steps=sys.maxsize))
-    return build_trainer(AcousticData.read(recipe, config), hardware, Ranks(0, 1), RunFolder(scratch, ""))
 
 
 def _take(trainer: AcousticTrainer, steps: Sequence[Step], limit: float = math.inf) -> list[tuple[Step, float]]:
@@ -219,9 +202,8 @@ def _shorten_dev(trainer: AcousticTrainer) -> float:
     seconds, inputs = trainer.task.dev.seconds(0), trainer.task.dev
     every = math.ceil(seconds.sum() / (DEV_BATCHES * trainer.config.batching.max_device_seconds))
     kept = np.argsort(seconds)[::-1][::every]
-    trainer.task.dev = Dataset(
-        [inputs.utterances[number] for number in kept], inputs.store, None, inputs.seed, audio=inputs.audio
-    )
+    utterances = [inputs.utterances[number] for number in kept]
+    trainer.task.dev = Dataset(utterances, inputs.store, None, inputs.seed, audio=inputs.audio)
     return float(seconds[kept].sum() / seconds.sum())
 
 

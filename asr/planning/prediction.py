@@ -99,13 +99,8 @@ def calibrate(recipe: Recipe, config: Config) -> Prediction:
     with tempfile.TemporaryDirectory(prefix="asr-plan-") as folder:
         settings = Path(folder) / "config.yaml"
         settings.write_text(OmegaConf.to_yaml(OmegaConf.create(plain(config))), encoding="utf-8")
-        arguments = [recipe.folder, settings, Path(folder) / "run"]
-        trial = subprocess.run(
-            [sys.executable, "-m", "asr.planning.measure", *map(str, arguments)],
-            check=False,
-            capture_output=True,
-            text=True,
-        )
+        command = [sys.executable, "-m", "asr.planning.measure", str(recipe.folder), str(settings), f"{folder}/run"]
+        trial = subprocess.run(command, check=False, capture_output=True, text=True)
     match trial.returncode:
         case 0:
             return Prediction(**json.loads(trial.stdout.splitlines()[-1]))

@@ -119,16 +119,8 @@ def measure(trainer: AcousticTrainer) -> Scaling:
     seconds, audio, padding = _speed(trainer)
     parts = trainer.ranks.sum(torch.tensor(_split(trainer), device=trainer.hardware.device)) / trainer.ranks.size
     data_wait, compute, straggler_wait, all_reduce = parts.tolist()
-    return Scaling(
-        ranks=trainer.ranks.size,
-        audio_hours_per_hour=audio / seconds,
-        step_seconds=seconds / STEPS,
-        data_wait=data_wait,
-        compute=compute,
-        straggler_wait=straggler_wait,
-        all_reduce=all_reduce,
-        padding_share=padding,
-    )
+    speed, step = audio / seconds, seconds / STEPS
+    return Scaling(trainer.ranks.size, speed, step, data_wait, compute, straggler_wait, all_reduce, padding)
 
 
 def _steps(trainer: AcousticTrainer) -> tuple[list[Step], Iterator[Batch]]:

@@ -117,13 +117,14 @@ def collapsed(rows: Sequence[Row], settings: Mapping[str, Any]) -> Diagnostic | 
         return None
     silent = bool(cer) and cer[-1].value >= 0.9 and wer[-1].value <= 1.02
     how = "the model outputs almost nothing" if silent else "the model recognizes no word"
-    blank = [point for name in _names(rows) if "blank" in name for point in series(rows, name)[-1:]]
+    names = dict.fromkeys(name for row in rows for name in row if "blank" in name)
+    blank = [point for name in names for point in series(rows, name)[-1:]]
     share = f", {_percent(blank[0].value)} of its frames are blank" if blank else ""
     if wrong:
         best = min(wer, key=lambda point: point.value)
         sentence = (
-            f"dev WER was {_percent(best.value)} after epoch {_epoch(best)} and is {_percent(wer[-1].value)} since "
-            f"epoch {_epoch(wer[wrong])}: the training collapsed, {how}{share}. Lower optimizer.learning_rate, and "
+            f"dev WER was {_percent(best.value)} after epoch {best.epoch:.0f} and is {_percent(wer[-1].value)} since "
+            f"epoch {wer[wrong].epoch:.0f}: the training collapsed, {how}{share}. Lower optimizer.learning_rate, and "
             "look at the loss and the gradient norm before that epoch."
         )
     else:
@@ -169,7 +170,7 @@ def over_fitting(rows: Sequence[Row]) -> Diagnostic | None:
     if not then or not now or not median(now) < 0.95 * median(then):
         return None
     sentence = (
-        f"dev WER rises since epoch {_epoch(wer[best])}, from {_percent(values[best])} to {_percent(end)}, while the "
+        f"dev WER rises since epoch {wer[best].epoch:.0f}, from {_percent(values[best])} to {_percent(end)}, while the "
         f"training loss still falls, from {_number(median(then))} to {_number(median(now))}: over-fitting. Fewer "
         "epochs, more dropout or more augmentation would help."
     )
@@ -200,14 +201,6 @@ def padded(rows: Sequence[Row]) -> Diagnostic | None:
         "more utterances of similar length (batching.global_seconds)."
     )
     return Diagnostic("padding", Severity.warning, sentence)
-
-
-def _names(rows: Sequence[Row]) -> list[str]:
-    return list(dict.fromkeys(name for row in rows for name in row))
-
-
-def _epoch(point: Point) -> int:
-    return round(point.epoch)
 
 
 def _percent(share: float) -> str:

@@ -15,6 +15,7 @@ from asr.settings.decoder import DecoderKind
 from asr.settings.recipe import Recipe
 from asr.settings.root import Config
 from asr.settings.tracker import TrackerConfig
+from asr.tracking import wandb_media
 from asr.tracking.diagnostics import Severity, collapsed, diverging
 from asr.tracking.metrics import COLUMNS, PANEL, Row, RowsFile, as_table, metrics_path
 from asr.tracking.wandb_media import WorstUtterance
@@ -50,7 +51,8 @@ class Tracker:
         self._metrics = RowsFile(metrics_path(folder), step)
         self._panel = RowsFile(folder / PANEL, step)
         self._panel_sent: float | None = None
-        self._summary = _read_summary(folder) if step else {}
+        self._summary_path = folder / "summary.json"
+        self._summary = _read_summary(self._summary_path) if step else {}
         self._wandb = WandbRun(folder, config, job)
         self._wandb.replay(self._metrics.rows, self._summary)
 
@@ -84,40 +86,40 @@ class Tracker:
         """Sends a message through Weights & Biases, each kind once in the life of a run."""
         if f"alert/{kind}" not in self._summary:
             self.summary({f"alert/{kind}": text})
-            self._wandb.alert(f"{self._recipe} {self._name}: {title}", text, problem)
+            self._wandb.attempt(wandb_media.send_alert, f"{self._recipe} {self._name}: {title}", text, problem)
 
     def summary(self, values: Mapping[str, float | str]) -> None:
         """Sets figures of the whole run, such as the test WER; they are in summary.json too."""
         self._summary |= values
-        atomic_write_text(_summary_path(self._folder), json.dumps(self._summary, indent=1) + "\n")
+        atomic_write_text(self._summary_path, json.dumps(self._summary, indent=1) + "\n")
         self._wandb.summary(values)
 
     def worst_utterances(self, rows: Sequence[WorstUtterance]) -> None:
         """Shows the worst utterances as a table with audio and alignment, replacing an earlier one."""
         if rows:
-            self._wandb.worst_utterances(rows)
+            self._wandb.attempt(wandb_media.send_worst, rows)
 
     def show_table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Shows a table in Weights & Biases."""
-        self._wandb.table(name, columns, rows)
+        self._wandb.attempt(wandb_media.send_table, name, columns, rows)
 
     def show_pictures(self, pictures: Mapping[str, Path]) -> None:
         """Shows image files in Weights & Biases, by name."""
-        self._wandb.pictures(pictures)
+        self._wandb.attempt(wandb_media.send_pictures, pictures)
 
     def model(self, name: str, folder: Path, metadata: Mapping[str, Any]) -> None:
         """Uploads a model folder as a version of an artifact, if `tracker.upload_model` is set."""
         if self._config.upload_model:
-            self._wandb.model(name, folder, metadata)
+            self._wandb.attempt(wandb_media.send_model, name, folder, metadata)
 
     def uses_model(self, name: str, folder: Path) -> None:
         """Records that the run uses a model, as an artifact, if `tracker.upload_model` is set."""
         if self._config.upload_model:
-            self._wandb.uses_model(name, folder)
+            self._wandb.attempt(wandb_media.use_model, name, folder)
 
     def uses_manifests(self, manifests: Sequence[Path]) -> None:
         """Records the manifests that the run uses; those of a recipe are versions of one artifact."""
-        self._wandb.uses_manifests(f"manifest-{self._recipe}", manifests)
+        self._wandb.attempt(wandb_media.use_manifests, f"manifest-{self._recipe}", manifests)
 
     @property
     def backlog(self) -> int:
@@ -146,7 +148,7 @@ class Tracker:
 
     def _send_panel(self) -> None:
         if self._panel.rows:
-            self._wandb.table("dev/panel", COLUMNS, as_table(self._panel.rows))
+            self._wandb.attempt(wandb_media.send_table, "dev/panel", COLUMNS, as_table(self._panel.rows))
             self._panel_sent = time.monotonic()
 
     def _alert_problems(self) -> None:
@@ -180,12 +182,7 @@ class NullTracker(Tracker):
     where = follow = _say_nothing
 
 
-def _summary_path(folder: Path) -> Path:
-    return folder / "summary.json"
-
-
-def _read_summary(folder: Path) -> dict[str, float | str]:
-    path = _summary_path(folder)
+def _read_summary(path: Path) -> dict[str, float | str]:
     try:
         summary: dict[str, float | str] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     except ValueError:

@@ -1,4 +1,4 @@
-"""What a run in Weights & Biases has besides curves: tables with audio and alignments, images, artifacts."""
+"""What a run in Weights & Biases has besides curves: tables with audio and alignments, images, alerts, artifacts."""
 
 import html
 import os
@@ -66,6 +66,11 @@ def send_pictures(run: "wandb.Run", pictures: Mapping[str, Path]) -> None:
 
     with _staging(run):
         run.log({name: wandb.Image(str(path)) for name, path in pictures.items()})
+
+
+def send_alert(run: "wandb.Run", title: str, text: str, problem: bool) -> None:
+    """A message to the followers of the run, by mail or chat according to their account settings."""
+    run.alert(title, text, level="ERROR" if problem else "INFO", wait_duration=0)
 
 
 def send_model(run: "wandb.Run", name: str, folder: Path, metadata: Mapping[str, Any]) -> None:

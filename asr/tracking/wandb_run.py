@@ -21,9 +21,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 from asr.common.files import atomic_write_text
 from asr.settings.tracker import TrackerConfig
-from asr.tracking import wandb_media
 from asr.tracking.metrics import Row
-from asr.tracking.wandb_media import WorstUtterance
 from asr.tracking.wandb_start import FINISH_SECONDS, LOWEST, modes_of, one_line, start
 
 if TYPE_CHECKING:
@@ -103,48 +101,20 @@ class WandbRun:
         for number, row in enumerate(rows):
             self.log(number, row)
         self.summary(summary)
-        self._attempt(_drop, self._earlier_parts)
+        self.attempt(_drop, self._earlier_parts)
 
     def log(self, number: int, row: Row) -> None:
         """Sends a row of metrics.jsonl."""
         self._rows = number + 1
-        self._attempt(_send_row, number, row, self._uploaded)
+        self.attempt(_send_row, number, row, self._uploaded)
         if lowest := [name for name in LOWEST if name in row]:
             for name in lowest:
                 self._lowest[name] = min(row[name], self._lowest.get(name, row[name]))
-            self._attempt(_send_lowest, dict(self._lowest), self._uploaded)
+            self.attempt(_send_lowest, dict(self._lowest), self._uploaded)
 
     def summary(self, values: Mapping[str, float | str]) -> None:
         """Sets figures of the whole run."""
-        self._attempt(_send_summary, values)
-
-    def worst_utterances(self, utterances: Sequence[WorstUtterance]) -> None:
-        """Shows the worst utterances as a table with audio."""
-        self._attempt(wandb_media.send_worst, utterances)
-
-    def table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        """Shows a table, replacing an earlier one of its name."""
-        self._attempt(wandb_media.send_table, name, columns, rows)
-
-    def pictures(self, pictures: Mapping[str, Path]) -> None:
-        """Shows image files, by name."""
-        self._attempt(wandb_media.send_pictures, pictures)
-
-    def alert(self, title: str, text: str, problem: bool) -> None:
-        """Sends a message to the followers of the run, by mail or chat according to their account settings."""
-        self._attempt(_send_alert, title, text, problem)
-
-    def model(self, name: str, folder: Path, metadata: Mapping[str, Any]) -> None:
-        """Uploads a model folder as a version of an artifact of the run."""
-        self._attempt(wandb_media.send_model, name, folder, metadata)
-
-    def uses_model(self, name: str, folder: Path) -> None:
-        """Records that the run uses a model."""
-        self._attempt(wandb_media.use_model, name, folder)
-
-    def uses_manifests(self, name: str, manifests: Sequence[Path]) -> None:
-        """Records that the run uses manifests."""
-        self._attempt(wandb_media.use_manifests, name, manifests)
+        self.attempt(_send_summary, values)
 
     def finish(self, exit_code: int, patience: float = 2 * FINISH_SECONDS) -> None:
         """Ends the run.
@@ -154,7 +124,7 @@ class WandbRun:
             patience: How long to wait for the uploads (s).
         """
         if self._thread is not None:
-            self._attempt(_finish, exit_code, self._part if self._url is None else None, self._rows)
+            self.attempt(_finish, exit_code, self._part if self._url is None else None, self._rows)
             self._queue.put(None)
             self._thread.join(patience)
             self._thread = None
@@ -180,8 +150,8 @@ class WandbRun:
             return f"the run at {self._url}"
         return None if self._part is None or self._gave_up else f"`wandb leet {self._part}`"
 
-    def _attempt(self, action: Callable[Concatenate["wandb.Run", P], None], *args: P.args, **kwargs: P.kwargs) -> None:
-        """Schedules an action on the run, in the order of the calls."""
+    def attempt(self, action: Callable[Concatenate["wandb.Run", P], None], *args: P.args, **kwargs: P.kwargs) -> None:
+        """Schedules an action on the run, such as those of `asr.tracking.wandb_media`, in the order of the calls."""
         if self._thread is not None:
             self._queue.put(lambda: self._carry_out(action, *args, **kwargs))
 
@@ -234,10 +204,6 @@ def _send_lowest(run: "wandb.Run", lowest: Mapping[str, float], uploaded: int) -
 def _send_summary(run: "wandb.Run", values: Mapping[str, float | str]) -> None:
     # Of metrics with a curve, W&B keeps the best value itself.
     run.summary.update({name: value for name, value in values.items() if name not in LOWEST})
-
-
-def _send_alert(run: "wandb.Run", title: str, text: str, problem: bool) -> None:
-    run.alert(title, text, level="ERROR" if problem else "INFO", wait_duration=0)
 
 
 def _finish(run: "wandb.Run", exit_code: int, part: Path | None, rows: int) -> None:

@@ -138,12 +138,7 @@ def compile_front(model: AcousticModel, dim: int, hardware: Hardware) -> bool:
 
 
 class AcousticTask:
-    """See `asr.training.task.Task`.
-
-    Args:
-        train: Training utterances and how to read them.
-        dev: Dev utterances and how to read them.
-    """
+    """See `asr.training.task.Task`."""
 
     unit = AUDIO
 

@@ -176,16 +176,9 @@ class AcousticTraining(Training[AcousticTask]):
 
 HEADS = ("head.", "intermediate_head.")
 FREE = (
-    "features.source",
-    "model.cells",
-    "model.cell_order",
-    "model.forget_bias",
-    "model.orthogonal",
-    "model.blank_bias",
-    "model.intermediate_layer",
-    "model.dropout",
-    "model.variational_dropout",
-)
+    "features.source", "model.cells", "model.cell_order", "model.forget_bias", "model.orthogonal", "model.blank_bias",
+    "model.intermediate_layer", "model.dropout", "model.variational_dropout",
+)  # fmt: skip
 """What may differ: how features are read, how weights are initialized, and what only training does."""
 
 

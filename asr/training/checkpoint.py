@@ -50,8 +50,8 @@ def save_checkpoint(folder: Path, step: int, state: dict[str, Any], keep: int) -
             f"The checkpoint of step {step} cannot be written to {folder} ({error.strerror}); earlier ones are whole: "
             "make room there, or set paths.runs elsewhere, then give the same command again."
         ) from None
-    later = [old for old in _candidates(folder) if old != path and _step(old) >= step]
-    earlier = [old for old in _candidates(folder) if _step(old) < step]
+    later = [old for at, _, old in _candidates(folder) if at >= step and old != path]
+    earlier = [old for at, _, old in _candidates(folder) if at < step]
     for old in later + earlier[max(keep, 1) - 1 :]:
         old.unlink(missing_ok=True)
     return path
@@ -67,14 +67,13 @@ def newest_checkpoint(folder: Path) -> dict[str, Any] | None:
         RunError: There are checkpoints, and none is whole.
     """
     candidates = _candidates(folder)
-    for path in candidates:
+    for _, checksum, path in candidates:
         try:
             content = path.read_bytes()
         except OSError as error:
             log.warning("The checkpoint %s cannot be read (%s).", path, error.strerror)
             continue
-        match = NAME.fullmatch(path.name)
-        if match and match[2] == _checksum(content):
+        if checksum == _checksum(content):
             state: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
             return state
         log.warning("The checkpoint %s is damaged.", path)
@@ -85,14 +84,10 @@ def newest_checkpoint(folder: Path) -> dict[str, Any] | None:
     return None
 
 
-def _candidates(folder: Path) -> list[Path]:
-    """Checkpoints, the newest first."""
-    return sorted((path for path in folder.glob("step-*.pt") if NAME.fullmatch(path.name)), reverse=True)
-
-
-def _step(path: Path) -> int:
-    match = NAME.fullmatch(path.name)
-    return int(match[1]) if match else -1
+def _candidates(folder: Path) -> list[tuple[int, str, Path]]:
+    """Step, checksum and path of the checkpoints, the newest first."""
+    names = ((NAME.fullmatch(path.name), path) for path in folder.glob("step-*.pt"))
+    return sorted(((int(name[1]), name[2], path) for name, path in names if name), reverse=True)
 
 
 def _checksum(content: bytes | memoryview) -> str:

@@ -96,19 +96,14 @@ def _requeue(number: int) -> None:
     submitit requeues in the process of rank 0 and lets the others go on. They wait until they are ended: a rank that
     exited before could take rank 0 down. After any other signal Slurm itself requeues, or the job was cancelled.
     """
+    warning = signal.Signals[f"SIG{os.environ.get('SUBMITIT_PREEMPT_SIGNAL', 'USR2')}"]
     handler = signal.getsignal(number)
-    if number != _warning() or not callable(handler):
+    if number != warning or not callable(handler):
         return
     handler(number, None)
     if find_launch().rank > 0:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         time.sleep(REQUEUE_SECONDS)
-
-
-def _warning() -> int:
-    """The signal by which submitit has Slurm warn."""
-    name = os.environ.get("SUBMITIT_PREEMPT_SIGNAL", "USR2")
-    return signal.Signals[f"SIG{name}"]
 
 
 def _exit_at_the_end(code: int) -> None:

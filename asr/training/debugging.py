@@ -1,10 +1,11 @@
 """Debugging: what `debug=one_batch|overfit|profile` changes in a training."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 
@@ -15,6 +16,8 @@ from asr.training.distributed import Ranks
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 STEPS_IN_EPOCH = {DebugMode.off: None, DebugMode.one_batch: 1, DebugMode.overfit: None, DebugMode.profile: 20}
 
 
@@ -24,18 +27,10 @@ def simplify(config: Config) -> Config:
         case DebugMode.one_batch | DebugMode.profile:
             return replace(config, training=replace(config.training, epochs=1))
         case DebugMode.overfit:
-            augment = replace(
-                config.augment,
-                speed_factors=[1.0],
-                tempo_factors=[1.0],
-                spec_augment=replace(config.augment.spec_augment, frequency_masks=0, time_masks=0),
-                reverb=replace(config.augment.reverb, probability=0.0),
-                background=replace(config.augment.background, probability=0.0),
-                babble=replace(config.augment.babble, probability=0.0),
-                noise=replace(config.augment.noise, probability=0.0),
-                telephone=replace(config.augment.telephone, probability=0.0),
-                gain=replace(config.augment.gain, probability=0.0),
-            )
+            drawn = ("reverb", "background", "babble", "noise", "telephone", "gain")
+            never: dict[str, Any] = {name: replace(getattr(config.augment, name), probability=0.0) for name in drawn}
+            unmasked = replace(config.augment.spec_augment, frequency_masks=0, time_masks=0)
+            augment = replace(config.augment, speed_factors=[1.0], tempo_factors=[1.0], spec_augment=unmasked, **never)
             return replace(config, augment=augment, model=replace(config.model, dropout=0.0))
         case _:
             return config
@@ -47,14 +42,19 @@ def choose_utterances(
     """The training and dev utterances of a mode; overfit trains on what fits one step, and validates on the same."""
     if config.debug.mode is not DebugMode.overfit:
         return train, dev
-    seconds = 0.0
-    chosen: list[Utterance] = []
-    for utterance in train:
-        seconds += utterance.duration
-        if chosen and seconds > config.batching.global_seconds:
-            break
-        chosen.append(utterance)
+    chosen = first_that_fit(train, lambda utterance: utterance.duration, config.batching.global_seconds)
     return chosen, chosen
+
+
+def first_that_fit(items: Iterable[T], size: Callable[[T], float], step: float) -> list[T]:
+    """As many of the first items as fit one step, one at least."""
+    total, chosen = 0.0, list[T]()
+    for item in items:
+        total += size(item)
+        if chosen and total > step:
+            break
+        chosen.append(item)
+    return chosen
 
 
 @contextmanager

@@ -29,8 +29,7 @@ def keep_freed_memory() -> None:
     By default glibc returns large blocks to the system, which provides them again page by page, each filled with zeros:
     thousands of page faults in every step.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
+    if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):
         mallopt(M_TRIM_THRESHOLD, NEVER)
         mallopt(M_MMAP_THRESHOLD, LARGEST_THRESHOLD)
 
@@ -40,8 +39,7 @@ def give_back_freed_memory() -> None:
 
     Without it a process that alternates training and decoding takes a little more memory in each epoch.
     """
-    malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if malloc_trim is not None:
+    if malloc_trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
         malloc_trim(0)
 
 
@@ -119,11 +117,7 @@ def resolve_hardware(config: HardwareConfig, trains: bool = True) -> Hardware:
 
 
 def refuse_on_cpu(config: HardwareConfig) -> None:
-    """Refuses settings of a training that need a GPU.
-
-    Raises:
-        ConfigError: There is one.
-    """
+    """Raises ConfigError for settings of a training that need a GPU."""
     if config.precision is Precision.fp16:
         raise ConfigError(
             "hardware.precision=fp16 needs a GPU, and this training would run on a CPU: use bf16, fp32 or auto."

@@ -24,7 +24,7 @@ from asr.settings.recipe import Recipe
 from asr.settings.root import Config
 from asr.text.protocol import Tokenizer
 from asr.text.tokenizer import build_tokenizer
-from asr.training.debugging import simplify
+from asr.training.debugging import first_that_fit, simplify
 from asr.training.distributed import Ranks
 from asr.training.hardware import Hardware, resolve_hardware, set_deterministic
 from asr.training.run_folder import find_lm_folder
@@ -56,12 +56,7 @@ class CrossEntropy(nn.Module):
 
 
 class TextTask:
-    """See `asr.training.task.Task`.
-
-    Args:
-        train: Training sentences.
-        dev: Held-out sentences.
-    """
+    """See `asr.training.task.Task`."""
 
     unit = TEXT
 
@@ -141,11 +136,14 @@ class LanguageModelTraining(Training[TextTask]):
             DataError: A text cannot be written with the tokens, or there is none.
         """
         recipe, config = self.recipe, self.config
-        tokenizer = _tokenizer(recipe, config)
         train = list(training_sentences(recipe, config))
+        if config.lm.units is LmUnits.words:
+            tokenizer: Tokenizer = WordTokenizer.build(train, config.lm.min_count)
+        else:
+            tokenizer = build_tokenizer(config.tokenizer, tokenizer_texts(recipe, config))
         dev = list(held_out_sentences(recipe, config))
         if config.debug.mode is DebugMode.overfit:
-            train = dev = _first(train, tokenizer, config.lm.batch_units)
+            train = dev = first_that_fit(train, lambda text: len(tokenizer.encode(text)) + 1, config.lm.batch_units)
         examples = TextExamples(train, tokenizer)
         if not len(examples) or not dev:
             raise DataError(f"There is no {'held-out ' if len(examples) else ''}text: give lm.texts and lm.held_out.")
@@ -168,20 +166,3 @@ class LanguageModelTraining(Training[TextTask]):
 
     def manifests(self) -> Sequence[Path]:
         return manifests(self.recipe, self.config) if self.config.lm.transcripts else []
-
-
-def _tokenizer(recipe: Recipe, config: Config) -> Tokenizer:
-    if config.lm.units is LmUnits.words:
-        return WordTokenizer.build(training_sentences(recipe, config), config.lm.min_count)
-    return build_tokenizer(config.tokenizer, tokenizer_texts(recipe, config))
-
-
-def _first(sentences: Sequence[str], tokenizer: Tokenizer, units: int) -> list[str]:
-    """As many of the first sentences as fit one step."""
-    chosen: list[str] = []
-    for sentence in sentences:
-        units -= len(tokenizer.encode(sentence)) + 1
-        if chosen and units < 0:
-            break
-        chosen.append(sentence)
-    return chosen

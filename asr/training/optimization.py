@@ -48,14 +48,6 @@ def learning_rate(peak: float, config: ScheduleConfig, progress: float) -> float
     return peak + (end - peak) * _cosine(along)
 
 
-def set_learning_rate(optimizer: AdamW, config: OptimizerConfig, schedule: ScheduleConfig, progress: float) -> float:
-    """Sets and returns the learning rate after a share of the training."""
-    rate = learning_rate(config.learning_rate, schedule, progress)
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-    return rate
-
-
 def _cosine(along: float) -> float:
     """From 0 to 1 along half a cosine."""
     return (1 - math.cos(math.pi * min(along, 1.0))) / 2
@@ -101,12 +93,7 @@ class OptimizerStep:
     """
 
     def __init__(
-        self,
-        model: nn.Module,
-        optimizer: Optimizer,
-        averaged: AveragedModel[Any],
-        clip_norm: float,
-        hardware: Hardware,
+        self, model: nn.Module, optimizer: Optimizer, averaged: AveragedModel[Any], clip_norm: float, hardware: Hardware
     ) -> None:
         self.model, self.optimizer, self.averaged, self.clip_norm = model, optimizer, averaged, clip_norm
         self.scaler = GradScaler(hardware.device.type, enabled=hardware.precision is Precision.fp16)

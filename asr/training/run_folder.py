@@ -53,14 +53,7 @@ class RunFolder:
 
     @contextmanager
     def trained(self, config: Config, restart: bool = False) -> Iterator[None]:
-        """Holds the folder as `held` does, for a training, whose settings are kept in config.yaml.
-
-        Args:
-            restart: Throws away what the folder holds.
-
-        Raises:
-            RunError: Another process holds it, or it cannot be written.
-        """
+        """Holds the folder as `held` does, for a training, whose settings are kept in config.yaml."""
         with self.held(restart):
             if self.acoustic and not (self.path / SETTINGS).exists():
                 self._say_what_differs(config)
@@ -116,12 +109,10 @@ class RunFolder:
                 path.unlink()
 
     def _say_what_differs(self, config: Config) -> None:
-        nearest = nearest_run(self, config)
-        if nearest is None:
-            return
-        path, keys = nearest
-        differences = ", ".join(f"{key}={here!r} (there {there!r})" for key, (there, here) in keys.items())
-        log.info("A new run. The nearest, %s, differs in %s.", path.name, differences or "its data or its precision")
+        if nearest := nearest_run(self, config):
+            path, keys = nearest
+            different = ", ".join(f"{key}={here!r} (there {there!r})" for key, (there, here) in keys.items())
+            log.info("A new run. The nearest, %s, differs in %s.", path.name, different or "its data or its precision")
 
 
 def find_run_folder(recipe: Recipe, config: Config, precision: Precision) -> RunFolder:

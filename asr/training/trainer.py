@@ -25,7 +25,7 @@ from asr.training.distributed import Ranks, RankStatus, StepOutcome, all_reduce_
 from asr.training.hardware import Hardware, give_back_freed_memory
 from asr.training.interruption import Interruption
 from asr.training.memory import named_if_full, try_batches
-from asr.training.optimization import AveragedModel, LayerWatch, OptimizerStep, build_optimizer, set_learning_rate
+from asr.training.optimization import AveragedModel, LayerWatch, OptimizerStep, build_optimizer, learning_rate
 from asr.training.run_folder import RunFolder
 from asr.training.task import Task, Validation
 from asr.training.timing import Clock, Watchdog
@@ -313,7 +313,10 @@ class Trainer(Generic[AnyTask]):
 
     def _set_learning_rate(self, step: Step) -> float:
         progress = (step.epoch + step.position / step.epoch_steps) / self.config.training.epochs
-        return set_learning_rate(self.optimizer, self.config.optimizer, self.config.schedule, progress)
+        rate = learning_rate(self.config.optimizer.learning_rate, self.config.schedule, progress)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        return rate
 
     def _skip(self, step: Step, outcome: StepOutcome) -> None:
         """Counts a step whose loss or gradient is not finite, on all ranks alike."""
