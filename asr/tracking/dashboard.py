@@ -7,7 +7,6 @@ from typing import Any
 
 from asr.common.errors import ConfigError, RunError
 from asr.common.files import atomic_write_text
-from asr.tracking.metrics import PARTS
 from asr.tracking.wandb_start import one_line
 
 SAVED = "saved.json"
@@ -115,6 +114,7 @@ TEXTS = {
 }
 
 
+STEP_TIMES = ("time/data_wait_share", "time/compute_share", "time/update_share", "time/ranks_wait_share")
 ERRORS = ("substitutions", "deletions", "insertions")
 WIDTH, HEIGHT = 24, 6
 """The width of a report in its own units, and the height of a panel; a table is as wide as the report."""
@@ -165,7 +165,7 @@ def sections_of_panels() -> dict[str, list[Any]]:
             line("Gradient norm by layer", metric_regex="train/gradient_norm_.*", log_y=True),
             line("Update ratio (step norm / weight norm)", metric_regex="train/update_ratio.*", log_y=True),
             line("Learning rate", "train/learning_rate"),
-            line("Step time breakdown", *(f"time/{part}_share" for part in PARTS), plot_type="stacked-area"),
+            line("Step time breakdown", *STEP_TIMES, plot_type="stacked-area"),
             line("Training speed (x real time)", "time/audio_hours_per_hour"),
             line("Padding", "data/padding_share"),
             line("Memory (MB)", "system/peak_memory_mb", x="epoch"),

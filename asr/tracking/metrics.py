@@ -13,10 +13,6 @@ Row = dict[str, Any]
 
 AXES = ("step", "epoch", "seconds")
 """Numbers that every row of metrics.jsonl has."""
-PARTS = ("data_wait", "compute", "update", "ranks_wait")
-"""Of a step: waiting for its batches; forward and backward pass with the all-reduce of gradients; clipping and the
-optimizer; waiting for the other ranks. The rest is writing metrics and checkpoints. A GPU is read once in a step, after
-the all-reduce, so there waiting for the ranks is part of compute."""
 
 
 def read_metrics(folder: Path) -> list[Row]:

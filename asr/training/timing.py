@@ -9,10 +9,15 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from asr.batching.steps import Step
-from asr.tracking.metrics import PARTS
 from asr.training.task import Unit
 
 log = logging.getLogger(__name__)
+
+
+PARTS = ("data_wait", "compute", "update", "ranks_wait")
+"""Of a step: waiting for its batches; forward and backward pass with the all-reduce of gradients; clipping and the
+optimizer; waiting for the other ranks. The rest is writing metrics and checkpoints. A GPU is read once in a step, after
+the all-reduce, so there waiting for the ranks is part of compute."""
 
 
 @dataclass

@@ -42,7 +42,7 @@ def test_offline_the_specification_is_written(tmp_path: Path, capsys: pytest.Cap
 
 def test_every_metric_that_is_plotted_is_one_that_a_training_logs(tmp_path: Path) -> None:
     from asr.scoring.results import Results
-    from asr.tracking.metrics import PARTS
+    from asr.training.timing import PARTS
 
     assert main(["dashboard", "yesno", "tracker=offline", f"paths.runs={tmp_path}"]) == 0
     logged = {f"time/{part}_share" for part in PARTS} | {f"test/{name}" for name in Results.__dataclass_fields__}
