@@ -1,7 +1,4 @@
-"""Gradients of one global batch, on one rank of several and by every number of micro-batches.
-
-Run as `python -m tests.helpers.gradients`.
-"""
+"""Gradients of one global batch, on one rank of several and by every number of micro-batches."""
 
 import sys
 from dataclasses import replace
@@ -51,8 +48,9 @@ def gradients(trainer: AcousticTrainer, parts: int) -> list[torch.Tensor]:
     return found
 
 
-def main(folder: Path) -> None:
-    """Writes the gradients of every precision and number of micro-batches into a file."""
+def main() -> None:
+    """Writes the gradients of every precision and number of micro-batches into a file of the folder given."""
+    folder = Path(sys.argv[1])
     config = compose(Recipe(RECIPES / "yesno"), [f"paths.data={folder / 'data'}", *SETTINGS])
     found = {}
     for precision in PRECISIONS:
@@ -66,7 +64,3 @@ def main(folder: Path) -> None:
             found[f"{precision.name} {parts}"] = gradients(trainer, parts)
     if ranks.first:
         torch.save(found, folder / f"gradients-{ranks.size}.pt")
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))

@@ -24,6 +24,9 @@ ROOT = Path(__file__).parents[2]
 PATIENCE = 600.0
 """Longest time of a program (s): a test whose ranks wait for each other fails rather than hangs."""
 
+LAST_SECONDS = 30.0
+"""Between SIGTERM and SIGKILL, for ranks one of whose number failed (s); torchrun gives them as long."""
+
 
 def start_fork_server() -> None:
     """Has the fork server of this process import what programs need, in the background."""
@@ -102,11 +105,17 @@ def run_ranks(
             process = running.pop(sentinel).process
             process.join()
             code = code or process.exitcode or 0
+    late = code == 0 and bool(running)
     for program in running.values():
         program.process.terminate()
-    ended = [program.end(seconds=30) for program in programs]
+    for program in running.values():
+        program.process.join(LAST_SECONDS)
+        program.process.kill()
+    ended = [program.end() for program in programs]
     stdout, stderr = ("".join(getattr(one, name) for one in ended) for name in ("stdout", "stderr"))
-    return subprocess.CompletedProcess([], code or max(one.returncode for one in ended), stdout, stderr)
+    if late:
+        raise TimeoutError(f"The ranks ran for more than {PATIENCE:.0f} s and printed:\n{stdout}{stderr}")
+    return subprocess.CompletedProcess([], code, stdout, stderr)
 
 
 def _run(main: Callable[[], Any], arguments: list[str], environment: dict[str, str], places: list[str]) -> None:

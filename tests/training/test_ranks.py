@@ -1,14 +1,13 @@
 """One, two and three ranks are the same training."""
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from tests.helpers.programs import PATIENCE, ROOT
+from tests.helpers import gradients
+from tests.helpers.programs import run_ranks
 from tests.helpers.trainings import SHORT_BATCHES, last_checkpoint, metrics, prepare_tones, run_folder, train
 
 OVERRIDES = ["training.epochs=4", "model.dropout=0", "hardware.workers=0", SHORT_BATCHES]
@@ -39,16 +38,16 @@ def test_after_20_steps_in_float64_the_weights_are_the_same(ranks: int, tmp_path
 
 def test_ranks_and_accumulation_change_no_gradient_of_the_first_step_in_float32(tmp_path: Path) -> None:
     prepare_tones(tmp_path / "data")
-    gradients = []
+    found = []
     for ranks, seconds in ((1, 600), (1, 3), (2, 600), (3, 600)):
         name = f"{ranks}-{seconds}"
         settings = ["hardware.precision=fp32", "debug=one_batch", "model.intermediate_layer=1"]
         settings += [f"batching.max_device_seconds={seconds}", f"paths.runs={tmp_path / name}"]
         file = tmp_path / f"{name}.pt"
         assert train("yesno", tmp_path, [*OVERRIDES, *settings], ranks, GRADIENTS=str(file)) == 0
-        gradients.append(torch.load(file, weights_only=True))
-    for others in gradients[1:]:
-        for whole, parts in zip(gradients[0], others, strict=True):
+        found.append(torch.load(file, weights_only=True))
+    for others in found[1:]:
+        for whole, parts in zip(found[0], others, strict=True):
             assert (whole - parts).norm() <= 1e-5 * whole.norm()
 
 
@@ -57,10 +56,7 @@ def test_gradients_agree_over_ranks_and_accumulation(tmp_path: Path) -> None:
     prepare_tones(tmp_path / "data")
     found = {}
     for ranks in (1, 2, 3, 4):
-        launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"]
-        subprocess.run(
-            [*launcher, "-m", "tests.helpers.gradients", str(tmp_path)], cwd=ROOT, check=True, timeout=PATIENCE
-        )
+        assert run_ranks(gradients.main, [str(tmp_path)], ranks).returncode == 0
         found[ranks] = torch.load(tmp_path / f"gradients-{ranks}.pt", weights_only=True)
     for precision, tolerance in (("fp64", 1e-10), ("fp32", 1e-5)):
         whole = found[1][f"{precision} 1"]
