@@ -59,9 +59,8 @@ class Trainer(Generic[AnyTask]):
         self.averaged = AveragedModel(self.model, config.training.ema_decay)
         self.parallel = data_parallel(task.objective, ranks)
         self.optimizer = build_optimizer(self.model, config.optimizer)
-        self.optimizer_step = OptimizerStep(
-            self.model, self.optimizer, self.averaged, config.training.clip_norm, hardware
-        )
+        clip_norm = config.training.clip_norm
+        self.optimizer_step = OptimizerStep(self.model, self.optimizer, self.averaged, clip_norm, hardware)
         self.steps = Steps(self.train, self.labels, config.batching, config.seed, ranks.rank, ranks.size)
         self.steps.limit = STEPS_IN_EPOCH[config.debug.mode]
         self.state = TrainState()
