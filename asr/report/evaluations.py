@@ -16,8 +16,8 @@ from asr.data.manifest import read_manifest
 from asr.data.splits import SPLITS
 from asr.data.utterance import Utterance
 from asr.inference.recognizer import Recognizer, load
-from asr.report.error_analysis import Alignment, align, grouped, most_frequent
 from asr.report.data_files import short_hash, write_data
+from asr.report.error_analysis import Alignment, align, grouped, most_frequent
 from asr.report.runs import Evaluation, Run
 from asr.report.utterance_media import AudioChoice, Clip, log_mel_picture, make_clips, model_output
 from asr.scoring.bootstrap import differences, resampled_rates

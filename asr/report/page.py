@@ -20,8 +20,8 @@ from asr.data.manifest import manifest_checksum, read_manifest
 from asr.data.splits import SPLITS
 from asr.data.utterance import Utterance
 from asr.model.folder import SETTINGS
-from asr.report.evaluations import EvaluationPages
 from asr.report.data_files import short_hash, write_data, write_whole
+from asr.report.evaluations import EvaluationPages
 from asr.report.runs import Run, differing_settings, find_runs
 from asr.report.utterance_media import AudioChoice
 from asr.settings.compose import load_config
