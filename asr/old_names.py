@@ -1,4 +1,4 @@
-"""Modules that have moved, for the prepare.py of recipes elsewhere: their old names still import, with a warning.
+"""Modules that have moved: the old names that a prepare.py elsewhere may import still import, with a warning.
 
 A finder behind all others makes an old module of the names of the new ones, so nothing here is read before an import
 would have failed.
@@ -13,6 +13,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 MOVED: dict[str, tuple[str, ...]] = {
+    "asr.cli": ("asr.commands.cli",),  # in the jobs that an earlier version gave to Slurm
     "asr.cluster": ("asr.training.cluster",),
     "asr.composition": ("asr.settings.compose",),
     "asr.config": ("asr.settings.root",),

@@ -202,7 +202,7 @@ def load(
         if "DataLoader worker" not in str(error):
             raise
         raise RunError(
-            f"A process that reads audio ended ({str(error).splitlines()[0]}): look for its cause."
+            f"A process that reads audio ended ({str(error).splitlines()[0]}): it may have run out of memory."
         ) from None
     finally:
         if workers:

@@ -18,6 +18,7 @@ from asr.decoding.setup import GREEDY, decoder_name
 from asr.inference.finished_run import FinishedRun
 from asr.scoring.provenance import command, commit, hardware
 from asr.settings.compose import plain
+from asr.settings.recipe import Recipe
 from asr.settings.root import Config
 from asr.tracking.tracker import Tracker
 from asr.tracking.wandb_run import Job
@@ -95,7 +96,7 @@ def _context_use(models: Mapping[str, Sequence[MeasuredRun]], folder: Path, seed
         for run in runs[:seeds]:
             log.info("Measuring the use of context of %s: %s", label, run.path.name)
             kept = folder / "memory" / f"{run.path.name}.json"
-            use[run.path] = measure_context_use(FinishedRun.at(run.path), kept)
+            use[run.path] = measure_context_use(FinishedRun.at(run.path), Recipe(Path(run.test.recipe)), kept)
     return use
 
 

@@ -25,6 +25,7 @@ from asr.model.acoustic import AcousticModel
 from asr.model.convolution import output_length
 from asr.model.folder import build_model
 from asr.scoring.error_rates import UtteranceScore, score_utterance, total
+from asr.settings.recipe import Recipe
 
 Floats = npt.NDArray[np.float64]
 
@@ -182,7 +183,7 @@ class ContextUse:
     """WER with each of these limits, a fraction."""
 
 
-def measure_context_use(run: FinishedRun, kept: Path) -> ContextUse:
+def measure_context_use(run: FinishedRun, recipe: Recipe, kept: Path) -> ContextUse:
     """Measures on test how much context the model of a run uses, or reads what a file keeps of it.
 
     Raises:
@@ -191,7 +192,7 @@ def measure_context_use(run: FinishedRun, kept: Path) -> ContextUse:
     """
     if kept.exists():
         return ContextUse(**json.loads(kept.read_text(encoding="utf-8")))
-    utterances, recognizer = read_manifest(run.recipe.manifest(run.config, "test")), run.recognizer()
+    utterances, recognizer = read_manifest(recipe.manifest(run.config, "test")), run.recognizer()
     longest = sorted(utterances, key=lambda utterance: -utterance.duration)[:REACH_UTTERANCES]
     reach = gradient_reach(recognizer, longest)
     limited = limit_context(recognizer, utterances, CONTEXTS, MEASURED_KEPT_SHARE)

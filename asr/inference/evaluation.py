@@ -68,7 +68,7 @@ def read_batches(
 
     Args:
         config: Its `batching.max_device_seconds` and `hardware.workers` are used.
-        tolerant: Whether batches do without the utterances that cannot be read, and name them in `lost`.
+        tolerant: Whether batches do without the utterances that cannot be read, and name them in `unreadable`.
 
     Raises:
         DataError: An utterance cannot be read, and `tolerant` is false.

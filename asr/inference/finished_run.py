@@ -41,7 +41,7 @@ class FinishedRun:
     @property
     def path(self) -> Path:
         """The folder of the run."""
-        return self.model.parent
+        return self.model.absolute().parent
 
     @cached_property
     def config(self) -> Config:
@@ -58,11 +58,15 @@ class FinishedRun:
     @property
     def recipe(self) -> Recipe:
         """The recipe of the run, which the folder above it names."""
-        return Recipe(Path(self.path.absolute().parent.name))
+        return Recipe(Path(self.path.parent.name))
 
     def recognizer(self, device: str = "cpu") -> Recognizer:
-        """Loads the model; arguments and errors as of `asr.inference.recognizer.load`."""
-        return load(self.model, device)
+        """Loads the model.
+
+        Raises:
+            RunError: There is no model, or a file of it is damaged.
+        """
+        return load(model_folder(self.model, "RUN"), device)
 
     def evaluation(self, split: str, decoder: str) -> Path:
         """Where the results of a split with a decoder are."""

@@ -138,7 +138,7 @@ def _time(plans: Sequence[Plan], budget: Budget) -> str:
                 "learning rate end there too)"
             )
         else:
-            parts.append(f"{plan.label} does not end its first epoch of {duration(prediction.epoch_seconds)}")
+            parts.append(f"{plan.label} does not finish its first epoch of {duration(prediction.epoch_seconds)}")
     return f"Within {budget.seconds / 60:g} min, {'; '.join(parts)}."
 
 

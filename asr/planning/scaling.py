@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import socket
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -97,7 +98,7 @@ def measure_ranks(recipe: Recipe, config: Config, ranks: int) -> Scaling:
                     process.terminate()  # they wait for the one that failed
             running = [process for process in running if process.exitcode is None]
         if any(process.exitcode for process in processes) or not outcome.exists():
-            raise RunError(f"A rank of {ranks} failed in the benchmark: its error stands above.")
+            raise RunError(f"A rank of {ranks} failed in the benchmark: see its error above.")
         return Scaling(**json.loads(outcome.read_text(encoding="utf-8")))
 
 
@@ -105,6 +106,9 @@ def _measure_rank(recipe: Recipe, config: Config, place: dict[str, int], outcome
     os.environ |= {name: str(value) for name, value in place.items()} | {"MASTER_ADDR": "127.0.0.1"}
     hardware = resolve_hardware(config.hardware)
     ranks = join_ranks(hardware.device, config.cluster.join_minutes)
+    # Neither the metrics of a step nor a step that is not finite belong to the measurement.
+    training = replace(config.training, log_every_steps=sys.maxsize, max_skipped_steps=sys.maxsize)
+    config = replace(config, training=training)
     data, folder = AcousticData.read(recipe, config), RunFolder(outcome.parent / "run", "")
     measured = measure(build_trainer(data, hardware, ranks, folder))
     if ranks.first:

@@ -130,8 +130,11 @@ class EvaluationPages:
             known = {utterance.id: utterance for utterance in read_manifest(path)}
             utterances = {score.id: known[score.id] for score in alignment.scores if score.id in known}
         else:
-            log.warning("No manifest of %s for %s: no audio and no pictures; set --data to its folder.",
-                        evaluation.split, run.folder)  # fmt: skip
+            log.warning(
+                "No manifest of %s for %s: no audio and no pictures; give paths.data by --data.",
+                evaluation.split,
+                run.folder,
+            )
         clips = make_clips(list(utterances.values()), self.audio, self.report, f"audio/{name}") if utterances else {}
         played = [clips.get(score.id, Clip(None, None)) for score in alignment.scores]
         write_data(

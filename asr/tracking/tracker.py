@@ -179,6 +179,7 @@ class NullTracker(Tracker):
         return ""
 
     log = summary = panel = alert = worst_utterances = model = uses_model = uses_manifests = finish = _ignore
+    show_table = show_pictures = _ignore
     where = follow = _say_nothing
 
 

@@ -74,7 +74,7 @@ def _exit_at_second_ctrl_c() -> Iterator[None]:
             if number[0] != signal.SIGINT:
                 continue
             if time.monotonic() - first > ONE_CTRL_C:
-                os.write(2, b"asr: Left at once.\n")
+                os.write(2, b"asr: exiting immediately.\n")
                 os._exit(128 + signal.SIGINT)
             first = min(first, time.monotonic())
 

@@ -79,7 +79,7 @@ class RunFolder:
                 # Not flock, whose locks live on in the loader's processes when this one is killed.
                 fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except (BlockingIOError, PermissionError):
-                raise RunError(f"Another process is at work in {self.path}; wait for it, or change the name.") from None
+                raise RunError(f"{self.path} is in use by another process: wait for it, or set another name.") from None
             if restart:
                 self._clear()
             with self._written():
@@ -112,7 +112,11 @@ class RunFolder:
         if nearest := nearest_run(self, config):
             path, keys = nearest
             different = ", ".join(f"{key}={here!r} (there {there!r})" for key, (there, here) in keys.items())
-            log.info("A new run. The nearest, %s, differs in %s.", path.name, different or "its data or its precision")
+            log.info(
+                "A new run. The closest existing run, %s, differs in %s.",
+                path.name,
+                different or "its data or its precision",
+            )
 
 
 def find_run_folder(recipe: Recipe, config: Config, precision: Precision) -> RunFolder:

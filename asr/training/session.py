@@ -142,7 +142,7 @@ def _describe(training: Training[AnyTask], trainer: Trainer[AnyTask]) -> None:
         torch.get_num_threads(),
     )
     if state.step:
-        log.info("Goes on from step %d, epoch %d, after %.0f s of training.", state.step, state.epoch, state.seconds)
+        log.info("Resuming from step %d, epoch %d, after %.0f s of training.", state.step, state.epoch, state.seconds)
 
 
 def _outcome(training: Training[AnyTask], trainer: Trainer[AnyTask]) -> str:
@@ -174,7 +174,7 @@ def restarts(config: Config) -> bool:
             "remove the run folder instead, or change the name."
         )
     if started_again():
-        log.info("The job was started again: it goes on, whatever training.restart says.")
+        log.info("The job was restarted: it resumes, and training.restart is ignored.")
         return False
     return True
 

@@ -293,9 +293,10 @@ class Trainer(Generic[AnyTask]):
         self._saved = time.monotonic()
 
     def log(self, tracker: Tracker, step: Step, metrics: Mapping[str, float]) -> None:
-        """Logs metrics after a step."""
+        """Logs metrics after a step, and starts the next interval of the clock."""
         epoch = step.epoch + (step.position + 1) / step.epoch_steps
         tracker.log(self.state.step, epoch, self.state.seconds, metrics)
+        self._clock = Clock(self.task.unit)
 
     def _all_reduce_outcome(self, loss: Tensor, gradient_norm: Tensor) -> StepOutcome:
         self.watchdog.reach(f"step {self.state.step}, waiting for the other ranks")
@@ -331,18 +332,17 @@ class Trainer(Generic[AnyTask]):
             )
 
     def _metrics(self, step: Step, result: StepResult, layers: LayerWatch) -> dict[str, float]:
-        """What is logged of a step; begins the next interval of the clock."""
-        metrics = {
+        """What is logged of a step."""
+        times = self._clock.metrics()  # before the norms of the layers, which wait for the device
+        return {
             "train/loss": result.loss,
             "train/learning_rate": result.learning_rate,
             "train/gradient_norm": result.gradient_norm,
             **layers.metrics(),
             **self.optimizer_step.metrics(),
             "data/padding_share": step.padding,
-            **self._clock.metrics(),
+            **times,
         }
-        self._clock = Clock(self.task.unit)
-        return metrics
 
     def _progress(self) -> Progress:
         """A bar over all steps; later epochs are assumed to have as many as the first."""

@@ -121,8 +121,8 @@ def test_a_job_that_was_requeued_in_the_middle_ends_as_if_undisturbed(
         assert waiting.wait(PATIENCE) == 0, waiting.stderr and waiting.stderr.read()
     run = only_run(tmp_path)
     log = (run / "train.log").read_text()
-    assert "2 ranks" in log and "Goes on from step" in log
-    assert int(log.split("Goes on from step ")[1].split(",")[0]) >= before, "it saved the step that it was in"
+    assert "2 ranks" in log and "Resuming from step" in log
+    assert int(log.split("Resuming from step ")[1].split(",")[0]) >= before, "it saved the step that it was in"
     assert (run / "wandb_id").read_text() == wandb_id
     assert json.loads((run / "provenance.json").read_text())["command"].startswith("asr train yesno paths.data=")
     assert_same(run, undisturbed)

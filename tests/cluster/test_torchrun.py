@@ -76,7 +76,7 @@ def test_a_rank_that_dies_is_started_again_with_the_others(undisturbed: Path, tm
         os.kill(ranks[-1], signal.SIGKILL)
         assert torchrun.wait(PATIENCE) == 0, (tmp_path / "agent-1.log").read_text()[-3000:]
     run = run_folder(tmp_path, "yesno")
-    assert "Goes on from step" in (run / "train.log").read_text()
+    assert "Resuming from step" in (run / "train.log").read_text()
     assert_same(run, undisturbed)
 
 
@@ -93,5 +93,5 @@ def test_an_agent_that_is_killed_comes_back(undisturbed: Path, tmp_path: Path) -
             assert first.wait(PATIENCE) == 0, (tmp_path / "agent-1.log").read_text()[-3000:]
             assert again.wait(PATIENCE) == 0, (tmp_path / "agent-2.log").read_text()[-3000:]
     run = run_folder(tmp_path, "yesno")
-    assert "Goes on from step" in (run / "train.log").read_text()
+    assert "Resuming from step" in (run / "train.log").read_text()
     assert_same(run, undisturbed)

@@ -200,7 +200,7 @@ def test_a_time_that_is_too_short_becomes_fewer_epochs() -> None:
     assert "gru ends all 80 epochs after 0:26:40" in text
     assert "Begin with gru: of what fits it is the quickest, 20.0 s an epoch" in text
     text = advice(LSTM, minutes=0.4)
-    assert "lstm does not end its first epoch of 30.0 s" in text
+    assert "lstm does not finish its first epoch of 30.0 s" in text
     assert text.splitlines()[-1].startswith("None of this fits")
 
 

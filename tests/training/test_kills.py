@@ -43,6 +43,6 @@ def test_a_disk_that_fills_up_ends_all_ranks_and_costs_no_good_checkpoint(ranks:
             assert checkpoints and all(path.suffix == ".pt" for path in checkpoints)
         assert train(recipe, folder, settings, ranks) == 0
         runs.append(run_folder(folder, recipe))
-    assert "Goes on from step" in (runs[1] / "train.log").read_text()
+    assert "Resuming from step" in (runs[1] / "train.log").read_text()
     assert metrics(runs[1]) == metrics(runs[0])
     assert_same_weights(runs[1], runs[0])
