@@ -1,6 +1,7 @@
 """Importing libraries that only some users need, and large ones."""
 
 import gc
+import sys
 from importlib import import_module
 from types import ModuleType
 
@@ -20,11 +21,16 @@ def optional(name: str, extra: str) -> ModuleType:
 
 
 def import_large(name: str) -> ModuleType:
-    """Imports a module without garbage collection, which finds nothing there and takes a fifth of PyTorch's import."""
-    enabled = gc.isenabled()
+    """Imports a module without garbage collection, which finds none and takes a fifth of PyTorch's import.
+
+    What is there after the first import is never looked at again.
+    """
+    enabled, imported = gc.isenabled(), name in sys.modules
     gc.disable()
     try:
         return import_module(name)
     finally:
+        if not imported:
+            gc.freeze()
         if enabled:
             gc.enable()
