@@ -83,7 +83,7 @@ def test_another_process_is_kept_out(config: Config) -> None:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout is not None
         other.stdout.readline()
-        with pytest.raises(RunError, match="Another process"), folder.held():
+        with pytest.raises(RunError, match="is in use by another process"), folder.held():
             pass
         other.communicate(b"\n", timeout=60)
     with folder.held():
