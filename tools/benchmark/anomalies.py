@@ -52,7 +52,7 @@ def exchange(
 
 
 def _fits(speech: Utterance, words: Utterance, needs: Requirements) -> bool:
-    return ctc_frames(needs.labels(words.text)) <= needs.output_frames("train", speech)
+    return ctc_frames(needs.tokenizer.encode(words.text)) <= needs.output_frames("train", speech)
 
 
 def average_precision(ranked: Sequence[str], wanted: Collection[str]) -> float:
