@@ -50,7 +50,7 @@ class Silence:
     def verify(self) -> dict[str, str]:
         return {}
 
-    def ahead(self, utterances: Sequence[Utterance]) -> None:
+    def prefetch(self, utterances: Sequence[Utterance]) -> None:
         pass
 
     def stamps(self, utterances: Sequence[Utterance], data: Path) -> Iterator[list[Any]]:
