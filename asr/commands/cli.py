@@ -116,7 +116,9 @@ def run_over_hydra(command: str, arguments: Sequence[str]) -> None:
         ConfigError: There is no such recipe, or its configuration cannot be composed.
     """
     from hydra import version
-    from hydra._internal.utils import _run_hydra, get_args_parser
+    from hydra._internal.hydra import Hydra
+    from hydra._internal.utils import create_config_search_path, get_args_parser
+    from hydra.core.global_hydra import GlobalHydra
 
     from asr.settings.compose import HYDRA_VERSION, check_overrides, errors_as_sentences, into_mappings, search_path
     from asr.settings.sweeps import expand_sweep, group_name
@@ -129,15 +131,22 @@ def run_over_hydra(command: str, arguments: Sequence[str]) -> None:
     overrides, swept = expand_sweep(recipe, check_overrides(recipe, overrides))
     if swept and options.cfg:
         raise ConfigError(f"asr {command}: a sweep runs and --cfg only prints; give one of the two.")
-    options.multirun = options.multirun or swept
-    group = group_name(recipe, overrides) if options.multirun else None
-    options.overrides = [*into_mappings(overrides), search_path()]
-    # Hydra would print its errors itself, over several lines, and exit with 1.
-    os.environ["HYDRA_FULL_ERROR"] = "1"
+    multirun = options.multirun or swept or "hydra.mode=MULTIRUN" in overrides
+    job = Job(command, recipe, group_name(recipe, overrides) if multirun else None, tuple(sys.argv[1:]))
+    overrides = [*into_mappings(overrides), search_path()]
     version.setbase(HYDRA_VERSION)
-    job = Job(command, recipe, group, tuple(sys.argv[1:]))
-    with errors_as_sentences(), submission_errors():
-        _run_hydra(options, parser, job, str(recipe.folder), "recipe")
+    # As hydra.main() does, which composes once more to find the mode, and prints errors itself over several lines.
+    hydra = Hydra.create_main_hydra2("asr", create_config_search_path(str(recipe.folder)))
+    try:
+        with errors_as_sentences(), submission_errors():
+            if options.cfg:
+                hydra.show_cfg("recipe", overrides, options.cfg, options.package, options.resolve)
+            elif multirun:
+                hydra.multirun("recipe", job, [*overrides, "hydra.mode=MULTIRUN"])
+            else:
+                hydra.run("recipe", job, [*overrides, "hydra.mode=RUN"])
+    finally:
+        GlobalHydra.instance().clear()
 
 
 def log_to_stderr() -> None:

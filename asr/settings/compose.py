@@ -145,7 +145,20 @@ def to_config(composed: DictConfig, overrides: Sequence[str] = ()) -> Config:
 
 def plain(config: Config) -> dict[str, Any]:
     """The configuration as dicts, lists, numbers and strings, enums by name; `load_config` reads it back from YAML."""
-    return cast(dict[str, Any], OmegaConf.to_container(OmegaConf.structured(config), enum_to_str=True))
+    return cast(dict[str, Any], _plain(config, Config))
+
+
+def _plain(value: Any, kind: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return {name: _plain(getattr(value, name), kind) for name, kind in _fields(type(value)).items()}
+    if isinstance(value, Enum):
+        return value.name
+    if isinstance(value, list):
+        return [_plain(item, get_args(kind)[0]) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item, get_args(kind)[1]) for key, item in value.items()}
+    # A whole number that a program set is written as the same number from YAML is.
+    return float(value) if isinstance(value, int) and float in (kind, *get_args(kind)) else value
 
 
 def flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -215,8 +228,13 @@ def known_keys() -> dict[str, Any]:
     return dict(_keys_of_type(Config, ""))
 
 
+@cache
+def _fields(owner: type) -> dict[str, Any]:
+    return get_type_hints(owner)
+
+
 def _keys_of_type(owner: type, prefix: str) -> Iterator[tuple[str, Any]]:
-    for name, kind in get_type_hints(owner).items():
+    for name, kind in _fields(owner).items():
         yield prefix + name, kind
         if dataclasses.is_dataclass(kind):
             yield from _keys_of_type(cast(type, kind), f"{prefix}{name}.")

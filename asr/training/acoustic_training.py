@@ -129,7 +129,7 @@ def _features(dataset: Dataset, config: Config) -> Iterator[Tensor]:
     """The features of each utterance, (frames, dim); of very many utterances, of some evenly spread."""
     extractor = FeatureExtractor(config.features, config.data.sampling_rate)
     count = len(dataset.utterances)
-    for number in np.unique(np.linspace(0, count - 1, min(count, NORMALIZED_UTTERANCES)).astype(np.int64)).tolist():
+    for number in np.linspace(0, count - 1, min(count, NORMALIZED_UTTERANCES)).astype(np.int64).tolist():
         read = dataset(number, epoch=0)
         yield read if read.ndim == 2 else extractor(read[None], torch.tensor([len(read)]))[0][0]
 

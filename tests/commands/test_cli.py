@@ -51,7 +51,6 @@ def training(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Training:
     module = ModuleType("asr.commands.train")
     module.run = stand_in.run  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "asr.commands.train", module)
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
     monkeypatch.delenv("RANK", raising=False)
     monkeypatch.chdir(tmp_path)
     return stand_in
