@@ -150,7 +150,7 @@ def plain(config: Config) -> dict[str, Any]:
 
 def _plain(value: Any, kind: Any) -> Any:
     if dataclasses.is_dataclass(value):
-        return {name: _plain(getattr(value, name), kind) for name, kind in _fields(type(value)).items()}
+        return {name: _plain(getattr(value, name), kind) for name, kind in _fields(cast(type, type(value))).items()}
     if isinstance(value, Enum):
         return value.name
     if isinstance(value, list):
