@@ -1,15 +1,18 @@
 """Corpus archives: found on a mirror or downloaded from the publisher, and unpacked once."""
 
-import gzip
+import errno
 import hashlib
 import http.client
 import io
 import logging
 import lzma
 import os
+import shutil
 import tarfile
 import urllib.request
 import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -25,6 +28,14 @@ CONNECTION_SECONDS = 10.0
 MEGABYTE = 1 << 20
 AR_HEADER = 60
 """Bytes before each member of an ar archive."""
+LONG_HEADERS = (
+    tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK
+)  # fmt: skip
+"""Members that tarfile reads into memory, whatever size they state."""
+MALFORMED = (errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.EINVAL)
+"""Errors of the file system that the names of an archive's members cause."""
+ANY_CHECKSUM = "ASR_ANY_CHECKSUM"
+"""Environment variable that allows mirrors whose archives are not the publisher's."""
 
 
 class ArchiveMissing(DataError):
@@ -36,26 +47,30 @@ def mirrors() -> list[Path]:
     return [SHIPPED / part for part in os.environ.get("ASR_MIRRORS", DEFAULT_MIRRORS).split(os.pathsep) if part]
 
 
-def fetch_archive(name: str, folder: Path, url: str | None = None, sha256: str | None = None) -> Path:
+def fetch_archive(name: str, folder: Path, url: str | None = None, sha256: str | Sequence[str] | None = None) -> Path:
     """Finds an archive on a mirror or among earlier downloads, else downloads it from its publisher.
 
     Args:
         name: File name under which the publisher offers the archive.
         folder: Where downloads are kept.
         url: The publisher's address; None where the archive is not offered for download.
-        sha256: Checksum of the publisher's file. Mirrors may hold a repacked archive and are not compared.
+        sha256: Checksum of the publisher's file, and of repacked ones that are known to have the same content. Where
+            one is given, a file on a mirror must have it too, unless the environment variable ASR_ANY_CHECKSUM is set.
 
     Raises:
         ArchiveMissing: It cannot be found or downloaded; says where to put it.
+        DataError: A file on a mirror has another checksum.
     """
+    known = (sha256,) if isinstance(sha256, str) else tuple(sha256 or ())
     for place in (*mirrors(), folder):
         if (place / name).is_file():
+            _compare_checksum(place / name, known)
             return place / name
     remedy = f"put {name} into {folder} or into a folder named by ASR_MIRRORS"
     if url is None:
         raise ArchiveMissing(f"The archive {name} is on no mirror and not offered for download: {remedy}.")
     try:
-        return _download(url, folder / name, sha256)
+        return _download(url, folder / name, known)
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", None) or error
         raise ArchiveMissing(
@@ -64,66 +79,138 @@ def fetch_archive(name: str, folder: Path, url: str | None = None, sha256: str |
 
 
 def unpack(archive: Path, folder: Path) -> Path:
-    """Unpacks a tar archive into a folder, atomically; does nothing where the folder exists.
+    """Unpacks the files and folders of a tar archive, atomically; does nothing where the folder exists.
+
+    Links, devices and pipes are left out, since no corpus needs them and they can lead outside the folder.
 
     Raises:
-        DataError: The archive is damaged, is no tar archive, or holds members that reach outside the folder.
+        DataError: The archive is damaged, is no tar archive, has members that reach outside the folder, or is larger
+            than the disk.
     """
     if folder.is_dir():
         return folder
     log.info("Unpacking %s", archive)
-    try:
-        with atomic_folder(folder) as content, tarfile.open(archive) as tar:
-            tar.extractall(content, filter="data")
-            # tarfile takes damage for the end of the archive; reading on lets the decompressor compare its checksum.
-            while tar.fileobj is not None and tar.fileobj.read(MEGABYTE):
-                pass
-    except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"The archive {archive} cannot be unpacked ({error}): delete it and fetch it again.") from None
+    with _damage_in(archive), atomic_folder(folder) as content, tarfile.open(archive, tarinfo=_Member) as tar:
+        _extract(tar, content)
+        # tarfile takes damage for the end of the archive; reading on lets the decompressor compare its checksum.
+        while tar.fileobj is not None and tar.fileobj.read(MEGABYTE):
+            pass
     return folder
 
 
 def unpack_deb(package: Path, folder: Path) -> Path:
-    """Unpacks the files of a Debian package, as `dpkg-deb -x` does; does nothing where the folder exists.
+    """Unpacks the files and folders of a Debian package as `unpack` does; does nothing where the folder exists.
 
     A package is an `ar` archive whose member data.tar.* holds the files (deb(5)).
 
     Raises:
-        DataError: It is damaged, or not a Debian package.
+        DataError: As `unpack` does, or it is not a Debian package.
     """
     if folder.is_dir():
         return folder
     log.info("Unpacking %s", package)
-    try:
-        with package.open("rb") as file:
-            if file.read(8) != b"!<arch>\n":
-                raise tarfile.ReadError("it is no ar archive")
-            while header := file.read(AR_HEADER):
-                name, size = header[:16].decode("ascii").strip().rstrip("/"), int(header[48:58])
-                if name.startswith("data.tar"):
-                    break
-                file.seek(size + size % 2, os.SEEK_CUR)
-            else:
-                raise tarfile.ReadError("it has no data.tar")
-            content = file.read(size)
+    with _damage_in(package), package.open("rb") as file:
+        if file.read(8) != b"!<arch>\n":
+            raise tarfile.ReadError("it is no ar archive")
+        while header := file.read(AR_HEADER):
+            name, size = header[:16].decode("ascii").strip().rstrip("/"), int(header[48:58])
+            if not 0 <= size <= package.stat().st_size:
+                raise tarfile.ReadError(f"its member {name!r} has {size} bytes")
+            if name.startswith("data.tar"):
+                break
+            file.seek(size + size % 2, os.SEEK_CUR)
+        else:
+            raise tarfile.ReadError("it has no data.tar")
+        content = file.read(size)
         if len(content) < size:
             raise tarfile.ReadError(f"it ends after {len(content)} of {size} bytes")
-        with atomic_folder(folder) as place, tarfile.open(fileobj=io.BytesIO(content)) as tar:
-            tar.extractall(place, filter="data")
-    except (tarfile.TarError, ValueError, EOFError, lzma.LZMAError, zlib.error) as error:
-        raise DataError(f"The package {package} cannot be unpacked ({error}): delete it and fetch it again.") from None
+        with atomic_folder(folder) as place, tarfile.open(fileobj=io.BytesIO(content), tarinfo=_Member) as tar:
+            _extract(tar, place)
     return folder
 
 
-def _download(url: str, path: Path, sha256: str | None) -> Path:
+class _Member(tarfile.TarInfo):
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "_Member":
+        member = super().frombuf(buf, encoding, errors)
+        if member.type in LONG_HEADERS and member.size > MEGABYTE:
+            raise tarfile.ReadError(f"it has a header of {member.size} bytes")
+        return member
+
+
+def _extract(tar: tarfile.TarFile, folder: Path) -> None:
+    """Writes regular files and folders. Not by tarfile's own extraction, whose filters links can pass on Pythons
+    without the fix of CVE-2025-4517."""
+    left_out, last = 0, -1
+    for member in tar:
+        if member.size < 0 or member.offset <= last:
+            raise tarfile.ReadError(f"its member {member.name!r} has {member.size} bytes")
+        last = member.offset
+        parts = [part for part in member.name.split("/") if part not in ("", ".")]
+        if member.name.startswith("/") or ".." in parts or "\0" in member.name:
+            raise tarfile.ReadError(f"its member {member.name!r} reaches outside the folder")
+        path = folder.joinpath(*parts)
+        if member.isdir():
+            path.mkdir(parents=True, exist_ok=True)
+        elif member.isfile() and parts:
+            free = shutil.disk_usage(folder).free
+            if member.size > free:
+                raise tarfile.ReadError(f"its member {member.name!r} has {member.size} bytes, and {free} are free")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            content = tar.extractfile(member)
+            assert content is not None, "a regular file has a content"
+            with path.open("wb") as file:
+                shutil.copyfileobj(content, file, MEGABYTE)
+            os.utime(path, (max(0, int(member.mtime)),) * 2)
+        else:
+            left_out += 1
+    if left_out:
+        log.info("Left out of it: %d links or special files.", left_out)
+
+
+@contextmanager
+def _damage_in(archive: Path) -> Iterator[None]:
+    """Names the archive in an error of a decompressor or of tarfile, and the member in one of the file system."""
+    try:
+        yield
+    except OSError as error:
+        # bz2 reports damage as an OSError without a number; a full or closed disk is none of the archive.
+        if error.errno is not None and error.errno not in MALFORMED:
+            raise
+        raise _unusable(archive, error) from None
+    except (tarfile.TarError, EOFError, ValueError, OverflowError, lzma.LZMAError, zlib.error) as error:
+        raise _unusable(archive, error) from None
+
+
+def _unusable(archive: Path, error: Exception) -> DataError:
+    return DataError(f"The archive {archive} cannot be unpacked ({error}): delete it and fetch it again.")
+
+
+def _compare_checksum(archive: Path, known: Sequence[str]) -> None:
+    if not known:
+        return
+    with archive.open("rb") as file:
+        checksum = hashlib.file_digest(file, "sha256").hexdigest()
+    if checksum in known:
+        return
+    if os.environ.get(ANY_CHECKSUM):
+        log.warning("%s is not the publisher's: its SHA-256 is %s.", archive, checksum)
+        return
+    raise DataError(
+        f"{archive} is not the publisher's: its SHA-256 is {checksum}, not {known[0]}; delete it, or set "
+        f"{ANY_CHECKSUM}=1 if you trust its origin."
+    )
+
+
+def _download(url: str, path: Path, known: Sequence[str]) -> Path:
     with atomic_write(path) as part:
         with urllib.request.urlopen(url, timeout=CONNECTION_SECONDS) as response, part.open("wb") as file:
             size = int(response.headers.get("Content-Length") or 0)
             checksum = _copy(response, file, size, f"Downloading {path.name}")
         if size and part.stat().st_size != size:
             raise OSError(f"the connection ended after {part.stat().st_size} of {size} bytes")
-        if sha256 is not None and checksum != sha256:
-            raise OSError(f"its SHA-256 is {checksum}, not the publisher's {sha256}")
+        if known and checksum not in known:
+            raise OSError(f"its SHA-256 is {checksum}, not the publisher's {known[0]}")
     return path
 
 

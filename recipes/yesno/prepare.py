@@ -9,7 +9,10 @@ from asr.settings.root import Config
 
 ARCHIVE = "waves_yesno.tar.gz"
 URL = f"https://www.openslr.org/resources/1/{ARCHIVE}"
-SHA256 = "c3f49e0cca421f96b75b41640749167b52118f232498667ca7a5f9416aef8e73"
+SHA256 = (
+    "c3f49e0cca421f96b75b41640749167b52118f232498667ca7a5f9416aef8e73",
+    "d3ae064e57823d1ba7de46dc5a99031263a48874350e54665ced14b4eb7b5dd4",  # packed again, with the same files
+)
 
 WORDS = {"0": "NO", "1": "YES"}
 SPEAKER = "m1"

@@ -1,18 +1,21 @@
 """Archives come from a mirror, an earlier download or the publisher, and unpack whole or not at all."""
 
+import gzip
 import hashlib
 import io
 import os
+import stat
 import tarfile
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
 from asr.common.errors import DataError
-from asr.data.archives import ArchiveMissing, fetch_archive, mirrors, unpack
+from asr.data.archives import ArchiveMissing, fetch_archive, mirrors, unpack, unpack_deb
 from asr.settings.recipe import SHIPPED
 
 NAME = "corpus.tar.gz"
@@ -113,13 +116,141 @@ def test_a_web_page_in_place_of_an_archive_leaves_nothing(tmp_path: Path) -> Non
     assert names(tmp_path / "data") == []
 
 
-@pytest.mark.parametrize("name", ["../outside", "corpus/../../../outside"])
-def test_a_member_that_reaches_outside_is_refused(tmp_path: Path, name: str) -> None:
-    archive = write_archive(tmp_path / NAME, {"corpus/a.txt": b"a", name: b"evil"})
+def members_of(kind: str, outside: Path) -> list[tuple[tarfile.TarInfo, bytes]]:
+    """An archive that writes `outside`, or something other than a file or folder, where it is unpacked carelessly."""
+
+    def file(name: str, **attributes: object) -> tuple[tarfile.TarInfo, bytes]:
+        member = tarfile.TarInfo(name)
+        for attribute, value in attributes.items():
+            setattr(member, attribute, value)
+        content = b"evil" if member.isreg() else b""
+        member.size = len(content)
+        return member, content
+
+    link = {"type": tarfile.SYMTYPE}
+    return {
+        "parent": [file("../outside")],
+        "parent within": [file("corpus/../../../outside")],
+        "absolute": [file(str(outside))],
+        "through a link": [file("corpus", linkname="../..", **link), file("corpus/outside")],
+        "through a link to a file": [file("x", linkname=str(outside), **link), file("x")],
+        # CVE-2025-4517: a path too long for realpath() hides where its last link leads.
+        "through a path longer than PATH_MAX": [
+            *(file("/".join(["d" * 247] * depth), type=tarfile.DIRTYPE) for depth in range(1, 16)),
+            file("/".join([*["d" * 247] * 15, "up"]), linkname="/".join([".."] * 15), **link),
+            file("escape", linkname="/".join([*["d" * 247] * 15, "up", "../.."]), **link),
+            file("escape/outside"),
+        ],
+        "hard link": [file("x", type=tarfile.LNKTYPE, linkname=str(outside))],
+        "pipe": [file("pipe", type=tarfile.FIFOTYPE)],
+        "device": [file("null", type=tarfile.CHRTYPE, devmajor=1, devminor=3)],
+        "set-user-ID": [file("tool", mode=0o4777)],
+    }[kind]
+
+
+HOSTILE = (
+    "parent", "parent within", "absolute", "through a link", "through a link to a file",
+    "through a path longer than PATH_MAX", "hard link", "pipe", "device", "set-user-ID",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+@pytest.mark.parametrize("package", [False, True], ids=["tar", "deb"])
+def test_nothing_but_files_and_folders_within_the_folder_is_unpacked(tmp_path: Path, kind: str, package: bool) -> None:
+    outside = tmp_path / "outside"
+    outside.write_text("good")
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w:xz", format=tarfile.GNU_FORMAT) as tar:
+        for member, data in members_of(kind, outside):
+            tar.addfile(member, io.BytesIO(data))
+    archive = tmp_path / NAME
+    if package:
+        header = f"{'data.tar.xz':16}{0:<12}{0:<6}{0:<6}{100644:<8}{len(content.getvalue()):<10}`\n".encode()
+        archive.write_bytes(b"!<arch>\n" + header + content.getvalue())
+    else:
+        archive.write_bytes(content.getvalue())
+    with suppress(DataError):
+        (unpack_deb if package else unpack)(archive, tmp_path / "data" / "original")
+    assert outside.read_text() == "good"
+    assert names(tmp_path) == sorted([NAME, "data", "outside"])
+    for path in (tmp_path / "data").rglob("*"):
+        mode = path.lstat().st_mode
+        assert stat.S_ISDIR(mode) or (stat.S_ISREG(mode) and mode & 0o7111 == 0)
+
+
+def test_links_are_left_out_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    archive = tmp_path / NAME
+    with tarfile.open(archive, "w:gz") as tar:
+        for name, type in (("corpus/a.txt", tarfile.REGTYPE), ("corpus/b.txt", tarfile.SYMTYPE)):
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = type, "a.txt"
+            tar.addfile(member)
+    with caplog.at_level("INFO"):
+        folder = unpack(archive, tmp_path / "data" / "original")
+    assert names(folder / "corpus") == ["a.txt"] and "Left out of it: 1 link" in caplog.text
+
+
+@pytest.mark.parametrize("suffix", ["gz", "bz2", "xz"])
+@pytest.mark.parametrize("place", [0.1, 0.5, 0.9])
+def test_damage_of_each_compression_names_the_archive(tmp_path: Path, suffix: str, place: float) -> None:
+    archive = tmp_path / f"corpus.tar.{suffix}"
+    with tarfile.open(archive, f"w:{suffix}") as tar:  # type: ignore[call-overload]
+        member = tarfile.TarInfo("a.bin")
+        member.size = 200_000
+        tar.addfile(member, io.BytesIO(os.urandom(200_000)))
+    content = bytearray(archive.read_bytes())
+    begin = int(place * len(content))
+    content[begin : begin + 50] = bytes(50)
+    archive.write_bytes(content)
+    with pytest.raises(DataError, match=archive.name):
+        unpack(archive, tmp_path / "data" / "original")
+    assert names(tmp_path / "data") == []
+
+
+@pytest.mark.parametrize(
+    ("size", "type"), [(1 << 60, tarfile.REGTYPE), (-512, tarfile.REGTYPE), (1 << 40, tarfile.XHDTYPE)]
+)
+def test_a_size_that_no_disk_holds_is_refused(tmp_path: Path, size: int, type: bytes) -> None:
+    member = tarfile.TarInfo("a.bin")
+    member.size, member.type = size, type
+    (tmp_path / NAME).write_bytes(gzip.compress(member.tobuf(tarfile.GNU_FORMAT) + bytes(4096)))
+    with pytest.raises(DataError, match=f"(?s){NAME}.*{size} bytes"):
+        unpack(tmp_path / NAME, tmp_path / "data" / "original")
+
+
+@pytest.mark.parametrize("name", ["a/b", "n" * 300, "a"])
+def test_names_that_cannot_be_files_name_the_archive(tmp_path: Path, name: str) -> None:
+    archive = write_archive(tmp_path / NAME, {"a": b"a"})
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.addfile(tarfile.TarInfo("a"))
+        member = tarfile.TarInfo(name)
+        member.type = tarfile.DIRTYPE if name == "a" else tarfile.REGTYPE
+        tar.addfile(member)
     with pytest.raises(DataError, match=NAME):
         unpack(archive, tmp_path / "data" / "original")
     assert names(tmp_path / "data") == []
-    assert names(tmp_path) == [NAME, "data"]
+
+
+@pytest.mark.parametrize("size", ["-60", "99999999", "x"])
+def test_a_member_of_a_package_of_impossible_size_is_refused(tmp_path: Path, size: str) -> None:
+    package = tmp_path / "speech.deb"
+    package.write_bytes(b"!<arch>\n" + f"{'control.tar.xz':16}{0:<12}{0:<6}{0:<6}{0:<8}{size:<10}`\n".encode())
+    with pytest.raises(DataError, match=r"speech\.deb"):
+        unpack_deb(package, tmp_path / "data" / "original")
+
+
+def test_a_mirror_must_have_the_known_checksum_unless_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    archive = write_archive(tmp_path / "mirror" / NAME, {"a": b"a"})
+    sha256 = hashlib.sha256(archive.read_bytes()).hexdigest()
+    monkeypatch.setenv("ASR_MIRRORS", str(tmp_path / "mirror"))
+    assert fetch_archive(NAME, tmp_path / "downloads", NOWHERE, ("0" * 64, sha256)) == archive
+    with pytest.raises(DataError, match=f"{sha256}.*ASR_ANY_CHECKSUM=1"):
+        fetch_archive(NAME, tmp_path / "downloads", NOWHERE, "0" * 64)
+    monkeypatch.setenv("ASR_ANY_CHECKSUM", "1")
+    assert fetch_archive(NAME, tmp_path / "downloads", NOWHERE, "0" * 64) == archive
+    assert f"{archive} is not the publisher's" in caplog.text
 
 
 @pytest.fixture
