@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import Enum
@@ -10,13 +12,15 @@ from typing import Any
 
 from asr.common.errors import DataError
 from asr.common.files import atomic_write_text
-from asr.data.manifest import manifest_checksum, read_manifest, write_manifest
+from asr.data.manifest import manifest_checksum, read_manifest, require_all, write_manifest
 from asr.data.mixture import training_checksum
 from asr.data.splits import SPLITS
 from asr.data.utterance import Utterance
 from asr.settings.compose import plain
 from asr.settings.recipe import Recipe
 from asr.settings.root import Config
+
+log = logging.getLogger(__name__)
 
 FINDINGS = "findings.json"
 """Beside the manifests: what the last check found."""
@@ -169,12 +173,16 @@ def leave_out(recipe: Recipe, config: Config, errors: Sequence[Finding]) -> list
     for split, utterances in kept.items():
         if not utterances:
             raise DataError(f"Every utterance of {split} has an error: check.fix would leave nothing of it.")
+    removed = Counter(split for split, _ in reasons)
+    for split, utterances in kept.items():
+        require_all(len(splits[split]) - removed[split], len(utterances), f"utterances left in {split}")
     for split, utterances in kept.items():
         if len(utterances) < len(splits[split]):
             original = manifests[split].with_name(f"{split}.original.jsonl")
             if not original.exists():
-                write_manifest(original, splits[split])
-            write_manifest(manifests[split], utterances)
+                require_all(len(splits[split]), write_manifest(original, splits[split]), f"lines of {original}")
+            require_all(len(utterances), write_manifest(manifests[split], utterances), f"lines of {manifests[split]}")
+            log.info("%s: %d utterances, of %d before.", manifests[split], len(utterances), len(splits[split]))
             with (manifests[split].parent / LEFT_OUT).open("a", encoding="utf-8") as lines:
                 for (place, name), why in reasons.items():
                     if place == split:

@@ -21,8 +21,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="where it is written")
     options = parser.parse_intermixed_args(arguments)
 
-    from importlib import import_module
-
+    from asr.data.formats.writing import export
     from asr.data.manifest import read_manifest
     from asr.data.splits import SPLITS
     from asr.settings.compose import compose
@@ -35,5 +34,5 @@ def main(arguments: Sequence[str]) -> None:
         options.output.mkdir(parents=True, exist_ok=True)
     except FileExistsError:
         raise ConfigError(f"{options.output} is a file: give a folder for -o.") from None
-    import_module(f"asr.data.formats.{options.to}").export(splits, options.output)
+    export(options.to, splits, options.output)
     print(f"{recipe.name}: {sum(map(len, splits.values()))} utterances written for {options.to}: {options.output}")

@@ -1,5 +1,7 @@
 """Errors. A user's mistake is one sentence: the key, id or file, what was found, what was expected and what to do."""
 
+from collections.abc import Sequence
+
 
 class UserError(Exception):
     """A mistake of the user. The command line prints it as one sentence and exits with code 2."""
@@ -23,3 +25,20 @@ class Interrupted(Exception):
     def __init__(self, sentence: str, signal: int) -> None:
         super().__init__(sentence)
         self.signal = signal
+
+
+NAMED = 10
+"""Of many things that are wrong in one way, the first ones are named and all are counted."""
+
+
+def listed(names: Sequence[object], separator: str = ", ") -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+    return separator.join(str(name) for name in names[:NAMED]) + more
+
+
+def faults_among(faults: Sequence[str], count: int, what: str, remedy: str) -> DataError:
+    """The error for what is wrong with some of many things of a kind, such as "audio files"."""
+    if len(faults) == 1:
+        return DataError(f"{faults[0]}: {remedy}.")
+    return DataError(f"{len(faults):,} of {count:,} {what} cannot be used: {listed(faults, '; ')}: {remedy}.")

@@ -11,7 +11,7 @@ import soundfile
 import torch
 from torchaudio.functional import resample
 
-from asr.common.errors import DataError
+from asr.common.errors import faults_among
 from asr.common.files import atomic_write
 from asr.common.processes import map_blocks
 from asr.data.utterance import OneChannel, Utterance
@@ -40,18 +40,18 @@ def convert(splits: Mapping[str, Sequence[Utterance]], folder: Path, sampling_ra
         (folder / split).mkdir(parents=True, exist_ok=True)
         function = partial(_convert_block, folder=folder / split, sampling_rate=sampling_rate)
         outcomes = map_blocks(function, utterances, 32, f"Converting {split}", "utterances")
-        fault = next((outcome for outcome in outcomes if isinstance(outcome, DataError)), None)
-        if fault is not None:
-            raise fault
+        if faults := [outcome for outcome in outcomes if isinstance(outcome, str)]:
+            raise faults_among(faults, len(utterances), f"utterances of {split}", "replace the file or leave it out")
         converted[split] = [outcome for outcome in outcomes if isinstance(outcome, Utterance)]
     return converted
 
 
-def _convert_block(utterances: Sequence[Utterance], folder: Path, sampling_rate: int) -> list[Utterance | DataError]:
+def _convert_block(utterances: Sequence[Utterance], folder: Path, sampling_rate: int) -> list[Utterance | str]:
     return [_convert(utterance, folder, sampling_rate) for utterance in utterances]
 
 
-def _convert(utterance: Utterance, folder: Path, sampling_rate: int) -> Utterance | DataError:
+def _convert(utterance: Utterance, folder: Path, sampling_rate: int) -> Utterance | str:
+    """The converted utterance, or what is wrong with it."""
     try:
         path = folder / f"{utterance.id.replace('/', '-')}-{_hash(utterance, sampling_rate)}.flac"
         if not path.is_file():
@@ -66,9 +66,9 @@ def _convert(utterance: Utterance, folder: Path, sampling_rate: int) -> Utteranc
                 soundfile.write(beside, np.clip(waveform.numpy(), -1, 1), sampling_rate, subtype="PCM_16")
         frames = soundfile.info(path).frames
     except (soundfile.LibsndfileError, OSError) as error:
-        return DataError(f"{utterance.place}: it cannot be converted ({error}); replace the file or leave it out.")
+        return f"{utterance.place}: it cannot be converted ({error})"
     if frames == 0:
-        return DataError(f"{utterance.place}: it holds no audio; leave it out.")
+        return f"{utterance.place}: it holds no audio"
     return Utterance(utterance.id, path, 0.0, frames / sampling_rate, utterance.text, utterance.speaker, sampling_rate)
 
 

@@ -44,8 +44,18 @@ def read_manifest(path: Path) -> Sequence[Utterance]:
     return IndexedManifest(path, index) if index is not None else _read_all(path)
 
 
-def write_manifest(path: Path, utterances: Iterable[Utterance]) -> None:
-    """Writes a manifest, atomically; a large one with its index."""
+def require_all(expected: int, found: int, what: str, remedy: str = "please report this") -> None:
+    """Compares how many utterances, or what stands for them, there are before and after a step that loses none.
+
+    Raises:
+        DataError: The numbers differ.
+    """
+    if found != expected:
+        raise DataError(f"There are {found:,} {what} instead of {expected:,}, and none may be lost: {remedy}.")
+
+
+def write_manifest(path: Path, utterances: Iterable[Utterance]) -> int:
+    """Writes a manifest, atomically; a large one with its index. Returns the number of its lines."""
     digest, places, speakers = hashlib.sha256(), Places(array("q"), array("d"), array("Q")), set[str]()
     folder, size = path.parent, 0
     with atomic_write(path) as beside:
@@ -61,6 +71,7 @@ def write_manifest(path: Path, utterances: Iterable[Utterance]) -> None:
                 size += len(line)
         if size >= LARGE_BYTES and len(set(places.keys)) == len(places.keys):
             ManifestIndex.write(path, beside.stat(), digest.hexdigest(), places.arrays(), len(speakers - {""}))
+    return len(places.begins)
 
 
 def manifest_checksum(path: Path) -> str:
@@ -104,15 +115,18 @@ def _make_index(path: Path) -> "ManifestIndex | None":
 
 def _read_all(path: Path) -> list[Utterance]:
     utterances = []
-    seen: set[str] = set()
+    seen: dict[str, int] = {}
     with path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
             if not line.strip():
                 continue
             utterance = parse_line(line, path, number)
-            if utterance.id in seen:
-                raise DataError(f"{path}, line {number}: the id {utterance.id!r} occurs twice; ids must differ.")
-            seen.add(utterance.id)
+            earlier = seen.setdefault(utterance.id, number)
+            if earlier != number:
+                raise DataError(
+                    f"{path}, line {number}: the id {utterance.id!r} occurs twice, first in line {earlier}: ids must "
+                    "differ, so remove or correct one of the lines."
+                )
             utterances.append(utterance)
     if not utterances:
         raise DataError(f"The manifest {path} is empty: delete it and run `asr prepare RECIPE`.")

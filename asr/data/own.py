@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from asr.common.errors import ConfigError, DataError
+from asr.data.audio_paths import expanded
 from asr.data.formats.reading import find_format, read_source
+from asr.data.manifest import require_all
 from asr.data.splits import complete_splits, require_splits, write_splits
 from asr.data.utterance import OneChannel, Utterance
 from asr.settings.compose import compose
@@ -31,7 +33,10 @@ def prepare(config: Config, archives: Path, output: Path) -> None:
         ConfigError: There is no such source, or its format is unknown.
         DataError: It is incomplete or damaged.
     """
-    finish(config, complete_splits(read_source(config.data, output / "audio"), config.data.held_out), output)
+    read = read_source(config.data, output / "audio")
+    splits = complete_splits(read, config.data.held_out)
+    require_all(sum(map(len, read.values())), sum(map(len, splits.values())), "utterances in the splits")
+    finish(config, splits, output)
 
 
 def finish(
@@ -109,7 +114,7 @@ def _settings(config: Config) -> dict[str, Any]:
     """The settings that determine what is written, without those that have no effect."""
     data, text = config.data, config.text
     settings: dict[str, Any] = {
-        "data.source": None if data.source is None else str(Path(data.source).expanduser().absolute()),
+        "data.source": None if data.source is None else str(expanded(data.source).absolute()),
         "data.format": data.format.value,
         "data.columns": dict(data.columns),
         "data.held_out": data.held_out,
@@ -174,14 +179,12 @@ def write_recipe(folder: Path, source: Path, columns: Mapping[str, str]) -> str:
     """
     if folder.exists():
         raise ConfigError(f"{folder} exists already: give another name, or delete it.")
-    source = source.expanduser().absolute()
+    source = expanded(source).absolute()
     config = compose(find_recipe("own"), ["name=new"]).data
     config.source, config.columns, config.format = str(source), dict(columns), find_format(source)
     with tempfile.TemporaryDirectory() as audio:
         read = read_source(config, Path(audio))
     utterances = [utterance for part in read.values() for utterance in part]
-    if not utterances:
-        raise ConfigError(f"There is no utterance in {source}.")
     folder.mkdir(parents=True)
     settings = _recipe_yaml(utterances, source, config.format.value, columns)
     (folder / "recipe.yaml").write_text(settings, encoding="utf-8")

@@ -17,6 +17,7 @@ import torch
 from torchaudio.transforms import Resample
 
 from asr.common.errors import DataError
+from asr.data.audio_paths import foreign
 
 Samples = npt.NDArray[np.float32]
 
@@ -71,7 +72,8 @@ def recording_seconds(path: Path) -> float:
 def _open(path: Path, name: str, sampling_rate: int) -> Iterator[Recording]:
     try:
         if not path.is_file():
-            raise DataError(f"{name}: there is no such file; correct the path.")
+            fault = foreign(name)
+            raise DataError(f"{name} {fault}." if fault else f"{name}: there is no such file; correct the path.")
         if path.stat().st_size == 0:
             raise DataError(f"{name}: the file is empty; record it again.")
         try:

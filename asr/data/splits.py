@@ -9,7 +9,7 @@ import soundfile
 
 from asr.common.errors import DataError
 from asr.common.seeds import derive_seed
-from asr.data.manifest import write_manifest
+from asr.data.manifest import require_all, write_manifest
 from asr.data.utterance import Utterance
 
 SPLITS = ("train", "dev", "test")
@@ -36,7 +36,7 @@ def write_splits(output: Path, splits: Mapping[str, Sequence[Utterance]]) -> Non
     """
     require_splits(output, splits)
     for split in (*(split for split in splits if split not in SPLITS), *SPLITS):
-        write_manifest(output / f"{split}.jsonl", splits[split])
+        require_all(len(splits[split]), write_manifest(output / f"{split}.jsonl", splits[split]), f"lines of {split}")
 
 
 def require_splits(output: Path, splits: Mapping[str, Sequence[Utterance]]) -> None:
@@ -71,6 +71,9 @@ def complete_splits(splits: Mapping[str | None, Sequence[Utterance]], share: flo
     """
     found = {split: list(splits.get(split, ())) for split in SPLITS}
     found["train"] = [*found["train"], *splits.get(None, ())]
+    if not found["train"]:
+        there = ", ".join(f"{len(part)} for {split}" for split, part in found.items() if part) or "none at all"
+        raise DataError(f"The source has no utterance for training ({there}): name a part of it train.")
     missing = [split for split in ("test", "dev") if not found[split]]
     speakers = {utterance.speaker for utterance in found["train"] if utterance.speaker}
     by_speaker = len(speakers) >= FEWEST_SPEAKERS

@@ -70,12 +70,13 @@ def parse_line(line: bytes, path: Path, number: int) -> Utterance:
         DataError: It is not an utterance; names the line and the field.
     """
     place = f"{path}, line {number}"
+    reason = "another value"
     try:
         row = json.loads(line)
-    except (ValueError, RecursionError):
-        row = None
+    except (ValueError, RecursionError) as error:
+        row, reason = None, str(error)
     if not isinstance(row, dict):
-        raise DataError(f"{place}: not a JSON object.")
+        raise DataError(f"{place}: not a JSON object ({reason}): correct or remove the line.")
     missing = [name for name in FIELDS if name not in row]
     if missing:
         raise DataError(f"{place}: the field {missing[0]!r} is missing; a line has {', '.join(FIELDS)}.")

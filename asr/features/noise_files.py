@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from torchaudio.transforms import Resample
 
-from asr.common.errors import ConfigError, DataError
+from asr.common.errors import ConfigError, DataError, faults_among
 from asr.common.processes import map_blocks
-from asr.data.formats.audio_folder import AUDIO
+from asr.data.audio_paths import audio_below
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +37,11 @@ class NoiseFiles:
     """
 
     def __init__(self, folders: Sequence[str], key: str) -> None:
-        self.files: list[NoiseFile] = []
-        for outcome in map_blocks(_read_headers, audio_files(folders, key), 4096, f"Reading {key}", "files"):
-            if isinstance(outcome, DataError):
-                raise outcome
-            self.files.append(outcome)
+        outcomes = map_blocks(_read_headers, audio_files(folders, key), 4096, f"Reading {key}", "files")
+        if faults := [outcome for outcome in outcomes if isinstance(outcome, str)]:
+            remedy = "replace the file, or remove it from its folder"
+            raise faults_among(faults, len(outcomes), f"recordings of {key}", remedy)
+        self.files = [outcome for outcome in outcomes if isinstance(outcome, NoiseFile)]
 
     def segment(self, which: float, start: float, samples: int, sampling_rate: int) -> Tensor:
         """A segment of one of the files, float32, shape (samples,), which wraps around at the end.
@@ -80,7 +80,7 @@ def audio_files(folders: Sequence[str], key: str) -> list[Path]:
     """
     files = []
     for folder in (Path(folder).expanduser() for folder in folders):
-        found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO and path.is_file())
+        found = sorted(path for path in audio_below(folder) if path.is_file()) if folder.is_dir() else []
         if not found:
             what = "contains no audio" if folder.is_dir() else "is not a folder"
             raise ConfigError(f"{key}: {folder} {what}: give folders of recordings.")
@@ -103,17 +103,18 @@ def recordings_checksum(folders: Sequence[str], key: str) -> str:
     return digest.hexdigest()
 
 
-def _read_headers(paths: Sequence[Path]) -> list[NoiseFile | DataError]:
+def _read_headers(paths: Sequence[Path]) -> list[NoiseFile | str]:
     return [_read_header(path) for path in paths]
 
 
-def _read_header(path: Path) -> NoiseFile | DataError:
+def _read_header(path: Path) -> NoiseFile | str:
+    """A file, or what is wrong with it."""
     try:
         info = soundfile.info(path)
     except (soundfile.LibsndfileError, OSError) as error:
-        return DataError(f"The recording {path} cannot be read ({error}): replace it or remove it from its folder.")
+        return f"The recording {path} cannot be read ({error})"
     if info.frames == 0:
-        return DataError(f"The recording {path} is empty: replace it or remove it from its folder.")
+        return f"The recording {path} is empty"
     return NoiseFile(path, info.frames, info.samplerate)
 
 

@@ -9,6 +9,7 @@ from asr.common.errors import ConfigError, DataError, UserError
 from asr.common.files import atomic_write_text
 from asr.common.processes import worker_pool
 from asr.common.progress import Progress
+from asr.data.audio_paths import MEDIA, audio_below
 from asr.data.recording import recording_seconds
 from asr.decoding.beam import BeamDecoder
 from asr.decoding.decoder import Decoder, log_search
@@ -23,11 +24,6 @@ from asr.lm.ngram import saved_language_model
 from asr.settings.lm import LmUnits
 
 STANDARD_INPUT = Path("-")
-AUDIO = (
-    "wav", "flac", "ogg", "oga", "opus", "mp3", "sph", "aif", "aiff", "aifc", "au", "snd", "caf", "w64", "rf64", "wve",
-    "m4a", "mp4", "aac", "wma", "webm", "mkv", "mov", "avi", "amr", "3gp",
-)  # fmt: skip
-"""Endings of the files that are taken from a folder."""
 GROUP_SECONDS = 300.0
 """Audio that a process is given at a time; a recording is never divided between processes."""
 
@@ -47,9 +43,9 @@ def find_recordings(files: Sequence[str], listed: Path | None) -> list[Path]:
                 raise ConfigError(f"The list {name[1:]} cannot be read ({error}): give a file of paths.") from None
             found += (Path(line.strip()) for line in lines if line.strip())
         elif name != "-" and Path(name).is_dir():
-            inside = sorted(path for path in Path(name).rglob("*") if path.suffix.lower().lstrip(".") in AUDIO)
+            inside = sorted(audio_below(Path(name), MEDIA))
             if not inside:
-                raise ConfigError(f"The folder {name} holds no audio file ({', '.join(AUDIO[:6])}, ...): give another.")
+                raise ConfigError(f"The folder {name} holds no audio file (.wav, .flac, .mp3, ...): give another.")
             found += inside
         else:
             found.append(Path(name))

@@ -231,7 +231,7 @@ def test_another_source_does_not_take_the_manifests_of_the_first(corpus: Splits,
         ("tsv", "*.tsv", lambda text: text.replace("sentence", "words"), "say which is the text"),
         ("tsv", "*.tsv", lambda text: text + "a\tb\n", "2 values for 5 columns"),
         ("tsv", "*.tsv", lambda text: text.replace("\ttrain\n", "\telsewhere\n"), "the split 'elsewhere' is none of"),
-        ("tsv", "*.tsv", lambda text: text.replace(".wav", ".wave", 1), "there is no such file"),
+        ("tsv", "*.tsv", lambda text: text.replace(".wav", ".wave", 1), "does not exist"),
         ("nemo", "train_*.json", lambda text: text + '{"audio_filepath": 1}\n', "line "),
         (
             "nemo",

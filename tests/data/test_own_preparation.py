@@ -178,7 +178,7 @@ def test_an_entry_that_cannot_be_read_as_it_is_meant(entry: str, sentence: str, 
 def test_a_channel_that_the_file_does_not_have_is_refused(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "mono.wav", np.zeros(RATE), RATE)
     source = write_kaldi(tmp_path / "k", dict.fromkeys("abc", f"sph2pipe -c 2 {tmp_path / 'mono.wav'} |"))
-    with pytest.raises(DataError, match="its channel is 2, but the file has 1"):
+    with pytest.raises(DataError, match="has 1 channels, but utterance a is channel 2"):
         prepared(source, tmp_path / "data", "data.convert=true")
 
 

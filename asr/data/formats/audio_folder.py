@@ -1,50 +1,61 @@
 """A folder of recordings: x.wav with its transcript in x.txt, optionally in folders of splits and speakers."""
 
-import os
-from collections.abc import Iterator
+import logging
 from pathlib import Path
 
-from asr.common.errors import DataError
+from asr.common.errors import DataError, listed
+from asr.data.audio_paths import AUDIO, MEDIA, audio_below, files_below
 from asr.data.formats.rows import Row, split_of
 
-AUDIO = frozenset((".wav", ".flac", ".sph", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".au", ".w64"))
+log = logging.getLogger(__name__)
 
 
 def matches(source: Path) -> bool:
     """Whether it is a folder with audio."""
-    return source.is_dir() and next(_audio_files(source), None) is not None
+    return source.is_dir() and next(audio_below(source, MEDIA), None) is not None
 
 
 def read(source: Path) -> dict[str | None, list[Row]]:
     """Reads SPLIT/SPEAKER/ID.wav with ID.txt, where SPLIT and SPEAKER may be left out.
 
     Raises:
-        DataError: Audio has no transcript, or a transcript is not in UTF-8.
+        DataError: Audio has no transcript or is of a kind that is not read, or a transcript is not in UTF-8.
     """
+    texts: set[Path] = set()
+    media: list[Path] = []
+    for path in files_below(source):
+        if path.suffix == ".txt":
+            texts.add(path)
+        elif path.suffix.lower() in MEDIA:
+            media.append(path)
     rows: dict[str | None, list[Row]] = {}
     without = []
-    for path in sorted(_audio_files(source)):
+    for path in sorted(path for path in media if path.suffix.lower() in AUDIO):
         transcript = path.with_suffix(".txt")
-        if not transcript.is_file():
-            without.append(str(path))
+        if transcript not in texts:
+            without.append(path)
             continue
         try:
             text = " ".join(transcript.read_text(encoding="utf-8-sig").split())
         except UnicodeDecodeError as error:
             raise DataError(f"{transcript} is not in UTF-8 ({error.reason}): save it in UTF-8.") from None
+        except OSError as error:
+            raise DataError(f"{transcript} cannot be read ({error.strerror}): allow it, or put it back.") from None
         folders = path.relative_to(source).parts[:-1]
         split = split_of(folders[0]) if folders else None
         within = folders[1:] if split else folders
         rows.setdefault(split, []).append(Row(path, text, speaker=within[0] if within else ""))
+    texts -= {row.audio.with_suffix(".txt") for part in rows.values() for row in part}
+    if unread := sorted(path for path in media if path.with_suffix(".txt") in texts):
+        raise DataError(
+            f"{source}: {len(unread)} recordings with transcripts are of kinds that are not read here: "
+            f"{listed(unread)}: convert them to WAV or FLAC."
+        )
     if without:
         raise DataError(
-            f"{len(without)} audio files have no transcript beside them, as {without[0]}, which needs "
-            f"{Path(without[0]).with_suffix('.txt').name}: write the transcripts or remove the audio."
+            f"{source}: {len(without)} audio files have no transcript beside them: {listed(without)}: write each, as "
+            f"{without[0].with_suffix('.txt').name}, or remove the audio; if a table names them, set data.source to it."
         )
+    if texts:
+        log.info("%s: %d texts have no audio beside them: %s.", source, len(texts), listed(sorted(texts)))
     return rows
-
-
-def _audio_files(source: Path) -> Iterator[Path]:
-    """The audio files below a folder, found lazily."""
-    for folder, _, files in os.walk(source):
-        yield from (Path(folder, name) for name in files if Path(name).suffix.lower() in AUDIO)

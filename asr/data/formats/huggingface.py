@@ -1,13 +1,14 @@
 """Folders that Hugging Face's `datasets` wrote with `save_to_disk`."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from asr.common.errors import ConfigError, DataError
 from asr.common.files import file_name
 from asr.common.optional import optional
-from asr.data.formats.rows import Row, split_of
+from asr.data.formats.rows import Place, Row, audio_path, split_of
 from asr.data.formats.table import COLUMNS
 
 ROLES = ("audio", "text", "speaker", "id")
@@ -41,11 +42,13 @@ def read(source: Path, columns: Mapping[str, str], audio: Path) -> dict[str | No
         split = None if name is None else split_of(str(name))
         if name is not None and split is None:
             raise DataError(f"{source}: the split {name!r} is not named after train, dev or test: rename or remove it.")
-        rows.setdefault(split, []).extend(_rows(part, columns, source, audio / (name or ""), datasets))
+        label = str(name or "")
+        rows.setdefault(split, []).extend(_rows(part, label, columns, source, audio / label, datasets))
     return rows
 
 
-def _rows(part: Any, columns: Mapping[str, str], source: Path, audio: Path, datasets: Any) -> Iterator[Row]:
+def _rows(part: Any, split: str, columns: Mapping[str, str], source: Path, audio: Path, datasets: Any) -> Iterator[Row]:
+    """The rows of a split, which may have no name; audio inside it is written into a folder."""
     names = {role: columns.get(role) or _usual(role, part.column_names) for role in ROLES}
     for role, name in names.items():
         if (role in columns and name not in part.column_names) or (name is None and role in ("audio", "text")):
@@ -55,19 +58,38 @@ def _rows(part: Any, columns: Mapping[str, str], source: Path, audio: Path, data
             )
     if isinstance(part.features[names["audio"]], datasets.Audio):
         part = part.cast_column(names["audio"], datasets.Audio(decode=False))
+    where = f"{source}, {split}" if split else str(source)
+    taken: set[str] = set()
     for number, item in enumerate(part):
-        value = item[names["audio"]]
-        written = value if isinstance(value, str) else value.get("path") or ""
-        content = None if isinstance(value, str) else value.get("bytes")
-        name = str(item[names["id"]]) if names["id"] else Path(written).stem or f"{number:08d}"
-        path = Path(written)
-        if content is not None:
-            suffix = path.suffix or MAGIC.get(content[:4], ".mp3")
-            path = audio / f"{file_name(name)}{suffix}"
+        place = Place(where, number, "row")
+        written, content = _path_and_bytes(item[names["audio"]], place)
+        text, speaker, given = (item[names[role]] if names[role] else None for role in ("text", "speaker", "id"))
+        if not isinstance(text, str | None):
+            raise DataError(f"{place}: its text is {text!r}, not a string: name another column in data.columns.")
+        stem = Path(written).stem if given is None else str(given)
+        name, alternative = stem or f"{number:08d}", "-".join(filter(None, (split, f"{number:08d}", stem)))
+        if content is None:
+            path = audio_path(written, Path.cwd(), place)
+        else:
+            file = file_name(name if file_name(name).casefold() not in taken else alternative)
+            taken.add(file.casefold())
+            path = audio / f"{file}{Path(written).suffix or MAGIC.get(content[:4], '.mp3')}"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
-        speaker = item[names["speaker"]] if names["speaker"] else ""
-        yield Row(path, item[names["text"]] or "", "" if speaker is None else str(speaker), name)
+        row = Row(path, text or "", "" if speaker is None else str(speaker), place=place)
+        # Ids that nobody chose may be counted in each split, or be those of sentences that several people read.
+        yield replace(row, id=name) if "id" in columns else replace(row, name=name, alternative=alternative)
+
+
+def _path_and_bytes(value: Any, place: Place) -> tuple[str, bytes | None]:
+    """The path of audio, which may be empty where there are bytes, and its bytes, where the dataset has them."""
+    if isinstance(value, dict):
+        written, content = value.get("path") or "", value.get("bytes")
+    else:
+        written, content = (value, None) if isinstance(value, str) else ("", value)
+    if not (isinstance(content, bytes) or (content is None and written)):
+        raise DataError(f"{place}: it has no audio, neither a path nor the bytes of a file: remove the row.")
+    return written, content
 
 
 def _usual(role: str, names: list[str]) -> str | None:

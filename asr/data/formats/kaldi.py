@@ -3,18 +3,21 @@
 Source: https://kaldi-asr.org/doc/data_prep.html
 """
 
+import logging
 import shlex
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import soundfile
 
-from asr.common.errors import DataError
+from asr.common.errors import DataError, listed
 from asr.common.files import lines_of
-from asr.data.formats.audio_folder import AUDIO
-from asr.data.formats.rows import Row, audio_path, number, split_of
+from asr.data.audio_paths import AUDIO, entries
+from asr.data.formats.rows import Place, Row, audio_path, number, split_of
 from asr.data.utterance import Utterance
+
+log = logging.getLogger(__name__)
 
 NEEDED = ("wav.scp", "text")
 DECODERS = ("flac", "sph2pipe", "cat")
@@ -28,6 +31,8 @@ def matches(source: Path) -> bool:
 
 def read(source: Path) -> dict[str | None, list[Row]]:
     """Reads a data directory, or each of several as the split that it is named after.
+
+    Segments and recordings without a line in `text` are left out, and the log says how many.
 
     Raises:
         DataError: An entry is incomplete or needs a program, or a directory is not named after a split.
@@ -43,80 +48,92 @@ def read(source: Path) -> dict[str | None, list[Row]]:
 
 
 def _folders(source: Path) -> list[Path]:
-    return [
-        folder for folder in (source, *sorted(source.glob("*"))) if all((folder / name).is_file() for name in NEEDED)
-    ]
+    return [folder for folder in (source, *entries(source)) if all((folder / name).is_file() for name in NEEDED)]
 
 
 def _rows(folder: Path) -> list[Row]:
-    files = {name: _file_and_channel(entry, folder) for name, entry in _table(folder / "wav.scp").items()}
-    texts = _table(folder / "text", may_be_empty=True)
+    recordings, texts = _table(folder / "wav.scp"), _table(folder / "text", may_be_empty=True)
+    files = {name: _file_and_channel(entry, folder, place) for name, (place, entry) in recordings.items()}
     speakers = _table(folder / "utt2spk") if (folder / "utt2spk").is_file() else {}
-    places: dict[str, tuple[str, float, float | None]]
-    if not (folder / "segments").is_file():
-        places = {name: (name, 0.0, None) for name in texts}
-    else:
-        places = {name: _segment(name, entry, folder) for name, entry in _table(folder / "segments").items()}
+    has_segments = (folder / "segments").is_file()
+    entries_of_segments = _table(folder / "segments") if has_segments else {}
     rows = []
-    for name, text in texts.items():
-        if name not in places:
-            raise DataError(f"{folder / 'text'}: the utterance {name} has no line in segments: write or remove it.")
-        recording, begin, end = places[name]
+    for name, (place, text) in texts.items():
+        if not has_segments:
+            recording, begin, end = name, 0.0, None
+        elif name in entries_of_segments:
+            recording, begin, end = _segment(*entries_of_segments[name])
+        else:
+            raise DataError(f"{place}: the utterance {name} has no line in segments: write or remove it.")
         if recording not in files:
-            raise DataError(f"{folder / 'wav.scp'}: the recording {recording} of utterance {name} is missing.")
+            raise DataError(
+                f"{folder / 'wav.scp'}: the recording {recording} of utterance {name} ({place}) is missing: write its "
+                "line, or remove the utterance."
+            )
         # Without speakers, Kaldi's recipes give every utterance its own.
-        speaker = "" if speakers.get(name, name) == name else speakers[name]
+        speaker = speakers[name][1] if name in speakers else name
         file, channel = files[recording]
-        rows.append(Row(file, text, speaker, name, begin, None if end is None else end - begin, channel))
+        duration = None if end is None else end - begin
+        rows.append(Row(file, text, "" if speaker == name else speaker, name, begin, duration, channel, place))
+    _tell_unused(folder, "segments" if has_segments else "wav.scp", entries_of_segments or recordings, texts, "text")
+    if speakers:
+        _tell_unused(folder, "text", texts, speakers, "utt2spk")
     return rows
 
 
-def _table(path: Path, may_be_empty: bool = False) -> dict[str, str]:
+def _tell_unused(folder: Path, name: str, there: Collection[str], used: Collection[str], by: str) -> None:
+    if unused := [key for key in there if key not in used]:
+        log.warning(
+            "%s: %d of %d lines have none in %s: %s.", folder / name, len(unused), len(there), by, listed(unused)
+        )
+
+
+def _table(path: Path, may_be_empty: bool = False) -> dict[str, tuple[Place, str]]:
     """Lines of a key and the rest."""
-    table: dict[str, str] = {}
-    for place, line in lines_of(path):
+    table: dict[str, tuple[Place, str]] = {}
+    for number_of_line, line in lines_of(path):
+        place = Place(str(path), number_of_line)
         key, _, rest = line.strip().replace("\t", " ", 1).partition(" ")
         if key in table:
-            raise DataError(f"{path}, line {place}: {key} occurs twice.")
+            raise DataError(f"{place}: {key} occurs twice, first in line {table[key][0].number}: remove one of them.")
         if not rest.strip() and not may_be_empty:
-            raise DataError(f"{path}, line {place}: {key} has no value.")
-        table[key] = rest.strip()
+            raise DataError(f"{place}: {key} has no value: write it, or remove the line.")
+        table[key] = place, rest.strip()
     return table
 
 
-def _segment(name: str, entry: str, folder: Path) -> tuple[str, float, float | None]:
-    place = f"{folder / 'segments'}, utterance {name}"
+def _segment(place: Place, entry: str) -> tuple[str, float, float | None]:
     parts = entry.split()
     if len(parts) != 3:
-        raise DataError(f"{place}: expected a recording, its start and its end, not {entry!r}.")
+        raise DataError(f"{place}: expected a recording, its start and its end, not {entry!r}: correct the line.")
     begin = number(parts[1], "the start", place) or 0.0
     if parts[2] == "-1":  # to the end of the recording
         return parts[0], begin, None
     end = number(parts[2], "the end", place) or 0.0
     if end <= begin:
-        raise DataError(f"{place}: it ends at {end:g} s, not after its start at {begin:g} s.")
+        raise DataError(f"{place}: it ends at {end:g} s, not after its start at {begin:g} s: correct the line.")
     return parts[0], begin, end
 
 
-def _file_and_channel(entry: str, folder: Path) -> tuple[Path, int | None]:
+def _file_and_channel(entry: str, folder: Path, place: Place) -> tuple[Path, int | None]:
     """The file and channel of an entry in wav.scp.
 
     Paths are relative to the folder in which Kaldi runs, the one above data/, or else to the data directory.
     """
     if not entry.endswith("|"):
-        return _existing(entry, folder), None
+        return _existing(entry, folder, place), None
     try:
         words = shlex.split(entry[:-1])
     except ValueError as error:
-        raise DataError(f"{folder / 'wav.scp'}: {entry!r} cannot be read ({error}): correct the line.") from None
+        raise DataError(f"{place}: {entry!r} cannot be read ({error}): correct the line.") from None
     program = Path(words[0]).name if words else ""
     files = [word for word in words[1:] if Path(word).suffix.lower() in AUDIO]
     if program not in DECODERS or "|" in words or len(files) != 1 or _is_cut(program, words):
         raise DataError(
-            f"{folder / 'wav.scp'}: {entry!r} is the output of a program, and programs in data are not run: write the "
-            "audio to files and name those."
+            f"{place}: {entry!r} is the output of a program, and programs in data are not run: write the audio to "
+            "files and name those."
         )
-    return _existing(files[0], folder), _channel(words, entry, folder) if program == "sph2pipe" else None
+    return _existing(files[0], folder, place), _channel(words, entry, place) if program == "sph2pipe" else None
 
 
 def _is_cut(program: str, words: Sequence[str]) -> bool:
@@ -126,19 +143,20 @@ def _is_cut(program: str, words: Sequence[str]) -> bool:
     return program == "flac" and any(word.startswith(("--skip", "--until")) for word in words[1:])
 
 
-def _channel(words: Sequence[str], entry: str, folder: Path) -> int | None:
+def _channel(words: Sequence[str], entry: str, place: Place) -> int | None:
     """The channel that sph2pipe's option -c names, counted from 0."""
-    for place, word in enumerate(words):
+    for position, word in enumerate(words):
         if word.startswith("-c"):
-            number = word[2:] or " ".join(words[place + 1 : place + 2])
-            if number not in ("1", "2"):
-                raise DataError(f"{folder / 'wav.scp'}: {entry!r} names the channel {number!r}: sph2pipe has 1 and 2.")
-            return int(number) - 1
+            channel = word[2:] or " ".join(words[position + 1 : position + 2])
+            if channel not in ("1", "2"):
+                raise DataError(f"{place}: {entry!r} names the channel {channel!r}: sph2pipe has 1 and 2.")
+            return int(channel) - 1
     return None
 
 
-def _existing(written: str, folder: Path) -> Path:
-    candidates = [audio_path(written, place) for place in (folder, Path.cwd(), *folder.absolute().parents[:3])]
+def _existing(written: str, folder: Path, place: Place) -> Path:
+    above = (folder, Path.cwd(), *folder.absolute().parents[:3])
+    candidates = [audio_path(written, start, place) for start in above]
     return next((path for path in candidates if path.is_file()), candidates[0])
 
 

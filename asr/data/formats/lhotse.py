@@ -1,5 +1,6 @@
 """Cuts of lhotse, read with lhotse itself (Żelasko et al., "Lhotse: a speech data representation library", 2021)."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,12 @@ import soundfile
 from asr.common.errors import DataError
 from asr.common.files import file_name
 from asr.common.optional import optional
-from asr.data.formats.rows import Row, read_by_split
+from asr.data.audio_paths import entries
+from asr.data.formats.rows import Place, Row, audio_path, read_by_split
+from asr.data.manifest import require_all
 from asr.data.utterance import Utterance
+
+log = logging.getLogger(__name__)
 
 SUFFIXES = (".jsonl.gz", ".jsonl")
 
@@ -32,54 +37,66 @@ def read(source: Path, audio: Path) -> dict[str | None, list[Row]]:
     """
     lhotse = optional("lhotse", "lhotse")
 
-    def rows(path: Path) -> list[Row]:
+    def rows_of(path: Path) -> list[Row]:
+        rows: list[Row] = []
+        silent = total = supervisions = 0
         try:
-            cuts = lhotse.CutSet.from_file(path)
-            return [_row(cut, path, audio) for cut in cuts.trim_to_supervisions(keep_overlapping=False)]
+            for cut in lhotse.CutSet.from_file(path):
+                total, silent = total + 1, silent + (not cut.supervisions)
+                supervisions += len(cut.supervisions)
+                for trimmed in cut.trim_to_supervisions(keep_overlapping=False):
+                    rows.append(_row(trimmed, Place(str(path), len(rows) + 1, "supervision"), audio))
         except DataError:
             raise
         except Exception as error:  # lhotse has errors of its own for damaged files and unreadable audio
-            raise DataError(f"{path} cannot be read as cuts ({type(error).__name__}: {error}).") from None
+            raise DataError(
+                f"{path} cannot be read as cuts ({type(error).__name__}: {error}); {len(rows)} supervisions were read "
+                "before: write the file again."
+            ) from None
+        require_all(supervisions, len(rows), f"supervisions of {path}")
+        if silent:
+            log.warning("%s: %d of %d cuts have no supervision and are left out.", path, silent, total)
+        return rows
 
-    return read_by_split(_files(source), rows, source)
+    return read_by_split(_files(source), rows_of, source)
 
 
 def _files(source: Path) -> list[Path]:
-    candidates = [source] if source.is_file() else sorted(source.glob("*cuts*.jsonl*"))
+    candidates = [source] if source.is_file() else entries(source, *SUFFIXES)
     return [path for path in candidates if path.name.endswith(SUFFIXES) and "cuts" in path.name]
 
 
-def _row(cut: Any, path: Path, audio: Path) -> Row:
+def _row(cut: Any, place: Place, audio: Path) -> Row:
     (supervision,) = cut.supervisions
     text, speaker = supervision.text or "", supervision.speaker or ""
     # Trimming numbers the cuts; other tools know the supervision by its own id.
     name = supervision.id
-    file = _file(cut, path)
+    file = _file(cut, place)
     if file is not None:
-        return Row(file, text, speaker, name, cut.start, cut.duration, _channel(cut))
+        return Row(file, text, speaker, name, cut.start, cut.duration, _channel(cut), place)
     written = audio / f"{file_name(name)}.flac"
     written.parent.mkdir(parents=True, exist_ok=True)
     samples = cut.load_audio()
     soundfile.write(written, samples.T, cut.sampling_rate)
-    return Row(written, text, speaker, name)
+    return Row(written, text, speaker, name, place=place)
 
 
-def _file(cut: Any, path: Path) -> Path | None:
+def _file(cut: Any, place: Place) -> Path | None:
     """The file of a cut that can be read from it unchanged."""
     recording = getattr(cut, "recording", None)
     if recording is None or recording.transforms or len(recording.sources) != 1:
         return None
-    (place,) = recording.sources
-    if len(_channels(cut)) not in (1, len(place.channels)):
+    (source,) = recording.sources
+    if len(_channels(cut)) not in (1, len(source.channels)):
         return None
-    if place.type != "file":
-        if place.type == "command":
+    if source.type != "file":
+        if source.type == "command":
             raise DataError(
-                f"{path}: the recording {recording.id} is the output of a program, and programs in data are not run."
+                f"{place}: the recording {recording.id} is the output of a program, and programs in data are not run."
             )
         return None
-    file = Path(place.source)
-    return file if file.is_absolute() or file.exists() else path.parent.absolute() / file
+    file = Path(source.source)
+    return file if file.is_absolute() or file.exists() else audio_path(source.source, Path(place.file).parent, place)
 
 
 def _channels(cut: Any) -> list[int]:
@@ -88,8 +105,8 @@ def _channels(cut: Any) -> list[int]:
 
 def _channel(cut: Any) -> int | None:
     """The position in its file of the single channel of a cut."""
-    (place,), channels = cut.recording.sources, _channels(cut)
-    return int(place.channels.index(channels[0])) if len(channels) == 1 else None
+    (source,), channels = cut.recording.sources, _channels(cut)
+    return int(source.channels.index(channels[0])) if len(channels) == 1 else None
 
 
 def export(splits: Mapping[str, Sequence[Utterance]], folder: Path) -> None:

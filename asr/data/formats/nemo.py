@@ -2,15 +2,22 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from asr.common.errors import DataError
 from asr.common.files import lines_of
-from asr.data.formats.rows import Row, audio_path, number, read_by_split
+from asr.data.audio_paths import entries
+from asr.data.formats.rows import Place, Row, audio_path, number, read_by_split, split_of
+from asr.data.formats.table import COLUMNS
 from asr.data.utterance import Utterance
 
 SUFFIXES = (".json", ".jsonl")
+AUDIO_FOLDER = "metadata.jsonl"
+"""The same by Hugging Face's AudioFolder, with other names for audio and text, perhaps in a folder for each split."""
+LOOKED_AT = 20
+"""Lines by which a file of another kind is told from a manifest, of which some may be broken."""
 
 
 def matches(source: Path) -> bool:
@@ -19,51 +26,80 @@ def matches(source: Path) -> bool:
 
 
 def read(source: Path) -> dict[str | None, list[Row]]:
-    """Reads a manifest, or each of a folder as the split that it is named after.
+    """Reads a manifest, or each of a folder as the split that it, or its folder, is named after.
 
     Raises:
         DataError: A line is not a JSON object with audio and text, or files are not named after splits.
     """
-    return read_by_split(_files(source), _rows, source)
+    return read_by_split([source] if source.is_file() else _files(source), _rows, source)
 
 
 def _rows(path: Path) -> list[Row]:
-    rows = []
-    for place, line in lines_of(path):
-        row = _object(line)
-        where = f"{path}, line {place}"
-        if row is None or not isinstance(row.get("audio_filepath"), str) or not isinstance(row.get("text"), str):
-            raise DataError(f"{where}: expected a JSON object with the strings audio_filepath and text.")
+    rows: list[Row] = []
+    audio_names, text_names = _names(path)
+    for line_number, line in lines_of(path):
+        place = Place(str(path), line_number)
+        row = _object(line, place, len(rows))
+        audio, text = (next((row[name] for name in names if name in row), None) for names in (audio_names, text_names))
+        if not isinstance(audio, str) or not isinstance(text, str):
+            raise DataError(
+                f"{place}: expected the strings {audio_names[0]} and {text_names[0]}; {len(rows)} rows were read "
+                "before it: correct or remove the line."
+            )
         rows.append(
             Row(
-                audio_path(row["audio_filepath"], path.parent),
-                row["text"],
+                audio_path(audio, path.parent, place),
+                text,
                 str(row.get("speaker") or ""),
-                str(row["id"]) if row.get("id") is not None else None,
-                number(row.get("offset"), "the offset", where) or 0.0,
-                number(row.get("duration"), "the duration", where),
+                offset=number(row.get("offset"), "the offset", place) or 0.0,
+                duration=number(row.get("duration"), "the duration", place),
+                place=place,
+                name=str(row["id"]) if row.get("id") is not None else None,
             )
         )
     return rows
 
 
+def _names(path: Path) -> tuple[Sequence[str], Sequence[str]]:
+    """The names that the fields of audio and text have in a file."""
+    if path.name == AUDIO_FOLDER:
+        return ("file_name", "audio_filepath"), COLUMNS["text"]
+    return ("audio_filepath",), ("text",)
+
+
 def _files(source: Path) -> list[Path]:
     if source.is_file():
-        return [source] if source.suffix in SUFFIXES and _is_manifest(source) else []
-    return sorted(path for path in source.glob("*.json*") if path.suffix in SUFFIXES and _is_manifest(path))
+        return [source] if source.suffix.lower() in SUFFIXES and _is_manifest(source) else []
+    if files := [path for path in entries(source, *SUFFIXES) if _is_manifest(path)]:
+        return files
+    within = (entries(folder, AUDIO_FOLDER) for folder in entries(source) if split_of(folder.name))
+    return [path for paths in within for path in paths if _is_manifest(path)]
 
 
 def _is_manifest(path: Path) -> bool:
-    row = _object(next(iter(lines_of(path)), (0, ""))[1])
-    return row is not None and "audio_filepath" in row
+    names = [f'"{name}"' for name in _names(path)[0]]
+    lines = (line.lstrip("[ ") for _, line in islice(lines_of(path), LOOKED_AT))
+    return any(line.startswith("{") and name in line for line in lines for name in names)
 
 
-def _object(line: str) -> dict[str, Any] | None:
+def _object(line: str, place: Place, rows: int) -> dict[str, Any]:
+    reason = "not an object"
     try:
         row = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return row if isinstance(row, dict) else None
+        if isinstance(row, dict):
+            return row
+    except ValueError as error:
+        reason = str(error)
+    except RecursionError:
+        reason = "too deep"
+    if line.startswith("["):
+        raise DataError(
+            f"{place}: the file is an array of objects, and each object must be a line: write them without brackets "
+            "and commas between them."
+        )
+    raise DataError(
+        f"{place}: expected a JSON object ({reason}); {rows} rows were read before it: correct or remove the line."
+    )
 
 
 def export(splits: Mapping[str, Sequence[Utterance]], folder: Path) -> None:

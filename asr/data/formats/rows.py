@@ -1,18 +1,23 @@
 """Rows: what each format says about an utterance, and how rows become utterances."""
 
+import logging
 import os
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import soundfile
 
-from asr.common.errors import DataError
+from asr.common.errors import DataError, faults_among
 from asr.common.processes import map_blocks
+from asr.data.audio_paths import expanded, foreign, is_there
 from asr.data.splits import SPLITS
 from asr.data.utterance import OneChannel, Utterance
+
+log = logging.getLogger(__name__)
 
 ROUNDING_SECONDS = 0.011
 """Durations that differ from the file's by less were rounded, as to milliseconds or frames."""
@@ -24,6 +29,20 @@ SPLIT_NAMES = {
 }
 """Names of the splits in other toolkits and corpora."""
 
+LINE_BREAKS = re.compile(r"\s*[\n\v\f\r\x1c-\x1e\x85\u2028\u2029]\s*")
+"""In a transcript each is a space, so that an utterance stays one line in every format."""
+
+
+class Place(NamedTuple):
+    """Where a source says something; prints as `FILE, line 3`."""
+
+    file: str
+    number: int
+    unit: str = "line"
+
+    def __str__(self) -> str:
+        return f"{self.file}, {self.unit} {self.number}"
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -33,12 +52,24 @@ class Row:
     text: str
     speaker: str = ""
     id: str | None = None
+    """Where the source gives one that must be kept; else it is made of the name."""
     offset: float = 0.0
     """Where the utterance begins in the file (s)."""
     duration: float | None = None
     """In seconds; None is to the end of the file."""
     channel: int | None = None
     """The channel, counted from 0; None where the source names none."""
+    place: Place | None = None
+    """Where the source says all this; None where the file is all that there is."""
+    name: str | None = None
+    """The id, if no other row has this name; None is the name of the file."""
+    alternative: str | None = None
+    """The id, if another row has this name; None is the path below the source."""
+
+    @property
+    def origin(self) -> str:
+        """Where it comes from, with which messages about it begin."""
+        return str(self.place or self.audio)
 
 
 Rows = Mapping[str | None, Sequence[Row]]
@@ -57,9 +88,10 @@ def read_by_split(
     """Reads files that are a split each, or a single file with everything, which were found in a source.
 
     Raises:
-        DataError: One of several files is not named after a split.
+        DataError: One of several files is not named after a split, nor in a folder below the source that is.
     """
-    splits = {file: split_of(file.name) for file in files}
+    below = {file: source.is_dir() and file.parent != source for file in files}
+    splits = {file: split_of(file.parent.name if below[file] else file.name) for file in files}
     if len(files) > 1 and None in splits.values():
         odd = next(file for file, split in splits.items() if split is None)
         raise DataError(
@@ -75,79 +107,107 @@ def read_by_split(
 def utterances_of(rows: Rows, root: Path) -> dict[str | None, list[Utterance]]:
     """Reads the headers of all files, in parallel, and gives each utterance a unique id.
 
-    Where file names are not unique, ids are made from the path below the root.
+    Where names are not unique, ids are made from what the row says instead, else from the path below the root.
 
     Raises:
-        DataError: A file is missing or not audio, or two rows have the same id.
+        DataError: Files are missing or not audio, which are named together, or two rows have the same id.
     """
     flat = [(split, row) for split, part in rows.items() for row in part]
     ids = _ids([row for _, row in flat], root)
     named = [replace(row, id=name) for (_, row), name in zip(flat, ids, strict=True)]
     utterances: dict[str | None, list[Utterance]] = {split: [] for split in rows}
     outcomes = map_blocks(_read_headers, named, 4096, "Reading headers", "files")
+    if faults := [outcome for outcome in outcomes if isinstance(outcome, str)]:
+        raise faults_among(faults, len(flat), f"utterances of {root}", "replace the file, or correct or remove its row")
     for (split, _), outcome in zip(flat, outcomes, strict=True):
-        if isinstance(outcome, DataError):
-            raise outcome
+        assert isinstance(outcome, Utterance)
         utterances[split].append(outcome)
     return utterances
 
 
-def _read_headers(rows: Sequence[Row]) -> list[Utterance | DataError]:
+def _read_headers(rows: Sequence[Row]) -> list[Utterance | str]:
     return [_read_header(row) for row in rows]
 
 
-def _read_header(row: Row) -> Utterance | DataError:
+def _read_header(row: Row) -> Utterance | str:
+    """The utterance of a row, or what is wrong with it."""
+    assert row.id is not None
+    file = f"{row.place}: the audio file {row.audio}" if row.place else f"the audio file {row.audio}"
     try:
         info = soundfile.info(row.audio)
     except (soundfile.LibsndfileError, OSError) as error:
-        reason = "there is no such file" if not row.audio.exists() else f"it cannot be decoded: {error}"
-        return DataError(f"The audio file {row.audio} cannot be read ({reason}): replace it or remove its line.")
-    rest = info.frames / info.samplerate - row.offset
+        return f"{file} {f'cannot be decoded ({error})' if is_there(row.audio) else 'does not exist'}"
+    seconds = info.frames / info.samplerate
+    rest = seconds - row.offset
     duration = rest if row.duration is None or abs(row.duration - rest) < ROUNDING_SECONDS else row.duration
     if not duration > 0:
-        return DataError(
-            f"Utterance {row.id} ({row.audio}): it starts at {row.offset:g} s and lasts {duration:g} s, but the file "
-            f"has {info.frames / info.samplerate:g} s: correct or remove its line."
-        )
-    assert row.id is not None
+        return f"{file} has {seconds:g} s, but utterance {row.id} starts at {row.offset:g} s and lasts {duration:g} s"
     if row.channel is not None and row.channel >= info.channels:
-        return DataError(
-            f"Utterance {row.id} ({row.audio}): its channel is {row.channel + 1}, but the file has {info.channels}: "
-            "correct or remove its line."
-        )
-    fields = (row.id, row.audio, row.offset, duration, row.text, row.speaker, info.samplerate)
+        return f"{file} has {info.channels} channels, but utterance {row.id} is channel {row.channel + 1}"
+    fields = (row.id, row.audio, row.offset, duration, LINE_BREAKS.sub(" ", row.text), row.speaker, info.samplerate)
     if row.channel is not None and info.channels > 1:
         return OneChannel(*fields, row.channel)
     return Utterance(*fields)
 
 
 def _ids(rows: Sequence[Row], root: Path) -> list[str]:
-    """Given ids; else file names, and where those repeat, paths and offsets."""
-    names = [row.id or row.audio.stem for row in rows]
-    paths = [_path_id(row, root) for row in rows]
-    with_offsets = [f"{path}-{round(1000 * row.offset):07d}" for path, row in zip(paths, rows, strict=True)]
-    for candidates in (paths, with_offsets):
+    """Given ids; else names, and where those repeat, alternatives, and where those do, with their offsets."""
+    names = [row.id or row.name or row.audio.stem for row in rows]
+    others = [row.alternative or _path_id(row, root) for row in rows]
+    with_offsets = [f"{other}-{round(1000 * row.offset):07d}" for other, row in zip(others, rows, strict=True)]
+    first = names
+    for candidates in (others, with_offsets):
         counts = Counter(names)
         names = [
             name if row.id is not None or counts[name] == 1 else candidate
             for name, candidate, row in zip(names, candidates, rows, strict=True)
         ]
-    twice = next((name for name, count in Counter(names).items() if count > 1), None)
-    if twice is not None:
-        raise DataError(f"The id {twice!r} occurs twice in {root}: ids must differ.")
+    _refuse_repeated(names, rows)
+    changed = [n for n, row in enumerate(rows) if row.name is not None and names[n] != first[n]]
+    if changed:
+        log.info(
+            "%d ids of %s repeat, as %r: those are made of where they stand, as %r.",
+            len(changed), root, first[changed[0]], names[changed[0]],
+        )  # fmt: skip
     return names
+
+
+def _refuse_repeated(names: Sequence[str], rows: Sequence[Row]) -> None:
+    count = len(names) - len(set(names))
+    if not count:
+        return
+    places: dict[str, Row] = {}
+    for name, row in zip(names, rows, strict=True):
+        earlier = places.setdefault(name, row)
+        if earlier is row:
+            continue
+        more = f"; {count:,} rows repeat others" if count > 1 else ""
+        if (earlier.audio, earlier.offset) == (row.audio, row.offset):
+            same = f"with the same audio, {row.audio} at {row.offset:g} s{more}"
+            raise DataError(f"{row.origin}: it repeats {earlier.origin}, {same}: remove one of them.")
+        raise DataError(
+            f"{row.origin}: the id {name!r} occurs twice, first in {earlier.origin}{more}: ids must differ, so correct "
+            "one, or name another column, as in data.columns={id: NAME}."
+        )
 
 
 def _path_id(row: Row, root: Path) -> str:
     return "-".join(Path(os.path.relpath(row.audio, root)).with_suffix("").parts).lstrip(".-")
 
 
-def audio_path(written: str, folder: Path) -> Path:
-    """The audio path that a source writes: absolute, or relative to the folder of the file that names it."""
-    return Path(os.path.normpath(folder.absolute() / Path(written).expanduser()))
+def audio_path(written: str, folder: Path, place: object) -> Path:
+    """The audio path that a source writes: absolute, or relative to the folder of the file that names it.
+
+    Raises:
+        DataError: It is an address, or a path of Windows; names the place.
+    """
+    path = Path(os.path.normpath(folder.absolute() / expanded(written)))
+    if (fault := foreign(written)) is not None and not is_there(path):
+        raise DataError(f"{place}: the audio file {written!r} {fault}.")
+    return path
 
 
-def number(value: object, what: str, place: str) -> float | None:
+def number(value: object, what: str, place: object) -> float | None:
     """A number of seconds from a table or JSON; None for an empty value.
 
     Raises:

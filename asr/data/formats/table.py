@@ -1,14 +1,18 @@
 """Tables: CSV or TSV with named columns."""
 
 import csv
+import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from itertools import chain, count
 from pathlib import Path
+from typing import Self
 
 from asr.common.errors import ConfigError, DataError
 from asr.common.files import lines_of
-from asr.data.formats.rows import SPLIT_NAMES, Row, audio_path, number, read_by_split, split_of
+from asr.data.audio_paths import MEDIA, entries
+from asr.data.formats.rows import SPLIT_NAMES, Place, Row, audio_path, number, read_by_split, split_of
 
 SUFFIXES = (".csv", ".tsv")
 
@@ -27,22 +31,24 @@ REQUIRED = ("audio", "text")
 
 
 def matches(source: Path) -> bool:
-    """Whether it is a table or a folder of tables."""
+    """Whether it is a table, a folder of tables, or one of folders of splits with a table each."""
     return bool(_files(source))
 
 
 def read(source: Path, columns: Mapping[str, str]) -> dict[str | None, list[Row]]:
-    """Reads a table, or each table of a folder as the split that it is named after.
+    """Reads a table, or each of several as the split that it, or its folder, is named after.
 
     Columns are named by role (`COLUMNS`), where their names are not common ones.
 
     Raises:
         ConfigError: A table has no such column.
-        DataError: A line is incomplete, or the tables are not named after splits.
+        DataError: A line is incomplete, a quote is not closed, or the tables are not named after splits.
     """
     csv.field_size_limit(sys.maxsize)
     files = _files(source)
-    if len(files) > 1:
+    if not files:
+        raise DataError(f"There is no CSV or TSV table at {source}: correct the path.")
+    if len(files) > 1 or files[0].parent not in (source, source.parent):
         return read_by_split(files, lambda file: [row for _, row in _rows(file, columns)], source)
     rows: dict[str | None, list[Row]] = {}
     for split, row in _rows(files[0], columns):
@@ -53,39 +59,97 @@ def read(source: Path, columns: Mapping[str, str]) -> dict[str | None, list[Row]
 def _files(source: Path) -> list[Path]:
     if source.is_file():
         return [source] if source.suffix.lower() in SUFFIXES else []
-    return sorted(path for path in source.glob("*.?sv") if path.suffix.lower() in SUFFIXES)
+    if tables := entries(source, *SUFFIXES):
+        return tables
+    # As in Hugging Face's AudioFolder. Beside transcripts in files of their own, tables may be about other things.
+    within = (entries(folder, *SUFFIXES) for folder in entries(source) if split_of(folder.name))
+    return [table for table in chain.from_iterable(within) if _names_audio_and_text(table)]
 
 
-def _rows(path: Path, columns: Mapping[str, str]) -> Iterable[tuple[str | None, Row]]:
-    # In TSV quotes are ordinary characters; CSV quotes values and separates them by commas or semicolons.
-    if path.suffix.lower() == ".tsv":
-        lines = csv.reader(_texts(path), delimiter="\t", quoting=csv.QUOTE_NONE)
-    else:
-        lines = csv.reader(_texts(path), delimiter=_delimiter(path))
-    header = [name.strip() for name in next(lines, [])]
+def _names_audio_and_text(path: Path) -> bool:
+    try:
+        _, header = next(_records(path), (0, []))
+    except DataError:
+        return False
+    names = {name.strip().lower() for name in header}
+    return all(names.intersection(COLUMNS[role]) for role in REQUIRED)
+
+
+def _rows(path: Path, columns: Mapping[str, str]) -> Iterator[tuple[str | None, Row]]:
+    records = _records(path)
+    header = [name.strip() for name in next(records, (0, []))[1]]
     found = {role: _column(header, role, columns, path) for role in COLUMNS}
-    for values in lines:
-        place = f"{path}, line {lines.line_num}"
+    for line, values in records:
+        place = Place(str(path), line)
         if len(values) != len(header):
-            raise DataError(f"{place}: {len(values)} values for {len(header)} columns: correct the line.")
+            raise DataError(
+                f"{place}: {len(values)} values for {len(header)} columns: correct the line; a value that contains the "
+                "delimiter is quoted."
+            )
         get = partial(_value, values, found)
         if not get("audio"):
             raise DataError(f"{place}: no audio file is named: fill the column or remove the line.")
-        yield (
-            _split(get("split"), place),
-            Row(
-                audio_path(get("audio"), path.parent),
-                get("text"),
-                get("speaker"),
-                get("id") or None,
-                number(get("offset"), "the offset", place) or 0.0,
-                number(get("duration"), "the duration", place),
-            ),
+        name = get("id") or None
+        row = Row(
+            audio_path(get("audio"), path.parent, place),
+            get("text"),
+            get("speaker"),
+            name if "id" in columns else None,
+            offset=number(get("offset"), "the offset", place) or 0.0,
+            duration=number(get("duration"), "the duration", place),
+            place=place,
+            name=name,
         )
+        yield _split(get("split"), place), row
 
 
-def _texts(path: Path) -> Iterable[str]:
-    return (f"{line}\n" for _, line in lines_of(path))
+class _Lines:
+    """The lines of a file, and those that were taken since `taken` was emptied, with their numbers."""
+
+    def __init__(self, path: Path) -> None:
+        self.taken: list[tuple[int, str]] = []
+        self._lines = iter(lines_of(path))
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        self.taken.append(next(self._lines))
+        return f"{self.taken[-1][1]}\n"
+
+
+def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The values of each row, first those of the header, with the line in which it begins."""
+    lines, is_tsv = _Lines(path), path.suffix.lower() == ".tsv"
+    # In TSV quotes are ordinary characters; CSV quotes values and separates them by commas or semicolons.
+    records = csv.reader(
+        lines,
+        delimiter="\t" if is_tsv else _delimiter(path),
+        quoting=csv.QUOTE_NONE if is_tsv else csv.QUOTE_MINIMAL,
+        strict=True,
+    )
+    for rows in count(-1):
+        lines.taken, values, fault = [], None, None
+        try:
+            values = next(records, None)
+        except csv.Error as error:
+            fault = "is never closed" if "end of data" in str(error) else "closes in the middle of a value"
+        if not lines.taken:
+            return
+        begin, end = lines.taken[0][0], lines.taken[-1][0]
+        if end > begin and fault is None and sum(_names_audio(line) for _, line in lines.taken) > 1:
+            fault = "closes behind the name of another audio file"
+        if fault is not None or values is None:
+            where = f", in line {end}" if end > begin else ""
+            raise DataError(
+                f"{path}, line {begin}: a quote {fault}{where}; {max(0, rows)} rows were read before it: close it, or "
+                "if it belongs to the text, quote the value and write it twice."
+            )
+        yield begin, values
+
+
+def _names_audio(line: str) -> bool:
+    return any(Path(value.strip('" ')).suffix.lower() in MEDIA for value in re.split("[,;|\t]", line))
 
 
 def _value(values: Sequence[str], found: Mapping[str, int | None], role: str) -> str:
@@ -99,23 +163,33 @@ def _delimiter(path: Path) -> str:
 
 
 def _column(header: Sequence[str], role: str, columns: Mapping[str, str], path: Path) -> int | None:
-    if role in columns:
-        if columns[role] not in header:
-            raise ConfigError(
-                f"{path} has no column {columns[role]!r}, which data.columns names for {role}; it has "
-                f"{', '.join(header)}."
-            )
-        return header.index(columns[role])
     lower = [name.lower() for name in header]
-    index = next((lower.index(name) for name in COLUMNS[role] if name in lower), None)
-    if index is None and role in REQUIRED:
-        raise ConfigError(
-            f"{path} has the columns {', '.join(header)}: say which is the {role}, as in data.columns={{{role}: NAME}}."
+    if role in columns:
+        index = header.index(columns[role]) if columns[role] in header else None
+    else:
+        index = next((lower.index(name) for name in COLUMNS[role] if name in lower), None)
+    if index is not None and header.count(header[index]) > 1:
+        raise DataError(f"{path} has the column {header[index]} twice: rename one of them.")
+    if index is not None or (role not in columns and role not in REQUIRED):
+        return index
+    if not header:
+        raise DataError(f"{path} is empty: give another table.")
+    if any(Path(name).suffix.lower() in MEDIA for name in header):
+        raise DataError(
+            f"{path} does not name its columns, since its first line is an utterance already, {', '.join(header)}: "
+            "write a line with their names above it, such as audio and text."
         )
-    return index
+    if role in columns:
+        raise ConfigError(
+            f"{path} has no column {columns[role]!r}, which data.columns names for {role}; it has {', '.join(header)}."
+        )
+    raise ConfigError(
+        f"{path} has the columns {', '.join(header)}: say which is the {role}, as in data.columns={{{role}: NAME}}; if "
+        "these are not names but an utterance, write a line of names above them."
+    )
 
 
-def _split(label: str, place: str) -> str | None:
+def _split(label: str, place: Place) -> str | None:
     if not label:
         return None
     split = split_of(label)

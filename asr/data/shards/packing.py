@@ -22,6 +22,7 @@ from asr.common.files import atomic_write_text
 from asr.common.processes import map_blocks
 from asr.data.audio import decode_waveform, read_waveform
 from asr.data.columns import Columns, write_columns
+from asr.data.manifest import require_all
 from asr.data.shards.index import KINDS, audio_key, write_index
 from asr.data.utterance import Utterance, id_keys, seconds_of
 
@@ -128,7 +129,8 @@ def pack(splits: Splits, folder: Path, megabytes: float) -> Packed:
     """Writes the shards that are not there yet, each of about `megabytes`, on all cores, and their index.
 
     Raises:
-        DataError: The folder has other shards, audio cannot be read, or two utterances have the same id.
+        DataError: The folder has other shards or not all utterances are in them, audio cannot be read, or two
+            utterances have the same id.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / PARTS).mkdir(exist_ok=True)
@@ -139,6 +141,12 @@ def pack(splits: Splits, folder: Path, megabytes: float) -> Packed:
     map_blocks(_write, missing, 1, "Packing", "shards")
     parts = [part for shard in shards if (part := shard.contents()) is not None]
     sizes = {shard.path.name: int(part.description["bytes"]) for shard, part in zip(shards, parts, strict=True)}
+    require_all(
+        sum(map(len, splits.values())),
+        sum(len(part["keys"]) for part in parts),
+        f"utterances in the shards of {folder}",
+        "delete the folder and pack again",
+    )
     write_index(folder, sizes, parts)
     seconds = sum(float(seconds_of(utterances).sum()) for utterances in splits.values())
     return Packed(len(shards), len(missing), sum(map(len, splits.values())), seconds, sum(sizes.values()))

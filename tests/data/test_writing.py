@@ -1,0 +1,109 @@
+"""What is written is counted: an export, a pack or a cleaned manifest that lost utterances is refused."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from asr.checks import findings
+from asr.checks.findings import Finding, Severity, leave_out
+from asr.common.errors import DataError
+from asr.data import manifest, splits
+from asr.data.columns import Columns, write_columns
+from asr.data.formats import writing
+from asr.data.manifest import read_manifest, write_manifest
+from asr.data.shards.index import KINDS
+from asr.data.shards.packing import PARTS, pack
+from asr.data.splits import SPLITS, write_splits
+from asr.data.utterance import Utterance
+from asr.settings.compose import compose
+from asr.settings.recipe import find_recipe
+from tests.helpers.corpora import write_corpus
+
+Corpus = dict[str, list[Utterance]]
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Corpus:
+    return write_corpus(tmp_path / "data/own", {split: ["YES", "NO", "NO NO"] for split in SPLITS})
+
+
+def changed(corpus: Corpus, changes: Mapping[int, Mapping[str, str]]) -> Corpus:
+    rows = [replace(one, **changes.get(number, {})) for number, one in enumerate(corpus["train"])]  # type: ignore[arg-type]
+    return {**corpus, "train": rows}
+
+
+@pytest.mark.parametrize("name", writing.FORMATS)
+def test_exports_have_a_line_for_each_utterance(name: str, corpus: Corpus, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    writing.export(name, changed(corpus, {0: {"text": 'QUOTES " AND \\ AND é'}}), tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({0: {"text": "YES\nNO"}}, "There are 4 lines in .*text instead of 3"),
+        ({0: {"text": "YES\r\n\r\nNO"}}, "There are 5 lines in .*text instead of 3"),
+        ({0: {"id": "a-b", "speaker": "a"}, 1: {"id": "b", "speaker": "a"}}, "2 lines in .*utt2spk instead of 3"),
+    ],
+)
+def test_an_export_that_would_lose_utterances_is_refused(
+    changes: Mapping[int, Mapping[str, str]], said: str, corpus: Corpus, tmp_path: Path
+) -> None:
+    (tmp_path / "out").mkdir()
+    with pytest.raises(DataError, match=said):
+        writing.export("kaldi", changed(corpus, changes), tmp_path / "out")
+
+
+def lossy(path: Path, utterances: Iterable[Utterance]) -> int:
+    """A write that loses the last line."""
+    return write_manifest(path, [*utterances][:-1])
+
+
+def test_manifests_that_lose_a_line_are_refused(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert write_manifest(tmp_path / "x.jsonl", corpus["train"]) == 3
+    monkeypatch.setattr(splits, "write_manifest", lossy)
+    with pytest.raises(DataError, match="There are 2 lines of train instead of 3, and none may be lost"):
+        write_splits(tmp_path / "other", corpus)
+
+
+def test_a_cleaned_manifest_has_what_is_not_left_out(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    recipe = find_recipe("own")
+    config = compose(recipe, [f"paths.data={tmp_path / 'data'}", "name=test"])
+    wrong = [Finding(Severity.error, "train", corpus["train"][0].id, "wrong", "kind")] * 2
+    with monkeypatch.context() as patch:
+        patch.setattr(findings, "write_manifest", lossy)
+        with pytest.raises(DataError, match=r"2 lines of .*train\.original\.jsonl instead of 3"):
+            leave_out(recipe, config, wrong)
+    (tmp_path / "data/own/train.original.jsonl").unlink()
+    with caplog.at_level("INFO", logger="asr"):
+        leave_out(recipe, config, wrong)
+    assert "train.jsonl: 2 utterances, of 3 before." in caplog.text and "dev" not in caplog.text
+    assert len(read_manifest(recipe.manifest(config, "train"))) == 2
+
+
+def test_shards_without_some_utterances_are_refused(corpus: Corpus, tmp_path: Path) -> None:
+    pack(corpus, tmp_path / "shards", 1)
+    part = Columns(tmp_path / "shards" / PARTS / "train-000000.columns")
+    write_columns(part.path, {"bytes": part.description["bytes"]}, {name: part[name][:-1] for name in KINDS})
+    with pytest.raises(DataError, match=r"There are 8 utterances in the shards of .* instead of 9"):
+        pack(corpus, tmp_path / "shards", 1)
+
+
+@pytest.mark.parametrize("indexed", [False, True])
+def test_a_repeated_line_of_a_manifest_is_named_with_both(indexed: bool, corpus: Corpus, tmp_path: Path) -> None:
+    path = tmp_path / "data/own/train.jsonl"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines, lines[1]]) + "\n")
+    with pytest.raises(DataError, match=r"train\.jsonl, line 4: the id .* occurs twice, first in line 2"):
+        manifest.make_index(path) if indexed else read_manifest(path)
+    path.write_text("\n".join(["{half", *lines]) + "\n")
+    with pytest.raises(DataError, match=r"train\.jsonl, line 1: not a JSON object \(.*\): correct or remove the line"):
+        manifest.make_index(path) if indexed else read_manifest(path)
+    assert json.loads(lines[0])["id"]
