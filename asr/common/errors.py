@@ -37,8 +37,11 @@ def listed(names: Sequence[object], separator: str = ", ") -> str:
     return separator.join(str(name) for name in names[:NAMED]) + more
 
 
-def faults_among(faults: Sequence[str], count: int, what: str, remedy: str) -> DataError:
-    """The error for what is wrong with some of many things of a kind, such as "audio files"."""
-    if len(faults) == 1:
-        return DataError(f"{faults[0]}: {remedy}.")
-    return DataError(f"{len(faults):,} of {count:,} {what} cannot be used: {listed(faults, '; ')}: {remedy}.")
+def faults_among(faults: Sequence[str], count: int, what: str, remedy: str = "") -> DataError:
+    """The error for what is wrong with some of many things of a kind, such as "audio files".
+
+    The remedy is of all faults; none is added where each has its own.
+    """
+    some = [fault.rstrip(".") for fault in faults]
+    many = f"{len(faults):,} of {count:,} {what} cannot be used: {listed(some, '; ')}"
+    return DataError(f"{some[0] if len(faults) == 1 else many}{f': {remedy}' if remedy else ''}.")

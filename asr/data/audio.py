@@ -12,7 +12,7 @@ import soundfile
 import torch
 from torch import Tensor
 
-from asr.common.errors import DataError
+from asr.common.errors import DataError, faults_among
 from asr.data.utterance import Utterance
 
 
@@ -103,15 +103,19 @@ class AudioFiles:
     def stamps(self, utterances: Sequence[Utterance], data: Path) -> Iterator[list[Any]]:
         """Path relative to the data folder, size and modification time of each file."""
         files: dict[Path, list[Any]] = {}
+        faults = []
         for utterance in utterances:
             path = utterance.audio_filepath
             if path not in files:
                 try:
                     status = path.stat()
                 except OSError:
-                    raise DataError(MISSING.format(utterance.place)) from None
+                    faults.append(MISSING.format(utterance.place))
+                    continue
                 files[path] = [os.path.relpath(path, data), status.st_size, status.st_mtime_ns]
             yield files[path]
+        if faults:
+            raise faults_among(faults, len(utterances), "utterances")
 
 
 FILES = AudioFiles()

@@ -171,7 +171,7 @@ def test_a_table_without_names_or_rows_is_told(file: str, lines: list[str], said
 
 
 WRITTEN = {
-    r"clips\a.wav": r"line 2: the audio file 'clips\\a.wav' has backslashes, as paths of Windows do: write clips/a.wav",
+    r"clips\a.wav": r"line 2: the audio file clips\a.wav has backslashes, as paths of Windows do: write clips/a.wav",
     r"C:\clips\a.wav": "is a path of Windows",
     "https://host/a.wav": "is an address",
 }
@@ -203,6 +203,25 @@ def test_a_source_of_elsewhere_is_told(clips: Path) -> None:
     assert "does not exist" in refused("~nobody-of-this-name/corpus")
     (clips / r"odd\name.wav").symlink_to(clips / "a.wav")
     assert len(read(written(clips / "mine.csv", "audio,text", r"odd\name.wav,YES"))) == 1, "it may be a name here"
+
+
+@pytest.mark.parametrize("linked", ["file", "folder"])
+@pytest.mark.parametrize("kind", ["csv", "nemo", "kaldi"])
+def test_paths_are_relative_to_where_a_linked_source_really_is(kind: str, linked: str, clips: Path) -> None:
+    real, link = clips / "real/lists", clips / "links/lists"
+    write_utterance(clips / "real/clips/x.wav", "YES")
+    table(real / "mine.csv", {"x": "YES"}, order="../clips/{0}.wav,{1}")
+    written(real / "mine.jsonl", nemo_line("../clips/x"))
+    written(real / "wav.scp", "x clips/x.wav"), written(real / "text", "x YES")
+    files = {"csv": ["mine.csv"], "nemo": ["mine.jsonl"], "kaldi": ["wav.scp", "text"]}[kind]
+    link.parent.mkdir()
+    if linked == "folder" or kind == "kaldi":
+        link.symlink_to(real)
+    else:
+        link.mkdir()
+        (link / files[0]).symlink_to(real / files[0])
+    (one,) = read(link if kind == "kaldi" else link / files[0])
+    assert one.id == "x"
 
 
 def missing_table(folder: Path, names: str) -> Path:

@@ -15,9 +15,10 @@ from asr.data.columns import Columns, write_columns
 from asr.data.formats import writing
 from asr.data.manifest import read_manifest, write_manifest
 from asr.data.shards.index import KINDS
-from asr.data.shards.packing import PARTS, pack
+from asr.data.shards.packing import PARTS, PLAN, pack
 from asr.data.splits import SPLITS, write_splits
 from asr.data.utterance import Utterance
+from asr.features.extraction import Extraction
 from asr.settings.compose import compose
 from asr.settings.recipe import find_recipe
 from tests.helpers.corpora import write_corpus
@@ -94,6 +95,17 @@ def test_shards_without_some_utterances_are_refused(corpus: Corpus, tmp_path: Pa
     write_columns(part.path, {"bytes": part.description["bytes"]}, {name: part[name][:-1] for name in KINDS})
     with pytest.raises(DataError, match=r"There are 8 utterances in the shards of .* instead of 9"):
         pack(corpus, tmp_path / "shards", 1)
+
+
+def test_a_pack_or_an_extraction_names_all_missing_files(corpus: Corpus, tmp_path: Path) -> None:
+    for one in (corpus["train"][0], corpus["train"][2]):
+        one.audio_filepath.unlink()
+    with pytest.raises(DataError, match=r"2 of 9 utterances cannot be used: .*train-0.*missing.*; .*train-2.*missing"):
+        pack(corpus, tmp_path / "shards", 1)
+    assert not (tmp_path / "shards" / PLAN).exists(), "a corpus without them may be packed there"
+    config = compose(find_recipe("own"), ["name=test"])
+    with pytest.raises(DataError, match=r"2 of 3 utterances cannot be used: .*train-0.*; .*train-2"):
+        Extraction(corpus["train"], config.features, 16000, [1.0]).folder(tmp_path)
 
 
 @pytest.mark.parametrize("indexed", [False, True])

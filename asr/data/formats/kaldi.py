@@ -155,9 +155,8 @@ def _channel(words: Sequence[str], entry: str, place: Place) -> int | None:
 
 
 def _existing(written: str, folder: Path, place: Place) -> Path:
-    above = (folder, Path.cwd(), *folder.absolute().parents[:3])
-    candidates = [audio_path(written, start, place) for start in above]
-    return next((path for path in candidates if path.is_file()), candidates[0])
+    above = (Path.cwd(), *folder.absolute().parents[:3], *folder.resolve().parents[:3])
+    return audio_path(written, folder, place, above)
 
 
 PROGRAMS = {".flac": "flac -c -d -s {} |", ".sph": "sph2pipe -f wav -p -c 1 {} |"}

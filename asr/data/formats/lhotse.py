@@ -11,7 +11,7 @@ from asr.common.errors import DataError
 from asr.common.files import file_name
 from asr.common.optional import optional
 from asr.data.audio_paths import entries
-from asr.data.formats.rows import Place, Row, audio_path, read_by_split
+from asr.data.formats.rows import Place, Row, audio_path, read_by_split, real_folders
 from asr.data.manifest import require_all
 from asr.data.utterance import Utterance
 
@@ -95,8 +95,8 @@ def _file(cut: Any, place: Place) -> Path | None:
                 f"{place}: the recording {recording.id} is the output of a program, and programs in data are not run."
             )
         return None
-    file = Path(source.source)
-    return file if file.is_absolute() or file.exists() else audio_path(source.source, Path(place.file).parent, place)
+    path = Path(place.file)
+    return audio_path(source.source, Path.cwd(), place, [path.parent, *real_folders(path)])
 
 
 def _channels(cut: Any) -> list[int]:

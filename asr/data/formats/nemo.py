@@ -9,7 +9,7 @@ from typing import Any
 from asr.common.errors import DataError
 from asr.common.files import lines_of
 from asr.data.audio_paths import entries
-from asr.data.formats.rows import Place, Row, audio_path, number, read_by_split, split_of
+from asr.data.formats.rows import Place, Row, audio_path, number, read_by_split, real_folders, split_of
 from asr.data.formats.table import COLUMNS
 from asr.data.utterance import Utterance
 
@@ -36,6 +36,7 @@ def read(source: Path) -> dict[str | None, list[Row]]:
 
 def _rows(path: Path) -> list[Row]:
     rows: list[Row] = []
+    others = real_folders(path)
     audio_names, text_names = _names(path)
     for line_number, line in lines_of(path):
         place = Place(str(path), line_number)
@@ -48,7 +49,7 @@ def _rows(path: Path) -> list[Row]:
             )
         rows.append(
             Row(
-                audio_path(audio, path.parent, place),
+                audio_path(audio, path.parent, place, others),
                 text,
                 str(row.get("speaker") or ""),
                 offset=number(row.get("offset"), "the offset", place) or 0.0,

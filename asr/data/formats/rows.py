@@ -195,16 +195,29 @@ def _path_id(row: Row, root: Path) -> str:
     return "-".join(Path(os.path.relpath(row.audio, root)).with_suffix("").parts).lstrip(".-")
 
 
-def audio_path(written: str, folder: Path, place: object) -> Path:
-    """The audio path that a source writes: absolute, or relative to the folder of the file that names it.
+def audio_path(written: str, folder: Path, place: object = "", others: Sequence[Path] = ()) -> Path:
+    """The audio path that a source writes: absolute, or relative to a folder, or to one of others where it is there.
 
     Raises:
         DataError: It is an address, or a path of Windows; names the place.
     """
-    path = Path(os.path.normpath(folder.absolute() / expanded(written)))
-    if (fault := foreign(written)) is not None and not is_there(path):
-        raise DataError(f"{place}: the audio file {written!r} {fault}.")
+    fault, path = foreign(written), _below(folder, written)
+    if (fault or others) and not is_there(path):
+        path = next((there for other in others if is_there(there := _below(other, written))), path)
+        if fault and not is_there(path):
+            shown = written if written.isprintable() else repr(written)
+            raise DataError(f"{place}: the audio file {shown} {fault}.")
     return path
+
+
+def _below(folder: Path, written: str) -> Path:
+    return Path(os.path.normpath(folder.absolute() / expanded(written)))
+
+
+def real_folders(file: Path) -> list[Path]:
+    """The folder of a file that names audio, as it really is, where the file is a link or below one."""
+    real = Path(os.path.realpath(file)).parent
+    return [] if real == file.absolute().parent else [real]
 
 
 def number(value: object, what: str, place: object) -> float | None:

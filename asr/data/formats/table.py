@@ -1,6 +1,7 @@
 """Tables: CSV or TSV with named columns."""
 
 import csv
+import logging
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,10 +10,12 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Self
 
-from asr.common.errors import ConfigError, DataError
+from asr.common.errors import ConfigError, DataError, listed
 from asr.common.files import lines_of
 from asr.data.audio_paths import MEDIA, entries
-from asr.data.formats.rows import SPLIT_NAMES, Place, Row, audio_path, number, read_by_split, split_of
+from asr.data.formats.rows import SPLIT_NAMES, Place, Row, audio_path, number, read_by_split, real_folders, split_of
+
+log = logging.getLogger(__name__)
 
 SUFFIXES = (".csv", ".tsv")
 
@@ -79,6 +82,7 @@ def _rows(path: Path, columns: Mapping[str, str]) -> Iterator[tuple[str | None, 
     records = _records(path)
     header = [name.strip() for name in next(records, (0, []))[1]]
     found = {role: _column(header, role, columns, path) for role in COLUMNS}
+    others = real_folders(path)
     for line, values in records:
         place = Place(str(path), line)
         if len(values) != len(header):
@@ -91,7 +95,7 @@ def _rows(path: Path, columns: Mapping[str, str]) -> Iterator[tuple[str | None, 
             raise DataError(f"{place}: no audio file is named: fill the column or remove the line.")
         name = get("id") or None
         row = Row(
-            audio_path(get("audio"), path.parent, place),
+            audio_path(get("audio"), path.parent, place, others),
             get("text"),
             get("speaker"),
             name if "id" in columns else None,
@@ -128,6 +132,7 @@ def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
         quoting=csv.QUOTE_NONE if is_tsv else csv.QUOTE_MINIMAL,
         strict=True,
     )
+    several: list[str] = []
     for rows in count(-1):
         lines.taken, values, fault = [], None, None
         try:
@@ -135,7 +140,7 @@ def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
         except csv.Error as error:
             fault = "is never closed" if "end of data" in str(error) else "closes in the middle of a value"
         if not lines.taken:
-            return
+            break
         begin, end = lines.taken[0][0], lines.taken[-1][0]
         if end > begin and fault is None and sum(_names_audio(line) for _, line in lines.taken) > 1:
             fault = "closes behind the name of another audio file"
@@ -145,7 +150,11 @@ def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
                 f"{path}, line {begin}: a quote {fault}{where}; {max(0, rows)} rows were read before it: close it, or "
                 "if it belongs to the text, quote the value and write it twice."
             )
+        if end > begin:
+            several.append(f"{begin}-{end}")
         yield begin, values
+    if several:
+        log.warning("%s: %d rows have quotes over several lines: %s.", path, len(several), listed(several))
 
 
 def _names_audio(line: str) -> bool:

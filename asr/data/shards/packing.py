@@ -17,10 +17,10 @@ import soundfile
 import torch
 from torch import Tensor
 
-from asr.common.errors import DataError
+from asr.common.errors import DataError, faults_among
 from asr.common.files import atomic_write_text
 from asr.common.processes import map_blocks
-from asr.data.audio import decode_waveform, read_waveform
+from asr.data.audio import check_header, decode_waveform, read_waveform
 from asr.data.columns import Columns, write_columns
 from asr.data.manifest import require_all
 from asr.data.shards.index import KINDS, audio_key, write_index
@@ -91,6 +91,8 @@ PARTS = ".parts"
 """Folder with the contents of each shard, from which the index is made."""
 TRIED = 64
 """Utterances from which the bytes per second of a split are estimated."""
+HEADERS = 8192
+"""Utterances whose headers a process reads per block."""
 END = bytes(2 * BLOCK)
 
 Splits = Mapping[str, Sequence[Utterance]]
@@ -168,6 +170,7 @@ def _plan(splits: Splits, folder: Path, megabytes: float) -> dict[str, list[int]
             f"{folder} has shards of other manifests or of another pack.shard_mb: set pack.output to another folder, "
             "or delete this one."
         )
+    _refuse_unreadable(splits, folder)
     ends = {split: _cut(utterances, megabytes * 1e6) for split, utterances in splits.items()}
     atomic_write_text(path, json.dumps({"made_of": made_of, "ends": ends}) + "\n")
     return ends
@@ -217,6 +220,26 @@ def _shards(splits: Splits, folder: Path, plan: Mapping[str, Sequence[int]]) -> 
                 0 if is_list else first,
                 last - first if is_list else last,
             )
+
+
+def _refuse_unreadable(splits: Splits, folder: Path) -> None:
+    """Names all files that are missing or damaged, as far as their headers show it, before a shard is written."""
+    blocks = {split: [*range(HEADERS, len(part), HEADERS), len(part)] for split, part in splits.items()}
+    found = map_blocks(_unreadable, [*_shards(splits, folder, blocks)], 1, "Reading headers", "blocks")
+    if faults := [fault for block in found for fault in block]:
+        raise faults_among(faults, sum(map(len, splits.values())), "utterances")
+
+
+def _unreadable(blocks: Sequence[_Shard]) -> list[list[str]]:
+    return [[*_faults(block)] for block in blocks]
+
+
+def _faults(block: _Shard) -> Iterator[str]:
+    for number in range(block.first, block.last):
+        try:
+            check_header(block.utterances[number])
+        except DataError as fault:
+            yield str(fault)
 
 
 def _write(shards: Sequence[_Shard]) -> list[int]:
