@@ -21,18 +21,19 @@ def read(source: Path) -> dict[str | None, list[Row]]:
     Raises:
         DataError: Audio has no transcript or is of a kind that is not read, or a transcript is not in UTF-8.
     """
-    texts: set[Path] = set()
+    texts: dict[Path, Path] = {}
+    """The file of each transcript by its usual name: TIMIT has them as .TXT."""
     media: list[Path] = []
     for path in files_below(source):
-        if path.suffix == ".txt":
-            texts.add(path)
+        if path.suffix.lower() == ".txt":
+            texts[path.with_suffix(".txt")] = path
         elif path.suffix.lower() in MEDIA:
             media.append(path)
     rows: dict[str | None, list[Row]] = {}
     without = []
     for path in sorted(path for path in media if path.suffix.lower() in AUDIO):
-        transcript = path.with_suffix(".txt")
-        if transcript not in texts:
+        transcript = texts.get(path.with_suffix(".txt"))
+        if transcript is None:
             without.append(path)
             continue
         try:
@@ -45,7 +46,8 @@ def read(source: Path) -> dict[str | None, list[Row]]:
         split = split_of(folders[0]) if folders else None
         within = folders[1:] if split else folders
         rows.setdefault(split, []).append(Row(path, text, speaker=within[0] if within else ""))
-    texts -= {row.audio.with_suffix(".txt") for part in rows.values() for row in part}
+    for row in (row for part in rows.values() for row in part):
+        texts.pop(row.audio.with_suffix(".txt"), None)
     if unread := sorted(path for path in media if path.with_suffix(".txt") in texts):
         raise DataError(
             f"{source}: {len(unread)} recordings with transcripts are of kinds that are not read here: "
@@ -57,5 +59,5 @@ def read(source: Path) -> dict[str | None, list[Row]]:
             f"{without[0].with_suffix('.txt').name}, or remove the audio; if a table names them, set data.source to it."
         )
     if texts:
-        log.info("%s: %d texts have no audio beside them: %s.", source, len(texts), listed(sorted(texts)))
+        log.info("%s: %d texts have no audio beside them: %s.", source, len(texts), listed(sorted(texts.values())))
     return rows

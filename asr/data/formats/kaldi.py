@@ -20,6 +20,8 @@ from asr.data.utterance import Utterance
 log = logging.getLogger(__name__)
 
 NEEDED = ("wav.scp", "text")
+MARKS = ("wav.scp", "feats.scp")
+"""Files that only data directories of Kaldi have."""
 DECODERS = ("flac", "sph2pipe", "cat")
 """Programs in wav.scp that only decode a file, which libsndfile does too: none of them is run."""
 
@@ -48,10 +50,15 @@ def read(source: Path) -> dict[str | None, list[Row]]:
 
 
 def _folders(source: Path) -> list[Path]:
-    return [folder for folder in (source, *entries(source)) if all((folder / name).is_file() for name in NEEDED)]
+    return [folder for folder in (source, *entries(source)) if any((folder / name).is_file() for name in MARKS)]
 
 
 def _rows(folder: Path) -> list[Row]:
+    if missing := [name for name in NEEDED if not (folder / name).is_file()]:
+        raise DataError(
+            f"{folder} is a data directory of Kaldi without {' and '.join(missing)}: write it; recordings come from "
+            "wav.scp and transcripts from text, and the features in feats.scp are not read."
+        )
     recordings, texts = _table(folder / "wav.scp"), _table(folder / "text", may_be_empty=True)
     files = {name: _file_and_channel(entry, folder, place) for name, (place, entry) in recordings.items()}
     speakers = _table(folder / "utt2spk") if (folder / "utt2spk").is_file() else {}

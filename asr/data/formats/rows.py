@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ import soundfile
 
 from asr.common.errors import DataError, faults_among
 from asr.common.processes import map_blocks
-from asr.data.audio_paths import expanded, foreign, is_there
+from asr.data.audio_paths import AUDIO, MEDIA, expanded, foreign, is_there
 from asr.data.splits import SPLITS
 from asr.data.utterance import OneChannel, Utterance
 
@@ -28,6 +29,8 @@ SPLIT_NAMES = {
     **dict.fromkeys(("test", "testing", "eval", "evaluation"), "test"),
 }
 """Names of the splits in other toolkits and corpora."""
+
+AUDIO_ENDINGS = sorted(AUDIO)
 
 LINE_BREAKS = re.compile(r"\s*[\n\v\f\r\x1c-\x1e\x85\u2028\u2029]\s*")
 """In a transcript each is a space, so that an utterance stays one line in every format."""
@@ -198,10 +201,18 @@ def _path_id(row: Row, root: Path) -> str:
 def audio_path(written: str, folder: Path, place: object = "", others: Sequence[Path] = ()) -> Path:
     """The audio path that a source writes: absolute, or relative to a folder, or to one of others where it is there.
 
+    Letters with marks are found composed and decomposed, since macOS names files decomposed, whatever a table has;
+    and a name without an ending stands for the audio file of that name, as in tables made for speech synthesis.
+
     Raises:
         DataError: It is an address, or a path of Windows; names the place.
     """
     fault, path = foreign(written), _below(folder, written)
+    if not written.isascii() and not is_there(path):
+        forms = (unicodedata.normalize(form, written) for form in ("NFC", "NFD"))
+        path = next((there for form in forms if is_there(there := _below(folder, form))), path)
+    if path.suffix.lower() not in MEDIA and not is_there(path):
+        path = next((there for end in AUDIO_ENDINGS if is_there(there := path.with_name(path.name + end))), path)
     if (fault or others) and not is_there(path):
         path = next((there for other in others if is_there(there := _below(other, written))), path)
         if fault and not is_there(path):
