@@ -5,10 +5,8 @@ python tools/publish_results.py COMPARISON [...]  comparisons of `asr compare`, 
 """
 
 import argparse
-import json
 import shutil
 from collections.abc import Iterable
-from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 from statistics import mean
@@ -16,7 +14,7 @@ from statistics import mean
 from asr.comparison.document import body
 from asr.comparison.plots import PICTURES
 from asr.comparison.summary import SUMMARY, Comparison, read_summary
-from asr.scoring.results import Results, evaluation_folder, read_results
+from asr.scoring.results import Results, evaluation_folder, read_results, results_json
 from asr.settings.recipe import RECIPES
 
 SPLITS = ("dev", "test")
@@ -56,8 +54,7 @@ def publish_comparison(folder: Path) -> str:
     for split, results in results_of(comparison):
         place = stored / "runs" / results.run / split
         place.mkdir(parents=True)
-        text = json.dumps(asdict(results), indent=2, ensure_ascii=False) + "\n"
-        (place / "results.json").write_text(text, encoding="utf-8")
+        (place / "results.json").write_text(results_json(results), encoding="utf-8")
     return comparison.recipe
 
 
@@ -71,12 +68,13 @@ def results_of(comparison: Comparison) -> list[tuple[str, Results]]:
 def comparison_section(recipe: str) -> str:
     """The section of a recipe's README on its comparison, from the stored one."""
     stored = RECIPES / recipe / "comparison"
+    comparison = read_summary(stored / SUMMARY)
     shown = "".join(
-        f"![{title}](comparison/{name}.svg)\n\n"
+        f"![{title.format(comparison.unit.label)}](comparison/{name}.svg)\n\n"
         for name, title in PICTURES.items()
         if (stored / f"{name}.svg").is_file()
     )
-    return f"{COMPARISON_HEADING}\n{body(read_summary(stored / SUMMARY))}\n{shown}"
+    return f"{COMPARISON_HEADING}\n{body(comparison)}\n{shown}"
 
 
 def write_comparison_section(recipe: str) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from asr.common.errors import ConfigError
+from asr.scoring.error_unit import recipe_unit
 from asr.settings.recipe import Recipe
 from asr.settings.root import Config
 from asr.tracking.dashboard import Dashboard, sections_of_panels
@@ -17,7 +18,7 @@ def run(recipe: Recipe, config: Config) -> None:
     entity = config.tracker.entity or (default_entity() if online else "")
     if entity is None:
         raise ConfigError("The account has no default team: set tracker.entity.")
-    dashboard = Dashboard(recipe.name, config.tracker.project, entity)
+    dashboard = Dashboard(recipe.name, config.tracker.project, entity, recipe_unit(recipe, config))
     if online:
         for name, address in dashboard.save(folder).items():
             print(f"The {name}: {address}")

@@ -8,6 +8,7 @@ from asr.decoding.setup import DecodingSetup, decoder_name
 from asr.inference.ensembles import open_ensemble
 from asr.inference.evaluation import evaluate_split
 from asr.inference.finished_run import FinishedRun
+from asr.scoring.error_unit import recipe_unit, with_unit
 from asr.scoring.results import EvaluatedSplit, results_table
 from asr.settings.compose import plain
 from asr.settings.evaluation import Combine
@@ -26,6 +27,7 @@ from asr.training.session import manifests, model_name, open_tracker
 def run(recipe: Recipe, config: Config) -> None:
     """Evaluates the run of a configuration; under several ranks, only rank 0 does it."""
     config = simplify(config)
+    config = with_unit(config, recipe_unit(recipe, config))
     hardware = resolve_hardware(config.hardware, trains=False)
     device = str(hardware.device)
     folder = find_run_folder(recipe, config, hardware.precision)

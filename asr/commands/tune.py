@@ -3,9 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from asr.commands.flags import FlagParser
 from asr.common.errors import ConfigError
+
+if TYPE_CHECKING:
+    from asr.inference.tuning import Tuning
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -58,15 +62,19 @@ def main(arguments: Sequence[str]) -> None:
     print(f"Language model: {ngrams.language_model}")
     print(
         f"decoder.lm_weight={weights.lm_weight:g} decoder.word_score={weights.word_score:g} "
-        f"decoder.beam={weights.beam}: WER {100 * ngrams.taken.score.wer:.2f} % on dev"
+        f"decoder.beam={weights.beam}: {_rate(ngrams)}"
     )
     for found in recurrent:
         weights = found.taken.weights
         print(f"Recurrent language model: {found.language_model}")
         print(
             f"decoder.recurrent_weight={weights.recurrent_weight:g} "
-            f"decoder.recurrent_word_score={weights.recurrent_word_score:g}: "
-            f"WER {100 * found.taken.score.wer:.2f} % on dev"
+            f"decoder.recurrent_word_score={weights.recurrent_word_score:g}: {_rate(found)}"
         )
     surface = [ngrams, *recurrent][-1].folder / "surface.png"
     print(f"Kept for the run's evaluation with decoder=beam; the surface is in {surface}")
+
+
+def _rate(tuning: "Tuning") -> str:
+    score = tuning.taken.score
+    return f"{score.unit.label} {100 * score.rate:.2f} % on dev"

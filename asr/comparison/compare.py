@@ -96,7 +96,8 @@ def _context_use(models: Mapping[str, Sequence[MeasuredRun]], folder: Path, seed
         for run in runs[:seeds]:
             log.info("Measuring the use of context of %s: %s", label, run.path.name)
             kept = folder / "memory" / f"{run.path.name}.json"
-            use[run.path] = measure_context_use(FinishedRun.at(run.path), Recipe(Path(run.test.recipe)), kept)
+            recipe = Recipe(Path(run.test.recipe))
+            use[run.path] = measure_context_use(FinishedRun.at(run.path), recipe, kept, run.test.unit)
     return use
 
 
@@ -112,8 +113,9 @@ def _track(comparison: Comparison, settings: Config, folder: Path, pictures: Seq
     job = Job(comparison.name, comparison.recipe, plain(settings), "compare", group=comparison.name)
     with Tracker(folder, settings.tracker, job) as tracker:
         for model in comparison.models:
-            figures = {"wer": model.wer.mean, "wer_low": model.wer.low, "wer_high": model.wer.high}
-            figures |= {"cer": model.cer.mean, "train_seconds": model.train_seconds.mean}
+            rate, figure = model.rate, model.unit.rate
+            figures = {figure: rate.mean, f"{figure}_low": rate.low, f"{figure}_high": rate.high}
+            figures |= {model.unit.other.rate: model.other_rate.mean, "train_seconds": model.train_seconds.mean}
             tracker.summary({f"{model.label}/{figure}": value for figure, value in figures.items()})
         tracker.show_table("comparison", *model_cells(comparison))
         tracker.show_pictures({picture.stem: picture for picture in pictures})

@@ -1,4 +1,4 @@
-"""How much context a trained model uses: how far its gradient reaches, and its WER with limited context."""
+"""How much context a trained model uses: how far its gradient reaches, and its error rate with limited context."""
 
 import json
 import math
@@ -25,6 +25,7 @@ from asr.model.acoustic import AcousticModel
 from asr.model.convolution import output_length
 from asr.model.folder import build_model
 from asr.scoring.error_rates import UtteranceScore, score_utterance, total
+from asr.scoring.error_unit import ErrorUnit
 from asr.settings.recipe import Recipe
 
 Floats = npt.NDArray[np.float64]
@@ -180,10 +181,10 @@ class ContextUse:
     contexts: list[float | None]
     """Limits of the context on either side of an output frame (s); null is the whole utterance."""
     context_wer: list[float]
-    """WER with each of these limits, a fraction."""
+    """WER, or CER where that counts, with each of these limits, a fraction."""
 
 
-def measure_context_use(run: FinishedRun, recipe: Recipe, kept: Path) -> ContextUse:
+def measure_context_use(run: FinishedRun, recipe: Recipe, kept: Path, unit: ErrorUnit = ErrorUnit.word) -> ContextUse:
     """Measures on test how much context the model of a run uses, or reads what a file keeps of it.
 
     Raises:
@@ -195,14 +196,14 @@ def measure_context_use(run: FinishedRun, recipe: Recipe, kept: Path) -> Context
     utterances, recognizer = read_manifest(recipe.manifest(run.config, "test")), run.recognizer()
     longest = sorted(utterances, key=lambda utterance: -utterance.duration)[:REACH_UTTERANCES]
     reach = gradient_reach(recognizer, longest)
-    limited = limit_context(recognizer, utterances, CONTEXTS, MEASURED_KEPT_SHARE)
+    limited = limit_context(recognizer, utterances, CONTEXTS, MEASURED_KEPT_SHARE, unit)
     use = ContextUse(
         lags=[round(float(lag), 4) for lag in reach.lags],
         gradient=[float(f"{value:.3g}") for value in reach.gradient],
         past=reach.past(),
         future=reach.future(),
         contexts=[each.seconds for each in limited],
-        context_wer=[total(each.scores).wer for each in limited],
+        context_wer=[total(each.scores).rate for each in limited],
     )
     kept.parent.mkdir(parents=True, exist_ok=True)
     atomic_write_text(kept, json.dumps(asdict(use)) + "\n")
@@ -224,6 +225,7 @@ def limit_context(
     utterances: Sequence[Utterance],
     contexts: Sequence[float | None] = CONTEXTS,
     kept_share: float = KEPT_SHARE,
+    unit: ErrorUnit = ErrorUnit.word,
 ) -> list[LimitedContext]:
     """Decodes utterances with the context limited to each of several lengths.
 
@@ -236,6 +238,7 @@ def limit_context(
         kept_share: Length of the kept middle of each window, as a share of the context. Its output frames have at most
             the context on either side, and at least the rest of it. Smaller is sharper and more expensive; at least one
             frame is kept, and 0 keeps just one, which is exact.
+        unit: What errors are counted in.
 
     Raises:
         DataError: An utterance cannot be read.
@@ -245,7 +248,7 @@ def limit_context(
         for each in limited:
             for utterance in utterances:
                 hypothesis = _hypothesis(recognizer, utterance, each.seconds, kept_share)
-                each.scores.append(score_utterance(utterance, hypothesis))
+                each.scores.append(score_utterance(utterance, hypothesis, unit))
                 progress.advance()
     return limited
 

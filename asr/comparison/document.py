@@ -7,17 +7,18 @@ from statistics import mean
 
 from asr.common.tables import markdown_table
 from asr.comparison.plots import PICTURES
-from asr.comparison.summary import Comparison, ModelSummary, Spread
+from asr.comparison.summary import Comparison, ModelSummary, Spread, shown_size
 from asr.scoring.bootstrap import Difference, Estimate
 
 
 def findings(comparison: Comparison) -> list[str]:
     """A sentence on each pair of models, then on utterance length, cost and limits of the comparison."""
-    pairs = [_pair(pair, len(comparison.pairs)) for pair in sorted(comparison.pairs, key=lambda pair: pair.p)]
+    rate, count = comparison.unit.label, len(comparison.pairs)
+    pairs = [_pair(pair, count, rate) for pair in sorted(comparison.pairs, key=lambda pair: pair.p)]
     return [*pairs, *_long_utterances(comparison), *_cost(comparison), *_limits(comparison)]
 
 
-def _pair(pair: Difference, pairs: int) -> str:
+def _pair(pair: Difference, pairs: int, rate: str) -> str:
     tested = f"p {_p(pair.p, '= ')}" + (
         f", p {_p(pair.p_corrected, '= ')} after correcting for {pairs} pairs" if pairs > 1 else ""
     )
@@ -25,12 +26,12 @@ def _pair(pair: Difference, pairs: int) -> str:
         better, worse = (pair.first, pair.second) if pair.mean < 0 else (pair.second, pair.first)
         low, high = sorted((abs(pair.low), abs(pair.high)))
         return (
-            f"{better} beats {worse} by {100 * abs(pair.mean):.2f} points of WER "
+            f"{better} beats {worse} by {100 * abs(pair.mean):.2f} points of {rate} "
             f"(95 % interval {100 * low:.2f} to {100 * high:.2f}; {tested})."
         )
     return (
         f"No difference between {pair.first} and {pair.second} could be shown: {pair.first} - {pair.second} is "
-        f"{_points(pair.mean)} points of WER, with a 95 % interval from {_points(pair.low)} to {_points(pair.high)} "
+        f"{_points(pair.mean)} points of {rate}, with a 95 % interval from {_points(pair.low)} to {_points(pair.high)} "
         f"({tested})."
     )
 
@@ -42,10 +43,10 @@ def _long_utterances(comparison: Comparison) -> list[str]:
     best_short = min(comparison.models, key=lambda model: model.by_length[0].mean)
     best_long = min(comparison.models, key=lambda model: model.by_length[-1].mean)
     return [
-        f"On the shortest utterances (up to {shortest.longest:.1f} s, {shortest.words} words) {best_short.label} has "
-        f"the lowest WER, {_percent(best_short.by_length[0].mean)} %; on the longest (from {longest.shortest:.1f} s, "
-        f"{longest.words} words) {best_long.label} has it, {_percent(best_long.by_length[-1].mean)} %. These are the "
-        "lowest of several figures and were not tested."
+        f"On the shortest utterances (up to {shortest.longest:.1f} s, {shown_size(shortest)}) {best_short.label} has "
+        f"the lowest {comparison.unit.label}, {_percent(best_short.by_length[0].mean)} %; on the longest (from "
+        f"{longest.shortest:.1f} s, {shown_size(longest)}) {best_long.label} has it, "
+        f"{_percent(best_long.by_length[-1].mean)} %. These are the lowest of several figures and were not tested."
     ]
 
 
@@ -65,8 +66,8 @@ def _cost(comparison: Comparison) -> list[str]:
         seconds, first = min(timed, key=lambda pair: pair[0])
         others = ", ".join(f"{model.label} {taken:.0f} s" for taken, model in timed if model is not first)
         sentences.append(
-            f"{first.label} reaches a dev WER of {_percent(comparison.dev_wer)} % first, after {seconds:.0f} s of "
-            f"training ({others or 'alone'})."
+            f"{first.label} reaches a dev {comparison.unit.label} of {_percent(comparison.dev_wer)} % first, after "
+            f"{seconds:.0f} s of training ({others or 'alone'})."
         )
     return sentences
 
@@ -112,7 +113,8 @@ PAGE = "comparison.md"
 
 def page(comparison: Comparison, pictures: Sequence[Path]) -> str:
     """The whole page, in Markdown, with plots that are files in its own folder."""
-    shown = "".join(f"![{PICTURES[picture.stem]}]({picture.name})\n\n" for picture in pictures)
+    captions = {picture: PICTURES[picture.stem].format(comparison.unit.label) for picture in pictures}
+    shown = "".join(f"![{caption}]({picture.name})\n\n" for picture, caption in captions.items())
     return f"# {comparison.name}\n\n{body(comparison)}\n{shown}{_runs(comparison)}"
 
 
@@ -142,15 +144,16 @@ def model_cells(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
             f"{model.parameters / 1e6:.2f} M",
             str(len(model.runs)),
             "-" if model.dev_wer is None else _percent(model.dev_wer.mean),
-            _estimate(model.wer),
-            _interval(model.wer),
-            _estimate(model.cer),
-            _interval(model.cer),
+            _estimate(model.rate),
+            _interval(model.rate),
+            _estimate(model.other_rate),
+            _interval(model.other_rate),
         ]
         for model in comparison.models
     ]
-    heads = ["model", "layers", "parameters", "seeds", "dev WER %", "test WER %", "95 %", "test CER %", "95 %"]
-    return heads, rows
+    rate, other = comparison.unit.label, comparison.unit.other.label
+    heads = ["model", "layers", "parameters", "seeds", f"dev {rate} %", f"test {rate} %", "95 %", f"test {other} %"]
+    return [*heads, "95 %"], rows
 
 
 def _conditions(comparison: Comparison) -> str:
@@ -163,8 +166,9 @@ def _conditions(comparison: Comparison) -> str:
     speakers = f"{count} speaker{'' if count == 1 else 's'}, " if count else ""
     resampled = "speakers" if comparison.speakers > 1 else "utterances"
     return (
-        f"Recipe {comparison.recipe}, test split ({comparison.utterances} utterances, {speakers}{comparison.words} "
-        f"words), {comparison.decoder} decoding. The models were {', and '.join(equal) or 'taken as they are'}. "
+        f"Recipe {comparison.recipe}, test split ({comparison.utterances} utterances, {speakers}"
+        f"{shown_size(comparison)}), {comparison.decoder} decoding. The models were "
+        f"{', and '.join(equal) or 'taken as they are'}. "
         f"Made on {comparison.hardware}, PyTorch {comparison.torch}, by\n\n    {comparison.command}\n\n"
         "Error rates are means over the seeds, ± their standard deviation; intervals are of the mean, by a bootstrap "
         f"over {resampled} and seeds.\n"
@@ -187,8 +191,9 @@ def _cost_table(comparison: Comparison) -> str:
     ]
     threads = sorted({str(run.threads or "all") for model in comparison.models for run in model.runs})
     heads = [
-        "model", "M multiply-adds / s of audio", "training", "epochs", f"s to dev WER {_percent(comparison.dev_wer)} %",
-        "training speed, x real time", "peak MB", f"real-time factor, threads: {'/'.join(threads)}",
+        "model", "M multiply-adds / s of audio", "training", "epochs",
+        f"s to dev {comparison.unit.label} {_percent(comparison.dev_wer)} %", "training speed, x real time", "peak MB",
+        f"real-time factor, threads: {'/'.join(threads)}",
     ]  # fmt: skip
     return markdown_table(heads, rows)
 
@@ -205,7 +210,7 @@ def _pair_table(comparison: Comparison) -> str:
         ]
         for pair in comparison.pairs
     ]
-    heads = ["difference of WER", "points", "95 %", "P(first is better)", "p", "p, corrected"]
+    heads = [f"difference of {comparison.unit.label}", "points", "95 %", "P(first is better)", "p", "p, corrected"]
     return (
         "Each pair is tested by a matched-pair bootstrap (Bisani & Ney, 2004): both models on the same drawn set, the "
         "seeds of each drawn independently. The last column is corrected for the number of pairs "
@@ -215,21 +220,22 @@ def _pair_table(comparison: Comparison) -> str:
 
 
 def _length_table(comparison: Comparison) -> str:
-    heads = ["WER % by length", *(f"{part.shortest:.1f} - {part.longest:.1f} s" for part in comparison.lengths)]
+    unit, lengths = comparison.unit, comparison.lengths
+    heads = [f"{unit.label} % by length", *(f"{part.shortest:.1f} - {part.longest:.1f} s" for part in lengths)]
     rows = [
-        [model.label, *(f"{_percent(wer.mean)} ({_interval(wer)})" for wer in model.by_length)]
+        [model.label, *(f"{_percent(rate.mean)} ({_interval(rate)})" for rate in model.by_length)]
         for model in comparison.models
     ]
-    return markdown_table(heads, [["words", *(str(part.words) for part in comparison.lengths)], *rows])
+    return markdown_table(heads, [[f"{unit}s", *(shown_size(part).split()[0] for part in lengths)], *rows])
 
 
 def _context_table(comparison: Comparison) -> list[str]:
-    rows = []
+    rows, rate = [], comparison.unit.label
     heads: list[str] = []
     for model in comparison.models:
         if measured := model.context_use:
             contexts = ["all" if seconds is None else f"{seconds:g} s" for seconds in measured[0].contexts]
-            heads = ["model", "past, s", "future, s", *(f"WER %, {context}" for context in contexts)]
+            heads = ["model", "past, s", "future, s", *(f"{rate} %, {context}" for context in contexts)]
             sides = [mean(use.past for use in measured), mean(use.future for use in measured)]
             rates = [mean(use.context_wer[place] for use in measured) for place in range(len(contexts))]
             rows.append([model.label, *(f"{side:.2f}" for side in sides), *map(_percent, rates)])
@@ -237,36 +243,37 @@ def _context_table(comparison: Comparison) -> list[str]:
         return []
     return [
         "How much context the models use: their reach (the seconds of past and future that hold 90 % of the gradient "
-        "norm), and the WER with limited context on either side of each output frame. All were trained on whole "
+        f"norm), and the {rate} with limited context on either side of each output frame. All were trained on whole "
         "utterances.\n\n"
         f"{markdown_table(heads, rows)}"
     ]
 
 
 def _runs(comparison: Comparison) -> str:
+    unit, other = comparison.unit, comparison.unit.other
     rows = [
         [
             run.test.run,
             str(run.seed),
-            "-" if run.dev is None else _percent(run.dev.wer),
-            _percent(run.test.wer),
-            _percent(run.test.cer),
+            "-" if run.dev is None else _percent(run.dev.rate),
+            _percent(run.test.rate),
+            _percent(getattr(run.test, other.rate)),
             str(timedelta(seconds=round(run.test.train_seconds))),
         ]
         for model in comparison.models
         for run in model.runs
     ]
     commands = "".join(f"    {run.test.command}\n" for model in comparison.models for run in model.runs)
-    heads = ["run", "seed", "dev WER %", "test WER %", "test CER %", "training"]
+    heads = ["run", "seed", f"dev {unit.label} %", f"test {unit.label} %", f"test {other.label} %", "training"]
     return f"## Runs\n\n{markdown_table(heads, rows)}\nTheir commands, in the same order:\n\n{commands}"
 
 
-def _estimate(wer: Estimate) -> str:
-    return _percent(wer.mean) + ("" if wer.deviation is None else f" ± {_percent(wer.deviation)}")
+def _estimate(rate: Estimate) -> str:
+    return _percent(rate.mean) + ("" if rate.deviation is None else f" ± {_percent(rate.deviation)}")
 
 
-def _interval(wer: Estimate) -> str:
-    return f"{_percent(wer.low)} - {_percent(wer.high)}"
+def _interval(rate: Estimate) -> str:
+    return f"{_percent(rate.low)} - {_percent(rate.high)}"
 
 
 def _spread(spread: Spread | None, decimals: int) -> str:

@@ -12,6 +12,7 @@ from asr.inference.finished_run import FinishedRun
 from asr.model.acoustic import multiply_adds_per_second
 from asr.model.folder import MODEL
 from asr.scoring.error_rates import UtteranceScore, score_texts
+from asr.scoring.error_unit import ErrorUnit
 from asr.scoring.results import Results, read_results
 from asr.settings.root import Config
 from asr.text.tokenizer import load_tokenizer
@@ -28,7 +29,8 @@ class DevPoint:
     epoch: float
     seconds: float
     """Training time (s)."""
-    wer: float
+    rate: float
+    """The error rate that counts."""
 
 
 @dataclass(frozen=True)
@@ -49,13 +51,13 @@ class MeasuredRun:
     """None where the training did not measure it."""
 
     @property
-    def best_dev_wer(self) -> float:
+    def best_dev_rate(self) -> float:
         """The lowest of the curve."""
-        return min(point.wer for point in self.curve)
+        return min(point.rate for point in self.curve)
 
-    def seconds_to(self, dev_wer: float) -> float | None:
-        """Training time (s) until the dev WER was first this low; None where it never was."""
-        return next((point.seconds for point in self.curve if point.wer <= dev_wer), None)
+    def seconds_to(self, dev_rate: float) -> float | None:
+        """Training time (s) until the error rate on dev was first this low; None where it never was."""
+        return next((point.seconds for point in self.curve if point.rate <= dev_rate), None)
 
 
 def read_run(path: Path, decoder: str = GREEDY) -> MeasuredRun:
@@ -67,17 +69,19 @@ def read_run(path: Path, decoder: str = GREEDY) -> MeasuredRun:
     """
     run = FinishedRun.at(path)
     config, folder = run.config, run.evaluation("test", decoder)
-    rows = read_metrics(path)
-    curve = [DevPoint(row["epoch"], row["seconds"], row["dev/wer"]) for row in rows if "dev/wer" in row]
+    dev = None if config.training.with_dev else read_results(run.evaluation("dev", decoder))
+    test, rows = read_results(folder), read_metrics(path)
+    figure = f"dev/{test.unit.rate}"
+    curve = [DevPoint(row["epoch"], row["seconds"], row[figure]) for row in rows if figure in row]
     if not curve:
-        raise RunError(f"{path} has no dev WER: train it with `asr train` first.")
+        raise RunError(f"{path} has no dev {test.unit.label}: train it with `asr train` first.")
     peaks = [row["system/peak_memory_mb"] for row in rows if "system/peak_memory_mb" in row]
     return MeasuredRun(
         path=path,
         config=config,
-        dev=None if config.training.with_dev else read_results(run.evaluation("dev", decoder)),
-        test=read_results(folder),
-        scores=read_scores(folder),
+        dev=dev,
+        test=test,
+        scores=read_scores(folder, test.unit),
         curve=curve,
         audio_hours_per_hour=_speed(rows),
         peak_memory_mb=max(peaks, default=None),
@@ -95,8 +99,8 @@ def multiply_adds(run: MeasuredRun) -> float:
     return sum(multiply_adds_per_second(run.config.model, dim, tokens, run.config.features.hop_ms).values())
 
 
-def read_scores(folder: Path) -> list[UtteranceScore]:
-    """Reads the hypotheses.jsonl of an evaluation and counts its errors again.
+def read_scores(folder: Path, unit: ErrorUnit = ErrorUnit.word) -> list[UtteranceScore]:
+    """Reads the hypotheses.jsonl of an evaluation and counts its errors again, in words or characters.
 
     Raises:
         RunError: There is none, or it is damaged.
@@ -105,7 +109,7 @@ def read_scores(folder: Path) -> list[UtteranceScore]:
     try:
         rows = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
         names = ("id", "speaker", "duration", "reference", "hypothesis")
-        scores = [score_texts(**{name: row[name] for name in names}) for row in rows]
+        scores = [score_texts(**{name: row[name] for name in names}, unit=unit) for row in rows]
     except OSError as error:
         raise RunError(f"No hypotheses at {path} ({error.strerror}): run `asr evaluate` first.") from None
     except (ValueError, TypeError, KeyError):

@@ -12,17 +12,18 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from asr.common.files import save_picture
-from asr.comparison.summary import Comparison, ModelSummary
+from asr.comparison.summary import Comparison, ModelSummary, shown_size
 
 matplotlib.use("Agg")
 
 PICTURES = {
-    "wer": "Test WER of each model, with intervals and seeds",
-    "curves": "Dev WER by training time",
-    "lengths": "WER by utterance length",
+    "wer": "Test {} of each model, with intervals and seeds",
+    "curves": "Dev {} by training time",
+    "lengths": "{} by utterance length",
     "reach": "Reach: how strongly an output frame depends on earlier and later input",
-    "context": "WER with limited context",
+    "context": "{} with limited context",
 }
+"""By the name of the file, with a place for the error rate that counts."""
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Safe for colour-blind readers (Okabe & Ito, "Color universal design", 2008)."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -70,20 +71,21 @@ def _save(drawing: Callable[[Axes, Comparison], None], comparison: Comparison, p
 def _forest(axes: Axes, comparison: Comparison) -> None:
     models = comparison.models
     for place, model, colour, marker in _styled(comparison):
-        wer = model.wer
-        axes.plot([100 * wer.low, 100 * wer.high], [place, place], color=colour, linewidth=2.5, solid_capstyle="butt")
-        seeds = [100 * run.test.wer for run in model.runs]
+        rate = model.rate
+        axes.plot([100 * rate.low, 100 * rate.high], [place, place], color=colour, linewidth=2.5, solid_capstyle="butt")
+        seeds = [100 * run.test.rate for run in model.runs]
         axes.plot(seeds, [place + 0.22] * len(seeds), "o", markersize=4, markerfacecolor="none", markeredgecolor=colour)
-        axes.plot(100 * wer.mean, place, marker, color=colour, markersize=8)
+        axes.plot(100 * rate.mean, place, marker, color=colour, markersize=8)
         axes.annotate(
-            f"{100 * wer.mean:.2f}", (100 * wer.mean, place), (0, 8), textcoords="offset points", ha="center",
+            f"{100 * rate.mean:.2f}", (100 * rate.mean, place), (0, 8), textcoords="offset points", ha="center",
             fontsize=9,
         )  # fmt: skip
     axes.set_yticks(range(len(models)), [model.label for model in models])
     axes.set_ylim(len(models) - 0.4, -0.7)
     axes.grid(visible=False, axis="y")
     axes.set(
-        xlabel="test WER, % (mean, 95 % interval; circles are seeds)", title=f"{comparison.recipe}: word error rate"
+        xlabel=f"test {comparison.unit.label}, % (mean, 95 % interval; circles are seeds)",
+        title=f"{comparison.recipe}: {comparison.unit} error rate",
     )
 
 
@@ -103,20 +105,22 @@ def _curves(axes: Axes, comparison: Comparison) -> None:
     axes.set_yticks([tick for tick in (1, 2, 5, 10, 20, 50, 100) if lowest <= tick <= highest])
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.set(xlabel="training time, minutes", ylabel="dev WER, % (log scale)")
-    axes.set_title(f"{comparison.recipe}: dev WER during training (mean; band: lowest to highest seed)")
+    axes.set(xlabel="training time, minutes", ylabel=f"dev {comparison.unit.label}, % (log scale)")
+    axes.set_title(
+        f"{comparison.recipe}: dev {comparison.unit.label} during training (mean; band: lowest to highest seed)"
+    )
     axes.legend()
 
 
 def _mean_curve(model: ModelSummary) -> tuple[Floats, Floats, Floats, Floats]:
-    """Seconds, and the mean, lowest and highest dev WER of the seeds there."""
+    """Seconds, and the mean, lowest and highest dev error rate of the seeds there."""
     start = max(run.curve_seconds[0] for run in model.runs)
     end = min(run.curve_seconds[-1] for run in model.runs)
     seconds = np.linspace(start, max(end, start), GRID_POINTS)
-    wers = np.array([np.interp(seconds, run.curve_seconds, run.curve_wer) for run in model.runs])
+    rates = np.array([np.interp(seconds, run.curve_seconds, run.curve_wer) for run in model.runs])
     # A log scale has no 0.
-    wers = np.maximum(wers, 1e-4)
-    return seconds, wers.mean(axis=0), wers.min(axis=0), wers.max(axis=0)
+    rates = np.maximum(rates, 1e-4)
+    return seconds, rates.mean(axis=0), rates.min(axis=0), rates.max(axis=0)
 
 
 def _lengths(axes: Axes, comparison: Comparison) -> None:
@@ -124,20 +128,20 @@ def _lengths(axes: Axes, comparison: Comparison) -> None:
     width = 0.6 / len(comparison.models)
     for place, model, colour, marker in _styled(comparison):
         x = np.arange(len(classes)) + (place - (len(comparison.models) - 1) / 2) * width
-        mean = np.array([100 * wer.mean for wer in model.by_length])
-        below = mean - [100 * wer.low for wer in model.by_length]
-        above = [100 * wer.high for wer in model.by_length] - mean
+        mean = np.array([100 * rate.mean for rate in model.by_length])
+        below = mean - [100 * rate.low for rate in model.by_length]
+        above = [100 * rate.high for rate in model.by_length] - mean
         axes.errorbar(
             x, mean, np.maximum([below, above], 0), fmt=marker, color=colour, label=model.label, capsize=2,
             linewidth=1.3, markersize=5,
         )  # fmt: skip
     axes.set_xticks(
-        range(len(classes)), [f"{part.shortest:.1f} - {part.longest:.1f} s\n{part.words} words" for part in classes]
+        range(len(classes)), [f"{part.shortest:.1f} - {part.longest:.1f} s\n{shown_size(part)}" for part in classes]
     )
     axes.grid(visible=False, axis="x")
     axes.set_ylim(0, 1.15 * axes.get_ylim()[1])
-    axes.set(xlabel="utterance length", ylabel="test WER, %")
-    axes.set_title(f"{comparison.recipe}: WER by utterance length (mean, 95 % interval)")
+    axes.set(xlabel="utterance length", ylabel=f"test {comparison.unit.label}, %")
+    axes.set_title(f"{comparison.recipe}: {comparison.unit.label} by utterance length (mean, 95 % interval)")
     axes.legend(ncols=len(comparison.models), loc="upper left", fontsize=9)
 
 
@@ -164,12 +168,12 @@ def _context(axes: Axes, comparison: Comparison) -> None:
         if not (measured := model.context_use):
             continue
         labels = ["all" if seconds is None else f"{seconds:g}" for seconds in measured[0].contexts]
-        wers = 100 * np.array([use.context_wer for use in measured])
-        axes.plot(range(len(labels)), wers.mean(axis=0), color=colour, marker=marker, label=model.label)
+        rates = 100 * np.array([use.context_wer for use in measured])
+        axes.plot(range(len(labels)), rates.mean(axis=0), color=colour, marker=marker, label=model.label)
         if len(measured) > 1:
-            axes.fill_between(range(len(labels)), wers.min(axis=0), wers.max(axis=0), color=colour, alpha=0.15)
+            axes.fill_between(range(len(labels)), rates.min(axis=0), rates.max(axis=0), color=colour, alpha=0.15)
     axes.set_xticks(range(len(labels)), labels)
     axes.set_ylim(bottom=0)
-    axes.set(xlabel="context on either side of an output frame, seconds", ylabel="test WER, %")
-    axes.set_title(f"{comparison.recipe}: WER with limited context")
+    axes.set(xlabel="context on either side of an output frame, seconds", ylabel=f"test {comparison.unit.label}, %")
+    axes.set_title(f"{comparison.recipe}: {comparison.unit.label} with limited context")
     axes.legend()

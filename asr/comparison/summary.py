@@ -16,7 +16,8 @@ from asr.common.files import atomic_write_text
 from asr.comparison.context_use import ContextUse
 from asr.comparison.measured_runs import MeasuredRun
 from asr.scoring.bootstrap import Difference, Estimate, differences, estimate, resampled_rates
-from asr.scoring.error_rates import UtteranceScore
+from asr.scoring.error_rates import UtteranceScore, unit_of
+from asr.scoring.error_unit import ErrorUnit
 from asr.scoring.results import Results
 
 SUMMARY = "comparison.json"
@@ -43,6 +44,8 @@ class LengthClass:
     """Seconds."""
     utterances: int
     words: int
+    characters: int | None = None
+    """Null where errors are counted in words."""
 
 
 @dataclass(frozen=True)
@@ -58,10 +61,11 @@ class RunSummary:
     threads: int | None
     """CPU threads; null took all cores."""
     curve_seconds: list[float]
-    """Time in training (s) at each measurement of the dev WER."""
+    """Time in training (s) at each measurement of dev."""
     curve_wer: list[float]
+    """The WER on dev, or the CER where that counts."""
     seconds_to_dev_wer: float | None
-    """Training time (s) until the dev WER was as low as the comparison's `dev_wer`; null where it never was."""
+    """Training time (s) until it was as low as the comparison's `dev_wer`; null where it never was."""
     audio_hours_per_hour: float
     """Hours of input, after speed perturbation, for each hour of training steps."""
     peak_memory_mb: float | None
@@ -86,7 +90,7 @@ class ModelSummary:
     wer: Estimate
     cer: Estimate
     dev_wer: Spread | None
-    """Null where the training data of a run includes dev."""
+    """Or the CER where that counts; null where the training data of a run includes dev."""
     train_seconds: Spread
     seconds_to_dev_wer: Spread | None
     """Null where a run did not reach it."""
@@ -94,8 +98,20 @@ class ModelSummary:
     peak_memory_mb: Spread | None
     real_time_factor: Spread
     by_length: list[Estimate]
-    """WER in each of the comparison's classes of length."""
+    """The error rate that counts, in each of the comparison's classes of length."""
     runs: list[RunSummary]
+    unit: ErrorUnit = ErrorUnit.word
+    """What errors are counted in."""
+
+    @property
+    def rate(self) -> Estimate:
+        """The error rate that counts."""
+        return self.wer if self.unit is ErrorUnit.word else self.cer
+
+    @property
+    def other_rate(self) -> Estimate:
+        """The other error rate."""
+        return self.cer if self.unit is ErrorUnit.word else self.wer
 
     @property
     def context_use(self) -> list[ContextUse]:
@@ -119,7 +135,7 @@ class Comparison:
     minutes: float | None
     """The training time of every run; null where epochs were taken as they are."""
     dev_wer: float
-    """The dev WER that the time to reach it is measured to."""
+    """The dev WER, or CER where that counts, that the time to reach it is measured to."""
     utterances: int
     """Of the test split."""
     words: int
@@ -130,6 +146,15 @@ class Comparison:
     pairs: list[Difference]
     failed: dict[str, str]
     """By the name of each run that failed, the last line of its output."""
+    unit: ErrorUnit = ErrorUnit.word
+    """What errors are counted in."""
+    characters: int | None = None
+    """Of the test split; null where errors are counted in words."""
+
+
+def shown_size(part: Comparison | LengthClass) -> str:
+    """The size of the references in what errors are counted in, as "620 words"."""
+    return f"{part.words} words" if part.characters is None else f"{part.characters} characters"
 
 
 @dataclass(frozen=True)
@@ -163,7 +188,8 @@ def summarize(
         failed: By run, why it is missing.
 
     Raises:
-        RunError: There is no run, or they were not scored on the same utterances with the same decoder.
+        RunError: There is no run, or they were not scored on the same utterances with the same decoder and in the same
+            unit.
     """
     runs = [run for group in models.values() for run in group]
     if not runs:
@@ -171,12 +197,19 @@ def summarize(
     decoders = sorted({run.test.decoder for run in runs})
     if len(decoders) > 1:
         raise RunError(f"The runs were scored with several decoders ({', '.join(decoders)}): choose one.")
+    by_unit = {run.test.unit: run.path.name for run in runs}
+    if len(by_unit) > 1:
+        raise RunError(
+            f"Errors are counted in {' and in '.join(f'{unit}s ({run})' for unit, run in by_unit.items())}: evaluate "
+            "all runs with the same scoring.unit."
+        )
+    (unit,) = by_unit
     scores = {label: [run.scores for run in group] for label, group in models.items()}
-    drawn, drawn_cer = resampled_rates(scores), resampled_rates(scores, "cer")
+    drawn = {one: resampled_rates(scores, one) for one in ErrorUnit}
     first = runs[0].scores
     classes = length_classes(first)
     by_length = [_rates_of(scores, places) for places in classes]
-    dev_wer = origin.dev_wer if origin.dev_wer is not None else max(run.best_dev_wer for run in runs)
+    dev_wer = origin.dev_wer if origin.dev_wer is not None else max(run.best_dev_rate for run in runs)
     summaries = [
         ModelSummary(
             label=label,
@@ -185,9 +218,9 @@ def summarize(
             hidden=group[0].config.model.hidden,
             parameters=group[0].test.parameters,
             multiply_adds_per_second=multiply_adds(group[0]),
-            wer=estimate(scores[label], drawn[label]),
-            cer=estimate(scores[label], drawn_cer[label], "cer"),
-            dev_wer=_spread_if_all(None if run.dev is None else run.dev.wer for run in group),
+            wer=estimate(scores[label], drawn[ErrorUnit.word][label], ErrorUnit.word),
+            cer=estimate(scores[label], drawn[ErrorUnit.character][label], ErrorUnit.character),
+            dev_wer=_spread_if_all(None if run.dev is None else run.dev.rate for run in group),
             train_seconds=_spread(run.test.train_seconds for run in group),
             seconds_to_dev_wer=_spread_if_all(run.seconds_to(dev_wer) for run in group),
             audio_hours_per_hour=_spread(run.audio_hours_per_hour for run in group),
@@ -195,6 +228,7 @@ def summarize(
             real_time_factor=_spread(run.test.real_time_factor for run in group),
             by_length=[rates[label] for rates in by_length],
             runs=[_run_summary(run, dev_wer, context.get(run.path)) for run in group],
+            unit=unit,
         )
         for label, group in models.items()
     ]
@@ -206,8 +240,10 @@ def summarize(
         speakers=len({score.speaker for score in first if score.speaker}),
         lengths=[_length_class([first[place] for place in places]) for places in classes],
         models=summaries,
-        pairs=differences(scores, drawn),
+        pairs=differences(scores, drawn[unit]),
         failed=dict(failed),
+        unit=unit,
+        characters=_characters(first),
     )
 
 
@@ -246,6 +282,8 @@ def _read(kind: Any, value: Any) -> Any:
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         # Fields that are newer than a stored comparison have a default; any other missing one is a TypeError.
         return kind(**{name: _read(part, value[name]) for name, part in get_type_hints(kind).items() if name in value})
+    if kind is ErrorUnit:
+        return ErrorUnit(value)
     if get_origin(kind) is list:
         return [_read(parts[0], item) for item in value]
     return value
@@ -259,7 +297,13 @@ def _rates_of(scores: Mapping[str, Sequence[Sequence[UtteranceScore]]], places: 
 
 def _length_class(scores: Sequence[UtteranceScore]) -> LengthClass:
     durations = [score.duration for score in scores]
-    return LengthClass(min(durations), max(durations), len(scores), sum(score.words for score in scores))
+    words = sum(score.words for score in scores)
+    return LengthClass(min(durations), max(durations), len(scores), words, _characters(scores))
+
+
+def _characters(scores: Sequence[UtteranceScore]) -> int | None:
+    """Of the references, where errors are counted in characters."""
+    return None if unit_of(scores) is ErrorUnit.word else sum(score.characters for score in scores)
 
 
 def _run_summary(run: MeasuredRun, dev_wer: float, context: ContextUse | None) -> RunSummary:
@@ -270,7 +314,7 @@ def _run_summary(run: MeasuredRun, dev_wer: float, context: ContextUse | None) -
         epochs=run.curve[-1].epoch,
         threads=run.config.hardware.threads,
         curve_seconds=[round(point.seconds, 2) for point in run.curve],
-        curve_wer=[point.wer for point in run.curve],
+        curve_wer=[point.rate for point in run.curve],
         seconds_to_dev_wer=run.seconds_to(dev_wer),
         audio_hours_per_hour=run.audio_hours_per_hour,
         peak_memory_mb=run.peak_memory_mb,

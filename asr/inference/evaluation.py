@@ -27,10 +27,10 @@ from asr.decoding.decoder import search_settings
 from asr.decoding.search import Hypothesis
 from asr.decoding.setup import decoder_name
 from asr.inference.recognition import BatchRecognizer, Recognition
-from asr.scoring.bootstrap import bootstrap_interval
-from asr.scoring.error_rates import UtteranceScore, phone_error_rate, score_utterance, total
+from asr.scoring.error_rates import UtteranceScore, phone_error_rate, score_utterance
+from asr.scoring.error_unit import ErrorUnit, recipe_unit
 from asr.scoring.provenance import kept_provenance, provenance
-from asr.scoring.results import EvaluatedSplit, Results, write_results
+from asr.scoring.results import EvaluatedSplit, Results, split_figures, write_results
 from asr.settings.recipe import Recipe
 from asr.settings.root import Config
 from asr.text.protocol import BLANK, labels_of
@@ -159,13 +159,18 @@ class Decoded:
 
 
 def decode_utterances(
-    recognizer: BatchRecognizer, utterances: Sequence[Utterance], batches: Iterable[Batch], title: str | None = None
+    recognizer: BatchRecognizer,
+    utterances: Sequence[Utterance],
+    batches: Iterable[Batch],
+    title: str | None = None,
+    unit: ErrorUnit = ErrorUnit.word,
 ) -> list[Decoded]:
     """Recognizes, measures and scores the utterances of batches, which are all those of a split or some of them.
 
     Args:
         utterances: Those of the split.
         title: As of `recognize_batches`.
+        unit: What errors are counted in.
 
     Returns:
         The utterances of the batches, in the order of the split.
@@ -176,7 +181,7 @@ def decode_utterances(
         labels = [labels_of(recognizer.tokenizer, utterance.text) for utterance in members]
         measured = measure(recognition.log_probs, recognition.lengths, labels)
         for number, utterance, measures, found in zip(numbers, members, measured, recognition.hypotheses, strict=True):
-            score = with_measures(measures, score_utterance(utterance, found[0].text))
+            score = with_measures(measures, score_utterance(utterance, found[0].text, unit))
             decoded.append(Decoded(number, score, measures, found))
     return sorted(decoded, key=lambda one: one.number)
 
@@ -198,6 +203,8 @@ class SplitLogProbs:
     utterances: Sequence[Utterance]
     emissions: Sequence[npt.NDArray[np.float32]]
     """Log-probabilities of each utterance, (frames, tokens)."""
+    unit: ErrorUnit = ErrorUnit.word
+    """What errors are counted in."""
 
 
 def split_log_probs(recipe: Recipe, config: Config, split: str, recognizer: BatchRecognizer) -> SplitLogProbs:
@@ -212,7 +219,8 @@ def split_log_probs(recipe: Recipe, config: Config, split: str, recognizer: Batc
     for numbers, recognition in recognize_batches(recognizer, batches, f"Log-probabilities of {split}", count):
         for place, (number, frames) in enumerate(zip(numbers, recognition.lengths.tolist(), strict=True)):
             found[number] = recognition.log_probs[:frames, place].float().cpu().numpy()
-    return SplitLogProbs(inputs.utterances, [found[number] for number in range(count)])
+    emissions = [found[number] for number in range(count)]
+    return SplitLogProbs(inputs.utterances, emissions, recipe_unit(recipe, config))
 
 
 def cached_log_probs(
@@ -228,7 +236,8 @@ def cached_log_probs(
         with np.load(file, allow_pickle=False) as kept:
             if str(kept["key"]) == key:
                 utterances = read_manifest(recipe.manifest(config, split))
-                return SplitLogProbs(utterances, [kept[f"{number}"] for number in range(len(utterances))])
+                emissions = [kept[f"{number}"] for number in range(len(utterances))]
+                return SplitLogProbs(utterances, emissions, recipe_unit(recipe, config))
     except (OSError, ValueError, KeyError, BadZipFile):
         pass  # not there, or damaged: computed again
     computed = split_log_probs(recipe, config, split, recognizer)
@@ -251,12 +260,11 @@ def evaluate_split(
     Raises:
         DataError: The split cannot be read.
     """
-    inputs = open_split(recipe, config, split)
+    inputs, unit = open_split(recipe, config, split), recipe_unit(recipe, config)
     began = time.perf_counter()
-    decoded = decode_utterances(recognizer, inputs.utterances, read_batches(inputs, config), f"Decoding {split}")
+    decoded = decode_utterances(recognizer, inputs.utterances, read_batches(inputs, config), f"Decoding {split}", unit)
     seconds, audio_seconds = time.perf_counter() - began, float(inputs.seconds(0).sum())
     scores = [one.score for one in decoded]
-    score, (low, high) = total(scores), bootstrap_interval(scores)
     here = provenance()
     origin = kept_provenance(run) or here
     results = Results(
@@ -264,15 +272,7 @@ def evaluate_split(
         run=run.name,
         split=split,
         decoder=decoder_name(config),
-        utterances=score.utterances,
-        words=score.words,
-        wer=score.wer,
-        wer_low=low,
-        wer_high=high,
-        cer=score.cer,
-        substitutions=score.substitutions,
-        deletions=score.deletions,
-        insertions=score.insertions,
+        **split_figures(scores),
         seed=config.seed,
         parameters=recognizer.parameters,
         train_seconds=last_row(run)["seconds"],

@@ -20,6 +20,7 @@ from asr.lm.ngram import language_model
 from asr.lm.trained import load_language_model
 from asr.model.folder import weights_checksum
 from asr.scoring.error_rates import Score, score_utterance, total
+from asr.scoring.error_unit import ErrorUnit
 from asr.settings.lm import LmUnits
 from asr.settings.root import Config
 from asr.text.protocol import Tokenizer
@@ -92,7 +93,7 @@ def tune_run(run: FinishedRun, config: Config) -> list[Tuning]:
     with Progress(f"Tuning {lm.key}", len(grid), "trials") as progress:
 
         def each(trial: Trial) -> None:
-            progress.advance(note=f"WER {100 * trial.score.wer:.2f} %")
+            progress.advance(note=f"{split.unit.label} {100 * trial.score.rate:.2f} %")
 
         pairs, beams, taken = search_weights(search, recognizer.tokenizer, split, processes, grid, each)
     first = Tuning(lm.file, taken, run.tuning(lm.key))
@@ -105,7 +106,7 @@ def tune_run(run: FinishedRun, config: Config) -> list[Tuning]:
     with BeamDecoder(several, recognizer.tokenizer, processes) as decoder:
         found = decoder.search_emissions(split.emissions)
     log_probs = language_model_scores(recurrent, [item.text for items in found for item in items])
-    trials, taken = search_recurrent_weights(split.utterances, found, log_probs, weights)
+    trials, taken = search_recurrent_weights(split.utterances, found, log_probs, weights, split.unit)
     second = Tuning(recurrent.folder, taken, run.tuning(str(tuning_key(lm, recurrent))))
     _keep(second, trials, [], RECURRENT_KEYS)
     return [first, second]
@@ -115,9 +116,11 @@ def _keep(tuning: Tuning, trials: Sequence[Trial], beams: Sequence[Trial], keys:
     """Writes trials.json and weights.json, and draws the surface."""
     folder, taken = tuning.folder, tuning.taken
     folder.mkdir(parents=True, exist_ok=True)
-    rows = [asdict(one.weights) | {"wer": one.score.wer, "errors": one.score.errors} for one in [*trials, *beams]]
+    rate = taken.score.unit.rate
+    rows = [asdict(one.weights) | {rate: one.score.rate, "errors": one.score.errors} for one in [*trials, *beams]]
     atomic_write_text(folder / "trials.json", json.dumps(rows, indent=1) + "\n")
-    atomic_write_text(folder / "weights.json", json.dumps(asdict(taken.weights) | {"dev_wer": taken.score.wer}) + "\n")
+    found = asdict(taken.weights) | {f"dev_{rate}": taken.score.rate}
+    atomic_write_text(folder / "weights.json", json.dumps(found) + "\n")
     draw_trials(trials, beams, taken, folder / "surface", keys)
 
 
@@ -167,18 +170,20 @@ def search_recurrent_weights(
     found: Sequence[Sequence[Hypothesis]],
     log_probs: Mapping[str, float],
     weights: Weights,
+    unit: ErrorUnit = ErrorUnit.word,
 ) -> tuple[list[Trial], Trial]:
     """Tries pairs of `recurrent_weight` and `recurrent_word_score` on the best hypotheses of a search.
 
     Args:
         found: The hypotheses of each utterance by the search with `weights`.
         log_probs: Of the recurrent language model (natural), by text.
+        unit: What errors are counted in.
 
     Returns:
         All trials, and the one that is taken, as in `search_weights`.
     """
     scores = [
-        {item.text: score_utterance(utterance, item.text) for item in items}
+        {item.text: score_utterance(utterance, item.text, unit) for item in items}
         for utterance, items in zip(utterances, found, strict=True)
     ]
 
@@ -238,7 +243,7 @@ def _try(weights: Weights) -> Trial:
     with BeamDecoder(_weighted(search, weights, nbest=1), tokenizer, processes=1) as decoder:
         found = decoder.search_emissions(split.emissions)
     scores = (
-        score_utterance(utterance, hypotheses[0].text)
+        score_utterance(utterance, hypotheses[0].text, split.unit)
         for utterance, hypotheses in zip(split.utterances, found, strict=True)
     )
     return Trial(weights, total(scores))
@@ -247,31 +252,32 @@ def _try(weights: Weights) -> Trial:
 def draw_trials(
     trials: Sequence[Trial], beams: Sequence[Trial], taken: Trial, path: Path, keys: tuple[str, str]
 ) -> None:
-    """Draws the WER over two weights, and over beams where there are any, as .svg and .png."""
+    """Draws the error rate over two weights, and over beams where there are any, as .svg and .png."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 4), layout="constrained")
     surface, *others = figure.subplots(1, 2, width_ratios=(2, 1)) if beams else [figure.subplots()]
-    wer = {trial.place(keys): 100 * trial.score.wer for trial in trials}
-    weights, scores = (sorted({place[axis] for place in wer}) for axis in (0, 1))
-    values = [[wer[weight, score] for weight in weights] for score in scores]
+    title = f"{taken.score.unit.label} on dev"
+    rates = {trial.place(keys): 100 * trial.score.rate for trial in trials}
+    weights, scores = (sorted({place[axis] for place in rates}) for axis in (0, 1))
+    values = [[rates[weight, score] for weight in weights] for score in scores]
     # Values far above the best do not set the scale, so that those near it can be distinguished.
-    image = surface.imshow(values, origin="lower", aspect="auto", cmap="viridis_r", vmax=2 * min(wer.values()) + 0.1)
+    image = surface.imshow(values, origin="lower", aspect="auto", cmap="viridis_r", vmax=2 * min(rates.values()) + 0.1)
     for column, weight in enumerate(weights):
         for line, score in enumerate(scores):
-            value = wer[weight, score]
-            color = "black" if value < 1.5 * min(wer.values()) else "white"
+            value = rates[weight, score]
+            color = "black" if value < 1.5 * min(rates.values()) else "white"
             surface.text(column, line, f"{value:.1f}", ha="center", va="center", fontsize=8, color=color)
     place = (weights.index(taken.place(keys)[0]), scores.index(taken.place(keys)[1]))
     surface.scatter(*place, s=900, marker="s", facecolors="none", edgecolors="red", linewidths=2)
     surface.set_xticks(range(len(weights)), [f"{weight:g}" for weight in weights])
     surface.set_yticks(range(len(scores)), [f"{score:g}" for score in scores])
-    surface.set(xlabel=f"decoder.{keys[0]}", ylabel=f"decoder.{keys[1]}", title="WER on dev (%)")
+    surface.set(xlabel=f"decoder.{keys[0]}", ylabel=f"decoder.{keys[1]}", title=f"{title} (%)")
     figure.colorbar(image, ax=surface, extend="max")
     for sizes in others:
-        sizes.plot([trial.weights.beam for trial in beams], [100 * trial.score.wer for trial in beams], marker="o")
+        sizes.plot([trial.weights.beam for trial in beams], [100 * trial.score.rate for trial in beams], marker="o")
         sizes.axvline(taken.weights.beam, color="red", linewidth=1)
-        sizes.set(xscale="log", xlabel="decoder.beam", title="WER on dev (%)", ylim=(0, None))
+        sizes.set(xscale="log", xlabel="decoder.beam", title=f"{title} (%)", ylim=(0, None))
         sizes.set_xticks([trial.weights.beam for trial in beams], [str(trial.weights.beam) for trial in beams])
         sizes.minorticks_off()
     save_picture(figure, path)

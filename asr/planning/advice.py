@@ -190,14 +190,14 @@ def _verdict(plans: Sequence[Plan], budget: Budget) -> str:
     if len(plans) == 1:
         return f"Go on with {quickest.label}: {_epochs(quickest, budget)} epochs of {epoch} fit."
     known = [plan for plan in whole if plan.stored is not None]
-    best = min(known, key=_stored_wer, default=quickest)
+    best = min(known, key=_stored_rate, default=quickest)
     begin = f"Begin with {quickest.label}: of what fits it is the quickest, {epoch} an epoch, and"
     if best is quickest:
         return f"{begin} no stored result speaks for another."
     assert best.stored is not None
     if quickest.stored is None:
-        return f"{begin} only a training tells whether it reaches the {_percent(best.stored.wer)} of {best.label}."
-    if best.stored.wer_high >= quickest.stored.wer:
+        return f"{begin} only a training tells whether it reaches the {_percent(best.stored.rate)} of {best.label}."
+    if best.stored.interval[1] >= quickest.stored.rate:
         return f"{begin} its {_rate(quickest.stored)} lies within the interval of {best.label}, {_rate(best.stored)}."
     return (
         f"Begin with {best.label}: its {_rate(best.stored)} is below the {_rate(quickest.stored)} of {quickest.label}, "
@@ -215,14 +215,14 @@ def _epochs(plan: Plan, budget: Budget) -> int:
     return epochs if budget.seconds is None else min(epochs, plan.prediction.epochs_within(budget.seconds))
 
 
-def _stored_wer(plan: Plan) -> float:
+def _stored_rate(plan: Plan) -> float:
     assert plan.stored is not None
-    return plan.stored.wer
+    return plan.stored.rate
 
 
 def _rate(results: Results) -> str:
-    low, high = 100 * results.wer_low, 100 * results.wer_high
-    return f"WER of {_percent(results.wer)} ({low:.2f} - {high:.2f} %)"
+    low, high = (100 * end for end in results.interval)
+    return f"{results.unit.label} of {_percent(results.rate)} ({low:.2f} - {high:.2f} %)"
 
 
 def _percent(share: float) -> str:

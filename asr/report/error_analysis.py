@@ -1,4 +1,4 @@
-"""The errors of an evaluation: confusions of words and characters, and WER by subgroup."""
+"""The errors of an evaluation: confusions of words and characters, and error rates by subgroup."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 import jiwer
 import numpy as np
 
-from asr.scoring.error_rates import UtteranceScore, alignment_letters, total, wrong_pairs
+from asr.scoring.error_rates import Score, UtteranceScore, alignment_letters, total, unit_of, wrong_pairs
+from asr.scoring.error_unit import ErrorUnit
 
 NOTHING = ""
 """Stands in a pair for a missing word or character."""
@@ -32,35 +33,42 @@ class Alignment:
         return [score.alignment if score.errors else "" for score in self.scores]
 
 
-def align(rows: Sequence[Mapping[str, Any]]) -> Alignment:
-    """Aligns the lines of a hypotheses.jsonl by words and by characters, as jiwer counts them."""
+def align(rows: Sequence[Mapping[str, Any]], unit: ErrorUnit = ErrorUnit.word) -> Alignment:
+    """Aligns the lines of a hypotheses.jsonl by words and by characters, as jiwer counts them.
+
+    Args:
+        rows: The lines.
+        unit: What errors are counted in.
+    """
     words: dict[tuple[str, str], list[int]] = defaultdict(list)
     characters: dict[tuple[str, str], list[int]] = defaultdict(list)
     # Most utterances of a good model are correct, and aligning takes time.
     wrong = [(place, row) for place, row in enumerate(rows) if row["reference"] != row["hypothesis"]]
-    found: dict[int, tuple[str, int]] = {}
+    found: dict[int, tuple[str, int, int]] = {}
     if wrong:
         texts = [row["reference"] for _, row in wrong], [row["hypothesis"] for _, row in wrong]
         spelled, worded = jiwer.process_characters(*texts), jiwer.process_words(*texts)
         for number, (place, _) in enumerate(wrong):
-            for word_pair in wrong_pairs(worded, number, NOTHING):
-                words[word_pair].append(place)
-            character_pairs = list(wrong_pairs(spelled, number, NOTHING))
-            for pair in character_pairs:
-                characters[pair].append(place)
-            found[place] = alignment_letters(worded, number), len(character_pairs)
+            word_pairs, character_pairs = (list(wrong_pairs(each, number, NOTHING)) for each in (worded, spelled))
+            for confusions, pairs in ((words, word_pairs), (characters, character_pairs)):
+                for pair in pairs:
+                    confusions[pair].append(place)
+            steps = alignment_letters(worded if unit is ErrorUnit.word else spelled, number)
+            found[place] = steps, len(word_pairs), len(character_pairs)
     scores = []
     for place, row in enumerate(rows):
-        steps, character_errors = found.get(place) or ("=" * len(row["reference"].split()), 0)
+        steps, word_errors, character_errors = found.get(place) or ("=" * len(unit.items(row["reference"])), 0, 0)
         counts = Counter(steps)
         scores.append(
             UtteranceScore(
                 **{name: row[name] for name in ("id", "speaker", "duration", "reference", "hypothesis")},
-                words=counts["="] + counts["S"] + counts["D"],
-                characters=len(row["reference"].strip()),
+                unit=unit,
+                words=len(ErrorUnit.word.items(row["reference"])),
+                characters=len(ErrorUnit.character.items(row["reference"])),
                 substitutions=counts["S"],
                 deletions=counts["D"],
                 insertions=counts["I"],
+                word_errors=word_errors,
                 character_errors=character_errors,
                 alignment=steps,
                 ctc_loss_per_token=row.get("ctc_loss_per_token"),
@@ -100,24 +108,29 @@ class Group:
     """Some utterances of an evaluation, scored together."""
 
     label: str
-    utterances: int
-    words: int
-    errors: int
+    score: Score
     ids: list[str]
 
     @property
-    def wer(self) -> float:
-        """A fraction."""
-        return self.errors / self.words if self.words else 0.0
+    def utterances(self) -> int:
+        """How many they are."""
+        return self.score.utterances
+
+    @property
+    def rate(self) -> float:
+        """The error rate that counts."""
+        return self.score.rate if self.score.size else 0.0
 
     def described(self) -> dict[str, Any]:
-        """As a report shows it, without the ids."""
-        return {name: getattr(self, name) for name in ("label", "utterances", "words", "errors", "wer")}
+        """As a report shows it, without the ids: words and wer, or characters and cer."""
+        score = self.score
+        counts = {"utterances": score.utterances, f"{score.unit}s": score.size, "errors": score.errors}
+        return {"label": self.label, **counts, score.unit.rate: self.rate}
 
 
 def speaking_rate(score: UtteranceScore) -> float:
-    """Words of the reference for each second."""
-    return score.words / score.duration
+    """Words, or characters, of the reference for each second."""
+    return score.size / score.duration
 
 
 def grouped(scores: Sequence[UtteranceScore], levels: Mapping[str, float]) -> dict[str, list[Group]]:
@@ -130,7 +143,7 @@ def grouped(scores: Sequence[UtteranceScore], levels: Mapping[str, float]) -> di
     groups = {
         "speaker": by_speaker(scores),
         "length": by_length(scores),
-        "speaking rate": in_parts(scores, speaking_rate, "words/s"),
+        "speaking rate": in_parts(scores, speaking_rate, f"{unit_of(scores)}s/s"),
     }
     if known := [score for score in scores if score.id in levels]:
         groups["estimated SNR"] = in_parts(known, lambda score: levels[score.id], "dB")
@@ -141,7 +154,7 @@ def by_speaker(scores: Sequence[UtteranceScore]) -> list[Group]:
     """One group for each speaker, the worst first; none where no speaker is known."""
     speakers = _collect(scores, lambda score: score.speaker)
     groups = [_group(speaker or "unknown", members) for speaker, members in speakers.items()]
-    return sorted(groups, key=lambda group: (-group.wer, group.label)) if set(speakers) != {""} else []
+    return sorted(groups, key=lambda group: (-group.rate, group.label)) if set(speakers) != {""} else []
 
 
 def by_length(scores: Sequence[UtteranceScore]) -> list[Group]:
@@ -173,5 +186,4 @@ def _collect(scores: Sequence[UtteranceScore], key: Callable[[UtteranceScore], K
 
 
 def _group(label: str, members: Sequence[UtteranceScore]) -> Group:
-    score = total(members)
-    return Group(label, score.utterances, score.words, score.errors, [member.id for member in members])
+    return Group(label, total(members), [member.id for member in members])

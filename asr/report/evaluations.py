@@ -26,8 +26,9 @@ log = logging.getLogger(__name__)
 
 CONFUSIONS = 100
 FIGURES = (
-    "utterances", "words", "wer", "wer_low", "wer_high", "cer", "substitutions", "deletions", "insertions", "seed",
-    "parameters", "train_seconds", "real_time_factor", "hardware", "command", "commit",
+    "utterances", "words", "characters", "wer", "wer_low", "wer_high", "cer", "cer_low", "cer_high", "substitutions",
+    "deletions", "insertions", "seed", "parameters", "train_seconds", "real_time_factor", "hardware", "command",
+    "commit",
 )  # fmt: skip
 
 
@@ -84,7 +85,7 @@ class EvaluationPages:
     def _write_evaluation(
         self, run: Run, evaluation: Evaluation, file: str, data: Path | None, pictures: int
     ) -> tuple[dict[str, Any], Alignment]:
-        alignment = align(evaluation.rows())
+        alignment = align(evaluation.rows(), evaluation.unit)
         split = self._split(run, evaluation, alignment, data)
         levels = {id: clip.level for id, clip in split.clips.items() if clip.level is not None}
         blanks = self._write_pictures(run, alignment, split, file, pictures)
@@ -110,6 +111,7 @@ class EvaluationPages:
             "split": evaluation.split,
             "decoder": evaluation.decoder,
             "recipe": run.recipe,
+            "unit": evaluation.unit,
             **{figure: evaluation.results.get(figure) for figure in FIGURES},
             "utterances_file": split.name,
             "has_model": run.model is not None,
@@ -163,7 +165,7 @@ class EvaluationPages:
         self, run: Run, alignment: Alignment, split: SplitPage, file: str, count: int
     ) -> dict[int, float]:
         """Pictures of the utterances with the most errors; gives the blank share of each, by its position."""
-        worst = sorted(alignment.scores, key=lambda score: (-score.errors, -score.wer, score.id))
+        worst = sorted(alignment.scores, key=lambda score: (-score.errors, -score.rate, score.id))
         wanted = [score.id for score in worst[:count] if score.id in split.utterances]
         if not wanted or run.model is None:
             return {}
@@ -192,10 +194,10 @@ class EvaluationPages:
         return output.blank_share
 
     def _compare(self, shown: Sequence[Mapping[str, Any]], alignments: Mapping[str, Alignment]) -> list[dict[str, Any]]:
-        """Tests every pair of evaluations of the same utterances."""
-        same: dict[str, list[str]] = defaultdict(list)
+        """Tests every pair of evaluations of the same utterances, in the same unit."""
+        same: dict[tuple[str, str], list[str]] = defaultdict(list)
         for evaluation in shown:
-            same[evaluation["utterances_file"]].append(evaluation["file"])
+            same[evaluation["utterances_file"], evaluation["unit"]].append(evaluation["file"])
         pairs = []
         for files in same.values():
             key = short_hash(*files)

@@ -116,7 +116,7 @@ class Report:
         write_data(self.options.folder, f"run-{key}", columns)
         if run.panel:
             write_data(self.options.folder, f"panel-{key}", run.panel)
-        dev = series(rows, "dev/wer")
+        dev = series(rows, f"dev/{run.unit.rate}")
         best = min(dev, key=lambda point: point.value) if dev else None
         last = rows[-1] if rows else {}
         return {
@@ -130,7 +130,8 @@ class Report:
             "epoch": last.get("epoch", 0),
             "epochs": settings.get("training.epochs"),
             "seconds": last.get("seconds", 0),
-            "best_dev": best and {"wer": best.value, "epoch": best.epoch},
+            "unit": run.unit,
+            "best_dev": best and {run.unit.rate: best.value, "epoch": best.epoch},
             "diagnostics": [
                 {"kind": one.kind, "severity": one.severity.value, "sentence": one.sentence}
                 for one in diagnose(rows, settings, run.skipped)

@@ -49,7 +49,7 @@ def examine_run(path: Path, split: str, decoder: str | None, data: Path | None, 
         raise RunError(f"{path} has {len(runs)} runs: name one of them, such as {runs[0].folder}.")
     (run,) = runs
     evaluation = _choose(run, split, decoder)
-    alignment = align(evaluation.rows())
+    alignment = align(evaluation.rows(), evaluation.unit)
     levels = _levels(run, split, data) if read_audio else {}
     return RunErrors(run, evaluation, alignment, grouped(alignment.scores, levels), levels)
 
@@ -96,7 +96,7 @@ def as_json(errors: RunErrors, pairs: int) -> str:
         "utterances": [
             {
                 **{name: getattr(score, name) for name in ("id", "speaker", "duration")},
-                "words_per_second": speaking_rate(score),
+                f"{score.unit}s_per_second": speaking_rate(score),
                 "speech_above_background_db": errors.levels.get(score.id),
                 "reference": score.reference,
                 "hypothesis": score.hypothesis,
@@ -112,13 +112,14 @@ def as_json(errors: RunErrors, pairs: int) -> str:
 def as_text(errors: RunErrors, worst_count: int, pairs: int) -> str:
     """Error rates, subgroups, top confusions and the worst utterances, for a terminal."""
     results, scores = errors.evaluation.results, errors.alignment.scores
-    score = total(scores)
+    score, unit, other = total(scores), errors.evaluation.unit, errors.evaluation.unit.other
+    rate, low, high = (_percent(results[f"{unit.rate}{end}"]) for end in ("", "_low", "_high"))
     wrong = sum(score.errors > 0 for score in scores)
     parts = [
         f"{errors.run.recipe} {errors.run.name}, {errors.evaluation.split}, {errors.evaluation.decoder} decoder",
-        f"WER {_percent(results['wer'])} ({_percent(results['wer_low'])} - {_percent(results['wer_high'])}), "
-        f"CER {_percent(results['cer'])}: {score.substitutions} substitutions, {score.deletions} deletions, "
-        f"{score.insertions} insertions in {score.words} words; {wrong} of {score.utterances} utterances have errors.",
+        f"{unit.label} {rate} ({low} - {high}), {other.label} {_percent(results[other.rate])}: "
+        f"{score.substitutions} substitutions, {score.deletions} deletions, "
+        f"{score.insertions} insertions in {score.size} {unit}s; {wrong} of {score.utterances} utterances have errors.",
         *(_group_table(name, groups) for name, groups in errors.groups.items() if len(groups) > 1),
         _pair_table("words", most_frequent(errors.alignment.words, pairs)),
         _pair_table("characters", most_frequent(errors.alignment.characters, pairs)),
@@ -128,15 +129,15 @@ def as_text(errors: RunErrors, worst_count: int, pairs: int) -> str:
 
 
 def _group_table(name: str, groups: Sequence[Group]) -> str:
-    shown = groups[:SHOWN_SPEAKERS]
+    shown, unit = groups[:SHOWN_SPEAKERS], groups[0].score.unit
     width = max(len(group.label) for group in shown)
     more = f", the worst {len(shown)} of {len(groups)}" if len(groups) > len(shown) else ""
     lines = [
-        f"  {group.label:<{width}}  {_percent(group.wer):>8}  {group.errors:>5} errors in {group.words:>5} words, "
-        f"{group.utterances} utterances"
+        f"  {group.label:<{width}}  {_percent(group.rate):>8}  {group.score.errors:>5} errors in "
+        f"{group.score.size:>5} {unit}s, {group.score.utterances} utterances"
         for group in shown
     ]
-    return "\n".join([f"WER by {name}{more}", *lines])
+    return "\n".join([f"{unit.label} by {name}{more}", *lines])
 
 
 def _pair_table(name: str, pairs: Sequence[Confusion]) -> str:
@@ -152,7 +153,8 @@ def _shown(item: str) -> str:
 
 def _aligned(score: UtteranceScore) -> str:
     speaker = f", speaker {score.speaker}" if score.speaker else ""
-    return f"{score.id}{speaker}, {score.duration:.1f} s, WER {_percent(score.wer)}\n{aligned(score).rstrip()}"
+    heading = f"{score.id}{speaker}, {score.duration:.1f} s, {score.unit.label} {_percent(score.rate)}"
+    return f"{heading}\n{aligned(score).rstrip()}"
 
 
 def _percent(share: float) -> str:

@@ -12,6 +12,7 @@ import yaml
 
 from asr.common.errors import RunError
 from asr.model.folder import MODEL, SETTINGS, WEIGHTS
+from asr.scoring.error_unit import ErrorUnit
 from asr.settings.compose import flattened
 from asr.tracking.metrics import Row, metrics_path, read_metrics, read_panel
 from asr.training.identity import ARITHMETIC, determines_weights, without_groups
@@ -30,6 +31,11 @@ class Evaluation:
     decoder: str
     results: Mapping[str, Any]
     """The content of results.json."""
+
+    @property
+    def unit(self) -> ErrorUnit:
+        """What errors are counted in."""
+        return ErrorUnit(self.results.get("unit", "word"))
 
     @property
     def stamp(self) -> str:
@@ -88,8 +94,13 @@ class Run:
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """The settings by their full key, without groups."""
-        return without_groups(flattened(self.nested))
+        """The settings by their full key, without groups; those of earlier versions count errors in words."""
+        return {"scoring.unit": "word"} | without_groups(flattened(self.nested))
+
+    @property
+    def unit(self) -> ErrorUnit:
+        """What the errors on dev were counted in, which chose the best model."""
+        return ErrorUnit.character if self.settings["scoring.unit"] == "character" else ErrorUnit.word
 
     @cached_property
     def metrics(self) -> list[Row]:
@@ -115,7 +126,8 @@ class Run:
         for path in sorted(self.folder.glob("evaluation/*/*/results.json")):
             try:
                 results = json.loads(path.read_text(encoding="utf-8"))
-                {key: float(results[key]) for key in ("wer", "wer_low", "wer_high", "cer")}
+                rate = ErrorUnit(results.get("unit", "word")).rate
+                {key: float(results[key]) for key in ("wer", "cer", f"{rate}_low", f"{rate}_high")}
             except (OSError, ValueError, KeyError, TypeError) as error:
                 log.warning("%s cannot be used and is left out (%r): run `asr evaluate` again.", path, error)
             else:

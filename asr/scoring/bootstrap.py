@@ -10,13 +10,13 @@ was trained with several seeds, as many of its trainings are drawn as there are,
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from asr.common.errors import RunError
-from asr.scoring.error_rates import UtteranceScore, total
+from asr.scoring.error_rates import UtteranceScore, total, unit_of
+from asr.scoring.error_unit import ErrorUnit
 
 Counts = npt.NDArray[np.int64]
 Rates = npt.NDArray[np.float64]
@@ -29,21 +29,27 @@ LEVEL = 0.95
 
 
 def bootstrap_interval(
-    scores: Sequence[UtteranceScore], samples: int = SAMPLES, seed: int = 0, level: float = LEVEL
+    scores: Sequence[UtteranceScore],
+    samples: int = SAMPLES,
+    seed: int = 0,
+    level: float = LEVEL,
+    counted_in: ErrorUnit = ErrorUnit.word,
 ) -> tuple[float, float]:
-    """The interval of the WER (fractions), a pure function of its arguments.
+    """The interval of the WER or of the CER (fractions), a pure function of its arguments.
 
-    A set of a single unit (one utterance) has nothing to draw from: both ends are then its WER, and the
+    A set of a single unit (one utterance) has nothing to draw from: both ends are then its error rate, and the
     uncertainty is not known.
 
     Args:
         scores: All utterances of the set, at least one.
         samples: How many sets are drawn.
         seed: What the draws follow from.
-        level: The share of drawn sets whose WER is inside.
+        level: The share of drawn sets whose error rate is inside.
+        counted_in: Words for the WER, characters for the CER.
     """
     units = resampling_units(scores)
-    counts = sum_by_unit(np.array([(score.errors, score.words) for score in scores], dtype=np.int64), units)
+    pairs = [(score.errors_in(counted_in), score.size_in(counted_in)) for score in scores]
+    counts = sum_by_unit(np.array(pairs, dtype=np.int64), units)
     errors, words = resampled_sums(counts, samples, seed).T
     return _interval(errors / words, level)
 
@@ -135,7 +141,7 @@ class Difference:
 
 
 def resampled_rates(
-    models: Mapping[str, Trainings], rate: Literal["wer", "cer"] = "wer", samples: int = SAMPLES, seed: int = 0
+    models: Mapping[str, Trainings], counted_in: ErrorUnit | None = None, samples: int = SAMPLES, seed: int = 0
 ) -> dict[str, Rates]:
     """The mean error rate of every model in each drawn set, a pure function of its arguments.
 
@@ -144,7 +150,7 @@ def resampled_rates(
 
     Args:
         models: By name, the scores of their trainings. All have the same utterances in the same order.
-        rate: Which error rate.
+        counted_in: Words for the WER, characters for the CER; None is as the scores were counted.
         samples: How many sets are drawn.
         seed: What the draws follow from.
 
@@ -157,8 +163,9 @@ def resampled_rates(
     trainings = [scores for model in models.values() for scores in model]
     _require_same_utterances(trainings)
     units = resampling_units(trainings[0])
-    columns = [[score.errors if rate == "wer" else score.character_errors for score in one] for one in trainings]
-    sizes = [score.words if rate == "wer" else score.characters for score in trainings[0]]
+    counted_in = counted_in or unit_of(trainings[0])
+    columns = [[score.errors_in(counted_in) for score in one] for one in trainings]
+    sizes = [score.size_in(counted_in) for score in trainings[0]]
     counts = sum_by_unit(np.array([*columns, sizes], dtype=np.int64).T, units)
     sums = resampled_sums(counts, samples, seed)
     rates = sums[:, :-1] / sums[:, -1:]
@@ -170,9 +177,9 @@ def resampled_rates(
     return drawn
 
 
-def estimate(trainings: Trainings, drawn: Rates, rate: Literal["wer", "cer"] = "wer") -> Estimate:
-    """The error rate of a model with its interval; `drawn` are its resampled rates of the same kind."""
-    rates = training_rates(trainings, rate)
+def estimate(trainings: Trainings, drawn: Rates, counted_in: ErrorUnit | None = None) -> Estimate:
+    """The error rate of a model with its interval; `drawn` are its resampled rates, counted in the same."""
+    rates = training_rates(trainings, counted_in)
     low, high = _interval(drawn)
     deviation = float(np.std(rates, ddof=1)) if len(rates) > 1 else None
     # Seeds are drawn about their mean, which may lead below what an error rate can be.
@@ -198,9 +205,10 @@ def differences(models: Mapping[str, Trainings], drawn: Mapping[str, Rates]) -> 
     ]
 
 
-def training_rates(trainings: Trainings, rate: Literal["wer", "cer"] = "wer") -> Rates:
+def training_rates(trainings: Trainings, counted_in: ErrorUnit | None = None) -> Rates:
     """The error rate of each training, shape (trainings,)."""
-    return np.array([getattr(total(scores), rate) for scores in trainings])
+    scores = [total(one) for one in trainings]
+    return np.array([score.rate_in(counted_in or score.unit) for score in scores])
 
 
 def two_sided_p(drawn: Rates) -> float:

@@ -1,13 +1,14 @@
 """Word and character error rates, counted by jiwer."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 from itertools import zip_longest
 
 import jiwer
 
 from asr.common.errors import DataError
 from asr.data.utterance import Utterance
+from asr.scoring.error_unit import ErrorUnit
 from asr.text.phone import PhoneTokenizer
 from asr.text.protocol import Tokenizer
 
@@ -18,6 +19,8 @@ LETTERS = {"equal": "=", "substitute": "S", "delete": "D", "insert": "I"}
 class ErrorCounts:
     """The counts of an error rate."""
 
+    unit: ErrorUnit = ErrorUnit.word
+    """What substitutions, deletions, insertions, `errors` and `rate` are of."""
     words: int
     """Words of the reference."""
     characters: int
@@ -25,22 +28,45 @@ class ErrorCounts:
     substitutions: int
     deletions: int
     insertions: int
+    word_errors: int
     character_errors: int
 
     @property
     def errors(self) -> int:
-        """Substituted, deleted and inserted words."""
+        """Substituted, deleted and inserted words, or characters."""
         return self.substitutions + self.deletions + self.insertions
+
+    @property
+    def size(self) -> int:
+        """Words of the reference, or characters."""
+        return self.size_in(self.unit)
+
+    @property
+    def rate(self) -> float:
+        """The error rate that counts: the WER, or the CER."""
+        return self.rate_in(self.unit)
 
     @property
     def wer(self) -> float:
         """Word error rate, a fraction; above 1 where many words are inserted."""
-        return self.errors / self.words
+        return self.rate_in(ErrorUnit.word)
 
     @property
     def cer(self) -> float:
         """Character error rate, a fraction; spaces count."""
-        return self.character_errors / self.characters
+        return self.rate_in(ErrorUnit.character)
+
+    def rate_in(self, unit: ErrorUnit) -> float:
+        """The WER or the CER."""
+        return self.errors_in(unit) / self.size_in(unit)
+
+    def errors_in(self, unit: ErrorUnit) -> int:
+        """Errors in a unit."""
+        return self.word_errors if unit is ErrorUnit.word else self.character_errors
+
+    def size_in(self, unit: ErrorUnit) -> int:
+        """Words or characters of the reference."""
+        return self.words if unit is ErrorUnit.word else self.characters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +81,7 @@ class UtteranceScore(ErrorCounts):
     reference: str
     hypothesis: str
     alignment: str = ""
-    """A letter for each step over the words: = right, S substituted, D deleted, I inserted."""
+    """A letter for each step over the words, or characters: = right, S substituted, D deleted, I inserted."""
     ctc_loss_per_token: float | None = None
     """-log p(reference) for each of its tokens, in nats; None where it is not known or infinite."""
     confidence: float | None = None
@@ -69,48 +95,67 @@ class Score(ErrorCounts):
     utterances: int
 
     def __add__(self, other: "Score") -> "Score":
-        names = [field.name for field in fields(self)]
-        sums = map(sum, zip(astuple(self), astuple(other), strict=True))
-        return Score(**dict(zip(names, sums, strict=True)))
+        sums = {name: getattr(self, name) + getattr(other, name) for name in (*COUNTS, "utterances")}
+        return Score(unit=self.unit, **sums)
 
 
-def score_utterance(utterance: Utterance, hypothesis: str) -> UtteranceScore:
-    """Counts the errors of a hypothesis, which may be empty.
+COUNTS = tuple(field.name for field in fields(ErrorCounts) if field.name != "unit")
+
+
+def score_utterance(utterance: Utterance, hypothesis: str, unit: ErrorUnit = ErrorUnit.word) -> UtteranceScore:
+    """Counts the errors of a hypothesis, which may be empty, in words or characters.
 
     Raises:
         DataError: The transcript has no word, so that there is no rate.
     """
     if not utterance.text.strip():
         raise DataError(f"The transcript of {utterance.id!r} is empty: transcribe the utterance or leave it out.")
-    return score_texts(utterance.id, utterance.speaker, utterance.duration, utterance.text, hypothesis)
+    return score_texts(utterance.id, utterance.speaker, utterance.duration, utterance.text, hypothesis, unit)
 
 
-def score_texts(id: str, speaker: str, duration: float, reference: str, hypothesis: str) -> UtteranceScore:
+def score_texts(
+    id: str, speaker: str, duration: float, reference: str, hypothesis: str, unit: ErrorUnit = ErrorUnit.word
+) -> UtteranceScore:
     """Counts the errors of a hypothesis, which may be empty, against a reference, which may not.
 
     Args:
         id: Of the utterance.
         duration: Its length (s).
+        unit: What they are counted in.
     """
-    words = jiwer.process_words(reference, hypothesis)
-    characters = jiwer.process_characters(reference, hypothesis)
+    words, characters = (
+        process(reference, hypothesis, ErrorUnit.word),
+        process(reference, hypothesis, ErrorUnit.character),
+    )
+    counted = words if unit is ErrorUnit.word else characters
     return UtteranceScore(
         id=id,
         speaker=speaker,
         duration=duration,
         reference=reference,
         hypothesis=hypothesis,
-        alignment=alignment_letters(words, 0),
+        alignment=alignment_letters(counted, 0),
+        unit=unit,
         words=len(words.references[0]),
         characters=len(characters.references[0]),
-        substitutions=words.substitutions,
-        deletions=words.deletions,
-        insertions=words.insertions,
+        substitutions=counted.substitutions,
+        deletions=counted.deletions,
+        insertions=counted.insertions,
+        word_errors=words.substitutions + words.deletions + words.insertions,
         character_errors=characters.substitutions + characters.deletions + characters.insertions,
     )
 
 
-def alignment_letters(output: jiwer.WordOutput | jiwer.CharacterOutput, number: int) -> str:
+Processed = jiwer.WordOutput | jiwer.CharacterOutput
+
+
+def process(reference: str | list[str], hypothesis: str | list[str], unit: ErrorUnit) -> Processed:
+    """Aligns references with their hypotheses by words or by characters."""
+    process = jiwer.process_words if unit is ErrorUnit.word else jiwer.process_characters
+    return process(reference, hypothesis)
+
+
+def alignment_letters(output: Processed, number: int) -> str:
     """The steps from a reference to its hypothesis, a letter each: = right, S substituted, D deleted, I inserted.
 
     Args:
@@ -123,9 +168,7 @@ def alignment_letters(output: jiwer.WordOutput | jiwer.CharacterOutput, number: 
     )
 
 
-def wrong_pairs(
-    output: jiwer.WordOutput | jiwer.CharacterOutput, number: int, nothing: str
-) -> Iterator[tuple[str, str]]:
+def wrong_pairs(output: Processed, number: int, nothing: str) -> Iterator[tuple[str, str]]:
     """The items of a reference and of its hypothesis that are substituted, deleted or inserted, in their order.
 
     Args:
@@ -142,10 +185,15 @@ def wrong_pairs(
 
 
 def total(scores: Iterable[UtteranceScore]) -> Score:
-    """Adds up the counts of utterances; all are zero without utterances."""
+    """Adds up the counts of utterances, which are in one unit; all are zero without utterances."""
     scores = list(scores)
-    counts = {field.name: sum(getattr(score, field.name) for score in scores) for field in fields(ErrorCounts)}
-    return Score(utterances=len(scores), **counts)
+    counts = {name: sum(getattr(score, name) for score in scores) for name in COUNTS}
+    return Score(utterances=len(scores), unit=unit_of(scores), **counts)
+
+
+def unit_of(scores: Sequence[UtteranceScore]) -> ErrorUnit:
+    """What the errors of utterances are counted in."""
+    return scores[0].unit if scores else ErrorUnit.word
 
 
 def right_words(reference: str, hypothesis: Sequence[str]) -> list[bool]:

@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from dataclasses import MISSING, asdict, dataclass, fields
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import jiwer
 
 from asr.common.errors import RunError
 from asr.common.tables import table
-from asr.scoring.error_rates import UtteranceScore, total, wrong_pairs
+from asr.scoring.bootstrap import SAMPLES, bootstrap_interval
+from asr.scoring.error_rates import UtteranceScore, process, total, unit_of, wrong_pairs
+from asr.scoring.error_unit import ErrorUnit
 from asr.scoring.provenance import Provenance
 
 HYPOTHESIS_KEYS = (
@@ -40,6 +43,7 @@ class Results:
     """Upper end of the 95 % interval of the WER."""
     cer: float
     substitutions: int
+    """Of words; of characters where `unit` is that, as deletions and insertions."""
     deletions: int
     insertions: int
     seed: int
@@ -62,6 +66,26 @@ class Results:
     """Phone error rate; left out of the file where tokens are not phones."""
     evaluated: Provenance | None = None
     """Where the evaluation comes from; left out of the file where the process that began the training made it too."""
+    unit: ErrorUnit = ErrorUnit.word
+    """What errors are counted in; left out of the file where it is words, as the three that follow."""
+    characters: int | None = None
+    """Of the references."""
+    cer_low: float | None = None
+    """Lower end of the 95 % interval of the CER."""
+    cer_high: float | None = None
+    """Upper end of the 95 % interval of the CER."""
+
+    @property
+    def rate(self) -> float:
+        """The error rate that counts: the WER, or the CER."""
+        return self.wer if self.unit is ErrorUnit.word else self.cer
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Its 95 % interval."""
+        if self.cer_low is None or self.cer_high is None:
+            return self.wer_low, self.wer_high
+        return self.cer_low, self.cer_high
 
     @property
     def evaluation_command(self) -> str:
@@ -76,6 +100,28 @@ class EvaluatedSplit:
     results: Results
     scores: Sequence[UtteranceScore]
     """Of every utterance, in the order of the manifest."""
+
+
+def error_figures(scores: Sequence[UtteranceScore], samples: int = SAMPLES) -> dict[str, Any]:
+    """The error rates of utterances with their intervals, and the kinds of errors, as keys of files and metrics.
+
+    The CER has an interval only where errors are counted in characters.
+    """
+    score, (low, high) = total(scores), bootstrap_interval(scores, samples)
+    figures: dict[str, Any] = {"wer": score.wer, "wer_low": low, "wer_high": high, "cer": score.cer}
+    if score.unit is ErrorUnit.character:
+        low, high = bootstrap_interval(scores, samples, counted_in=score.unit)
+        figures |= {"cer_low": low, "cer_high": high}
+    return figures | {name: getattr(score, name) for name in ("substitutions", "deletions", "insertions")}
+
+
+def split_figures(scores: Sequence[UtteranceScore], samples: int = SAMPLES) -> dict[str, Any]:
+    """What `Results` tells of the utterances of a split."""
+    score = total(scores)
+    figures = {"utterances": score.utterances, "words": score.words, **error_figures(scores, samples)}
+    if score.unit is ErrorUnit.word:
+        return figures
+    return figures | {"unit": score.unit, "characters": score.characters}
 
 
 def evaluation_folder(run: Path, split: str, decoder: str) -> Path:
@@ -97,12 +143,10 @@ def write_results(run: Path, results: Results, scores: Sequence[UtteranceScore])
     folder = evaluation_folder(run, results.split, results.decoder)
     folder.mkdir(parents=True, exist_ok=True)
     rows = ({name: getattr(score, name) for name in HYPOTHESIS_KEYS} for score in scores)
-    optional = ("per", "evaluated")
-    figures = {name: value for name, value in asdict(results).items() if name not in optional or value is not None}
     contents = {
         "hypotheses.jsonl": "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows),
         "errors.txt": aligned_errors(scores),
-        "results.json": json.dumps(figures, indent=2, ensure_ascii=False) + "\n",
+        "results.json": results_json(results),
     }
     beside = {name: folder / f".{name}.{os.getpid()}" for name in contents}
     for name, content in contents.items():
@@ -110,6 +154,15 @@ def write_results(run: Path, results: Results, scores: Sequence[UtteranceScore])
     for name, temporary in beside.items():
         temporary.replace(folder / name)
     return folder
+
+
+def results_json(results: Results) -> str:
+    """The content of a results.json."""
+    figures = asdict(results)
+    for name in ("per", "evaluated", "unit", "characters", "cer_low", "cer_high"):
+        if figures[name] in (None, ErrorUnit.word):
+            del figures[name]
+    return json.dumps(figures, indent=2, ensure_ascii=False) + "\n"
 
 
 def read_results(folder: Path) -> Results:
@@ -123,7 +176,9 @@ def read_results(folder: Path) -> Results:
         read = json.loads(path.read_text(encoding="utf-8"))
         required = {field.name: read[field.name] for field in fields(Results) if field.default is MISSING}
         evaluated = read.get("evaluated")
-        return Results(**required, per=read.get("per"), evaluated=evaluated and Provenance(**evaluated))
+        later = {name: read.get(name) for name in ("per", "characters", "cer_low", "cer_high")}
+        unit = ErrorUnit(read.get("unit", "word"))
+        return Results(**required, **later, unit=unit, evaluated=evaluated and Provenance(**evaluated))
     except OSError as error:
         raise RunError(f"No results at {path} ({error.strerror}): run `asr evaluate` first.") from None
     except KeyError as error:
@@ -132,26 +187,30 @@ def read_results(folder: Path) -> Results:
         raise RunError(f"{path} is not a results file ({error}): run `asr evaluate` again.") from None
 
 
-HEADINGS = (
-    "recipe", "run", "split", "decoder", "WER %", "95 % interval", "CER %", "sub", "del", "ins", "utterances",
-    "training", "parameters",
-)  # fmt: skip
-
-
 def results_table(results: Sequence[Results]) -> str:
-    """A line for each of the results under a line of headings; rates in per cent, training time as h:mm:ss."""
-    return table(HEADINGS, [_table_row(result) for result in results], align="llllr")
+    """A line for each of the results under a line of headings, a table for each unit that errors are counted in; rates
+    in per cent, training time as h:mm:ss."""
+    return "\n".join(
+        table(_headings(unit), [_table_row(result) for result in results if result.unit is unit], align="llllr")
+        for unit in dict.fromkeys(result.unit for result in results)
+    )
+
+
+def _headings(unit: ErrorUnit) -> tuple[str, ...]:
+    rates = (f"{unit.label} %", "95 % interval", f"{unit.other.label} %")
+    return ("recipe", "run", "split", "decoder", *rates, "sub", "del", "ins", "utterances", "training", "parameters")
 
 
 def _table_row(results: Results) -> tuple[str, ...]:
+    low, high = results.interval
     return (
         results.recipe,
         results.run,
         results.split,
         results.decoder,
-        f"{results.wer * 100:.2f}",
-        f"{results.wer_low * 100:.2f} - {results.wer_high * 100:.2f}",
-        f"{results.cer * 100:.2f}",
+        f"{results.rate * 100:.2f}",
+        f"{low * 100:.2f} - {high * 100:.2f}",
+        f"{getattr(results, results.unit.other.rate) * 100:.2f}",
         str(results.substitutions),
         str(results.deletions),
         str(results.insertions),
@@ -167,37 +226,40 @@ NO_WORD = "***"
 
 
 def worst(scores: Sequence[UtteranceScore], count: int) -> list[UtteranceScore]:
-    """The utterances with the highest WER, those with more errors first among equals."""
-    return sorted(scores, key=lambda score: (-score.wer, -score.errors, score.id))[:count]
+    """The utterances with the highest error rate, those with more errors first among equals."""
+    return sorted(scores, key=lambda score: (-score.rate, -score.errors, score.id))[:count]
 
 
 def aligned_errors(scores: Sequence[UtteranceScore]) -> str:
     """Every utterance with errors, aligned with its reference; then the totals and the confusions.
 
-    Below a pair of lines S, D and I mark a substituted, deleted and inserted word.
+    Below a pair of lines S, D and I mark a substituted, deleted and inserted word, or character.
     """
     wrong = [score for score in worst(scores, len(scores)) if score.errors]
     parts = [
-        f"{score.id}  speaker {score.speaker or 'unknown'}  WER {score.wer:.2%}\n{aligned(score)}" for score in wrong
+        f"{score.id}  speaker {score.speaker or 'unknown'}  {score.unit.label} {score.rate:.2%}\n{aligned(score)}"
+        for score in wrong
     ]
     score = total(scores)
+    unit = score.unit
     parts.append(
-        f"{score.utterances} utterances, {len(wrong)} with errors; {score.words} words\n"
-        f"WER {score.wer:.2%}  CER {score.cer:.2%}\n"
+        f"{score.utterances} utterances, {len(wrong)} with errors; {score.size} {unit}s\n"
+        f"{unit.label} {score.rate:.2%}  {unit.other.label} {score.rate_in(unit.other):.2%}\n"
         f"substitutions {score.substitutions}  deletions {score.deletions}  insertions {score.insertions}\n"
     )
     return "\n".join([*parts, *([_confusions(wrong)] if wrong else [])])
 
 
 def confusions(scores: Sequence[UtteranceScore]) -> Counter[tuple[str, str]]:
-    """How often each word of the references became another one; *** is no word (a deletion or an insertion)."""
-    outputs = (jiwer.process_words(score.reference, score.hypothesis) for score in scores)
+    """How often each word, or character, of the references became another one; *** is none (a deletion or an
+    insertion)."""
+    outputs = (process(score.reference, score.hypothesis, score.unit) for score in scores)
     return Counter(pair for output in outputs for pair in wrong_pairs(output, 0, NO_WORD))
 
 
 def aligned(score: UtteranceScore) -> str:
     """The lines of a reference, its hypothesis and their differences, as jiwer draws them."""
-    output = jiwer.process_words(score.reference, score.hypothesis)
+    output = process(score.reference, score.hypothesis, score.unit)
     drawn = jiwer.visualize_alignment(output, show_measures=False, line_width=LINE_WIDTH)
     return drawn.partition("\n\n")[2]  # jiwer's heading only numbers the utterances
 
@@ -206,4 +268,6 @@ def _confusions(scores: Sequence[UtteranceScore]) -> str:
     ranked = sorted(confusions(scores).items(), key=lambda item: (-item[1], item[0]))[:CONFUSIONS]
     width = max(len(expected) for (expected, _), _ in ranked)
     lines = [f"{count:5}  {expected:<{width}} -> {found}" for (expected, found), count in ranked]
-    return "\n".join([f"Most frequent confusions (reference -> hypothesis, {NO_WORD} is no word)", *lines, ""])
+    return "\n".join(
+        [f"Most frequent confusions (reference -> hypothesis, {NO_WORD} is no {unit_of(scores)})", *lines, ""]
+    )

@@ -15,7 +15,8 @@ class CompareConfig:
     """Training time of every run, dev included (minutes): training.epochs is chosen by a short trial of each model.
     null keeps the epochs."""
     dev_wer: float | None
-    """The dev WER (a fraction) to which training time is measured; null takes the lowest that all runs reach."""
+    """The dev WER (a fraction; the CER where errors are counted in characters) to which training time is measured; null
+    takes the lowest that all runs reach."""
     memory_seeds: int
     """Trainings of each model whose reach and WER with limited context are measured, which takes a minute or more for
     each; 0 measures none."""

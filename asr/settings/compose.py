@@ -174,7 +174,8 @@ def flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def load_config(path: Path) -> Config:
     """Reads the config.yaml of a run or of a model. Nothing in it is executed.
 
-    What a file of an earlier version lacks of LATER_GROUPS comes from their default choices.
+    What a file of an earlier version lacks of LATER_GROUPS comes from their default choices; errors were counted in
+    words.
 
     Raises:
         ConfigError: There is no such file, or it is no configuration; names the file.
@@ -184,6 +185,7 @@ def load_config(path: Path) -> Config:
         if not isinstance(loaded, DictConfig):
             raise ConfigError("it holds no keys.")
         later = {group: OmegaConf.load(CONF / group / f"{choice}.yaml") for group, choice in LATER_GROUPS.items()}
+        later["scoring"] = OmegaConf.create({"unit": "word"})  # before it was a setting
         return to_config(DictConfig(OmegaConf.merge(OmegaConf.create(later), loaded)))
     except FileNotFoundError:
         raise ConfigError(f"No configuration at {path}: is its folder a run or a model?") from None

@@ -20,6 +20,7 @@ from asr.settings.optimizer import OptimizerConfig
 from asr.settings.pack import PackConfig
 from asr.settings.plan import PlanConfig
 from asr.settings.schedule import ScheduleConfig
+from asr.settings.scoring import ScoringConfig
 from asr.settings.shards import ShardsConfig
 from asr.settings.text import TextConfig
 from asr.settings.tokenizer import TokenizerConfig
@@ -54,6 +55,7 @@ class Config:
     training: TrainingConfig
     decoder: DecoderConfig
     lm: LmConfig
+    scoring: ScoringConfig
     evaluation: EvaluationConfig
     tracker: TrackerConfig
     hardware: HardwareConfig

@@ -17,7 +17,7 @@ class TrainingConfig:
     ema_decay: float
     """Decay per step of the exponential moving average of the weights that is evaluated; 0 turns it off."""
     early_stopping_epochs: int | None
-    """Epochs without a better dev WER after which training stops; null never stops early."""
+    """Epochs without a better dev error rate after which training stops; null never stops early."""
     max_skipped_steps: int
     """Steps skipped for a loss or gradient that is not finite, after which training stops."""
     max_lost_utterances: int

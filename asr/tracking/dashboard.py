@@ -7,10 +7,10 @@ from typing import Any
 
 from asr.common.errors import ConfigError, RunError
 from asr.common.files import atomic_write_text
+from asr.scoring.error_unit import ErrorUnit
 from asr.tracking.wandb_start import one_line
 
 SAVED = "saved.json"
-COLUMNS = ("summary:test/wer", "summary:dev/wer.min", "config:cells.value", "config:seed.value")
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,8 @@ class Dashboard:
     project: str
     entity: str
     """User or team; empty if it is unknown (offline)."""
+    unit: ErrorUnit = ErrorUnit.word
+    """What errors are counted in."""
 
     def write(self, folder: Path) -> list[Path]:
         """Writes what `save` sends, as workspace.json and report.json."""
@@ -69,8 +71,10 @@ class Dashboard:
 
         sections = [
             ws.Section(name=name, panels=panels, is_open=place < 2)
-            for place, (name, panels) in enumerate(sections_of_panels().items())
+            for place, (name, panels) in enumerate(sections_of_panels(self.unit).items())
         ]
+        figures = (f"summary:test/{self.unit.rate}", f"summary:dev/{self.unit.rate}.min")
+        columns = ["run:displayName", *figures, "config:cells.value", "config:seed.value"]
         return ws.Workspace(
             entity=self.entity,
             project=self.project,
@@ -78,7 +82,7 @@ class Dashboard:
             sections=sections,
             settings=ws.WorkspaceSettings(max_runs=20, group_by_prefix="first", ignore_outliers=False),
             runset_settings=ws.RunsetSettings(
-                filters=expr.And(expr.Config("recipe") == self.recipe), pinned_columns=["run:displayName", *COLUMNS]
+                filters=expr.And(expr.Config("recipe") == self.recipe), pinned_columns=columns
             ),
         )
 
@@ -88,10 +92,14 @@ class Dashboard:
 
         runs = expr.And(expr.Config("recipe") == self.recipe)
         blocks: list[Any] = []
-        for name, panels in sections_of_panels().items():
+        for name, panels in sections_of_panels(self.unit).items():
             groups = ["config.cells"] if name == CELLS else []
             runset = wr.Runset(entity=self.entity, project=self.project, name=self.recipe, filters=runs, groupby=groups)
-            blocks += [wr.H2(name), wr.P(TEXTS[name]), wr.PanelGrid(runsets=[runset], panels=_laid_out(panels))]
+            blocks += [
+                wr.H2(name),
+                wr.P(TEXTS[name].format(self.unit.label)),
+                wr.PanelGrid(runsets=[runset], panels=_laid_out(panels)),
+            ]
         return wr.Report(
             entity=self.entity,
             project=self.project,
@@ -104,7 +112,7 @@ class Dashboard:
 
 CELLS = "LSTM vs. GRU"
 TEXTS = {
-    "Overview": "Test and dev WER, and what they cost. The model is chosen by the lowest dev WER; test is evaluated "
+    "Overview": "Test and dev {0}, and what they cost. The model is chosen by the lowest dev {0}; test is evaluated "
     "once.",
     "Training health": "A blank share near 100 % with empty hypotheses means that CTC has collapsed; a dev loss that "
     "rises while the training loss falls means over-fitting; while a step waits for data, the processor is idle.",
@@ -134,8 +142,8 @@ def _laid_out(panels: list[Any]) -> list[Any]:
     return panels
 
 
-def sections_of_panels() -> dict[str, list[Any]]:
-    """The panels of the dashboard by section.
+def sections_of_panels(unit: ErrorUnit = ErrorUnit.word) -> dict[str, list[Any]]:
+    """The panels of the dashboard by section, with the error rate that counts.
 
     Raises:
         ConfigError: The package that makes them is not installed.
@@ -148,14 +156,17 @@ def sections_of_panels() -> dict[str, list[Any]]:
     def line(title: str, *metrics: str, x: str = "step", **options: Any) -> wr.LinePlot:
         return wr.LinePlot(title=title, x=x, y=list(metrics), **options)
 
+    rate, title = unit.rate, unit.label
     cells: dict[str, Any] = {"groupby": wr.Config("cells"), "groupby_aggfunc": "mean", "groupby_rangefunc": "minmax"}
     return {
         "Overview": [
-            wr.BarPlot(title="Test WER", metrics=["test/wer"]),
-            wr.BarPlot(title="Lowest dev WER", metrics=["dev/wer.min"]),
-            line("Dev WER with 95 % interval", "dev/wer", "dev/wer_low", "dev/wer_high", x="epoch"),
+            wr.BarPlot(title=f"Test {title}", metrics=[f"test/{rate}"]),
+            wr.BarPlot(title=f"Lowest dev {title}", metrics=[f"dev/{rate}.min"]),
+            line(f"Dev {title} with 95 % interval", *(f"dev/{rate}{end}" for end in ("", "_low", "_high")), x="epoch"),
             wr.ScatterPlot(
-                title="Dev WER by training time", x=wr.SummaryMetric("seconds"), y=wr.SummaryMetric("dev/wer.min")
+                title=f"Dev {title} by training time",
+                x=wr.SummaryMetric("seconds"),
+                y=wr.SummaryMetric(f"dev/{rate}.min"),
             ),
         ],
         "Training health": [
@@ -176,8 +187,8 @@ def sections_of_panels() -> dict[str, list[Any]]:
             wr.WeavePanelSummaryTable(table_name="dev/panel"),
         ],
         CELLS: [
-            wr.BarPlot(title="Test WER by cells", metrics=["test/wer"], **cells),
-            line("Dev WER by cells", "dev/wer", x="epoch", **cells),
+            wr.BarPlot(title=f"Test {title} by cells", metrics=[f"test/{rate}"], **cells),
+            line(f"Dev {title} by cells", f"dev/{rate}", x="epoch", **cells),
             line("Training loss by cells", "train/loss", **cells),
             line("Training speed by cells (x real time)", "time/audio_hours_per_hour", **cells),
         ],

@@ -8,17 +8,18 @@ from itertools import pairwise
 from statistics import fmean, median
 from typing import Any
 
+from asr.scoring.error_unit import ErrorUnit
 from asr.tracking.metrics import Row
 
 WAIT_SHARE = 0.15
 """Share of the time spent on waiting for data from which it is reported."""
 PADDING_SHARE = 0.15
 RISE_POINTS, RISE_SHARE = 0.005, 0.05
-"""A dev WER has risen if it did by this much, absolute and relative to its lowest."""
+"""A dev error rate has risen if it did by this much, absolute and relative to its lowest."""
 STAYS_UP = 0.7
 """And if this share of the epochs since then are above it."""
 NEAR = 4
-"""Epochs on both sides of the best that show how much the dev WER fluctuates."""
+"""Epochs on both sides of the best that show how much the dev error rate fluctuates."""
 NOTHING_RIGHT = 0.98
 PATIENCE = 3
 """Epochs before anything is reported."""
@@ -59,7 +60,7 @@ def diagnose(rows: Sequence[Row], settings: Mapping[str, Any], skipped: Sequence
         diverging(rows),
         collapsed(rows, settings),
         skipped_steps(rows, skipped),
-        over_fitting(rows),
+        over_fitting(rows, settings),
         waiting_for_data(rows),
         padded(rows),
     )
@@ -105,34 +106,40 @@ def _rate_at(rates: Mapping[int, float], step: int) -> str:
 
 
 def collapsed(rows: Sequence[Row], settings: Mapping[str, Any]) -> Diagnostic | None:
-    """The model recognizes no word, from the start or after it once did."""
-    wer, cer = series(rows, "dev/wer"), series(rows, "dev/cer")
+    """The model recognizes nothing, from the start or after it once did."""
+    unit = _unit(settings)
+    rate, cer = series(rows, f"dev/{unit.rate}"), series(rows, "dev/cer")
     wanted = max(PATIENCE, math.ceil(0.2 * float(settings.get("training.epochs") or 0)))
-    if not wer or len(wer) < min(wanted, float(settings.get("training.epochs") or wanted)):
+    if not rate or len(rate) < min(wanted, float(settings.get("training.epochs") or wanted)):
         return None
-    wrong = len(wer)
-    while wrong and wer[wrong - 1].value >= NOTHING_RIGHT:
+    wrong = len(rate)
+    while wrong and rate[wrong - 1].value >= NOTHING_RIGHT:
         wrong -= 1
-    if wrong == len(wer):
+    if wrong == len(rate):
         return None
-    silent = bool(cer) and cer[-1].value >= 0.9 and wer[-1].value <= 1.02
-    how = "the model outputs almost nothing" if silent else "the model recognizes no word"
+    silent = bool(cer) and cer[-1].value >= 0.9 and rate[-1].value <= 1.02
+    how = "the model outputs almost nothing" if silent else f"the model recognizes no {unit}"
     names = dict.fromkeys(name for row in rows for name in row if "blank" in name)
     blank = [point for name in names for point in series(rows, name)[-1:]]
     share = f", {_percent(blank[0].value)} of its frames are blank" if blank else ""
     if wrong:
-        best = min(wer, key=lambda point: point.value)
+        best = min(rate, key=lambda point: point.value)
         sentence = (
-            f"dev WER was {_percent(best.value)} after epoch {best.epoch:.0f} and is {_percent(wer[-1].value)} since "
-            f"epoch {wer[wrong].epoch:.0f}: the training collapsed, {how}{share}. Lower optimizer.learning_rate, and "
-            "look at the loss and the gradient norm before that epoch."
+            f"dev {unit.label} was {_percent(best.value)} after epoch {best.epoch:.0f} and is "
+            f"{_percent(rate[-1].value)} since epoch {rate[wrong].epoch:.0f}: the training collapsed, {how}{share}. "
+            "Lower optimizer.learning_rate, and look at the loss and the gradient norm before that epoch."
         )
     else:
         sentence = (
-            f"dev WER is still {_percent(wer[-1].value)} after {len(wer)} epochs: {how}{share}. Train longer, change "
-            "optimizer.learning_rate, or look for transcripts that do not match their audio (asr check)."
+            f"dev {unit.label} is still {_percent(rate[-1].value)} after {len(rate)} epochs: {how}{share}. Train "
+            "longer, change optimizer.learning_rate, or look for transcripts that do not match their audio (asr check)."
         )
     return Diagnostic("collapse", Severity.problem, sentence)
+
+
+def _unit(settings: Mapping[str, Any]) -> ErrorUnit:
+    """What errors are counted in; words in runs of an earlier version."""
+    return ErrorUnit.character if settings.get("scoring.unit") == "character" else ErrorUnit.word
 
 
 def skipped_steps(rows: Sequence[Row], skipped: Sequence[str]) -> Diagnostic | None:
@@ -147,12 +154,13 @@ def skipped_steps(rows: Sequence[Row], skipped: Sequence[str]) -> Diagnostic | N
     return Diagnostic("skipped", Severity.problem, sentence)
 
 
-def over_fitting(rows: Sequence[Row]) -> Diagnostic | None:
-    """The dev WER rises and stays up while the training loss still falls."""
-    wer, loss = series(rows, "dev/wer"), series(rows, "train/loss")
-    if len(wer) < PATIENCE + 1 or not loss:
+def over_fitting(rows: Sequence[Row], settings: Mapping[str, Any]) -> Diagnostic | None:
+    """The dev error rate rises and stays up while the training loss still falls."""
+    unit = _unit(settings)
+    rate, loss = series(rows, f"dev/{unit.rate}"), series(rows, "train/loss")
+    if len(rate) < PATIENCE + 1 or not loss:
         return None
-    values = [point.value for point in wer]
+    values = [point.value for point in rate]
     best = values.index(min(values))
     after = values[best:]
     if len(after) < PATIENCE + 1:
@@ -165,14 +173,14 @@ def over_fitting(rows: Sequence[Row]) -> Diagnostic | None:
     stays = fmean(value > low + rise / 2 for value in after[1:])
     if end - low <= max(rise, noise) or stays < STAYS_UP:
         return None
-    then = [point.value for point in loss if abs(point.epoch - wer[best].epoch) <= 1]
-    now = [point.value for point in loss if wer[-1].epoch - point.epoch <= 1]
+    then = [point.value for point in loss if abs(point.epoch - rate[best].epoch) <= 1]
+    now = [point.value for point in loss if rate[-1].epoch - point.epoch <= 1]
     if not then or not now or not median(now) < 0.95 * median(then):
         return None
     sentence = (
-        f"dev WER rises since epoch {wer[best].epoch:.0f}, from {_percent(values[best])} to {_percent(end)}, while the "
-        f"training loss still falls, from {_number(median(then))} to {_number(median(now))}: over-fitting. Fewer "
-        "epochs, more dropout or more augmentation would help."
+        f"dev {unit.label} rises since epoch {rate[best].epoch:.0f}, from {_percent(values[best])} to {_percent(end)}, "
+        f"while the training loss still falls, from {_number(median(then))} to {_number(median(now))}: over-fitting. "
+        "Fewer epochs, more dropout or more augmentation would help."
     )
     return Diagnostic("over-fit", Severity.warning, sentence)
 

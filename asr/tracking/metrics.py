@@ -7,7 +7,7 @@ from typing import Any, TextIO
 
 from asr.common.errors import RunError
 from asr.common.files import atomic_write_text
-from asr.scoring.error_rates import UtteranceScore
+from asr.scoring.error_rates import UtteranceScore, unit_of
 
 Row = dict[str, Any]
 
@@ -111,12 +111,11 @@ def _parse(path: Path, number: int, line: bytes, numbers: Sequence[str]) -> Row:
 
 
 PANEL = "panel.jsonl"
-COLUMNS = ("epoch", "step", "id", "reference", "hypothesis", "wer")
 
 
 def panel_row(step: int, epoch: int, scores: Sequence[UtteranceScore]) -> Row:
     """A line of panel.jsonl, after a number of optimizer steps and epochs."""
-    keys = ("id", "reference", "hypothesis", "wer", "alignment")
+    keys = ("id", "reference", "hypothesis", unit_of(scores).rate, "alignment")
     utterances = [{key: getattr(score, key) for key in keys} for score in scores]
     return {"step": step, "epoch": epoch, "utterances": utterances}
 
@@ -130,10 +129,10 @@ def read_panel(folder: Path) -> list[Row]:
     return read_rows(folder / PANEL)
 
 
-def as_table(rows: Sequence[Row]) -> list[list[Any]]:
-    """A line for each utterance and epoch, with the columns of `COLUMNS`."""
-    return [
-        [row["epoch"], row["step"], *(utterance[key] for key in COLUMNS[2:])]
-        for row in rows
-        for utterance in row["utterances"]
-    ]
+def as_table(rows: Sequence[Row]) -> tuple[list[str], list[list[Any]]]:
+    """The columns of a table of the panel, and its lines: one for each utterance and epoch."""
+    lines = [(row, utterance) for row in rows for utterance in row["utterances"]]
+    rate = "cer" if lines and "cer" in lines[0][1] else "wer"
+    of_utterance = ("id", "reference", "hypothesis", rate)
+    table = [[row["epoch"], row["step"], *(utterance[key] for key in of_utterance)] for row, utterance in lines]
+    return ["epoch", "step", *of_utterance], table

@@ -10,14 +10,16 @@ from asr.common.errors import Interrupted, RunError
 from asr.common.files import atomic_write_text
 from asr.data.manifest import read_manifest
 from asr.data.shards.reader import open_audio
+from asr.scoring.error_unit import ErrorUnit
 from asr.scoring.results import EvaluatedSplit, Results, worst
+from asr.settings.compose import flattened
 from asr.settings.decoder import DecoderKind
 from asr.settings.recipe import Recipe
 from asr.settings.root import Config
 from asr.settings.tracker import TrackerConfig
 from asr.tracking import wandb_media
 from asr.tracking.diagnostics import Severity, collapsed, diverging
-from asr.tracking.metrics import COLUMNS, PANEL, Row, RowsFile, as_table, metrics_path
+from asr.tracking.metrics import PANEL, Row, RowsFile, as_table, metrics_path
 from asr.tracking.wandb_media import WorstUtterance
 from asr.tracking.wandb_run import Job, WandbRun
 
@@ -46,7 +48,7 @@ class Tracker:
     def __init__(self, folder: Path, config: TrackerConfig, job: Job, step: int = 0) -> None:
         self._folder = folder
         self._config = config
-        self._settings = {"training.epochs": job.settings.get("training", {}).get("epochs")}
+        self._settings = flattened(job.settings)
         self._name, self._recipe = job.name, job.recipe
         self._metrics = RowsFile(metrics_path(folder), step)
         self._panel = RowsFile(folder / PANEL, step)
@@ -148,7 +150,7 @@ class Tracker:
 
     def _send_panel(self) -> None:
         if self._panel.rows:
-            self._wandb.attempt(wandb_media.send_table, "dev/panel", COLUMNS, as_table(self._panel.rows))
+            self._wandb.attempt(wandb_media.send_table, "dev/panel", *as_table(self._panel.rows))
             self._panel_sent = time.monotonic()
 
     def _alert_problems(self) -> None:
@@ -191,7 +193,10 @@ def _read_summary(path: Path) -> dict[str, float | str]:
     return summary
 
 
-FIGURES = ("wer", "wer_low", "wer_high", "cer", "substitutions", "deletions", "insertions", "real_time_factor")
+FIGURES = (
+    "wer", "wer_low", "wer_high", "cer", "cer_low", "cer_high", "substitutions", "deletions", "insertions",
+    "real_time_factor",
+)  # fmt: skip
 UTTERANCE_COLUMNS = (
     "id", "speaker", "duration", "wer", "cer", "ctc_loss_per_token", "confidence", "reference", "hypothesis",
     "alignment",
@@ -202,7 +207,11 @@ def add_figures(tracker: Tracker, evaluations: Sequence[EvaluatedSplit]) -> None
     """Sets the figures of evaluations in the summary of a run."""
     for evaluation in evaluations:
         results = evaluation.results
-        tracker.summary({f"{_place(results)}/{figure}": getattr(results, figure) for figure in FIGURES})
+        figures = {figure: getattr(results, figure) for figure in FIGURES}
+        if results.unit is ErrorUnit.character:
+            figures["unit"] = results.unit.value
+        place = _place(results)
+        tracker.summary({f"{place}/{name}": value for name, value in figures.items() if value is not None})
 
 
 def add_worst_utterances(tracker: Tracker, recipe: Recipe, config: Config, evaluation: EvaluatedSplit) -> None:

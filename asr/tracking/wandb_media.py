@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asr.scoring.error_rates import UtteranceScore
+from asr.scoring.error_unit import ErrorUnit
 
 if TYPE_CHECKING:
     import wandb
@@ -44,9 +45,9 @@ def send_worst(run: "wandb.Run", utterances: Sequence[WorstUtterance]) -> None:
     for row in utterances:
         score = row.score
         audio = wandb.Audio(row.waveform, sample_rate=row.sampling_rate, caption=score.id)
-        aligned = wandb.Html(alignment_html(score.reference, score.hypothesis, score.alignment), inject=False)
+        aligned = alignment_html(score.reference, score.hypothesis, score.alignment, score.unit)
         figures = [getattr(score, column) for column in columns]
-        table.add_data(*figures, score.reference, score.hypothesis, aligned, audio)
+        table.add_data(*figures, score.reference, score.hypothesis, wandb.Html(aligned, inject=False), audio)
     with _staging(run):
         run.summary["worst_utterances"] = table  # The history's steps belong to the rows of metrics.jsonl.
 
@@ -88,17 +89,18 @@ def use_manifests(run: "wandb.Run", name: str, manifests: Sequence[Path]) -> Non
     _use(run, _artifact(name, "manifest", {f"{path.parent.name}/{path.name}": path for path in manifests}, {}))
 
 
-def alignment_html(reference: str, hypothesis: str, letters: str) -> str:
-    """A reference above its hypothesis, word by word, errors in colour and with a sign.
+def alignment_html(reference: str, hypothesis: str, letters: str, unit: ErrorUnit = ErrorUnit.word) -> str:
+    """A reference above its hypothesis, word by word or character by character, errors in colour and with a sign.
 
     Args:
         letters: The alignment of the two, as of `asr.scoring.error_rates.alignment_letters`.
+        unit: What is aligned.
     """
-    reference_words, hypothesis_words = iter(reference.split()), iter(hypothesis.split())
+    references, hypotheses = iter(unit.items(reference)), iter(unit.items(hypothesis))
     cells = []
     for letter in letters:
-        above = "" if letter == "I" else next(reference_words)
-        below = "" if letter == "D" else next(hypothesis_words)
+        above = "" if letter == "I" else next(references)
+        below = "" if letter == "D" else next(hypotheses)
         sign, title, ink, ground = SIGNS.get(letter, ("", "correct", "#1b1b1b", "#ffffff"))
         cells.append(
             f'<td title="{title}" style="color:{ink};background:{ground};padding:2px 6px;text-align:center">'

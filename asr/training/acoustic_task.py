@@ -1,4 +1,4 @@
-"""The training of an acoustic model: CTC on augmented features, judged by the WER on dev."""
+"""The training of an acoustic model: CTC on augmented features, judged by the error rate on dev."""
 
 import logging
 import time
@@ -19,14 +19,15 @@ from asr.inference.evaluation import Decoded, decode_utterances, read_batches
 from asr.inference.recognizer import Recognizer
 from asr.model.acoustic import AcousticModel
 from asr.model.folder import save_model
-from asr.scoring.bootstrap import bootstrap_interval
 from asr.scoring.error_rates import UtteranceScore, phone_error_rate, total
+from asr.scoring.error_unit import error_unit
+from asr.scoring.results import error_figures
 from asr.settings.root import Config
 from asr.settings.training import TrainingConfig
 from asr.text.protocol import BLANK, Tokenizer
 from asr.training.distributed import Ranks
 from asr.training.hardware import Hardware
-from asr.training.task import AUDIO, Validation
+from asr.training.task import Validation, audio_unit
 from asr.training.train_state import UnreadableUtterances
 
 
@@ -76,22 +77,14 @@ def dev_metrics(decoded: Sequence[Decoded], tokenizer: Tokenizer) -> dict[str, f
     The loss is that of the transcripts that fit, in nats per token; dev/per is there where tokens are phones.
     """
     scores = [one.score for one in decoded]
-    score = total(scores)
-    low, high = bootstrap_interval(scores, samples=BOOTSTRAP_SAMPLES)
     fitting = [one for one in decoded if one.score.ctc_loss_per_token is not None]
     tokens = sum(one.measures.labels for one in fitting)
     loss = {"dev/loss": sum(one.measures.ctc_loss or 0.0 for one in fitting) / tokens} if tokens else {}
     phones = phone_error_rate(tokenizer, scores)
     frames = sum(one.measures.frames for one in decoded)
     return (
-        {
-            "dev/wer": score.wer,
-            "dev/wer_low": low,
-            "dev/wer_high": high,
-            "dev/cer": score.cer,
-            "dev/substitutions": score.substitutions,
-            "dev/deletions": score.deletions,
-            "dev/insertions": score.insertions,
+        {f"dev/{name}": figure for name, figure in error_figures(scores, BOOTSTRAP_SAMPLES).items()}
+        | {
             "dev/blank_share": sum(one.measures.blank_frames for one in decoded) / frames,
             "dev/empty_share": sum(not one.score.hypothesis for one in decoded) / len(decoded),
         }
@@ -140,8 +133,6 @@ def compile_front(model: AcousticModel, dim: int, hardware: Hardware) -> bool:
 class AcousticTask:
     """See `asr.training.task.Task`."""
 
-    unit = AUDIO
-
     def __init__(
         self,
         config: Config,
@@ -152,6 +143,8 @@ class AcousticTask:
         hardware: Hardware,
     ) -> None:
         self.config, self.train, self.dev, self.tokenizer, self.hardware = config, train, dev, tokenizer, hardware
+        self.error_unit = error_unit(config, dev.utterances)
+        self.unit = audio_unit(self.error_unit)
         self.model = model.to(hardware.device, hardware.dtype)
         extractor = FeatureExtractor(config.features, config.data.sampling_rate).to(hardware.device)
         if config.hardware.compile:
@@ -189,18 +182,19 @@ class AcousticTask:
         recognizer = Recognizer(model, self.config, self.tokenizer, self.hardware.device, self.front)
         batches = unreadable.watch(read_batches(self.dev, self.config, ranks.rank, ranks.size, tolerant=True))
         with self.hardware.in_float32():
-            decoded = ranks.gather(decode_utterances(recognizer, self.dev.utterances, batches))
+            decoded = ranks.gather(decode_utterances(recognizer, self.dev.utterances, batches, unit=self.error_unit))
         return sorted(decoded, key=lambda one: one.number)
 
     def validate(self, model: AcousticModel, ranks: Ranks, unreadable: UnreadableUtterances) -> Validation | None:
         decoded = self.decode_dev(model, ranks, unreadable)
         if not decoded:
             return None
-        metrics = dev_metrics(decoded, self.tokenizer)
+        score, unit = total(one.score for one in decoded), self.error_unit
         return Validation(
-            score=metrics["dev/wer"],
-            metrics=metrics,
-            sentence=f"dev WER {100 * metrics['dev/wer']:.2f} %, CER {100 * metrics['dev/cer']:.2f} %",
+            score=score.rate,
+            metrics=dev_metrics(decoded, self.tokenizer),
+            sentence=f"dev {unit.label} {100 * score.rate:.2f} %, "
+            f"{unit.other.label} {100 * score.rate_in(unit.other):.2f} %",
             panel=choose_panel(decoded, self.config.tracker.panel_utterances),
         )
 

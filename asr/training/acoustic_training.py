@@ -29,6 +29,7 @@ from asr.features.perturbation import check_source
 from asr.features.store import FeatureStore
 from asr.model.acoustic import AcousticModel, cells_of_layers
 from asr.model.folder import build_model, load_model, model_folder
+from asr.scoring.error_unit import ErrorUnit, error_unit, with_unit
 from asr.settings.compose import flattened, plain
 from asr.settings.features import FeatureSource, Normalization
 from asr.settings.recipe import Recipe
@@ -56,6 +57,7 @@ class AcousticData:
 
     recipe: Recipe
     config: Config
+    """With what `scoring.unit` stands for."""
     splits: Mapping[str, Sequence[Utterance]]
     """Train and dev as their manifests have them."""
 
@@ -66,7 +68,8 @@ class AcousticData:
         Raises:
             DataError: One is missing or damaged.
         """
-        return cls(recipe, config, {split: read_split(recipe, config, split) for split in ("train", "dev")})
+        splits = {split: read_split(recipe, config, split) for split in ("train", "dev")}
+        return cls(recipe, with_unit(config, error_unit(config, splits["dev"])), splits)
 
     @cached_property
     def used(self) -> dict[str, Sequence[Utterance]]:
@@ -147,9 +150,9 @@ class AcousticTraining(Training[AcousticTask]):
         check_source(config.features, config.augment)
         if config.training.with_dev and config.training.early_stopping_epochs is not None:
             raise ConfigError("training.with_dev=true trains on dev, so training.early_stopping_epochs must be null.")
-        config = simplify(config)
+        self.data = AcousticData.read(recipe, simplify(config))
+        config = self.data.config
         set_deterministic(config.training.deterministic)
-        self.data = AcousticData.read(recipe, config)
         hardware = resolve_hardware(config.hardware)
         super().__init__(recipe, config, hardware, find_run_folder(recipe, config, hardware.precision))
 
@@ -168,7 +171,7 @@ class AcousticTraining(Training[AcousticTask]):
 
     def outcome(self, score: float) -> str:
         kept = "The last model, trained on dev too:" if self.config.training.with_dev else "Best"
-        return f"{kept} dev WER {100 * score:.2f} %"
+        return f"{kept} dev {ErrorUnit[self.config.scoring.unit.name].label} {100 * score:.2f} %"
 
     def manifests(self) -> Sequence[Path]:
         return manifests(self.recipe, self.config)

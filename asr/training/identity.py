@@ -13,11 +13,13 @@ from asr.features.perturbation import active_folders
 from asr.lm.ngram import texts_identity
 from asr.lm.text import held_out_checksum
 from asr.model.folder import model_folder, weights_checksum
+from asr.scoring.error_unit import recipe_unit, with_unit
 from asr.settings.compose import flattened, plain
 from asr.settings.hardware import Precision, arithmetic
 from asr.settings.lm import LmUnits
 from asr.settings.recipe import Recipe
 from asr.settings.root import Config
+from asr.settings.scoring import ScoringUnit
 from asr.settings.tokenizer import TokenizerKind
 from asr.text.tokenizer import OF_PHONES, tokenizer_identity
 
@@ -46,7 +48,8 @@ def determines_weights(key: str) -> bool:
 def weight_settings(config: Config) -> dict[str, Any]:
     """The settings that determine the weights, in their groups.
 
-    Settings that came later than runs that keep their names are left out where they do nothing.
+    Settings that came later than runs that keep their names are left out where they do nothing, as errors that are
+    counted in words.
     """
     settings = plain(config)
     kept = {
@@ -56,6 +59,8 @@ def weight_settings(config: Config) -> dict[str, Any]:
         for group, values in settings.items()
         if determines_weights(group)
     }
+    if config.scoring.unit is not ScoringUnit.character:
+        del kept["scoring"]
     if config.tokenizer.kind is not TokenizerKind.phone:
         for key in OF_PHONES:
             del kept["tokenizer"][key]
@@ -86,13 +91,14 @@ def differing_keys(here: Mapping[str, Any], there: Mapping[str, Any]) -> list[st
 
 def run_hash(recipe: Recipe, config: Config, precision: Precision) -> str:
     """The hash of all that determines the weights of an acoustic model: the settings, the resolved precision and the
-    checksums of the train and dev manifests, of the model that is fine-tuned and of recordings for augmentation.
+    checksums of the train and dev manifests, of the model that is fine-tuned and of recordings for augmentation. The
+    unit that errors are counted in is among them, since it chooses the best model.
 
     Raises:
         ConfigError: There is no such lexicon.
         RunError: There is no model to fine-tune where the configuration says.
     """
-    identity = weight_settings(config) | {
+    identity = weight_settings(with_unit(config, recipe_unit(recipe, config))) | {
         "tokenizer": tokenizer_identity(config.tokenizer),
         "precision": arithmetic(precision, config.hardware.tf32),
         "manifests": {

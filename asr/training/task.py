@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from asr.batching.loader import Batch, Examples
 from asr.scoring.error_rates import UtteranceScore
+from asr.scoring.error_unit import ErrorUnit
 from asr.training.distributed import Ranks
 from asr.training.train_state import UnreadableUtterances
 
@@ -62,6 +63,11 @@ TEXT = Unit(
     size="{:.0f} units",
     device_limit="lm.max_device_units",
 )
+
+
+def audio_unit(errors: ErrorUnit) -> Unit:
+    """That of audio, judged by the error rate that counts."""
+    return replace(AUDIO, judged_by=f"dev {errors.label}", figure=f"dev_{errors.rate}")
 
 
 @dataclass(frozen=True)

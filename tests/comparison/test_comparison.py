@@ -12,13 +12,15 @@ import torch
 from asr.commands.compare import HELP, main
 from asr.common.errors import ConfigError, RunError, UserError
 from asr.comparison import grid
-from asr.comparison.document import body, findings
+from asr.comparison.document import body, findings, page
 from asr.comparison.grid import is_done, parameters_of, plan_grid, plan_table, solve_hidden
 from asr.comparison.launcher import environment
 from asr.comparison.measured_runs import group_runs, read_run
+from asr.comparison.plots import draw
 from asr.comparison.summary import Comparison, Origin, length_classes, read_summary, summarize, write_summary
 from asr.model.acoustic import count_parameters
 from asr.model.folder import build_model
+from asr.scoring.error_unit import ErrorUnit
 from asr.settings.compose import compose, sweep
 from asr.settings.recipe import Recipe, find_recipe
 from asr.settings.root import Config
@@ -321,3 +323,30 @@ def test_runs_are_compared_greedily_unless_another_decoder_is_named(tmp_path: Pa
     assert [read_run(run).test.decoder for run in runs] == ["greedy", "greedy"]
     with pytest.raises(RunError, match=r"No results at .*/evaluation/dev/beam-words/results.json"):
         main([*map(str, runs), "-o", str(tmp_path / "out"), "--decoder", "beam-words"])
+
+
+def test_a_comparison_of_characters_names_the_cer_everywhere(tmp_path: Path) -> None:
+    texts = ["今天天气很好", "วันนี้อากาศดีมาก", "ထမင်းစားပြီးပြီလား", "TWO"] * 6
+    runs = [
+        write_run(tmp_path, model, texts=texts, wrong=wrong, unit=ErrorUnit.character)
+        for model, wrong in (("lstm", [0, 1]), ("gru", [0, 1, 2, 4, 5]))
+    ]
+    comparison = compared(runs)
+    write_summary(tmp_path / "comparison.json", comparison)
+    assert read_summary(tmp_path / "comparison.json") == comparison
+    lstm, gru = comparison.models
+    assert (lstm.rate, lstm.other_rate) == (lstm.cer, lstm.wer) and lstm.rate.mean < gru.rate.mean
+    assert comparison.pairs[0].mean == pytest.approx(lstm.cer.mean - gru.cer.mean)
+    assert comparison.dev_wer == pytest.approx(0.105), "the lowest CER on dev"
+    text = page(comparison, draw(comparison, tmp_path))
+    assert (
+        f"{comparison.characters} characters)" in text and "points of CER" in text and "Test CER of each model" in text
+    )
+    assert text.index("test CER %") < text.index("test WER %")
+    assert not re.search(r"points of WER|dev WER|WER % by length|words", text)
+
+
+def test_runs_that_count_in_different_units_are_not_compared(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path), write_run(tmp_path, "gru", unit=ErrorUnit.character)]
+    with pytest.raises(RunError, match=r"in words \(lstm-10\) and in characters \(gru-10\).*same scoring\.unit"):
+        compared(runs)

@@ -8,6 +8,7 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 from asr.scoring.error_rates import score_texts, total
+from asr.scoring.error_unit import ErrorUnit
 from asr.scoring.results import Results, write_results
 from asr.settings.compose import plain
 from asr.text.char import CharTokenizer
@@ -24,6 +25,7 @@ def write_run(
     overrides: Sequence[str] = (),
     curve: Mapping[float, float] | None = None,
     texts: Sequence[str] = TEXTS,
+    unit: ErrorUnit = ErrorUnit.word,
 ) -> Path:
     """Writes a run of AN4 that got the utterances with these numbers wrong.
 
@@ -45,7 +47,9 @@ def write_run(
         rows.append(row | {"dev/wer": wer, "dev/cer": wer / 2, "system/peak_memory_mb": 800.0 + epoch})
     (run / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     scores = [
-        score_texts(f"u{number}", f"speaker-{number // 3}", 1.0 + number / 10, text, "TWO" if number in wrong else text)
+        score_texts(
+            f"u{number}", f"speaker-{number // 3}", 1.0 + number / 10, text, "TWO" if number in wrong else text, unit
+        )
         for number, text in enumerate(texts)
     ]
     score = total(scores)
@@ -74,6 +78,8 @@ def write_run(
         commit=None,
         config_hash=run.name,
     )
+    if unit is ErrorUnit.character:
+        results = replace(results, unit=unit, characters=score.characters, cer_low=score.cer, cer_high=score.cer)
     for split in ("dev", "test"):
         write_results(run, replace(results, split=split), scores)
     return run

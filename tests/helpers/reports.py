@@ -1,7 +1,7 @@
 """Run folders as a training and an evaluation leave them, made without either."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,9 @@ from omegaconf import OmegaConf
 
 from asr.data.splits import whole_file, write_splits
 from asr.data.utterance import Utterance
-from asr.scoring.bootstrap import bootstrap_interval
-from asr.scoring.error_rates import UtteranceScore, score_texts, score_utterance, total
-from asr.scoring.results import Results, write_results
+from asr.scoring.error_rates import UtteranceScore, score_texts, score_utterance
+from asr.scoring.error_unit import ErrorUnit
+from asr.scoring.results import Results, split_figures, write_results
 from asr.settings.compose import compose, plain
 from asr.settings.recipe import find_recipe
 from asr.tracking.metrics import panel_row
@@ -85,39 +85,44 @@ def _settings(*overrides: str) -> dict[str, Any]:
     return plain(compose(find_recipe("yesno"), overrides))
 
 
-def write_panel(run: Path, hypotheses: Sequence[Sequence[str]], references: Sequence[str]) -> None:
+def write_panel(
+    run: Path,
+    hypotheses: Sequence[Sequence[str]],
+    references: Sequence[str],
+    unit: ErrorUnit = ErrorUnit.word,
+) -> None:
     """Writes what a run made of a panel of utterances after each of its epochs."""
+
+    def scores(pairs: Iterable[tuple[str, str]]) -> list[UtteranceScore]:
+        return [score_texts(f"dev {place}", "", 1.0, *pair, unit) for place, pair in enumerate(pairs)]
+
     lines = [
-        panel_row(4 * epoch, epoch, [score_texts(f"dev {place}", "", 1.0, *pair) for place, pair in enumerate(pairs)])
+        panel_row(4 * epoch, epoch, scores(pairs))
         for epoch, pairs in enumerate((zip(references, written, strict=True) for written in hypotheses), start=1)
     ]
     (run / "panel.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
 
 
-def evaluate(run: Path, utterances: Sequence[Utterance], hypotheses: Sequence[str], split: str = "test") -> None:
+def evaluate(
+    run: Path,
+    utterances: Sequence[Utterance],
+    hypotheses: Sequence[str],
+    split: str = "test",
+    unit: ErrorUnit = ErrorUnit.word,
+) -> None:
     """Writes an evaluation of a run with the given hypotheses."""
-    scores = [score_utterance(*pair) for pair in zip(utterances, hypotheses, strict=True)]
+    scores = [score_utterance(*pair, unit) for pair in zip(utterances, hypotheses, strict=True)]
     write_evaluation(run, scores, split)
 
 
 def write_evaluation(run: Path, scores: Sequence[UtteranceScore], split: str = "test") -> None:
     """Writes an evaluation of a run."""
-    score = total(scores)
-    low, high = bootstrap_interval(scores, samples=200)
     results = Results(
         recipe="yesno",
         run=run.name,
         split=split,
         decoder="greedy",
-        utterances=score.utterances,
-        words=score.words,
-        wer=score.wer,
-        wer_low=low,
-        wer_high=high,
-        cer=score.cer,
-        substitutions=score.substitutions,
-        deletions=score.deletions,
-        insertions=score.insertions,
+        **split_figures(scores, samples=200),
         seed=1,
         parameters=1_000_000,
         train_seconds=100.0,

@@ -13,15 +13,20 @@ from asr.decoding.search import UNTUNED, Weights, lexicon_of, read_tuned, resolv
 from asr.inference.evaluation import SplitLogProbs
 from asr.inference.tuning import Grid, Trial, robust_best, search_weights
 from asr.scoring.error_rates import Score
+from asr.scoring.error_unit import ErrorUnit
 from asr.settings.compose import compose, plain
 from asr.settings.lm import LmUnits
 from asr.settings.recipe import find_recipe
 from tests.helpers.emissions import CHARACTERS, emission_of, language_model, search_of
 
+CHARACTER = ErrorUnit.character
+
 
 def trial(lm_weight: float, word_score: float, errors: int) -> Trial:
     counts = {"words": 100, "characters": 1, "substitutions": errors, "deletions": 0, "insertions": 0}
-    return Trial(Weights(50, lm_weight, word_score), Score(utterances=1, character_errors=0, **counts))
+    return Trial(
+        Weights(50, lm_weight, word_score), Score(utterances=1, word_errors=errors, character_errors=0, **counts)
+    )
 
 
 def test_of_equal_minima_the_one_in_the_valley_is_taken() -> None:
@@ -51,6 +56,18 @@ def test_weights_are_found_that_the_split_asks_for(tmp_path: Path) -> None:
     assert [each.score.errors for each in grid] == [1, 0, 1]
     assert taken.weights == Weights(5, 0.3, 0.0)
     assert told == [*grid, *beams]
+
+
+def test_weights_of_a_script_without_spaces_are_those_of_the_lowest_cer(tmp_path: Path) -> None:
+    lexicon = lexicon_of(["A", "B", "C"], CHARACTERS)
+    lm = language_model(tmp_path, ["A C", "A C", "B B"], LmUnits.words, CHARACTERS)
+    emission = emission_of(CHARACTERS, {"A": 1}, {"▁": 1}, {"B": 0.55, "C": 0.45}).numpy()
+    split = SplitLogProbs([Utterance("1", Path("none.wav"), 0.0, 1.0, "A CC", "", 16000)], [emission], CHARACTER)
+    grid = Grid(lm_weights=(0.0, 0.3), word_scores=(0.0,), beams=(50,))
+    trials, _, taken = search_weights(search_of(CHARACTERS, lexicon, lm), CHARACTERS, split, 1, grid)
+    assert [each.score.wer for each in trials] == [0.5, 0.5]
+    assert [each.score.errors for each in trials] == [2, 1]
+    assert (taken.weights.lm_weight, taken.score.rate) == (0.3, 0.25)
 
 
 def test_a_run_without_n_grams_in_its_settings_is_tuned_with_those_that_are_named(

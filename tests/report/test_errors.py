@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from asr.commands.cli import main
 from asr.data.utterance import Utterance
 from asr.report.error_analysis import align, grouped, most_frequent
-from asr.scoring.error_rates import UtteranceScore, score_utterance
+from asr.scoring.error_rates import UtteranceScore, score_texts, score_utterance
+from asr.scoring.error_unit import ErrorUnit
 from tests.helpers.reports import evaluate, metrics_rows, write_run, write_test_corpus
 
 WORDS = st.lists(st.sampled_from(["A", "BB", "C", "DC"]), max_size=6).map(" ".join)
@@ -66,6 +67,19 @@ def test_groups_of_one_value_are_one_group() -> None:
     assert [group.utterances for group in grouped([scored("1", "A", "A")] * 4, {})["speaking rate"]] == [4]
 
 
+@pytest.mark.parametrize("text", ["今天天气很好", "วันนี้อากาศดีมาก", "ထမင်းစားပြီးပြီလား"])
+def test_characters_are_aligned_and_grouped_where_they_count(text: str) -> None:
+    scores = [score_texts("1", "", 2.0, text, text[1:], ErrorUnit.character)]
+    scores.append(score_texts("2", "", 2.0, text, text, ErrorUnit.character))
+    alignment = align([row(score) for score in scores], ErrorUnit.character)
+    assert alignment.scores == scores and alignment.steps == ["D" + "=" * (len(text) - 1), ""]
+    (group,) = grouped(scores, {})["length"]
+    counts = {"utterances": 2, "characters": 2 * len(text), "errors": 1, "cer": 1 / (2 * len(text))}
+    assert group.described() == {"label": "2 to 4 s", **counts}
+    (rates,) = grouped(scores, {})["speaking rate"]
+    assert rates.label.endswith("characters/s")
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     utterances = write_test_corpus(tmp_path / "data", ["YES NO YES", "NO NO", "YES", "NO YES"])
@@ -73,6 +87,26 @@ def run(tmp_path: Path) -> Path:
     evaluate(run, utterances, ["YES NO", "NO NO", "YES YES", "YES YES"])
     evaluate(run, utterances, ["YES NO YES", "NO NO", "YES", "NO"], split="dev")
     return run
+
+
+def test_errors_of_a_script_without_spaces_are_those_of_its_characters(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    utterances = write_test_corpus(tmp_path / "data", ["今天天气很好", "我们去公园"])
+    run = write_run(
+        tmp_path / "runs" / "yesno" / "lstm-1", tmp_path / "data", metrics_rows(4), ["scoring.unit=character"]
+    )
+    evaluate(run, utterances, ["今天天汽很好", "我去公园"], unit=ErrorUnit.character)
+    assert main(["errors", str(run)]) == 0
+    printed = capsys.readouterr().out
+    assert "CER 18.18 %" in printed and "WER 100.00 %: 1 substitutions, 1 deletions" in printed
+    assert "in 11 characters; 2 of 2" in printed and "CER by speaking rate" in printed
+    assert main(["errors", str(run), "--json"]) == 0
+    first = json.loads(capsys.readouterr().out)["utterances"][0]
+    assert first["steps"] == "===S==" and "characters_per_second" in first
+    assert main(["report", str(run), "-o", str(tmp_path / "report")]) == 0
+    text = (tmp_path / "report" / "data" / "report.js").read_text()
+    assert '"unit":"character"' in text.replace(" ", "") and '"best_dev":{"cer":' in text.replace(" ", "")
 
 
 def test_errors_as_text_show_groups_confusions_and_the_worst(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from asr.commands.cli import main
+from asr.scoring.error_unit import ErrorUnit
 from tests.helpers.reports import evaluate, metrics_rows, write_panel, write_run, write_test_corpus
 from tests.helpers.watched import Watched
 from tests.report.test_page import HOSTILE
@@ -218,3 +219,32 @@ def test_what_stands_in_transcripts_is_shown_as_text(watched: Watched, tmp_path:
     page = watched.open(tmp_path / "report", "errors")
     page.locator(".rows .row a", has_text="2&").click()
     assert page.locator(".aligned-columns").first.get_attribute("dir") == "rtl"
+
+
+def test_a_script_without_spaces_is_shown_by_its_characters(watched: Watched, tmp_path: Path) -> None:
+    references = ["今天天气很好", "我们去公园散步吧", "ထမင်းစားပြီးပြီလား", "วันนี้อากาศดีมาก"]
+    utterances = write_test_corpus(tmp_path / "data", references)
+    for name, hypotheses in {
+        "lstm": [text[1:] for text in references],
+        "gru": [text[:2] for text in references],
+    }.items():
+        rows = metrics_rows(3, dev__cer_low=0.1, dev__cer_high=0.3)
+        run = write_run(tmp_path / "runs" / "yesno" / name, tmp_path / "data", rows, ["scoring.unit=character"])
+        write_panel(run, [["今"], ["今天天气"]], references[:1], ErrorUnit.character)
+        evaluate(run, utterances, hypotheses, unit=ErrorUnit.character)
+    report = tmp_path / "report"
+    assert main(["report", str(tmp_path / "runs" / "yesno"), "-o", str(report)]) == 0
+    said = {view: watched.open(report, view).locator("#content").inner_text() for view in VIEWS}
+    assert "Character error rate" in said["runs"] and "has the lowest test CER of yesno" in said["runs"]
+    page = watched.open(report, "runs")
+    rates = [float(text) for text in column(page, 3)]
+    assert rates == sorted(rates) and rates[0] < 50
+    assert "CER differences" in said["compare"] and "points of CER" in said["compare"]
+    assert "WER differences" not in said["compare"] and "Dev CER" in said["compare"]
+    assert "Dev CER with 95 % interval" in said["training"]
+    assert "CER by subgroup" in said["errors"] and "Characters/s" in said["errors"] and "WER 100.00 %" in said["errors"]
+    page = watched.open(report, "errors")
+    page.locator(".rows .row a").first.click()
+    page.wait_for_selector(".aligned-columns")
+    assert page.locator(".aligned-columns").first.locator(".step-D").count() > 1
+    assert page.locator(".aligned-columns").first.locator(".step-\\=").count() == 1, "correct ones stay together"

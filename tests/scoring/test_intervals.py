@@ -20,6 +20,7 @@ def score(errors: int, words: int, speaker: str = "", name: str = "one") -> Utte
         substitutions=errors,
         deletions=0,
         insertions=0,
+        word_errors=errors,
         character_errors=errors,
     )
 

@@ -16,6 +16,7 @@ from asr.scoring.bootstrap import (
     two_sided_p,
 )
 from asr.scoring.error_rates import UtteranceScore, score_texts
+from asr.scoring.error_unit import ErrorUnit
 from tests.scoring.test_intervals import score
 
 SPEAKERS, UTTERANCES, WORDS = 20, 10, 8
@@ -135,7 +136,7 @@ def test_holm_corrects_the_smallest_most_and_keeps_the_order() -> None:
 
 def test_cer_is_drawn_from_characters() -> None:
     scores = [score_texts(f"{number}", f"s{number}", 1.0, "ABCD EFGH", "ABCD EFGX") for number in range(4)]
-    found = estimate([scores], resampled_rates({"a": [scores]}, "cer")["a"], "cer")
+    found = estimate([scores], resampled_rates({"a": [scores]}, ErrorUnit.character)["a"], ErrorUnit.character)
     assert (found.mean, found.low, found.high) == pytest.approx((1 / 9, 1 / 9, 1 / 9))
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from asr.commands.cli import main
 from tests.helpers import programs
+from tests.helpers.corpora import write_corpus
 from tests.helpers.programs import ROOT
 from tests.helpers.tracked import no_login  # noqa: F401  a fixture
 from tests.helpers.wandb_server import Server, wandb_server
@@ -40,12 +41,24 @@ def test_offline_the_specification_is_written(tmp_path: Path, capsys: pytest.Cap
     assert "worst_utterances" in json.dumps(report)
 
 
+def test_the_dashboard_of_a_script_without_spaces_shows_the_cer(tmp_path: Path) -> None:
+    texts = {split: ["今天天气很好", "好"] for split in ("train", "dev", "test")}
+    write_corpus(tmp_path / "yesno", texts, sampling_rate=8000)
+    assert main(["dashboard", "yesno", "tracker=offline", f"paths.runs={tmp_path}", f"paths.data={tmp_path}"]) == 0
+    workspace = (tmp_path / "yesno" / "dashboard" / "workspace.json").read_text()
+    plotted = metrics_in(json.loads(workspace))
+    assert plotted >= {"dev/cer", "dev/cer.min", "dev/cer_low", "test/cer"} and "dev/wer" not in plotted
+    assert "Lowest dev CER" in workspace and "WER" not in workspace
+
+
 def test_every_metric_that_is_plotted_is_one_that_a_training_logs(tmp_path: Path) -> None:
     from asr.scoring.results import Results
     from asr.training.timing import PARTS
 
     assert main(["dashboard", "yesno", "tracker=offline", f"paths.runs={tmp_path}"]) == 0
-    logged = {f"time/{part}_share" for part in PARTS} | {f"test/{name}" for name in Results.__dataclass_fields__}
+    logged = {f"time/{part}_share" for part in PARTS}
+    figures = [name + end for name in Results.__dataclass_fields__ for end in ("", ".min")]
+    logged |= {f"{split}/{figure}" for split in ("dev", "test") for figure in figures}
     code = "".join(path.read_text() for path in (ROOT / "asr" / "training").glob("*.py"))
     for metric in metrics_in(json.loads((tmp_path / "yesno" / "dashboard" / "report.json").read_text())):
         assert metric in logged or f'"{metric.removesuffix(".min")}"' in code, metric

@@ -44,6 +44,16 @@ def test_a_dev_wer_that_rises_with_the_loss_is_no_over_fitting() -> None:
     assert "over-fit" not in rises
 
 
+def test_a_training_on_characters_is_judged_by_its_cer() -> None:
+    settings = SETTINGS | {"scoring.unit": "character"}
+    falling = {"dev__wer": 1.0, "dev__cer": lambda epoch: 0.9 - 0.04 * epoch}
+    assert found(settings=settings, **falling) == {} and "collapse" in found(**falling)
+    rising = found(settings=settings, dev__wer=1.0, dev__cer=lambda epoch: 0.2 + 0.01 * abs(epoch - 10))
+    assert rising["over-fit"].startswith("dev CER rises since epoch 10, from 20.0 % to 29.0 %")
+    silent = found(settings=settings, dev__wer=1.0, dev__cer=1.0)
+    assert silent["collapse"].startswith("dev CER is still 100.0 % after 20 epochs")
+
+
 def test_steps_that_wait_for_data_are_counted() -> None:
     assert found(time__data_wait_share=0.31)["data"].startswith("31 % of step time waits for data:")
     assert found(time__data_wait_share=0.1) == {}

@@ -18,9 +18,8 @@ from omegaconf import OmegaConf
 from playwright.sync_api import Page, sync_playwright
 
 from asr.commands.cli import main as asr
-from asr.scoring.bootstrap import bootstrap_interval
-from asr.scoring.error_rates import UtteranceScore, score_texts, total
-from asr.scoring.results import Results, write_results
+from asr.scoring.error_rates import UtteranceScore, score_texts
+from asr.scoring.results import Results, split_figures, write_results
 from asr.settings.compose import compose, plain
 from asr.settings.recipe import find_recipe
 from asr.tracking.metrics import panel_row
@@ -66,14 +65,9 @@ def _write_run(folder: Path, number: int, utterances: int) -> None:
                 dev = {"dev/wer": falling / 4, "dev/cer": falling / 9, "dev/blank_share": 0.7, "dev/empty_share": 0.0}
                 metrics.write(json.dumps(heading | dev) + "\n")
                 panel.write(json.dumps(panel_row(step, step // STEPS, scores[:10])) + "\n")
-    score = total(scores)
-    low, high = bootstrap_interval(scores, samples=1000)
-    counts = {
-        name: getattr(score, name) for name in ("utterances", "words", "substitutions", "deletions", "insertions")
-    }
     results = Results(
-        **counts, recipe="an4", run=folder.name, split="test", decoder="greedy", wer=score.wer, wer_low=low,
-        wer_high=high, cer=score.cer, seed=number, parameters=4_000_000, train_seconds=1500.0, audio_seconds=2e4,
+        **split_figures(scores, samples=1000), recipe="an4", run=folder.name, split="test", decoder="greedy",
+        seed=number, parameters=4_000_000, train_seconds=1500.0, audio_seconds=2e4,
         real_time_factor=0.01, hardware="none", torch="none", command="made up", commit=None, config_hash="0" * 8,
     )  # fmt: skip
     write_results(folder, results, scores)

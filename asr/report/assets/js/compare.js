@@ -45,7 +45,7 @@
       const lines = (name) => loaded.map((rows, index) => ({ name: report.data.runs[numbers[index]].name, number: numbers[index], ...report.points_of(rows, name, state.axis) }));
       const shared = { axis: state.axis, smoothing: 0 };
       place.replaceChildren(
-        report.chart(lines("dev/wer"), { ...shared, title: "Dev WER", unit: "%", scale: 100 }),
+        ...[...new Set(numbers.map((number) => report.data.runs[number].unit))].map((unit) => report.chart(lines(`dev/${report.rateKey(unit)}`), { ...shared, title: `Dev ${report.rateName(unit)}`, unit: "%", scale: 100 })),
         report.chart(lines("train/loss"), { ...shared, title: "Training loss", smoothing: state.smoothing, hint: "smoothed; faint: raw values" }),
       );
     };
@@ -58,34 +58,36 @@
   function tests(results, splits, split) {
     const pairs = [];
     results.forEach((first, index) => results.slice(index + 1).forEach((second) => {
-      const [left, right] = first.wer <= second.wer ? [first, second] : [second, first];
+      const [left, right] = report.rate(first) <= report.rate(second) ? [first, second] : [second, first];
       const pair = report.pair(left, right);
       if (pair) pairs.push({ left, right, pair });
     }));
     const choice = report.choice("Split", splits.map((one) => [one, one]), split, (one) => report.go("compare", { split: one }));
-    if (!pairs.length) return report.section("WER differences", choice, report.el("p", { class: "note" }, `No two of these runs were evaluated on the same utterances of ${split}.`));
-    return report.section("WER differences", choice,
+    const title = `${report.rateNames(results)} differences`;
+    if (!pairs.length) return report.section(title, choice, report.el("p", { class: "note" }, `No two of these runs were evaluated on the same utterances of ${split}.`));
+    return report.section(title, choice,
       report.forest(pairs.map(({ left, right, pair }) => ({
         name: `${report.evaluationName(left)} − ${report.evaluationName(right)}`, value: pair.mean, low: pair.low, high: pair.high,
-      })), { title: "WER differences", axis: "WER difference, points (below 0: the first is better)", zero: true, format: (row) => `${report.points(row.value)}  (${report.points(row.low)} to ${report.points(row.high)})` }),
+      })), { title, axis: `${report.rateNames(results)} difference, points (below 0: the first is better)`, zero: true, format: (row) => `${report.points(row.value)}  (${report.points(row.low)} to ${report.points(row.high)})` }),
       report.el("ul", { class: "sentences" }, pairs.map(sentence)),
       report.el("p", { class: "note" }, "Matched-pair bootstrap over speakers, or over utterances if there is only one speaker. Each run is a single training, so these intervals do not include the variation between seeds; `asr compare` trains several seeds."));
   }
 
   function sentence({ left, right, pair }) {
+    const rate = report.rateName(left.unit);
     const names = [report.el("b", {}, report.evaluationName(left)), report.el("b", {}, report.evaluationName(right))];
     const corrected = pair.p_corrected > pair.p ? `, corrected for all pairs of this report ${shown(pair.p_corrected)}` : "";
     const figures = (low, high) => `(95 % interval ${low} to ${high}; p ${shown(pair.p)}${corrected})`;
     return pair.p_corrected < 0.05
-      ? report.el("li", {}, names[0], " is better than ", names[1], ` by ${report.percent(-pair.mean, 2)} points of WER ${figures(report.percent(-pair.high, 2), report.percent(-pair.low, 2))}.`)
-      : report.el("li", {}, "No significant difference between ", names[0], " and ", names[1], `: ${report.points(pair.mean)} points of WER ${figures(report.points(pair.low), report.points(pair.high))}.`);
+      ? report.el("li", {}, names[0], " is better than ", names[1], ` by ${report.percent(-pair.mean, 2)} points of ${rate} ${figures(report.percent(-pair.high, 2), report.percent(-pair.low, 2))}.`)
+      : report.el("li", {}, "No significant difference between ", names[0], " and ", names[1], `: ${report.points(pair.mean)} points of ${rate} ${figures(report.points(pair.low), report.points(pair.high))}.`);
   }
 
   const shown = (p) => (p < 0.001 ? "< 0.001" : `= ${p.toFixed(3)}`);
 
   function perUtterance(results) {
     const place = report.el("div", {});
-    let [first, second] = results.slice().sort((left, right) => left.wer - right.wer);
+    let [first, second] = results.slice().sort((left, right) => report.rate(left) - report.rate(right));
     const options = results.map((one) => [one.file, report.evaluationName(one)]);
     const redraw = async () => place.replaceChildren(...await pairTable(first, second));
     redraw();
@@ -99,6 +101,7 @@
   async function pairTable(first, second) {
     if (first.file === second.file) return [report.el("p", { class: "note" }, "Choose two different runs.")];
     if (first.utterances_file !== second.utterances_file) return [report.el("p", { class: "note" }, "These two were not evaluated on the same utterances.")];
+    if (first.unit !== second.unit) return [report.el("p", { class: "note" }, "The errors of one are counted in words, those of the other in characters.")];
     const [left, right] = await Promise.all([report.utterances(first), report.utterances(second)]);
     const rows = left.map((one, place) => ({ one, other: right[place], gain: right[place].errors - one.errors, haystack: one.haystack + "\n" + right[place].hypothesis.toLowerCase() }));
     const kinds = {
@@ -109,13 +112,12 @@
       all: ["all", () => true],
     };
     const counts = Object.fromEntries(Object.entries(kinds).map(([kind, [, is]]) => [kind, rows.filter(is).length]));
-    const line = (row, own) => report.inline(report.aligned(own.reference, own.hypothesis, own.steps));
     const columns = [
       { key: "id", title: "Utterance", width: 7.5, grow: 1, value: (row) => row.one.id, cell: (row) => report.el("a", { href: report.addressOf(first, "utterance", { id: row.one.id, with: report.runOf(second).name }) }, report.text(row.one.id)) },
       { key: "gain", title: "B − A", hint: "Errors of B minus errors of A: above 0, A is better", width: 4, numeric: true, value: (row) => row.gain, cell: (row) => (row.gain > 0 ? `+${row.gain} A` : row.gain < 0 ? `−${-row.gain} B` : "0") },
       { key: "seconds", title: "Seconds", width: 4.4, numeric: true, value: (row) => row.one.seconds, cell: (row) => row.one.seconds.toFixed(1) },
-      { key: "first", title: `A: ${report.evaluationName(first)}`, width: 14, grow: 4, value: (row) => row.one.errors, cell: (row) => line(row, row.one) },
-      { key: "second", title: `B: ${report.evaluationName(second)}`, width: 14, grow: 4, value: (row) => row.other.errors, cell: (row) => line(row, row.other) },
+      { key: "first", title: `A: ${report.evaluationName(first)}`, width: 14, grow: 4, value: (row) => row.one.errors, cell: (row) => report.inline(row.one) },
+      { key: "second", title: `B: ${report.evaluationName(second)}`, width: 14, grow: 4, value: (row) => row.other.errors, cell: (row) => report.inline(row.other) },
     ];
     const found = report.el("span", { role: "status", class: "note" });
     const chosen = () => rows.filter((row) => kinds[state.kind][1](row) && row.haystack.includes(state.text.toLowerCase()));

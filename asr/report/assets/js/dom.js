@@ -74,27 +74,44 @@ report.search = function (label, value, oninput) {
 
 report.section = (title, ...children) => report.el("section", { class: "card" }, report.el("h2", {}, title), ...children);
 
-// The words of a text, split as jiwer does.
-report.words = (text) => text.replace(/\s\s+/g, " ").trim().split(" ").filter((word) => word);
+// What errors are counted in, "word" or "character", and the name of the error rate that follows.
+report.rateKey = (unit) => (unit === "character" ? "cer" : "wer");
+report.rateName = (unit) => report.rateKey(unit).toUpperCase();
+report.otherUnit = (unit) => (unit === "character" ? "word" : "character");
 
-// The alignment of a reference and a hypothesis: [step, reference word, hypothesis word] with step one of = S D I.
-report.aligned = function (reference, hypothesis, steps) {
-  const left = report.words(reference);
-  if (!steps) return left.map((word) => ["=", word, word]);
-  const right = report.words(hypothesis);
+// The error rate that counts for a run, an evaluation, a subgroup or an utterance, or an end of its interval.
+report.rate = (one, end = "") => one[report.rateKey(one.unit) + end];
+
+// The names of the error rates of several: "WER", "CER" or both.
+report.rateNames = (several) => [...new Set(several.map((one) => report.rateName(one.unit)))].join(" / ") || "WER";
+
+// The words or the characters of a text, split as jiwer does.
+report.items = (text, unit) => (unit === "character" ? [...text.trim()] : text.replace(/\s\s+/g, " ").trim().split(" ").filter((word) => word));
+
+// The alignment of a reference and a hypothesis: [step, reference item, hypothesis item] with step one of = S D I. Of
+// characters, correct ones stay together.
+report.aligned = function ({ reference, hypothesis, steps, unit }) {
+  const left = report.items(reference, unit);
+  const together = (pairs) => (unit !== "character" ? pairs : pairs.reduce((joined, pair) => {
+    const last = joined.at(-1);
+    return pair[0] === "=" && last && last[0] === "=" ? [...joined.slice(0, -1), ["=", last[1] + pair[1], last[2] + pair[2]]] : [...joined, pair];
+  }, []));
+  if (!steps) return together(left.map((item) => ["=", item, item]));
+  const right = report.items(hypothesis, unit);
   let i = 0, j = 0;
-  return [...steps].map((step) => [step, step === "I" ? "" : left[i++] ?? "", step === "D" ? "" : right[j++] ?? ""]);
+  return together([...steps].map((step) => [step, step === "I" ? "" : left[i++] ?? "", step === "D" ? "" : right[j++] ?? ""]));
 };
 
 const SIGNS = { S: "≠", D: "−", I: "+" };
 const MEANINGS = { S: "substituted", D: "deleted", I: "inserted" };
 
 // One line: correct words unchanged, "≠reference→hypothesis", "−deleted", "+inserted".
-report.inline = function (pairs) {
-  return report.el("span", { class: "aligned-line", dir: "auto" }, pairs.flatMap(([step, left, right]) => {
-    if (step === "=") return [report.el("bdi", {}, left), " "];
+report.inline = function (row) {
+  const space = row.unit === "character" ? "" : " ";
+  return report.el("span", { class: "aligned-line", dir: "auto" }, report.aligned(row).flatMap(([step, left, right]) => {
+    if (step === "=") return [report.el("bdi", {}, left), space];
     const parts = step === "S" ? [report.el("bdi", {}, left), "→", report.el("bdi", {}, right)] : [report.el("bdi", {}, left || right)];
-    return [report.el("span", { class: `step step-${step}`, title: MEANINGS[step] }, report.el("b", { class: "sign" }, SIGNS[step]), ...parts), " "];
+    return [report.el("span", { class: `step step-${step}`, title: MEANINGS[step] }, report.el("b", { class: "sign" }, SIGNS[step]), ...parts), space];
   }));
 };
 

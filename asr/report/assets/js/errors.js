@@ -45,16 +45,16 @@
           report.choice("Which", kinds, state.kind, (kind) => { state.kind = kind; update(); }),
           report.search("Search", state.text, (text) => { state.text = text; update(); }), filters, found), grid),
       report.section("Top confusions", confusions(analysis.confusions, (pair) => { state.pair = pair; state.kind = "all"; update(); grid.scrollIntoView({ block: "center" }); })),
-      report.section("WER by subgroup", report.el("p", { class: "note" }, "Bars show the WER; choose a subgroup to see its utterances."),
+      report.section(`${report.rateName(evaluation.unit)} by subgroup`, report.el("p", { class: "note" }, `Bars show the ${report.rateName(evaluation.unit)}; choose a subgroup to see its utterances.`),
         report.el("div", { class: "groups" }, Object.entries(analysis.groups).filter(([, groups]) => groups.length > 1)
-          .map(([measure, groups]) => groupTable(measure, groups, (group) => { state.group = group; state.kind = "all"; update(); grid.scrollIntoView({ block: "center" }); })))),
+          .map(([measure, groups]) => groupTable(evaluation.unit, measure, groups, (group) => { state.group = group; state.kind = "all"; update(); grid.scrollIntoView({ block: "center" }); })))),
     ];
   });
 
   function summary(evaluation, rows) {
-    const wrong = rows.filter((row) => row.errors).length;
-    return [report.el("b", {}, `WER ${report.percent(evaluation.wer, 2)} %`), ` (95 % interval ${report.percent(evaluation.wer_low)} to ${report.percent(evaluation.wer_high)}), CER ${report.percent(evaluation.cer, 2)} %: `,
-      `${report.count(evaluation.substitutions, "substitution")}, ${report.count(evaluation.deletions, "deletion")} and ${report.count(evaluation.insertions, "insertion")} in ${report.count(evaluation.words, "word")}. `,
+    const wrong = rows.filter((row) => row.errors).length, { unit } = evaluation, other = report.otherUnit(unit);
+    return [report.el("b", {}, `${report.rateName(unit)} ${report.percent(report.rate(evaluation), 2)} %`), ` (95 % interval ${report.percent(report.rate(evaluation, "_low"))} to ${report.percent(report.rate(evaluation, "_high"))}), ${report.rateName(other)} ${report.percent(evaluation[report.rateKey(other)], 2)} %: `,
+      `${report.count(evaluation.substitutions, "substitution")}, ${report.count(evaluation.deletions, "deletion")} and ${report.count(evaluation.insertions, "insertion")} in ${report.count(evaluation[`${unit}s`], unit)}. `,
       `${report.number(wrong)} of ${report.count(rows.length, "utterance")} have errors.`];
   }
 
@@ -64,16 +64,17 @@
   }
 
   function table(evaluation, rows, arranged) {
+    const { unit } = evaluation, [Unit, units] = [unit === "word" ? "Word" : "Character", `${unit}s`];
     const address = (row) => report.addressOf(evaluation, "utterance", { id: row.id });
     const numeric = (key, title, hint, width, show) => ({ key, title, hint, numeric: true, width, value: (row) => row[key], cell: (row) => (row[key] === null || row[key] === undefined ? "–" : show(row[key])) });
     const columns = [
       { key: "id", title: "Utterance", width: 8, grow: 1, value: (row) => row.id, cell: (row) => report.el("a", { href: address(row) }, report.text(row.id)) },
-      numeric("wer", "WER %", "Word error rate of the utterance", 4, (value) => (100 * value).toFixed(0)),
+      numeric(report.rateKey(unit), `${report.rateName(unit)} %`, `${Unit} error rate of the utterance`, 4, (value) => (100 * value).toFixed(0)),
       numeric("errors", "Errors", "Substitutions, deletions and insertions", 4, String),
-      { key: "aligned", title: "Reference → hypothesis", hint: "≠ reference→hypothesis, − deleted, + inserted", width: 18, grow: 6, value: (row) => row.reference, cell: (row) => report.inline(report.aligned(row.reference, row.hypothesis, row.steps)) },
+      { key: "aligned", title: "Reference → hypothesis", hint: "≠ reference→hypothesis, − deleted, + inserted", width: 18, grow: 6, value: (row) => row.reference, cell: (row) => report.inline(row) },
       { key: "speaker", title: "Speaker", width: 6, grow: 0.4, value: (row) => row.speaker, cell: (row) => report.text(row.speaker || "–") },
       numeric("seconds", "Seconds", "Duration of the utterance", 4.4, (value) => value.toFixed(1)),
-      numeric("rate", "Words/s", "Speaking rate: reference words per second", 4.4, (value) => value.toFixed(1)),
+      numeric("speed", `${Unit}s/s`, `Speaking rate: reference ${units} per second`, 4.4, (value) => value.toFixed(1)),
       ...(rows.some((row) => row.confidence !== null && row.confidence !== undefined) ? [numeric("confidence", "Confidence %", "Mean token probability of the hypothesis", 3.6, (value) => (100 * value).toFixed(0))] : []),
       numeric("level", "SNR dB", "Estimated signal-to-noise ratio: power of loud frames over quiet ones", 3.2, (value) => value.toFixed(0)),
     ];
@@ -90,14 +91,15 @@
     return report.el("div", { class: "groups" }, list("Words", found.words), list("Characters", found.characters));
   }
 
-  function groupTable(measure, groups, choose) {
-    const highest = Math.max(...groups.map((group) => group.wer), 1e-9);
+  function groupTable(unit, measure, groups, choose) {
+    const rate = report.rateKey(unit);
+    const highest = Math.max(...groups.map((group) => group[rate]), 1e-9);
     const row = (group) => report.el("tr", {},
       report.el("th", { scope: "row" }, report.el("button", { type: "button", class: "link", onclick: () => choose({ measure, label: group.label, members: new Set(group.places) }) }, report.text(group.label))),
-      report.el("td", { class: "bar-cell" }, report.el("span", { class: "bar", "aria-hidden": "true" }, report.el("span", { class: "part part-0", style: { width: `${(100 * group.wer) / highest}%` } }))),
-      report.el("td", { class: "numeric" }, `${report.percent(group.wer)} %`),
-      report.el("td", { class: "numeric faint", title: `${group.errors} errors in ${group.words} words` }, report.number(group.utterances)));
-    return report.el("div", {}, report.el("h3", {}, `By ${measure}`), more(groups, row, ["", "", "#WER", "#utterances"]));
+      report.el("td", { class: "bar-cell" }, report.el("span", { class: "bar", "aria-hidden": "true" }, report.el("span", { class: "part part-0", style: { width: `${(100 * group[rate]) / highest}%` } }))),
+      report.el("td", { class: "numeric" }, `${report.percent(group[rate])} %`),
+      report.el("td", { class: "numeric faint", title: `${group.errors} errors in ${group[`${unit}s`]} ${unit}s` }, report.number(group.utterances)));
+    return report.el("div", {}, report.el("h3", {}, `By ${measure}`), more(groups, row, ["", "", `#${report.rateName(unit)}`, "#utterances"]));
   }
 
   // The heading of a numeric column starts with "#".

@@ -20,9 +20,9 @@
   function history(source, id, named) {
     const epochs = source.rows.map((row) => ({ epoch: row.epoch, ...row.utterances.find((one) => one.id === id) })).filter((row) => row.id);
     if (!epochs.length) return null;
-    const body = report.el("tbody", {});
-    const line = (row) => report.el("tr", {}, report.el("td", { class: "numeric" }, report.number(row.epoch)), report.el("td", { class: "numeric" }, `${report.percent(row.wer, 0)} %`),
-      report.el("td", {}, row.hypothesis ? report.inline(report.aligned(row.reference, row.hypothesis, row.alignment)) : report.el("span", { class: "faint" }, "∅ empty")));
+    const body = report.el("tbody", {}), unit = "cer" in epochs[0] ? "character" : "word";
+    const line = (row) => report.el("tr", {}, report.el("td", { class: "numeric" }, report.number(row.epoch)), report.el("td", { class: "numeric" }, `${report.percent(row[report.rateKey(unit)], 0)} %`),
+      report.el("td", {}, row.hypothesis ? report.inline({ ...row, steps: row.alignment, unit }) : report.el("span", { class: "faint" }, "∅ empty")));
     // Of epochs with the same hypothesis only the first is shown.
     const changed = epochs.filter((row, index) => index === 0 || row.hypothesis !== epochs[index - 1].hypothesis || index === epochs.length - 1);
     const between = changed.slice(FIRST, Math.max(FIRST, changed.length - LAST));
@@ -35,6 +35,6 @@
     body.append(...rest.map(line));
     return report.el("div", { class: "other panel" }, named ? report.el("h3", {}, report.swatch(source.number), source.run.name) : null,
       report.el("p", {}, report.el("b", {}, "reference: "), report.text(epochs[0].reference)),
-      report.el("table", { class: "plain" }, report.el("thead", {}, report.el("tr", {}, ["#epoch", "#WER", "hypothesis"].map(report.heading))), body));
+      report.el("table", { class: "plain" }, report.el("thead", {}, report.el("tr", {}, ["#epoch", `#${report.rateName(unit)}`, "hypothesis"].map(report.heading))), body));
   }
 })();

@@ -7,18 +7,19 @@
     const splits = report.splits();
     const split = splits.includes(parameters.get("split")) ? parameters.get("split") : splits[0];
     const results = data.evaluations.filter((one) => one.split === split);
-    const byFigure = results.slice().sort((left, right) => left.wer - right.wer);
+    const byFigure = results.slice().sort((left, right) => report.rate(left) - report.rate(right));
+    const rateNames = report.rateNames(results);
     const parts = [];
     if (splits.length) {
-      parts.push(report.section("Word error rate",
+      parts.push(report.section({ WER: "Word error rate", CER: "Character error rate" }[rateNames] || "Error rate",
         report.choice("Split", splits.map((one) => [one, one]), split, (one) => report.go("runs", { split: one })),
         report.el("p", { class: "lead" }, ...verdict(byFigure, split)),
         ...recipesOf(byFigure).map(([recipe, found]) => report.el("div", {},
           recipesOf(byFigure).length > 1 ? report.el("h3", {}, recipe) : null,
           report.forest(found.map((one) => ({
-            name: report.evaluationName(one), value: one.wer, low: one.wer_low, high: one.wer_high, number: one.run,
+            name: report.evaluationName(one), value: report.rate(one), low: report.rate(one, "_low"), high: report.rate(one, "_high"), number: one.run,
             open: () => { location.hash = report.addressOf(one, "errors"); },
-          })), { title: `${split} WER`, axis: `${split} WER, % (line: 95 % interval)`, format: figures })))));
+          })), { title: `${split} ${report.rateNames(found)}`, axis: `${split} ${report.rateNames(found)}, % (line: 95 % interval)`, format: figures })))));
     }
     parts.push(report.section("All runs", report.el("p", { class: "note" },
       "Choose two or more runs to compare. ", report.el("a", { href: "#compare", class: "button", id: "compare-chosen" }, "Compare selected runs")), table(results, split)));
@@ -37,7 +38,7 @@
     return recipesOf(results).flatMap(([recipe, found]) => {
       const [best, ...others] = found;
       const start = [report.el("b", {}, report.evaluationName(best)),
-        ` has the lowest ${split} WER of ${recipe}, ${report.percent(best.wer, 2)} % (95 % interval ${report.percent(best.wer_low)} to ${report.percent(best.wer_high)}). `];
+        ` has the lowest ${split} ${report.rateName(best.unit)} of ${recipe}, ${report.percent(report.rate(best), 2)} % (95 % interval ${report.percent(report.rate(best, "_low"))} to ${report.percent(report.rate(best, "_high"))}). `];
       if (!others.length) return start;
       const behind = others.filter((one) => { const pair = report.pair(best, one); return pair && pair.p_corrected < 0.05; }).length;
       return [...start, behind === others.length ? "It is significantly better than all others. "
@@ -55,14 +56,18 @@
     const several = new Set(data.runs.map((run) => run.recipe)).size > 1;
     const of = (key) => (row) => (row.result ? row.result[key] : null);
     const column = (key, title, show, hint, width) => ({ key, title, hint, numeric: true, width: width || 5, value: of(key), cell: (row) => (row.result ? show(row.result[key]) : "–") });
+    const HINTS = { word: `Word error rate on ${split}`, character: `Character error rate on ${split}, including spaces` };
+    const rate = (unit, width) => column(report.rateKey(unit), `${report.rateName(unit)} %`, (value) => report.percent(value, 2), HINTS[unit], width);
+    // The rate that counts for the first; the interval is of the one that counts for its own run.
+    const first = results.length ? results[0].unit : "word";
     const columns = [
       { key: "chosen", title: "", width: 1.4, cell: (row) => chooser(row.number) },
       { key: "name", title: "Run", width: 12, grow: 2, value: (row) => row.run.name, cell: (row) => name(row) },
       several ? { key: "recipe", title: "Recipe", width: 5, value: (row) => row.run.recipe, cell: (row) => row.run.recipe } : null,
-      column("wer", "WER %", (value) => report.percent(value, 2), `Word error rate on ${split}`, 5.2),
-      { key: "interval", title: "95 % CI", width: 6.5, numeric: true, value: of("wer_low"), cell: (row) => (row.result ? `${report.percent(row.result.wer_low)} – ${report.percent(row.result.wer_high)}` : "–") },
-      column("cer", "CER %", (value) => report.percent(value, 2), "Character error rate, including spaces", 4),
-      { key: "best", title: "Best dev %", width: 6.8, numeric: true, hint: "Lowest dev WER, and its epoch", value: (row) => row.run.best_dev && row.run.best_dev.wer, cell: (row) => (row.run.best_dev ? `${report.percent(row.run.best_dev.wer, 2)} @ ${Math.round(row.run.best_dev.epoch)}` : "–") },
+      rate(first, 5.2),
+      { key: "interval", title: "95 % CI", width: 6.5, numeric: true, value: (row) => (row.result ? report.rate(row.result, "_low") : null), cell: (row) => (row.result ? `${report.percent(report.rate(row.result, "_low"))} – ${report.percent(report.rate(row.result, "_high"))}` : "–") },
+      rate(report.otherUnit(first), 4),
+      { key: "best", title: "Best dev %", width: 6.8, numeric: true, hint: `Lowest dev ${report.rateNames(data.runs)}, and its epoch`, value: (row) => row.run.best_dev && row.run.best_dev[report.rateKey(row.run.unit)], cell: (row) => (row.run.best_dev ? `${report.percent(row.run.best_dev[report.rateKey(row.run.unit)], 2)} @ ${Math.round(row.run.best_dev.epoch)}` : "–") },
       { key: "diagnostics", title: "Diagnostics", width: 6, numeric: true, hint: "Training diagnostics", value: (row) => weight(row.run), cell: (row) => diagnostics(row) },
       { key: "epoch", title: "Epochs", width: 5, numeric: true, value: (row) => row.run.epoch, cell: (row) => `${Math.round(row.run.epoch * 10) / 10} / ${row.run.epochs ?? "?"}` },
       column("parameters", "Params", report.millions, "Trainable parameters of the model", 5),
@@ -71,7 +76,7 @@
       { key: "counts", title: "S / D / I", width: 6.5, numeric: true, hint: "Substitutions, deletions and insertions; sorted by deletions", value: of("deletions"), cell: (row) => (row.result ? `${row.result.substitutions} / ${row.result.deletions} / ${row.result.insertions}` : "–") },
       { key: "seed", title: "Seed", width: 3, numeric: true, value: (row) => row.run.settings.seed, cell: (row) => report.setting(row.run.settings.seed) },
     ].filter(Boolean);
-    return report.table({ label: "Runs", columns, rows, sort: ["wer", false], open: (row) => row.result && report.go("errors", new URLSearchParams(report.addressOf(row.result, "errors").split("?")[1])) });
+    return report.table({ label: "Runs", columns, rows, sort: [report.rateKey(first), false], open: (row) => row.result && report.go("errors", new URLSearchParams(report.addressOf(row.result, "errors").split("?")[1])) });
   }
 
   function name(row) {

@@ -47,12 +47,13 @@ report.view = (name, title, render) => report.views.set(name, { name, title, ren
       const steps = result.steps[place];
       const count = { "=": 0, S: 0, D: 0, I: 0 };
       for (const step of steps) count[step] += 1;
-      const words = steps ? count["="] + count.S + count.D : report.words(reference).length;
+      const { unit } = evaluation;
+      const size = steps ? count["="] + count.S + count.D : report.items(reference, unit).length;
       const errors = count.S + count.D + count.I;
       return {
-        place, id, reference, hypothesis, steps, words, errors, count,
+        place, id, reference, hypothesis, steps, unit, size, errors, count,
         speaker: split.speaker[place], seconds: split.seconds[place], level: split.level[place], audio: split.audio[place],
-        format: split.format[id], rate: words / split.seconds[place], wer: errors / words,
+        format: split.format[id], speed: size / split.seconds[place], [report.rateKey(unit)]: errors / size,
         confidence: (result.confidence || [])[place], loss: (result.loss || [])[place],
         character_errors: result.character_errors[place], pictured: pictured.has(place),
         haystack: `${id}\n${split.speaker[place]}\n${reference}\n${hypothesis}`.toLowerCase(),

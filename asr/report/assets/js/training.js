@@ -23,9 +23,10 @@
   };
   const AXES = ["step", "epoch", "seconds"];
   // Related metrics: one chart for a single run, one chart each for several runs.
-  const FAMILIES = [
+  const families = (errors) => [
     { title: "Dev WER with 95 % interval", names: /^dev\/wer(_low|_high)?$/, label: (name) => ({ "dev/wer": "WER", "dev/wer_low": "95 % interval, low", "dev/wer_high": "95 % interval, high" })[name], unit: "%", scale: 100, still: true },
-    { title: "Dev errors", names: /^dev\/(substitutions|deletions|insertions)$/, label: (name) => name.slice(4), unit: "words", fromZero: true, still: true },
+    { title: "Dev CER with 95 % interval", names: /^dev\/cer(_low|_high)?$/, label: (name) => ({ "dev/cer": "CER", "dev/cer_low": "95 % interval, low", "dev/cer_high": "95 % interval, high" })[name], unit: "%", scale: 100, still: true },
+    { title: "Dev errors", names: /^dev\/(substitutions|deletions|insertions)$/, label: (name) => name.slice(4), unit: errors, fromZero: true, still: true },
     { title: "Gradient norm by layer", names: /^train\/gradient_norm_/, label: (name) => layer(name, "train/gradient_norm_"), hint: "before clipping" },
     { title: "Update ratio by layer", names: /^train\/update_ratio_/, label: (name) => layer(name, "train/update_ratio_"), hint: "step norm over weight norm" },
     { title: "Step time breakdown", names: /^time\/.*_share$/, label: (name) => PARTS[name] || name.slice(5, -6), unit: "% of the time", scale: 100, fromZero: true },
@@ -64,8 +65,9 @@
       const lines = loaded.map((rows, index) => ({ name: runs[numbers[index]].name, number: numbers[index], ...report.points_of(rows, name, state.axis) }));
       return report.chart(lines, { axis: state.axis, smoothing: plain || name.startsWith("dev/") ? 0 : state.smoothing, ...options });
     };
-    const families = FAMILIES.map((one) => ({ ...one, members: metrics.filter((name) => one.names.test(name)) })).filter((one) => one.members.length > 1);
-    const inFamily = new Set(families.flatMap((one) => one.members));
+    const errors = [...new Set(numbers.map((number) => `${runs[number].unit}s`))].join(" or ");
+    const related = families(errors).map((one) => ({ ...one, members: metrics.filter((name) => one.names.test(name)) })).filter((one) => one.members.length > 1);
+    const inFamily = new Set(related.flatMap((one) => one.members));
     const family = ({ members, label, still, ...options }) => {
       const lines = numbers.length > 1 ? [] : members.map((name, index) => ({ name: label(name), number: index, ...report.points_of(loaded[0], name, state.axis) }));
       return report.chart(lines, { axis: state.axis, smoothing: still ? 0 : state.smoothing, ...options });
@@ -80,7 +82,7 @@
       report.section("Training diagnostics", numbers.map((number) => diagnostics(runs[number], number, numbers.length > 1))),
       report.section("Step time breakdown", numbers.map((number, index) => timeSplit(runs[number], number, loaded[index]))),
       known.length ? report.section("Curves", report.el("p", { class: "note" }, "Drag across a curve to zoom in, double-click to zoom out."), report.el("div", { class: "charts" }, known.map(chart))) : null,
-      families.length ? report.section("Layers, errors and time", report.el("div", { class: "charts" }, numbers.length > 1 ? families.flatMap(separate) : families.map(family))) : null,
+      related.length ? report.section("Layers, errors and time", report.el("div", { class: "charts" }, numbers.length > 1 ? related.flatMap(separate) : related.map(family))) : null,
       report.panel(numbers.map((number, index) => ({ run: runs[number], number, rows: panels[index] }))),
       others.length ? report.section("Other metrics", report.el("div", { class: "charts" }, others.map(chart))) : null,
     ].filter(Boolean);

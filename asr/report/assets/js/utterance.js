@@ -13,7 +13,7 @@
     const others = report.data.evaluations.filter((one) => one.utterances_file === evaluation.utterances_file && one !== evaluation);
     return [report.section(row.id, navigation(evaluation, rows, row),
       report.el("dl", { class: "facts" }, facts(evaluation, row).map(([name, value]) => report.el("div", {}, report.el("dt", {}, name), report.el("dd", {}, value)))),
-      report.columns(report.aligned(row.reference, row.hypothesis, row.steps)),
+      report.columns(report.aligned(row)),
       report.el("p", { class: "note" }, "Top: reference; bottom: hypothesis of ", report.el("b", {}, report.evaluationName(evaluation)), "; ≠ substituted, − deleted, + inserted."),
       await player(evaluation, row)),
     others.length ? report.section("Other runs on this utterance", await comparison(others, row, parameters.get("with"))) : null].filter(Boolean);
@@ -28,12 +28,12 @@
   }
 
   function facts(evaluation, row) {
-    const characters = [...row.reference.trim()].length;
+    const { unit } = row, characters = report.items(row.reference, "character").length;
     return [
       ["run", report.evaluationName(evaluation)], ["split", evaluation.split], ["speaker", report.text(row.speaker || "unknown")],
-      ["WER", `${report.percent(row.wer)} %`], ["errors", `${row.errors} of ${report.count(row.words, "word")}`],
-      ["CER", `${report.percent(row.character_errors / characters)} %`],
-      ["duration", `${row.seconds.toFixed(2)} s`], ["speaking rate", `${row.rate.toFixed(1)} words/s`],
+      [report.rateName(unit), `${report.percent(report.rate(row))} %`], ["errors", `${row.errors} of ${report.count(row.size, unit)}`],
+      ...(unit === "word" ? [["CER", `${report.percent(row.character_errors / characters)} %`]] : []),
+      ["duration", `${row.seconds.toFixed(2)} s`], ["speaking rate", `${row.speed.toFixed(1)} ${unit}s/s`],
       ["confidence", row.confidence === null || row.confidence === undefined ? "–" : `${report.percent(row.confidence, 0)} %`],
       ["CTC loss per token", row.loss === null || row.loss === undefined ? "–" : row.loss.toFixed(2)],
       ["estimated SNR", row.level === null ? "–" : `${row.level.toFixed(0)} dB`],
@@ -45,7 +45,7 @@
     return Promise.all(sorted.map(async (one) => {
       const own = (await report.utterances(one))[row.place];
       return report.el("div", { class: "other" }, report.el("h3", {}, report.swatch(one.run), report.el("a", { href: report.addressOf(one, "utterance", { id: row.id }) }, report.evaluationName(one)), `: ${report.count(own.errors, "error")}`),
-        report.columns(report.aligned(own.reference, own.hypothesis, own.steps)));
+        report.columns(report.aligned(own)));
     }));
   }
 
