@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# It can only be read by setting it: once, while there are no threads.
+UMASK = os.umask(0o077)
+os.umask(UMASK)
+
 
 @contextmanager
 def atomic_folder(folder: Path) -> Iterator[Path]:
@@ -34,11 +38,13 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
     """Gives a path to write to, with the suffix of the file, which becomes the file when the block ends without an
-    error. The folder is made."""
+    error: whole, on disk, and with the permissions of the umask, whatever library wrote it. The folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         yield beside
+        sync(beside)
+        beside.chmod(0o666 & ~UMASK)
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)

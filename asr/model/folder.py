@@ -64,7 +64,6 @@ def save_model(folder: Path, model: nn.Module, config: Config, tokenizer: Tokeni
         atomic_write_text(folder / SETTINGS, OmegaConf.to_yaml(OmegaConf.create(plain(config))))
         with atomic_write(folder / WEIGHTS) as weights:
             save_file(tensors, weights)
-            sync(weights)
         sync(folder)
     except (OSError, SafetensorError) as error:
         raise RunError(

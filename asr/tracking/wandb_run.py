@@ -209,7 +209,7 @@ def _send_summary(run: "wandb.Run", values: Mapping[str, float | str]) -> None:
 def _finish(run: "wandb.Run", exit_code: int, part: Path | None, rows: int) -> None:
     run.finish(exit_code=exit_code)
     if part is not None:
-        (part / ROWS).write_text(str(rows), encoding="utf-8")
+        atomic_write_text(part / ROWS, str(rows))
 
 
 def _rows_uploaded(folder: Path, parts: Sequence[Path]) -> int:
@@ -218,18 +218,25 @@ def _rows_uploaded(folder: Path, parts: Sequence[Path]) -> int:
     wandb marks a sent part by a file. A part whose process was killed has no number of rows, and cannot be sent.
     """
     path = folder / "wandb_uploaded"
-    known = int(path.read_text(encoding="utf-8")) if path.exists() else 0
-    sent = [part for part in parts if any(part.glob("*.wandb.synced")) and (part / ROWS).exists()]
-    rows = max([known, *(int((part / ROWS).read_text(encoding="utf-8")) for part in sent)])
+    known = _count(path)
+    rows = max([known, *(_count(part / ROWS) for part in parts if any(part.glob("*.wandb.synced")))])
     if rows > known:
-        path.write_text(str(rows), encoding="utf-8")
+        atomic_write_text(path, str(rows))
     return rows
+
+
+def _count(path: Path) -> int:
+    """The number in a file; 0 where there is none, or half of one that an earlier version left."""
+    try:
+        return int(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return 0
 
 
 def _run_id(folder: Path) -> str:
     """The run's id, drawn once: here, or by the agent of a W&B sweep, which waits for a run with that id."""
     path = folder / "wandb_id"
-    if not path.exists():
+    if not path.exists() or not path.stat().st_size:
         folder.mkdir(parents=True, exist_ok=True)
         drawn = os.environ.get("WANDB_RUN_ID") if "WANDB_SWEEP_ID" in os.environ else None
         atomic_write_text(path, drawn or secrets.token_hex(4))

@@ -19,6 +19,18 @@ def test_a_file_appears_when_its_block_ends(tmp_path: Path) -> None:
     assert [*path.parent.iterdir()] == [path]
 
 
+def test_a_file_has_the_permissions_of_the_umask_whatever_wrote_it(tmp_path: Path) -> None:
+    """safetensors makes files that only their owner may read, which a laboratory cannot share."""
+    script = (
+        "import os, sys; os.umask(0o027)\n"
+        "from pathlib import Path; from asr.common.files import atomic_write\n"
+        "with atomic_write(Path(sys.argv[1])) as beside:\n"
+        "    os.close(os.open(beside, os.O_CREAT | os.O_WRONLY, 0o600))\n"
+    )
+    subprocess.run([sys.executable, "-c", script, str(tmp_path / "model.safetensors")], check=True)
+    assert (tmp_path / "model.safetensors").stat().st_mode & 0o777 == 0o640
+
+
 def test_a_file_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
     path = tmp_path / "file.txt"
     path.write_text("old")

@@ -260,7 +260,14 @@ def test_the_recipe_chooses_whether_layers_use_the_kernel(use: ctypes.CDLL, monk
 
 
 @pytest.mark.parametrize(
-    ("compiler", "reason"), [("/nowhere/g++", "nowhere"), ("false", "false fails"), ("", "no C++ compiler")]
+    ("compiler", "reason"),
+    [
+        ("/nowhere/g++", "nowhere"),
+        ("false", "false fails"),
+        ("", "no C++ compiler"),
+        ("g++ 'x", "is no command"),
+        ("g++ -no-such-option", "fails"),
+    ],
 )
 def test_without_a_compiler_layers_go_the_dense_way_and_the_log_says_so_once(
     compiler: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -293,6 +300,18 @@ def test_a_kernel_is_compiled_once(compiled: ctypes.CDLL, tmp_path: Path, monkey
     assert first == second and list((tmp_path / "cache").iterdir()) == [first]
     assert len([line for line in log.read_text().splitlines() if "-o" in line]) == 1
     assert build(tmp_path / "cache", ("-march=other",)) != first
+
+
+@pytest.mark.parametrize("damage", [b"", b"half", b"\x7fELF another library"])
+def test_a_damaged_kernel_is_compiled_again(
+    compiled: ctypes.CDLL, damage: bytes, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept = tmp_path / Path(compiled._name).name
+    kept.write_bytes(damage if damage != b"half" else Path(compiled._name).read_bytes()[:5000])
+    assert build(tmp_path) == kept
+    assert str(kept) in caplog.text
+    open_library(kept)
+    assert list(tmp_path.iterdir()) == [kept]
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

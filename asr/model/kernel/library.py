@@ -59,8 +59,9 @@ def compiled_kernel() -> ctypes.CDLL | None:
 def build(folder: Path, target: tuple[str, ...] = NATIVE) -> Path:
     """Compiles the kernel into a folder unless it is there.
 
-    The name is a hash of everything that determines the content, so that machines with a shared home do not load each
-    other's. The file is written under a temporary name and renamed, so processes may race.
+    The name has a hash of everything that determines the content, so that machines with a shared home do not load each
+    other's, and one of the content: loading half of a library would end the process without a word. The file is written
+    under a temporary name and renamed, so processes may race.
 
     Args:
         target: The compiler's options for the processor.
@@ -74,20 +75,27 @@ def build(folder: Path, target: tuple[str, ...] = NATIVE) -> Path:
         version = subprocess.run([*compiler, "--version"], check=True, capture_output=True, timeout=COMPILE_SECONDS)
         sources = [path.read_bytes() for path in (*SOURCES, *HEADERS)]
         identity = [*sources, shlex.join(command).encode(), version.stdout, processor_features().encode()]
-        library = folder / f"kernel-{hashlib.sha256(b'|'.join(identity)).hexdigest()[:16]}.so"
-        if not library.exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix=".kernel.", dir=folder) as temporary:
-                built = Path(temporary) / library.name
-                compilation = [*command, "-o", str(built), *map(str, SOURCES)]
-                subprocess.run(compilation, check=True, capture_output=True, timeout=COMPILE_SECONDS)
-                built.rename(library)
+        name = f"kernel-{_checksum(b'|'.join(identity))}"
+        for there in folder.glob(f"{name}-*.so"):
+            if there.name == f"{name}-{_checksum(there.read_bytes())}.so":
+                return there
+            log.warning("%s is damaged: the kernel is compiled again.", there)
+            there.unlink(missing_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".kernel.", dir=folder) as temporary:
+            built = Path(temporary) / "kernel.so"
+            compilation = [*command, "-o", str(built), *map(str, SOURCES)]
+            subprocess.run(compilation, check=True, capture_output=True, timeout=COMPILE_SECONDS)
+            return built.rename(folder / f"{name}-{_checksum(built.read_bytes())}.so")
     except subprocess.CalledProcessError as error:
         said = error.stderr.decode(errors="replace").strip().splitlines() or [f"exit code {error.returncode}"]
         raise KernelMissing(f"{compiler[0]} fails: {said[0]}") from None
     except (OSError, subprocess.TimeoutExpired) as error:
         raise KernelMissing(str(error)) from None
-    return library
+
+
+def _checksum(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def open_library(path: Path) -> ctypes.CDLL:
@@ -115,7 +123,10 @@ def find_compiler() -> list[str]:
         KernelMissing: There is none.
     """
     if wanted := os.environ.get("CXX"):
-        return shlex.split(wanted)
+        try:
+            return shlex.split(wanted)
+        except ValueError as error:
+            raise KernelMissing(f"CXX={wanted} is no command ({error}).") from None
     for name in COMPILERS:
         if found := shutil.which(name):
             return [found]
