@@ -86,7 +86,7 @@ def parse_line(line: bytes, path: Path, number: int) -> Utterance:
             raise DataError(f"{place}: {name!r} must be a number, not {value!r}.")
         if name not in NUMBERS and not isinstance(value, str):
             raise DataError(f"{place}: {name!r} must be a string, not {value!r}.")
-        if isinstance(value, str) and not _is_whole(value):
+        if isinstance(value, str) and not is_whole(value):
             raise DataError(
                 f"{place}: {name!r} contains an incomplete character, {value!r}: write names and texts in UTF-8."
             )
@@ -109,7 +109,8 @@ def utterance_of(row: dict[str, Any], folder: str) -> Utterance:
     return Utterance(**{name: row[name] for name in FIELDS})
 
 
-def _is_whole(text: str) -> bool:
+def is_whole(text: str) -> bool:
+    """Whether a text has no half of a surrogate pair, which UTF-8 cannot express."""
     try:
         text.encode()
     except UnicodeEncodeError:

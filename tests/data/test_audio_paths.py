@@ -9,8 +9,11 @@ import pytest
 
 from asr.common.errors import ConfigError, DataError
 from asr.data.audio_paths import audio_below, files_below, foreign, is_leftover
+from asr.data.conversion import convert
 from asr.data.formats import audio_folder
-from asr.features.noise_files import audio_files
+from asr.data.recording import open_recording
+from asr.data.splits import whole_file
+from asr.features.noise_files import NoiseFiles, audio_files
 from asr.inference.transcription_jobs import find_recordings
 from tests.helpers.corpora import write_utterance
 
@@ -131,3 +134,21 @@ def test_a_folder_with_nothing_but_leftovers_has_no_audio(tmp_path: Path) -> Non
 def test_paths_of_elsewhere_are_told_from_paths(written: str, said: str | None) -> None:
     fault = foreign(written)
     assert fault is None if said is None else said in (fault or "")
+
+
+@pytest.mark.parametrize("written", ["https://host/a.wav", r"clips\a.wav"])
+def test_a_recording_of_elsewhere_is_not_just_missing(written: str) -> None:
+    with pytest.raises(DataError, match=r"is an address|has backslashes"), open_recording(Path(written), 16000):
+        pass
+
+
+def test_all_damaged_files_are_named_together(tmp_path: Path) -> None:
+    for name in "abc":
+        write_utterance(tmp_path / f"{name}.wav", "YES")
+    whole = [whole_file(tmp_path / f"{name}.wav", "YES", "") for name in "abc"]
+    for name in "ab":
+        (tmp_path / f"{name}.wav").write_bytes(b"RIFF")
+    with pytest.raises(DataError, match=r"2 of 3 recordings of augment\.noise cannot .*a\.wav.*b\.wav.*: replace"):
+        NoiseFiles([str(tmp_path)], "augment.noise")
+    with pytest.raises(DataError, match=r"2 of 3 utterances of train cannot .*a\.wav.*b\.wav.*: replace"):
+        convert({"train": whole}, tmp_path / "out", 16000)

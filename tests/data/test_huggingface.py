@@ -118,6 +118,18 @@ def test_a_text_that_is_a_number_is_named(tmp_path: Path) -> None:
         read(saved(tmp_path / "dataset", {"train": rows}), tmp_path)
 
 
+def test_a_dataset_as_the_hub_has_it_is_told_how_to_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    (tmp_path / "hub/data").mkdir(parents=True)
+    datasets.Dataset.from_list([*items([0.1, 0.2])]).to_parquet(str(tmp_path / "hub/data/train-00000-of-00001.parquet"))
+    with pytest.raises(ConfigError, match=r"a folder with 1 \.parquet, is none of") as caught:
+        read(tmp_path / "hub", tmp_path)
+    remedy = str(caught.value).rpartition("python -c ")[2].strip('"')
+    exec(remedy)
+    assert [*read(tmp_path / "dataset", tmp_path)] == ["00000000", "00000001"]
+
+
 def test_audio_may_be_a_column_of_bytes(tmp_path: Path) -> None:
     rows = [{"audio": sound(0.1), "text": "0.1"}, {"audio": sound(0.2), "text": "0.2"}]
     datasets.Dataset.from_list(rows).save_to_disk(str(tmp_path / "dataset"))

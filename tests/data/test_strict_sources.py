@@ -103,6 +103,7 @@ BROKEN = '{"audio_filepath": "a.wav", "text": "HALF'
         ([BROKEN, nemo_line("b")], "line 1: expected a JSON object"),
         ([nemo_line("b"), BROKEN], "line 2: expected a JSON object"),
         ([BROKEN], "line 1: expected a JSON object"),
+        (["[", " {", '  "audio_filepath": "a.wav",', '  "text": "YES"', " }", "]"], "line 1: the file is an array"),
         (["[" + nemo_line("a") + ",", nemo_line("b") + "]"], "line 1: the file is an array"),
         (["[", "  " + nemo_line("a") + ",", "  " + nemo_line("b"), "]"], "line 1: the file is an array"),
         ([nemo_line("a"), '{"audio_filepath": "b.wav"}'], "line 2: expected the strings audio_filepath and text; 1"),
@@ -117,6 +118,8 @@ def test_a_format_that_is_named_wrongly_is_told_from_the_right_one(clips: Path) 
     assert "set data.format=table, which it is" in refused(source, "kaldi")
     assert "is not in the format lhotse, which is lhotse's *cuts*" in refused(source, "lhotse")
     assert "line 1: expected a JSON object" in refused(source, "nemo")
+    written(clips / "broken/train.jsonl", "{")
+    assert "train.jsonl, line 1: expected a JSON object" in refused(clips / "broken", "nemo")
     (clips / "videos").mkdir()
     written(clips / "videos/a.doc", "x")
     assert "a folder with 1 .doc, is none of" in refused(clips / "videos")
@@ -161,6 +164,7 @@ def test_ids_that_nobody_chose_need_not_differ(header: str, clips: Path, caplog:
         ("mine.csv", ["a.wav,YES", "b.wav,NO"], "does not name its columns, since its first line is an utterance"),
         ("mine.tsv", ["a.wav\tYES", "b.wav\tNO"], "does not name its columns"),
         ("mine.csv", ["a|YES|YES"], "write a line of names above them"),
+        ("mine.csv", ["sep=;", "audio;text", "a.wav;YES"], "begins with sep=, a line of Excel"),
         ("mine.csv", [""], "is empty"),
         ("mine.csv", ["audio,text"], "holds no utterance"),
         ("mine.csv", ["audio,text,text", "a.wav,YES,NO"], "has the column text twice"),
@@ -268,6 +272,30 @@ def test_recordings_of_kinds_that_are_not_read_are_named(clips: Path, caplog: py
     assert "1 recordings with transcripts are of kinds that are not read here" in refused(clips)
 
 
+def test_files_of_one_name_and_of_windows_in_a_folder(tmp_path: Path) -> None:
+    write_utterance(tmp_path / "a.wav", "YES").audio_filepath.rename(tmp_path / "A.WAV")
+    written(tmp_path / "A.TXT", "YES")
+    assert [one.id for one in read(tmp_path)] == ["A"]
+    (tmp_path / "A.flac").write_bytes((tmp_path / "A.WAV").read_bytes())
+    assert f"{tmp_path / 'A.flac'} and {tmp_path / 'A.WAV'} would both be" in refused(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"text": "A\ud800"}, "its text contains an incomplete character"),
+        ({"id": "\ud800"}, "its id contains an incomplete character"),
+        ({"speaker": "\udc00"}, "its speaker contains an incomplete character"),
+        ({"audio_filepath": "\ud800.wav"}, "contains a character that no path has"),
+        ({"audio_filepath": "."}, "cannot be decoded"),
+    ],
+)
+def test_what_no_manifest_can_say_is_refused(row: Mapping[str, str], said: str, clips: Path) -> None:
+    line = json.dumps({"audio_filepath": "a.wav", "text": "YES", **row})
+    message = refused(written(clips / "mine.jsonl", nemo_line("b"), line))
+    assert said in message and "mine.jsonl, line 2" in message
+
+
 @pytest.mark.parametrize("name", ["metadata.csv", "metadata.jsonl"])
 def test_an_audio_folder_with_metadata_in_each_split_is_read(name: str, tmp_path: Path) -> None:
     for split in ("train", "test"):
@@ -292,6 +320,7 @@ def test_an_audio_folder_with_metadata_in_each_split_is_read(name: str, tmp_path
         ("segments", "a rec 0 0.2\nb rec 0.2", "segments, line 2: expected a recording"),
         ("segments", "a rec 0 0.2\nb rec 0.2 0.1", "segments, line 2: it ends at 0.1 s"),
         ("wav.scp", "rec rm x.wav |", "wav.scp, line 1: 'rm x.wav |' is the output of a program"),
+        ("wav.scp", "rec all.ark:123", "wav.scp, line 1: 'all.ark:123' is a place in an archive"),
         ("wav.scp", 'rec sph2pipe "a.wav |', "wav.scp, line 1: 'sph2pipe"),
     ],
 )

@@ -4,6 +4,7 @@ Source: https://kaldi-asr.org/doc/data_prep.html
 """
 
 import logging
+import re
 import shlex
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
@@ -22,6 +23,7 @@ log = logging.getLogger(__name__)
 NEEDED = ("wav.scp", "text")
 MARKS = ("wav.scp", "feats.scp")
 """Files that only data directories of Kaldi have."""
+ARCHIVE = re.compile(r"\.ark:\d+$")
 DECODERS = ("flac", "sph2pipe", "cat")
 """Programs in wav.scp that only decode a file, which libsndfile does too: none of them is run."""
 
@@ -127,6 +129,8 @@ def _file_and_channel(entry: str, folder: Path, place: Place) -> tuple[Path, int
 
     Paths are relative to the folder in which Kaldi runs, the one above data/, or else to the data directory.
     """
+    if ARCHIVE.search(entry):
+        raise DataError(f"{place}: {entry!r} is a place in an archive, which is not read: write the audio to files.")
     if not entry.endswith("|"):
         return _existing(entry, folder, place), None
     try:

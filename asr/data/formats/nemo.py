@@ -31,7 +31,7 @@ def read(source: Path) -> dict[str | None, list[Row]]:
     Raises:
         DataError: A line is not a JSON object with audio and text, or files are not named after splits.
     """
-    return read_by_split([source] if source.is_file() else _files(source), _rows, source)
+    return read_by_split(_files(source) or candidates(source), _rows, source)
 
 
 def _rows(path: Path) -> list[Row]:
@@ -68,19 +68,25 @@ def _names(path: Path) -> tuple[Sequence[str], Sequence[str]]:
     return ("audio_filepath",), ("text",)
 
 
+def candidates(source: Path) -> list[Path]:
+    """The files of a source that are read as manifests where the user says that they are."""
+    return [source] if source.is_file() else entries(source, *SUFFIXES)
+
+
 def _files(source: Path) -> list[Path]:
     if source.is_file():
-        return [source] if source.suffix.lower() in SUFFIXES and _is_manifest(source) else []
-    if files := [path for path in entries(source, *SUFFIXES) if _is_manifest(path)]:
+        return [source] if source.suffix.lower() in SUFFIXES and _is_manifest(source, "") else []
+    if files := [path for path in entries(source, *SUFFIXES) if _is_manifest(path, "{")]:
         return files
     within = (entries(folder, AUDIO_FOLDER) for folder in entries(source) if split_of(folder.name))
-    return [path for paths in within for path in paths if _is_manifest(path)]
+    return [path for paths in within for path in paths if _is_manifest(path, "{")]
 
 
-def _is_manifest(path: Path) -> bool:
+def _is_manifest(path: Path, start: str) -> bool:
+    """Whether one of the first lines, some of which may be broken, starts so and names audio."""
     names = [f'"{name}"' for name in _names(path)[0]]
     lines = (line.lstrip("[ ") for _, line in islice(lines_of(path), LOOKED_AT))
-    return any(line.startswith("{") and name in line for line in lines for name in names)
+    return any(line.startswith(start) and name in line for line in lines for name in names)
 
 
 def _object(line: str, place: Place, rows: int) -> dict[str, Any]:

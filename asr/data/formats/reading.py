@@ -36,6 +36,10 @@ LOOKS = {
     SourceFormat.table: "a CSV or TSV table, or a folder with some",
     SourceFormat.folder: "a folder with x.wav and x.txt",
 }
+PARQUET = (
+    "A dataset in Parquet files, as the hub has it, is written so by: python -c "
+    "\"import datasets; datasets.load_dataset('{}').save_to_disk('dataset')\""
+)
 COUNTED = 10_000
 """Files of a source in an unknown format whose kinds are told."""
 
@@ -55,7 +59,9 @@ def find_format(source: Path) -> SourceFormat:
         )
     found = _format_of(source)
     if found is None:
-        raise ConfigError(f"data.source={source}, {_content(source)}, is none of: {'; '.join(LOOKS.values())}.")
+        content = _content(source)
+        hint = f" {PARQUET.format(source)}" if " .parquet" in content else ""
+        raise ConfigError(f"data.source={source}, {content}, is none of: {'; '.join(LOOKS.values())}.{hint}")
     return found
 
 
@@ -65,7 +71,7 @@ def _format_of(source: Path) -> SourceFormat | None:
 
 def _content(source: Path) -> str:
     """What a source of no known format holds, in a few words."""
-    if source.is_file():
+    if not source.is_dir():
         return "a file"
     kinds = Counter(path.suffix.lower() or "without an ending" for path in islice(files_below(source), COUNTED))
     return f"a folder with {', '.join(f'{n} {kind}' for kind, n in kinds.most_common(5)) or 'no files'}"
@@ -88,7 +94,7 @@ def read_source(config: DataConfig, audio: Path) -> dict[str | None, list[Uttera
     source = expanded(config.source).absolute()
     kind = find_format(source) if config.format is SourceFormat.auto or not source.exists() else config.format
     # A manifest that is named is read to its first fault, even where it cannot be told from other JSON.
-    if not FORMATS[kind](source) and not (kind is SourceFormat.nemo and source.is_file()):
+    if not FORMATS[kind](source) and not (kind is SourceFormat.nemo and nemo.candidates(source)):
         other = _format_of(source)
         remedy = f"set data.format={other.value}, which it is" if other else "correct one of the two"
         raise ConfigError(

@@ -16,7 +16,7 @@ from asr.common.errors import DataError, faults_among
 from asr.common.processes import map_blocks
 from asr.data.audio_paths import AUDIO, MEDIA, expanded, foreign, is_there
 from asr.data.splits import SPLITS
-from asr.data.utterance import OneChannel, Utterance
+from asr.data.utterance import OneChannel, Utterance, is_whole
 
 log = logging.getLogger(__name__)
 
@@ -140,6 +140,9 @@ def _read_header(row: Row) -> Utterance | str:
         info = soundfile.info(row.audio)
     except (soundfile.LibsndfileError, OSError) as error:
         return f"{file} {f'cannot be decoded ({error})' if is_there(row.audio) else 'does not exist'}"
+    odd = next((what for what in ("id", "text", "speaker") if not is_whole(getattr(row, what))), None)
+    if odd is not None:
+        return f"{row.origin}: its {odd} contains an incomplete character, {getattr(row, odd)!r}"
     seconds = info.frames / info.samplerate
     rest = seconds - row.offset
     duration = rest if row.duration is None or abs(row.duration - rest) < ROUNDING_SECONDS else row.duration
@@ -185,17 +188,22 @@ def _refuse_repeated(names: Sequence[str], rows: Sequence[Row]) -> None:
         if earlier is row:
             continue
         more = f"; {count:,} rows repeat others" if count > 1 else ""
+        if row.place is None:
+            raise DataError(
+                f"{row.audio} and {earlier.audio} would both be {name!r}{more}: remove or rename one of them."
+            )
         if (earlier.audio, earlier.offset) == (row.audio, row.offset):
             same = f"with the same audio, {row.audio} at {row.offset:g} s{more}"
             raise DataError(f"{row.origin}: it repeats {earlier.origin}, {same}: remove one of them.")
         raise DataError(
-            f"{row.origin}: the id {name!r} occurs twice, first in {earlier.origin}{more}: ids must differ, so correct "
-            "one, or name another column, as in data.columns={id: NAME}."
+            f"{row.origin}: the id {name!r} occurs twice, first in {earlier.origin}{more}: correct one, or where "
+            "data.columns names the id, leave it out there."
         )
 
 
 def _path_id(row: Row, root: Path) -> str:
-    return "-".join(Path(os.path.relpath(row.audio, root)).with_suffix("").parts).lstrip(".-")
+    below = Path(os.path.relpath(row.audio, root))
+    return "-".join((*below.parts[:-1], below.stem)).lstrip(".-")
 
 
 def audio_path(written: str, folder: Path, place: object = "", others: Sequence[Path] = ()) -> Path:

@@ -183,6 +183,8 @@ def _column(header: Sequence[str], role: str, columns: Mapping[str, str], path: 
         return index
     if not header:
         raise DataError(f"{path} is empty: give another table.")
+    if header[0].startswith("sep="):
+        raise DataError(f"{path} begins with {header[0]}, a line of Excel: remove it, so that the names come first.")
     if any(Path(name).suffix.lower() in MEDIA for name in header):
         raise DataError(
             f"{path} does not name its columns, since its first line is an utterance already, {', '.join(header)}: "
