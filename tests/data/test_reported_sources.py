@@ -167,3 +167,13 @@ def test_the_duration_of_a_cut_is_not_that_of_the_recording(tmp_path: Path) -> N
     row = {"audio_filepath": "a.wav", "text": "YES", "offset": 0.25, "duration": 0.5}
     (tmp_path / "train.jsonl").write_text(json.dumps(row) + "\n" + json.dumps(row | {"offset": 0.0}))
     assert {(one.offset, one.duration) for one in read(tmp_path / "train.jsonl").values()} == {(0.25, 0.5), (0.0, 0.5)}
+
+
+@pytest.mark.parametrize(
+    "header", ["File name;Speaker;Transcription", "Audio_File;SPEAKER ID;Text", "recording;spk;sentence"]
+)
+def test_tables_of_spreadsheets_and_telephones_name_columns_their_way(header: str, tmp_path: Path) -> None:
+    clips(tmp_path)
+    (tmp_path / "Export.csv").write_text(f"{header}\r\na.wav;ann;YES, OR NO\r\n", encoding="utf-8-sig")
+    (one,) = read(tmp_path / "Export.csv").values()
+    assert (one.speaker, one.audio_filepath.name) == ("ann", "a.wav")

@@ -20,15 +20,18 @@ log = logging.getLogger(__name__)
 SUFFIXES = (".csv", ".tsv")
 
 COLUMNS = {
-    "audio": ("audio", "audio_filepath", "audio_path", "path", "file", "filename", "file_name", "wav", "wav_filename"),
+    "audio": (
+        "audio", "audio_filepath", "audio_path", "audio_file", "path", "file", "filename", "file_name", "wav",
+        "wav_filename", "recording", "clip",
+    ),
     "text": ("text", "transcript", "transcription", "sentence", "normalized_text"),
     "speaker": ("speaker", "speaker_id", "spk", "client_id"),
     "id": ("id", "utt_id", "utterance_id"),
     "offset": ("offset", "start"),
     "duration": ("duration",),
     "split": ("split", "subset", "set"),
-}
-"""Names by which the role of a column is recognized where data.columns does not name it."""
+}  # fmt: skip
+"""Names by which the role of a column is recognized where data.columns does not name it; "File name" is file_name."""
 
 REQUIRED = ("audio", "text")
 
@@ -74,7 +77,7 @@ def _names_audio_and_text(path: Path) -> bool:
         _, header = next(_records(path), (0, []))
     except DataError:
         return False
-    names = {name.strip().lower() for name in header}
+    names = {_plain(name) for name in header}
     return all(names.intersection(COLUMNS[role]) for role in REQUIRED)
 
 
@@ -171,12 +174,16 @@ def _delimiter(path: Path) -> str:
     return max(",;\t|", key=header.count)
 
 
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+
+
 def _column(header: Sequence[str], role: str, columns: Mapping[str, str], path: Path) -> int | None:
-    lower = [name.lower() for name in header]
+    plain = [_plain(name) for name in header]
     if role in columns:
         index = header.index(columns[role]) if columns[role] in header else None
     else:
-        index = next((lower.index(name) for name in COLUMNS[role] if name in lower), None)
+        index = next((plain.index(name) for name in COLUMNS[role] if name in plain), None)
     if index is not None and header.count(header[index]) > 1:
         raise DataError(f"{path} has the column {header[index]} twice: rename one of them.")
     if index is not None or (role not in columns and role not in REQUIRED):
