@@ -17,7 +17,7 @@ from asr.data.utterance import OneChannel, Utterance
 from asr.settings.compose import compose
 from asr.settings.recipe import find_recipe
 from asr.settings.root import Config
-from asr.settings.text import TextConfig
+from asr.settings.text import Case, TextConfig
 from asr.text.normalization import normalize
 
 RECORD = "source.json"
@@ -143,6 +143,9 @@ def _refuse_channels(splits: Mapping[str, Sequence[Utterance]]) -> None:
                 )
 
 
+WRITTEN_SHARE = 0.1
+"""Share of the transcripts with punctuation or capitals from which on they are written for readers."""
+
 PREPARE = '''"""The corpus at data.source, in any known format."""
 
 from asr.data.own import prepare
@@ -212,7 +215,8 @@ def _recipe_yaml(utterances: Sequence[Utterance], source: Path, kind: str, colum
     converts = len(rates) > 1 or rate not in (8000, 16000) or single > 0
     rate = (8000 if max(rates) < 16000 else 16000) if converts else rate
     hours = sum(utterance.duration for utterance in utterances) / 3600
-    characters = "".join(sorted({" "}.union(*(utterance.text for utterance in utterances))))
+    texts, text_lines = _as_spoken([utterance.text for utterance in utterances])
+    characters = "".join(sorted({" "}.union(*texts)))
     lines = [
         f"# {len(utterances)} utterances, {hours:.2f} h, from {source}",
         "defaults:",
@@ -233,6 +237,7 @@ def _recipe_yaml(utterances: Sequence[Utterance], source: Path, kind: str, colum
         lines.append(f"  convert: true  # {found}{channels}")
     lines += [
         "",
+        *text_lines,
         "tokenizer:",
         "  # Every character of the transcripts: remove what is not spoken, and `asr check` names its utterances.",
         f"  alphabet: {json.dumps(characters, ensure_ascii=False)}",
@@ -242,6 +247,23 @@ def _recipe_yaml(utterances: Sequence[Utterance], source: Path, kind: str, colum
         "",
     ]
     return "\n".join(lines)
+
+
+def _as_spoken(texts: Sequence[str]) -> tuple[Sequence[str], list[str]]:
+    """Transcripts as they are trained on, and the lines of recipe.yaml that make them so.
+
+    Those written for readers, with punctuation and capitals, are normalized: a recording has neither.
+    """
+    rules = TextConfig(normalize=True, language=None, case=Case.keep, numbers=False)
+    punctuated = sum(normalize(text, rules) != text for text in texts)
+    capitals = sum(text not in (text.lower(), text.upper()) for text in texts)
+    if max(punctuated, capitals) < WRITTEN_SHARE * len(texts):
+        return texts, []
+    rules.case = Case.lower if capitals else Case.keep
+    lines = ["text:", f"  normalize: true  # {punctuated} of {len(texts)} transcripts have punctuation"]
+    if capitals:
+        lines.append(f"  case: lower  # {capitals} have capitals")
+    return [normalize(text, rules) for text in texts], [*lines, ""]
 
 
 def _epochs(hours: float) -> int:

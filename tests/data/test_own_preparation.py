@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import yaml
 
 from asr.commands import prepare
 from asr.commands.cli import main
@@ -215,3 +216,26 @@ def test_of_two_jobs_the_second_waits_and_finds_it_done(
         monkeypatch.setattr(folders.log, "info", log)
         assert set(prepared(source, tmp_path / "data")) == {"train-0", "dev-0", "test-0"}
     assert "waiting for it" in "".join(waited) and len(waited) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "lines", "alphabet"),
+    [
+        ("Well, yes.", {"normalize": True, "case": "lower"}, " elswy"),
+        ("yes?", {"normalize": True}, " esy"),
+        ("Yes No", {"normalize": True, "case": "lower"}, " enosy"),
+        ("YES", None, " ESY"),
+        ("don't", None, " 'dnot"),
+        ("مرحبا", None, None),
+    ],
+)
+def test_transcripts_written_for_readers_are_normalized_by_a_new_recipe(
+    text: str, lines: dict[str, object] | None, alphabet: str | None, tmp_path: Path
+) -> None:
+    for name in "abc":
+        write_utterance(tmp_path / "corpus" / f"{name}.wav", "YES")
+        (tmp_path / "corpus" / f"{name}.txt").write_text(text, encoding="utf-8")
+    main(["new", str(tmp_path / "mine"), str(tmp_path / "corpus")])
+    settings = yaml.safe_load((tmp_path / "mine" / "recipe.yaml").read_text())
+    assert settings.get("text") == lines
+    assert alphabet is None or settings["tokenizer"]["alphabet"] == alphabet
