@@ -14,6 +14,11 @@ JOINERS = "\u200c\u200d"
 SPOKEN = frozenset("%&@#\u00a7\u2030*/\\")
 """Punctuation in Unicode, but spoken: it stays, so that the corpus check reports it."""
 
+FORMS = ("<wide>", "<narrow>", "<initial>", "<medial>", "<final>", "<isolated>")
+"""Unicode's marks of letters that differ from others in width or position only, as half-width kana do."""
+LIGATURES = "\u0587" + "".join(map(chr, (*range(0xFB00, 0xFB07), *range(0xFB13, 0xFB18))))
+"""Ligatures of Armenian and Latin letters: whether a text has them depends on who typed it."""
+
 TURKIC = ("tr", "az")
 """Languages with a dotted and a dotless i."""
 
@@ -27,6 +32,8 @@ ENGLISH_ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th)\b", re.IGNORECASE)
 def normalize(text: str, config: TextConfig) -> str:
     """A transcript in Unicode's composed form (NFC), without punctuation, its numbers as words, in one case.
 
+    Letters that differ in width or position only, and ligatures, become the usual ones.
+
     Apostrophes stay within words, all as U+0027; dashes and hyphens become spaces. What is neither letter, mark, digit
     nor punctuation, as in "5 $", stays, because its pronunciation is unknown: the corpus check reports it.
 
@@ -34,7 +41,7 @@ def normalize(text: str, config: TextConfig) -> str:
         ConfigError: There is no library or language for `text.numbers`.
         DataError: A number cannot be written as words.
     """
-    text = unicodedata.normalize("NFC", text).translate(APOSTROPHES)
+    text = unicodedata.normalize("NFC", "".join(map(_one_form, text))).translate(APOSTROPHES)
     text = "".join(c for c in text if unicodedata.category(c) != "Cf" or c in JOINERS)
     if config.numbers:
         text = _numbers_as_words(text, config.language)
@@ -53,6 +60,15 @@ def change_case(text: str, case: Case, language: str | None) -> str:
             return unicodedata.normalize("NFC", text.lower())
         case _:
             return text
+
+
+def _one_form(character: str) -> str:
+    """Letters and digits that Unicode has in several widths, positions or as ligatures in their usual form."""
+    tag = unicodedata.decomposition(character).split(" ")[0]
+    several = tag in FORMS or (tag == "<compat>" and character in LIGATURES)
+    if several and unicodedata.category(character)[0] in "LN":
+        return unicodedata.normalize("NFKC", character)
+    return character
 
 
 def _spoken(text: str, place: int) -> str:

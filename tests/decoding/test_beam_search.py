@@ -151,3 +151,16 @@ def test_a_file_that_is_no_language_model_is_named(tmp_path: Path) -> None:
     for processes in (1, 2):
         with pytest.raises(RunError, match=r"lm\.arpa cannot be loaded"):
             decode(search_of(CHARACTERS, None, tmp_path / "lm.arpa"), CHARACTERS, [torch.zeros(1, 5)] * 5, processes)
+
+
+def test_a_language_model_of_weight_0_changes_nothing(tmp_path: Path) -> None:
+    """https://github.com/parlance/ctcdecode/issues/173"""
+    lexicon = lexicon_of(["CAB", "AB", "B", "BA"], CHARACTERS)
+    lm = language_model(tmp_path, ["CAB AB", "B BA"], LmUnits.words, CHARACTERS)
+    generator = torch.Generator().manual_seed(2)
+    tokens = CHARACTERS.size
+    emissions = [(3 * torch.randn(12, tokens, generator=generator)).log_softmax(-1) for _ in range(20)]
+    plain = search_of(CHARACTERS, lexicon)
+    weighed = replace(search_of(CHARACTERS, lexicon, lm), lm_weight=0.0, word_score=plain.word_score)
+    assert decode(weighed, CHARACTERS, emissions) == decode(plain, CHARACTERS, emissions)
+    assert decode(replace(weighed, lm_weight=3.0), CHARACTERS, emissions) != decode(plain, CHARACTERS, emissions)

@@ -129,6 +129,8 @@ def test_the_run_of_a_sweeps_agent_has_the_id_that_the_agent_waits_for(
 
 def test_an_alignment_is_html_that_shows_every_word_as_text() -> None:
     page = alignment_html("<b>A</b> B C", "X B D & E", "S=SII")
+    # Without it the page of W&B shows other letters: https://github.com/wandb/wandb/issues/10369
+    assert page.startswith('<meta charset="utf-8">')
     assert "<b>A" not in page and "&lt;b&gt;A&lt;/b&gt;<br>X" in page
     assert page.count("<td") == 5 and page.count("substituted") == 2 and page.count("inserted") == 2
     assert "&nbsp;<br>&amp;<br><b>+</b>" in page
