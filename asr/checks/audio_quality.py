@@ -1,13 +1,8 @@
-"""What is wrong with the audio of an utterance: a truncated file, silence, clipping, noise, swapped bytes.
-
-libsndfile takes a truncated file for a shorter one, so headers are compared with what is there.
-"""
+"""What is wrong with the audio of an utterance: its header, silence, clipping, noise, swapped bytes."""
 
 import hashlib
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -16,49 +11,8 @@ import soundfile
 from asr.checks.findings import Problem, error, warning
 from asr.common.errors import DataError
 from asr.data.audio import FILES, Audio, AudioFiles
+from asr.data.headers import count_samples, header_fault, header_warning
 from asr.data.utterance import Utterance
-
-CHUNK = struct.Struct("<4sI")
-UNKNOWN_SIZES = (0, 0xFFFFFFFF, 0x7FFFFFFF, 0x7FFFF000)
-"""What programs write that cannot seek back to the header, as at the end of a pipe."""
-
-
-def missing_bytes(path: Path) -> int:
-    """How many bytes of audio a WAV or SPHERE file lacks; 0 for other formats, and where the header does not say."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        head = file.read(1024)
-    if head[:4] == b"RIFF" and head[8:12] == b"WAVE":
-        return _missing_of_wav(path, size)
-    if head.startswith(b"NIST_1A"):
-        return _missing_of_sphere(head, size)
-    return 0
-
-
-def _missing_of_wav(path: Path, size: int) -> int:
-    with path.open("rb") as file:
-        place = 12
-        while place + CHUNK.size <= size:
-            file.seek(place)
-            name, length = CHUNK.unpack(file.read(CHUNK.size))
-            if name == b"data":
-                return 0 if length in UNKNOWN_SIZES else max(0, place + CHUNK.size + length - size)
-            place += CHUNK.size + length + length % 2
-    return 0
-
-
-def _missing_of_sphere(head: bytes, size: int) -> int:
-    """Source: the header of NIST SPHERE is lines of a name, a type and a value, as long as its second line says."""
-    try:
-        length = int(head.split(b"\n", 2)[1])
-        fields = dict(line.split(" ", 2)[::2] for line in head.decode("ascii", "replace").split("\n") if " -" in line)
-        if fields.get("sample_coding", "pcm") not in ("pcm", "ulaw", "alaw", "pcm-alaw", "mu-law"):
-            return 0  # compressed
-        sample = int(fields["sample_count"]) * int(fields.get("channel_count", 1)) * int(fields["sample_n_bytes"])
-    except (ValueError, IndexError, KeyError):
-        return 0
-    return max(0, length + sample - size)
-
 
 Samples = npt.NDArray[np.float32]
 
@@ -80,6 +34,8 @@ WHITE_LAG = 0.15
 STEADY = 0.25
 """Spread of the level between twenty parts of an utterance, against its mean; of speech it is above 0.5."""
 LONGER_SECONDS = 0.1
+DURATION = "duration"
+"""The kind of a file that is longer than the manifest says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,24 +57,29 @@ def check_audio(utterance: Utterance, audio: Audio = FILES) -> AudioCheck:
         return AudioCheck(str(fault), None)
     digest = hashlib.blake2b(samples.tobytes(), digest_size=16).digest()
     of_duration = duration_problems(utterance) if isinstance(audio, AudioFiles) else ()
-    return AudioCheck(None, digest, (*truncation(utterance, audio), *of_duration, *signal_problems(samples)))
+    return AudioCheck(None, digest, (*header_problems(utterance, audio), *of_duration, *signal_problems(samples)))
 
 
-def truncation(utterance: Utterance, audio: Audio) -> Iterator[Problem]:
-    """An error where the file is shorter than its header says."""
-    if isinstance(audio, AudioFiles) and (missing := missing_bytes(utterance.audio_filepath)):
-        message = f"its header promises {missing} bytes more than the file has; it is truncated, replace it."
-        yield error("truncated", message)
+def header_problems(utterance: Utterance, audio: Audio) -> Iterator[Problem]:
+    """An error where the header of the file is wrong, a warning where there is more audio than it counts."""
+    if not isinstance(audio, AudioFiles):
+        return
+    if fault := header_fault(utterance.audio_filepath):
+        yield error("header", f"{fault}.")
+    elif fault := header_warning(utterance.audio_filepath):
+        yield warning("header", f"{fault}.")
 
 
 def duration_problems(utterance: Utterance) -> Iterator[Problem]:
     """A warning where the file is longer than the manifest says."""
-    info = soundfile.info(utterance.audio_filepath)
-    longer = info.duration - utterance.offset - utterance.duration
-    if utterance.offset == 0 and longer > max(LONGER_SECONDS, 0.02 * info.duration):
+    if utterance.offset:
+        return
+    path = utterance.audio_filepath
+    seconds = count_samples(path, soundfile.info(path).frames) / utterance.sampling_rate
+    if seconds - utterance.duration > max(LONGER_SECONDS, 0.02 * seconds):
         yield warning(
-            "duration",
-            f"the manifest says {utterance.duration:.2f} s, the file has {info.duration:.2f} s; correct the duration, "
+            DURATION,
+            f"the manifest says {utterance.duration:.2f} s, the file has {seconds:.2f} s; correct the duration, "
             "or the rest is never used.",
         )
 

@@ -1,18 +1,19 @@
 """The corpus check: finds what would spoil a training or its evaluation, before either begins."""
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Self
 
-from asr.checks.audio_quality import AudioCheck, check_audio, truncation
+from asr.checks.audio_quality import DURATION, AudioCheck, check_audio, header_problems
 from asr.checks.duplicates import overlapping, shared_audio, shared_sentences, shared_speakers
 from asr.checks.findings import Finding, Problem, Severity, errors_among
 from asr.checks.transcripts import pace_findings, transcript_problems
 from asr.common.errors import DataError
 from asr.common.processes import map_blocks
-from asr.data.audio import FILES, Audio
+from asr.data.audio import CONVERT, FILES, Audio
 from asr.data.mixture import read_split
 from asr.data.shards.reader import open_audio
 from asr.data.utterance import Field, Utterance
@@ -108,6 +109,7 @@ def examine(splits: Splits, requirements: Requirements, decode: bool = True, aud
     """
     named = [(split, utterance) for split, utterances in splits.items() for utterance in utterances]
     audio_checks = _check_audio([utterance for _, utterance in named], decode, audio)
+    uses = Counter(utterance.audio_filepath for _, utterance in named)
     errors: list[Finding] = []
     warnings: list[Finding] = []
     sound: list[tuple[str, Utterance]] = []
@@ -115,7 +117,13 @@ def examine(splits: Splits, requirements: Requirements, decode: bool = True, aud
         wrong = _errors_of(split, utterance, audio_check, requirements)
         errors += wrong
         if not wrong:
-            warnings += [problem.about(split, utterance) for problem in _problems(utterance, audio_check)]
+            # The rest of a file may be other utterances.
+            rest = [] if uses[utterance.audio_filepath] == 1 else [DURATION]
+            warnings += [
+                problem.about(split, utterance)
+                for problem in _problems(utterance, audio_check)
+                if problem.kind not in rest
+            ]
             sound.append((split, utterance))
     return [
         *errors,
@@ -237,7 +245,7 @@ def _mistakes(
         yield mistake(
             "sampling rate",
             f"{utterance.place}: it has {utterance.sampling_rate} Hz, the configuration expects "
-            f"{requirements.sampling_rate} Hz; convert the audio or change data.sampling_rate.",
+            f"{requirements.sampling_rate} Hz; {CONVERT}, or change data.sampling_rate.",
         )
     if not utterance.text.strip():
         message = f"{utterance.place}: the transcript is empty; write it or leave the utterance out."
@@ -282,4 +290,4 @@ def _read_header(utterance: Utterance, audio: Audio) -> AudioCheck:
         audio.check(utterance)
     except DataError as fault:
         return AudioCheck(str(fault), None)
-    return AudioCheck(None, None, tuple(truncation(utterance, audio)))
+    return AudioCheck(None, None, tuple(header_problems(utterance, audio)))

@@ -76,13 +76,17 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _score(path: Path, texts: Sequence[Path], each: bool) -> None:
+    from asr.common.files import decoded_lines
     from asr.lm.scores import perplexity_line, total_perplexity
     from asr.lm.text import read_sentences
     from asr.lm.trained import open_scorer
 
     score = open_scorer(path)
-    lines = [line for text in texts for line in read_sentences(text)] if texts else [*map(str.strip, sys.stdin)]
-    lines = [line for line in lines if line]
+    if texts:
+        lines = [line for text in texts for line in read_sentences(text)]
+    else:
+        given = decoded_lines(sys.stdin.buffer, "standard input")
+        lines = [line.strip() for _, line in given if line.strip()]
     if not lines:
         raise DataError("There is no sentence to score: give a file with one a line.")
     scores = score(lines)

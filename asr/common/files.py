@@ -1,14 +1,19 @@
-"""Files and folders: written atomically, by one process at a time, and so that they survive a power cut."""
+"""Files and folders, written atomically, by one process at a time and so that they survive a power cut, and users'
+text, read whatever its encoding and line ends."""
 
+import codecs
 import fcntl
+import gzip
 import hashlib
 import logging
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+import zlib
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import BufferedReader, TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, cast
 
 from asr.common.errors import DataError
 
@@ -96,21 +101,62 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def lines_of(path: Path) -> Iterable[tuple[int, str]]:
-    """The lines of a text file in UTF-8 that are not blank, with their numbers.
+GZIP = b"\x1f\x8b"
+UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+"""Byte order marks; that of UTF-8 is optional."""
+
+
+def read_text(path: Path) -> str:
+    """A whole text file, with \\n as its line end and without a byte order mark.
 
     Raises:
-        DataError: The file cannot be read, or not as UTF-8.
+        DataError: As `lines_of`.
     """
+    return "".join(line for _, line in _all_lines(path))
+
+
+def lines_of(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines of a text file that are not blank, without their ends, with their numbers.
+
+    Raises:
+        DataError: The file cannot be read, or is not in UTF-8, nor in UTF-16 with a byte order mark.
+    """
+    return ((number, line.rstrip("\n")) for number, line in _all_lines(path) if line.strip())
+
+
+def decoded_lines(stream: IO[bytes], name: str) -> Iterator[tuple[int, str]]:
+    """All lines of a stream of bytes, as standard input, with their ends and numbers.
+
+    Raises:
+        DataError: As `lines_of`.
+    """
+    number = 0
     try:
-        with path.open(encoding="utf-8-sig") as lines:
-            for place, line in enumerate(lines, start=1):
-                if line.strip():
-                    yield place, line.rstrip("\r\n")
+        buffered = BufferedReader(cast(BufferedReader, stream))
+        if buffered.peek(2).startswith(GZIP):
+            buffered = BufferedReader(cast(BufferedReader, gzip.GzipFile(fileobj=buffered)))
+        encoding = "utf-16" if buffered.peek(2).startswith(UTF_16) else "utf-8-sig"
+        for number, line in enumerate(TextIOWrapper(buffered, encoding), start=1):
+            if "\0" in line:
+                raise DataError(
+                    f"{name}, line {number}: it has a NUL character, so it is no text, or in UTF-16 without a byte "
+                    "order mark: save it in UTF-8."
+                )
+            yield number, line
     except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not in UTF-8 ({error.reason}): save it in UTF-8.") from None
+        before: str = error.object[: error.start].decode(error.encoding, "replace")
+        place = number + 1 + before.count("\n")
+        raise DataError(f"{name} is not in UTF-8 ({error.reason} in line {place}): save it in UTF-8.") from None
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{name} is gzipped, but damaged ({error}): replace it.") from None
+
+
+def _all_lines(path: Path) -> Iterator[tuple[int, str]]:
+    try:
+        with path.open("rb") as stream:
+            yield from decoded_lines(stream, str(path))
     except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}).") from None
+        raise DataError(f"{path} cannot be read ({error.strerror}): correct the path, or allow to read it.") from None
 
 
 def save_picture(figure: "Figure", path: Path) -> Path:

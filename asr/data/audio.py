@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from asr.common.errors import DataError, faults_among
+from asr.data.headers import header_fault
 from asr.data.utterance import Utterance
 
 
@@ -120,6 +121,10 @@ class AudioFiles:
 
 FILES = AudioFiles()
 MISSING = "{}: the audio file is missing; put it back or leave the utterance out."
+CONVERT = (
+    "delete the folder of the manifests and prepare it again with data.convert=true, which makes one channel of "
+    "data.sampling_rate of each file"
+)
 
 
 def _opened(utterance: Utterance) -> AbstractContextManager[soundfile.SoundFile]:
@@ -141,7 +146,7 @@ def _readable(utterance: Utterance, source: Path | BytesIO, place: str, start: i
                     "replace the file or correct the manifest."
                 )
             if file.channels != 1:
-                raise DataError(f"{place}: the file has {file.channels} channels; convert it to one channel.")
+                raise DataError(f"{place}: the file has {file.channels} channels; {CONVERT}.")
             start = min(start, file.frames)
             _check_length(utterance, file.frames - start, place)
             file.seek(start)
@@ -163,6 +168,8 @@ def _samples(utterance: Utterance, file: soundfile.SoundFile, place: str) -> Ten
 
 def _check_length(utterance: Utterance, samples: int, place: str) -> None:
     if samples < utterance.samples:
+        fault = header_fault(utterance.audio_filepath) if utterance.audio_filepath.is_file() else None
         raise DataError(
-            f"{place}: the file ends after {samples} of {utterance.samples} samples; it is truncated, replace it."
+            f"{place}: the file ends after {samples} of {utterance.samples} samples; "
+            f"{fault or 'it is truncated, replace it'}."
         )

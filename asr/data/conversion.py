@@ -11,9 +11,10 @@ import soundfile
 import torch
 from torchaudio.functional import resample
 
-from asr.common.errors import faults_among
+from asr.common.errors import DataError, faults_among
 from asr.common.files import atomic_write
 from asr.common.processes import map_blocks
+from asr.data.recording import ChannelMean
 from asr.data.utterance import OneChannel, Utterance
 
 LOWPASS_WIDTH = 64
@@ -59,12 +60,16 @@ def _convert(utterance: Utterance, folder: Path, sampling_rate: int) -> Utteranc
                 file.seek(round(utterance.offset * file.samplerate))
                 samples = file.read(round(utterance.duration * file.samplerate), dtype="float32", always_2d=True)
                 channel = _channel(utterance)
-                waveform = torch.from_numpy(samples.mean(axis=1) if channel is None else samples[:, channel])
+                mean = ChannelMean(utterance.place)
+                waveform = torch.from_numpy(mean(samples) if channel is None else samples[:, channel])
+                mean.check()
                 if file.samplerate != sampling_rate:
                     waveform = resample(waveform, file.samplerate, sampling_rate, lowpass_filter_width=LOWPASS_WIDTH)
             with atomic_write(path) as beside:
                 soundfile.write(beside, np.clip(waveform.numpy(), -1, 1), sampling_rate, subtype="PCM_16")
         frames = soundfile.info(path).frames
+    except DataError as error:
+        return str(error).removesuffix(".")
     except (soundfile.LibsndfileError, OSError) as error:
         return f"{utterance.place}: it cannot be converted ({error})"
     if frames == 0:

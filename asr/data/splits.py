@@ -9,6 +9,7 @@ import soundfile
 
 from asr.common.errors import DataError
 from asr.common.seeds import derive_seed
+from asr.data.headers import count_samples, header_fault
 from asr.data.manifest import require_all, write_manifest
 from asr.data.utterance import Utterance
 
@@ -22,10 +23,13 @@ def whole_file(path: Path, text: str, speaker: str, id: str | None = None) -> Ut
         DataError: The file is missing or its header cannot be read.
     """
     try:
-        info = soundfile.info(path)
+        info, fault = soundfile.info(path), header_fault(path)
+        samples = count_samples(path, info.frames)
     except (soundfile.LibsndfileError, OSError) as error:
         raise DataError(f"The audio file {path} cannot be read ({error}): replace it or leave it out.") from None
-    return Utterance(id or path.stem, path, 0.0, info.frames / info.samplerate, text, speaker, info.samplerate)
+    if fault is not None:
+        raise DataError(f"The audio file {path}: {fault}, or leave it out.")
+    return Utterance(id or path.stem, path, 0.0, samples / info.samplerate, text, speaker, info.samplerate)
 
 
 def write_splits(output: Path, splits: Mapping[str, Sequence[Utterance]]) -> None:

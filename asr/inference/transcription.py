@@ -11,6 +11,7 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from asr.common.errors import DataError
+from asr.common.files import read_text
 from asr.data.recording import open_recording
 from asr.features.extractor import frame_count, hop_samples
 from asr.inference.confidence import ConfidenceMap, word_evidence
@@ -273,19 +274,14 @@ def read_text_to_align(path: Path, tokenizer: Tokenizer, *, normalized: bool) ->
     """Reads the text of a recording for `align_recording`.
 
     Args:
-        path: A text file in UTF-8.
+        path: A text file.
         normalized: Whether to leave out punctuation, and to write the text in the case of the tokens if they have only
             one.
 
     Raises:
         DataError: It cannot be read, or has a character that the tokenizer cannot write.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise DataError(f"The text {path} cannot be read ({error.strerror}): correct the path.") from None
-    except UnicodeDecodeError as error:
-        raise DataError(f"The text {path} is not in UTF-8 ({error.reason}): save it as such.") from None
+    text = read_text(path)
     if normalized:
         letters = "".join(tokenizer.symbols[1:])
         case = Case.upper if letters == letters.upper() else Case.lower if letters == letters.lower() else Case.keep

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from asr.common.errors import ConfigError, DataError, UserError
-from asr.common.files import atomic_write_text
+from asr.common.files import atomic_write_text, lines_of
 from asr.common.processes import worker_pool
 from asr.common.progress import Progress
 from asr.data.audio_paths import MEDIA, audio_below
@@ -32,16 +32,13 @@ def find_recordings(files: Sequence[str], listed: Path | None) -> list[Path]:
     """The recordings that the command line names, in its order, each once.
 
     Raises:
-        ConfigError: There is none, or a list cannot be read.
+        ConfigError: There is none.
+        DataError: A list cannot be read.
     """
     found: list[Path] = []
     for name in [*files, *([f"@{listed}"] if listed is not None else [])]:
         if name.startswith("@"):
-            try:
-                lines = Path(name[1:]).read_text(encoding="utf-8").splitlines()
-            except (OSError, UnicodeDecodeError) as error:
-                raise ConfigError(f"The list {name[1:]} cannot be read ({error}): give a file of paths.") from None
-            found += (Path(line.strip()) for line in lines if line.strip())
+            found += (Path(line.strip()) for _, line in lines_of(Path(name[1:])))
         elif name != "-" and Path(name).is_dir():
             inside = sorted(audio_below(Path(name), MEDIA))
             if not inside:

@@ -1,10 +1,13 @@
 """n-gram models on the disk: estimated once, and kept beside the data that they were estimated from."""
 
+import codecs
+import gzip
 import hashlib
 import json
 import logging
 import shutil
 import subprocess
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from asr.common.errors import ConfigError, DataError
-from asr.common.files import atomic_folder, atomic_write
+from asr.common.files import GZIP, UTF_16, atomic_folder, atomic_write, lines_of
 from asr.data.manifest import manifest_checksum, read_manifest
 from asr.lm.kneser_ney import NgramModel, estimate, perplexity
 from asr.lm.text import (
@@ -43,7 +46,7 @@ def lm_name(lm: LmConfig) -> str:
 
 def given_name(path: Path, units: LmUnits) -> str:
     """Names an n-gram model that was estimated elsewhere, by its file: ngram-big-words."""
-    return f"{LmKind.ngram.name}-{path.stem}-{units.name}"
+    return f"{LmKind.ngram.name}-{Path(path.name.removesuffix('.gz')).stem}-{units.name}"
 
 
 log = logging.getLogger(__name__)
@@ -53,6 +56,8 @@ HELD_OUT_TEXT = "held_out_text"
 """In report.json, the checksum of the text on which its perplexity was measured."""
 LMPLZ_UNITS = 50_000_000
 """Longer texts are estimated by KenLM's lmplz, which sorts on the disk, where it is installed."""
+PACKED = (b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"PK\x03\x04", b"7z\xbc\xaf")
+"""How files begin that bzip2, xz, zstd, zip and 7-Zip pack."""
 
 
 @dataclass(frozen=True)
@@ -195,9 +200,7 @@ def _given(path: Path, units: LmUnits) -> LanguageModel:
         raise ConfigError(f"The language model {path} is a folder: give the file in it, as {path / ARPA}.")
     if not path.is_file():
         raise ConfigError(f"No language model at {path}: give an ARPA file or a KenLM binary.")
-    with path.open("rb") as file:
-        text = file.read(256).lstrip().startswith(b"\\data\\")
-    vocabulary = read_vocabulary(path) if text else None
+    vocabulary = read_vocabulary(path) if is_arpa(path) else None
     return LanguageModel(path, vocabulary, units, f"{given_name(path, units)}-{_checksum(path)[:8]}")
 
 
@@ -253,27 +256,47 @@ def write_arpa(model: NgramModel, path: Path) -> None:
         file.write("\n\\end\\\n")
 
 
+def is_arpa(path: Path) -> bool:
+    """Whether a language model is an ARPA file, which may be gzipped; else it may be a KenLM binary.
+
+    Raises:
+        DataError: It cannot be read, or not by KenLM, as it is encoded or compressed in another way.
+    """
+    try:
+        with path.open("rb") as file:
+            begin = file.read(256)
+        if begin.startswith(GZIP):
+            with gzip.open(path) as unpacked:
+                begin = unpacked.read(256)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"The language model {path} cannot be read ({error}): give another.") from None
+    if begin.startswith((codecs.BOM_UTF8, *UTF_16)):
+        raise DataError(
+            f"{path} begins with a byte order mark, which KenLM does not read: save it without one, in UTF-8."
+        )
+    if begin.startswith(PACKED):
+        raise DataError(f"{path} is compressed, and only gzip is read: unpack it, and give the ARPA file.")
+    return begin.lstrip().startswith(b"\\data\\")
+
+
 def read_vocabulary(path: Path) -> list[str]:
     """The units of an ARPA file except <unk>, <s> and </s>, in its order.
 
     Raises:
         DataError: It cannot be read, or is not an ARPA file.
     """
-    try:
-        with path.open(encoding="utf-8") as lines:
-            if not any(line.strip() == "\\1-grams:" for line in lines):
-                raise DataError(f"{path} is not an ARPA file: it has no \\1-grams. Give another one.")
-            units = []
-            for line in lines:
-                fields = line.split()
-                if not fields or fields[0].startswith("\\"):
-                    break
-                units.append(fields[1])
-            return [unit for unit in units if unit not in SPECIAL]
-    except (UnicodeDecodeError, IndexError):
-        raise DataError(f"{path} is not an ARPA file: give one, which has the n-grams as text.") from None
-    except OSError as error:
-        raise DataError(f"The language model {path} cannot be read ({error.strerror}): give another.") from None
+    if not is_arpa(path):
+        raise DataError(f"{path} is not an ARPA file: give one, which has the n-grams as text.")
+    lines = (line for _, line in lines_of(path))
+    if not any(line.strip() == "\\1-grams:" for line in lines):
+        raise DataError(f"{path} is not an ARPA file: it has no \\1-grams. Give another one.")
+    units = []
+    for line in lines:
+        fields = line.split()
+        if len(fields) < 2:  # the next section
+            break
+        units.append(fields[1])
+    return [unit for unit in units if unit not in SPECIAL]
 
 
 def _lines(model: NgramModel, order: int) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from asr.common.errors import ConfigError, DataError, RunError
 from asr.common.files import atomic_write_text
 from asr.lm.kneser_ney import Perplexity
-from asr.lm.ngram import ARPA, BINARY, HELD_OUT_TEXT, REPORT, read_vocabulary, unit_split
+from asr.lm.ngram import ARPA, BINARY, HELD_OUT_TEXT, REPORT, is_arpa, read_vocabulary, unit_split
 from asr.lm.text import held_out_checksum, held_out_sentences
 from asr.settings.recipe import Recipe
 from asr.settings.root import Config
@@ -38,6 +38,7 @@ def open_model(path: Path) -> "kenlm.Model":
 
     Raises:
         ConfigError: kenlm is not installed.
+        DataError: The file is encoded or compressed as KenLM does not read it.
         RunError: There is no model.
     """
     try:
@@ -49,11 +50,12 @@ def open_model(path: Path) -> "kenlm.Model":
         file = next((path / name for name in (BINARY, ARPA) if (path / name).is_file()), path / ARPA)
     if not file.is_file():
         raise RunError(f"No language model at {file}: `asr lm train RECIPE` makes one and says where.")
+    is_arpa(file)
     settings = kenlm.Config()
     settings.show_progress, settings.arpa_complain = False, kenlm.ARPALoadComplain.NONE
     try:
         return kenlm.Model(str(file), settings)
-    except OSError as error:
+    except (OSError, RuntimeError, UnicodeDecodeError) as error:  # the last where its message quotes the file
         raise RunError(f"{file} is no language model ({' '.join(str(error).split())}): give another.") from None
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asr.common.errors import DataError
+from asr.common.files import lines_of
 from asr.data.manifest import read_manifest
 from asr.settings.lm import LmUnits
 from asr.settings.recipe import Recipe
@@ -91,15 +92,7 @@ def read_sentences(path: Path) -> Iterator[str]:
     Raises:
         DataError: It cannot be read, or is not in UTF-8.
     """
-    try:
-        with path.open(encoding="utf-8") as lines:
-            for line in lines:
-                if sentence := line.strip():
-                    yield sentence
-    except UnicodeDecodeError as error:
-        raise DataError(f"The text {path} is not in UTF-8 ({error.reason}): save it as such.") from None
-    except OSError as error:
-        raise DataError(f"The text {path} cannot be read ({error.strerror}): give another.") from None
+    return (line.strip() for _, line in lines_of(path))
 
 
 def number_units(sentences: Iterable[str], split: Split) -> Text:

@@ -8,6 +8,7 @@ import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from asr.common.errors import ConfigError
+from asr.common.files import read_text
 from asr.settings.recipe import CONF, Recipe
 
 GROUP = "sweep"
@@ -43,7 +44,7 @@ def group_name(recipe: Recipe, overrides: Sequence[str]) -> str:
 
 def _values(path: Path) -> dict[str, list[str]]:
     """The values of each parameter, as overrides write them."""
-    read = yaml.safe_load(path.read_text(encoding="utf-8"))
+    read = yaml.safe_load(read_text(path))
     parameters = read.get("parameters") if isinstance(read, dict) else None
     if not isinstance(parameters, dict) or not parameters:
         raise ConfigError(f"{path} is no sweep: it has no parameters.")

@@ -85,6 +85,10 @@ def noise(samples: Samples) -> npt.NDArray[np.float64]:
     return 0.1 * np.random.default_rng(1).standard_normal(len(samples))
 
 
+def noise_bytes(count: int) -> bytes:
+    return np.random.default_rng(2).bytes(count)
+
+
 def text(words: str) -> Callable[[Corpus], object]:
     """A word of the transcript is another."""
     return lambda corpus: change(corpus, text=" ".join([*corpus["train"][VICTIM].text.split()[:1], words]))
@@ -102,8 +106,12 @@ KINDS: dict[str, tuple[Callable[[Corpus], object], Severity, str, str]] = {
     "text in its place": (lambda c: edit(c, lambda b: b"<html>404</html>"), E, "unreadable", "cannot be decoded"),
     "bits of chance": (lambda c: edit(c, lambda b: bytes(range(256)) * 99), E, "unreadable", "cannot be decoded"),
     "cut short": (lambda c: edit(c, cut), E, "unreadable", "is truncated"),
-    "cut before prepare": (cut_before_prepare, E, "truncated", "bytes more than the file has"),
-    "SPHERE cut before prepare": (lambda c: as_format(c, ".sph", cut, again=True), E, "truncated", "is truncated"),
+    "cut before prepare": (cut_before_prepare, E, "header", "bytes more than the file has"),
+    "SPHERE cut before prepare": (lambda c: as_format(c, ".sph", cut, again=True), E, "header", "is truncated"),
+    "concatenated with another": (lambda c: edit(c, lambda b: b + noise_bytes(16000)), W, "header", "more follow"),
+    "a recorder interrupted": (
+        lambda c: edit(c, lambda b: b[:40] + bytes(4) + b[44:]), E, "unreadable", "it is empty, but",
+    ),
     "FLAC cut short": (lambda c: as_format(c, ".flac", cut), E, "unreadable", ""),
     "FLAC with a hole": (
         lambda c: as_format(c, ".flac", lambda b: b[: len(b) // 2] + bytes(4000) + b[len(b) // 2 + 4000 :]),

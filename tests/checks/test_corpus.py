@@ -13,11 +13,12 @@ from asr.checks.findings import Finding, Severity
 from asr.commands import check
 from asr.common.errors import DataError
 from asr.data.manifest import write_manifest
+from asr.data.splits import whole_file
 from asr.data.utterance import Utterance
 from asr.settings.recipe import Recipe, find_recipe
 from asr.settings.root import Config
 from tests.helpers.configurations import composed
-from tests.helpers.corpora import write_corpus
+from tests.helpers.corpora import tones, write_corpus
 
 TEXTS = {"train": ["ONE", "TWO", "SIX"], "dev": ["NINE", "FIVE"], "test": ["ZERO", "TEN"]}
 Corpus = dict[str, list[Utterance]]
@@ -191,3 +192,42 @@ def test_a_training_does_not_look_at_the_test_split(recipe: Recipe, corpus: Corp
     refuse_mistakes(recipe, config)
     with pytest.raises(DataError, match="No manifest at"):
         check.run(recipe, config)
+
+
+SEGMENTS: dict[str, tuple[list[tuple[float, float]], bool]] = {
+    "the whole of it": ([(0.0, 3.0)], False),
+    "the first half": ([(0.0, 1.5)], True),
+    "two halves": ([(0.0, 1.5), (1.5, 1.5)], False),
+    "three parts with pauses": ([(0.0, 0.7), (1.0, 0.7), (2.0, 0.7)], False),
+    "parts out of order": ([(1.5, 1.5), (0.0, 1.5)], False),
+}
+
+
+@pytest.mark.parametrize("kind", SEGMENTS)
+def test_the_rest_of_a_file_is_missed_only_where_no_other_utterance_has_it(
+    kind: str, corpus: Corpus, config: Config, tmp_path: Path
+) -> None:
+    places, missed = SEGMENTS[kind]
+    path = tmp_path / "long.wav"
+    soundfile.write(path, tones("ONE TWO TEN NINE " * 2)[:48000], 16000)
+    for number, (offset, duration) in enumerate(places):
+        corpus["train"].append(Utterance(f"part-{number}", path, offset, duration, TEXTS["train"][number], "", 16000))
+    findings = examine(corpus, Requirements.of(config, []))
+    kinds = [finding.kind for finding in findings if finding.utterance.startswith("part")]
+    assert ("duration" in kinds) == missed
+
+
+@pytest.mark.parametrize(
+    ("rate", "channels", "found"),
+    [(48000, 1, "48000 Hz, the conf"), (16000, 2, "2 channels"), (8000, 1, "8000 Hz, the")],
+)
+def test_audio_of_another_kind_is_told_that_preparing_converts_it(
+    rate: int, channels: int, found: str, corpus: Corpus, config: Config, tmp_path: Path
+) -> None:
+    path = tmp_path / "other.wav"
+    soundfile.write(path, np.tile(tones("ONE TWO", rate)[:, None], channels), rate)
+    corpus["train"].append(whole_file(path, "ONE TWO", ""))
+    findings = examine(corpus, Requirements.of(config, []))
+    (finding,) = (one for one in findings if one.utterance == "other")
+    assert found in finding.message
+    assert "prepare it again with data.convert=true" in finding.message

@@ -105,7 +105,7 @@ def test_text_is_scored_and_completed(
     cli.main(["lm", "complete", str(folder), "GO", "--number", "2"])
     (first, second) = (line.split("\t") for line in capsys.readouterr().out.splitlines())
     assert (first[1], second[1]) == ("ON", "BACK") and float(first[0]) > float(second[0]) > 0
-    monkeypatch.setattr("sys.stdin", io.StringIO("GO ON\nON GO\n"))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"GO ON\nON GO\n")))
     cli.main(["lm", "score", str(folder), "--each"])
     likely, unlikely, total = capsys.readouterr().out.splitlines()
     assert float(likely.split("\t")[0]) > float(unlikely.split("\t")[0])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from asr.common.errors import DataError
-from asr.common.files import atomic_folder, atomic_write, file_lock, file_name, lines_of
+from asr.common.files import atomic_folder, atomic_write, file_lock, file_name, lines_of, read_text
 
 
 def test_a_file_appears_when_its_block_ends(tmp_path: Path) -> None:
@@ -94,6 +94,13 @@ def test_a_text_that_cannot_be_read_is_named(content: bytes | None, sentence: st
         path.write_bytes(content)
     with pytest.raises(DataError, match=f"text {sentence}"):
         next(iter(lines_of(path)))
+
+
+@pytest.mark.parametrize("lines", [0, 1, 9000])
+def test_the_line_of_a_character_that_is_not_in_utf_8_is_named(lines: int, tmp_path: Path) -> None:
+    (tmp_path / "text").write_bytes("ЖДЁШ\r\n".encode() * lines + b"CAF\xc9\n")
+    with pytest.raises(DataError, match=f"in line {lines + 1}\\): save it in UTF-8"):
+        read_text(tmp_path / "text")
 
 
 def test_ids_that_differ_in_slashes_have_different_file_names() -> None:

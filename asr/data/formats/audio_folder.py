@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 
 from asr.common.errors import DataError, listed
+from asr.common.files import read_text
 from asr.data.audio_paths import AUDIO, MEDIA, audio_below, files_below
 from asr.data.formats.rows import Row, split_of
 
@@ -19,7 +20,7 @@ def read(source: Path) -> dict[str | None, list[Row]]:
     """Reads SPLIT/SPEAKER/ID.wav with ID.txt, where SPLIT and SPEAKER may be left out.
 
     Raises:
-        DataError: Audio has no transcript or is of a kind that is not read, or a transcript is not in UTF-8.
+        DataError: Audio has no transcript or is of a kind that is not read, or a transcript cannot be read.
     """
     texts: dict[Path, Path] = {}
     """The file of each transcript by its usual name: TIMIT has them as .TXT."""
@@ -36,12 +37,7 @@ def read(source: Path) -> dict[str | None, list[Row]]:
         if transcript is None:
             without.append(path)
             continue
-        try:
-            text = " ".join(transcript.read_text(encoding="utf-8-sig").split())
-        except UnicodeDecodeError as error:
-            raise DataError(f"{transcript} is not in UTF-8 ({error.reason}): save it in UTF-8.") from None
-        except OSError as error:
-            raise DataError(f"{transcript} cannot be read ({error.strerror}): allow it, or put it back.") from None
+        text = " ".join(read_text(transcript).split())
         folders = path.relative_to(source).parts[:-1]
         split = split_of(folders[0]) if folders else None
         within = folders[1:] if split else folders

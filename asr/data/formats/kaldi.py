@@ -7,7 +7,7 @@ import logging
 import re
 import shlex
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import soundfile
@@ -15,6 +15,16 @@ import soundfile
 from asr.common.errors import DataError, listed
 from asr.common.files import lines_of
 from asr.data.audio_paths import AUDIO, entries
+from asr.data.formats.kaldi_names import (
+    ORIGINALS,
+    RESERVED,
+    Named,
+    escaped,
+    named,
+    original_lines,
+    read_originals,
+    unprintable,
+)
 from asr.data.formats.rows import Place, Row, audio_path, number, split_of
 from asr.data.utterance import Utterance
 
@@ -66,6 +76,7 @@ def _rows(folder: Path) -> list[Row]:
     speakers = _table(folder / "utt2spk") if (folder / "utt2spk").is_file() else {}
     has_segments = (folder / "segments").is_file()
     entries_of_segments = _table(folder / "segments") if has_segments else {}
+    originals = read_originals(folder)
     rows = []
     for name, (place, text) in texts.items():
         if not has_segments:
@@ -81,9 +92,10 @@ def _rows(folder: Path) -> list[Row]:
             )
         # Without speakers, Kaldi's recipes give every utterance its own.
         speaker = speakers[name][1] if name in speakers else name
+        id, speaker = originals.get(name, (name, "" if speaker == name else speaker))
         file, channel = files[recording]
         duration = None if end is None else end - begin
-        rows.append(Row(file, text, "" if speaker == name else speaker, name, begin, duration, channel, place))
+        rows.append(Row(file, text, speaker, id, begin, duration, channel, place))
     _tell_unused(folder, "segments" if has_segments else "wav.scp", entries_of_segments or recordings, texts, "text")
     if speakers:
         _tell_unused(folder, "text", texts, speakers, "utt2spk")
@@ -138,7 +150,7 @@ def _file_and_channel(entry: str, folder: Path, place: Place) -> tuple[Path, int
     except ValueError as error:
         raise DataError(f"{place}: {entry!r} cannot be read ({error}): correct the line.") from None
     program = Path(words[0]).name if words else ""
-    files = [word for word in words[1:] if Path(word).suffix.lower() in AUDIO]
+    files = [word for word in words[1:] if program == "cat" or Path(word).suffix.lower() in AUDIO]
     if program not in DECODERS or "|" in words or len(files) != 1 or _is_cut(program, words):
         raise DataError(
             f"{place}: {entry!r} is the output of a program, and programs in data are not run: write the audio to "
@@ -172,72 +184,77 @@ def _existing(written: str, folder: Path, place: Place) -> Path:
 
 PROGRAMS = {".flac": "flac -c -d -s {} |", ".sph": "sph2pipe -f wav -p -c 1 {} |"}
 """How Kaldi reads formats other than WAV."""
+MISREAD = re.compile(r"\s|\||:\d+$")
+"""In a path, what ends a column for many scripts, or is a pipe or an offset into the file for Kaldi."""
 
 
 def export(splits: Mapping[str, Sequence[Utterance]], folder: Path) -> None:
     """Writes SPLIT/{wav.scp,text,utt2spk,spk2utt,segments}, sorted by bytes as `LC_ALL=C sort` does.
 
-    Kaldi requires utterance ids to sort by speaker too: an id that does not begin with its speaker is prefixed with it.
-    An utterance without speaker is its own speaker. There is no segments file where each utterance is a whole file.
+    Ids and speakers that Kaldi does not take get other names, and utt2original, from which `read` has their own. There
+    is no segments file where each utterance is a whole file.
 
     Raises:
-        DataError: An id, a speaker or a path contains a space, or a file cannot be read.
+        DataError: A transcript has what Kaldi's scripts refuse, or a file cannot be read.
     """
-    for split, utterances in splits.items():
-        (folder / split).mkdir(exist_ok=True)
-        _write(sorted(((_id(utterance), utterance) for utterance in utterances), key=_bytes), folder / split)
+    for split, utterances in named(splits).items():
+        (folder / split).mkdir(parents=True, exist_ok=True)
+        for name, lines in _tables(utterances).items():
+            (folder / split / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+            if not lines:  # nor one of an earlier export
+                (folder / split / name).unlink()
 
 
-def _write(named: Sequence[tuple[str, Utterance]], folder: Path) -> None:
-    speakers = {name: utterance.speaker or name for name, utterance in named}
+def _tables(utterances: Sequence[Named]) -> dict[str, list[str]]:
+    """The lines of each file of a data directory."""
     of_speaker = defaultdict(list)
-    for name, speaker in speakers.items():
-        of_speaker[speaker].append(name)
     counts: dict[Path, int] = defaultdict(int)
-    for _, utterance in named:
-        counts[utterance.audio_filepath] += 1
+    for one in utterances:
+        of_speaker[one.speaker].append(one.name)
+        counts[one.utterance.audio_filepath] += 1
     tables = {
-        "text": [f"{name} {utterance.text}" for name, utterance in named],
-        "utt2spk": [f"{name} {speaker}" for name, speaker in speakers.items()],
-        "spk2utt": [f"{speaker} {' '.join(names)}" for speaker, names in sorted(of_speaker.items(), key=_bytes)],
+        "text": [f"{one.name} {_text(one.utterance)}" for one in utterances],
+        "utt2spk": [f"{one.name} {one.speaker}" for one in utterances],
+        "spk2utt": [f"{speaker} {' '.join(names)}" for speaker, names in of_speaker.items()],
+        ORIGINALS: original_lines(utterances),
+        "segments": [],
     }
-    if all(counts[utterance.audio_filepath] == 1 and _is_whole(utterance) for _, utterance in named):
-        tables["wav.scp"] = [f"{name} {_entry(utterance.audio_filepath)}" for name, utterance in named]
-    else:
-        recordings = _recordings(counts)
-        tables["wav.scp"] = [
-            f"{name} {_entry(path)}" for path, name in sorted(recordings.items(), key=lambda x: x[1].encode())
-        ]
-        tables["segments"] = [
-            f"{name} {recordings[utterance.audio_filepath]} {utterance.offset:.6f} "
-            f"{utterance.offset + utterance.duration:.6f}"
-            for name, utterance in named
-        ]
-    for name, lines in tables.items():
-        (folder / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    if all(counts[one.utterance.audio_filepath] == 1 and _is_whole(one.utterance) for one in utterances):
+        return tables | {"wav.scp": [f"{one.name} {_entry(one.utterance.audio_filepath)}" for one in utterances]}
+    recordings = _recordings(counts)
+    by_name = sorted((name.encode(), path) for path, name in recordings.items())
+    return tables | {
+        "wav.scp": [f"{name.decode()} {_entry(path)}" for name, path in by_name],
+        "segments": [
+            f"{one.name} {recordings[one.utterance.audio_filepath]} {one.utterance.offset:.6f} "
+            f"{one.utterance.offset + one.utterance.duration:.6f}"
+            for one in utterances
+        ],
+    }
 
 
-def _id(utterance: Utterance) -> str:
-    for what, value in (("id", utterance.id), ("speaker", utterance.speaker)):
-        if value.split() not in ([], [value]):
-            raise DataError(f"Utterance {utterance.id}: Kaldi allows no space in its {what} {value!r}: rename it.")
-    own = utterance.id.startswith(utterance.speaker)
-    return utterance.id if own else f"{utterance.speaker}-{utterance.id}"
+def _text(utterance: Utterance) -> str:
+    """A transcript, if utils/validate_data_dir.sh takes it."""
+    odd = {c for c in utterance.text if (c.isspace() and c not in " \t") or unprintable(c)}
+    found = [f"U+{ord(c):04X}" for c in sorted(odd)] + RESERVED.findall(utterance.text)
+    if found:
+        raise DataError(
+            f"{utterance.place}: Kaldi refuses {', '.join(found)} in a transcript: correct it, or prepare the corpus "
+            "with text.normalize=true."
+        )
+    return utterance.text
 
 
-def _bytes(item: tuple[str, object]) -> bytes:
-    return item[0].encode()
-
-
-def _recordings(paths: Mapping[Path, int]) -> dict[Path, str]:
+def _recordings(paths: Iterable[Path]) -> dict[Path, str]:
     """An id for each file: its name, numbered where names repeat."""
     taken: dict[str, int] = {}
     names = {}
     for path in paths:
-        name = path.stem.replace(" ", "_")
-        number = taken.get(name, 0)
-        taken[name] = number + 1
-        names[path] = f"{name}.{number}" if number else name
+        name = stem = escaped(path.stem.replace(" ", "_"))
+        while name in taken:
+            name, taken[stem] = f"{stem}.{taken[stem] + 1}", taken[stem] + 1
+        taken[name] = 0
+        names[path] = name
     return names
 
 
@@ -250,6 +267,10 @@ def _is_whole(utterance: Utterance) -> bool:
 
 
 def _entry(path: Path) -> str:
-    if " " in str(path):
-        raise DataError(f"Kaldi allows no space in the path {path}: move the audio.")
-    return PROGRAMS.get(path.suffix.lower(), "{}").format(path)
+    """How Kaldi reads a file: by its path, or where that would be misread by a program that gives its content."""
+    if any(character in str(path) for character in "\n\r"):
+        raise DataError(f"Kaldi allows no line break in the path {str(path)!r}: rename it.")
+    program = PROGRAMS.get(path.suffix.lower())
+    if program is None and not MISREAD.search(str(path)):
+        return str(path)
+    return (program or "cat {} |").format(shlex.quote(str(path)))

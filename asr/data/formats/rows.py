@@ -15,6 +15,7 @@ import soundfile
 from asr.common.errors import DataError, faults_among
 from asr.common.processes import map_blocks
 from asr.data.audio_paths import AUDIO, MEDIA, expanded, foreign, is_there
+from asr.data.headers import count_samples, header_fault
 from asr.data.splits import SPLITS
 from asr.data.utterance import OneChannel, Utterance, is_whole
 
@@ -137,13 +138,16 @@ def _read_header(row: Row) -> Utterance | str:
     assert row.id is not None
     file = f"{row.place}: the audio file {row.audio}" if row.place else f"the audio file {row.audio}"
     try:
-        info = soundfile.info(row.audio)
+        info, fault = soundfile.info(row.audio), header_fault(row.audio)
+        samples = count_samples(row.audio, info.frames)
     except (soundfile.LibsndfileError, OSError) as error:
         return f"{file} {f'cannot be decoded ({error})' if is_there(row.audio) else 'does not exist'}"
     odd = next((what for what in ("id", "text", "speaker") if not is_whole(getattr(row, what))), None)
     if odd is not None:
         return f"{row.origin}: its {odd} contains an incomplete character, {getattr(row, odd)!r}"
-    seconds = info.frames / info.samplerate
+    if fault is not None:
+        return f"{file}: {fault}"
+    seconds = samples / info.samplerate
     rest = seconds - row.offset
     duration = rest if row.duration is None or abs(row.duration - rest) < ROUNDING_SECONDS else row.duration
     if not duration > 0:
