@@ -1,8 +1,9 @@
-"""Progress: a bar on a terminal, plain lines every few seconds in a log."""
+"""Progress: a bar on a terminal, plain lines every few seconds in a log, with the time that is left."""
 
 import logging
 import sys
 import time
+from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
@@ -16,26 +17,52 @@ SECONDS_BETWEEN_LINES = 15.0
 class Progress:
     """Counts work done and shows it.
 
-    Of the total of units, an earlier process may have finished some.
+    Args:
+        total: Units of work; 0 where it is unknown. One that is exceeded was wrong, and counts as unknown too.
+        done: Units that an earlier process has done.
     """
 
-    def __init__(self, description: str, total: int, unit: str, done: int = 0) -> None:
+    def __init__(self, description: str, total: float, unit: str, done: float = 0) -> None:
         self.description, self.total, self.unit, self.done = description, total, unit, done
         self._plain = not sys.stderr.isatty()
         self._bar = tqdm(
-            desc=description, total=total, initial=done, unit=unit, disable=self._plain, dynamic_ncols=True, leave=False
+            desc=description,
+            total=round(total) or None,
+            initial=round(done),
+            unit=unit,
+            disable=self._plain,
+            dynamic_ncols=True,
+            leave=False,
         )
-        self._last_line = time.monotonic()
+        self._began, self._done_before = time.monotonic(), done
+        self._last_line = self._began
 
-    def advance(self, units: int = 1, note: str = "") -> None:
+    def expect(self, total: float) -> None:
+        """Corrects the total."""
+        self.total = total
+        self._bar.total = round(total) or None
+
+    def advance(self, units: float = 1, note: str = "") -> None:
         """Counts units as done; the note (losses, rates) is shown after the bar."""
-        self.done += units
+        before, self.done = self.done, self.done + units
+        if round(self.done) > round(self.total):
+            self.expect(0)
         self._bar.set_postfix_str(note, refresh=False)
-        self._bar.update(units)
+        self._bar.update(round(self.done) - round(before))
         if self._plain and time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()
-            note = f", {note}" if note else ""
-            log.info("%s: %d of %d %s%s", self.description, self.done, self.total, self.unit, note)
+            total = f" of {round(self.total)}" if self.total else ""
+            shown = f"{round(self.done)}{total} {self.unit}{self.left}{note and f', {note}'}"
+            log.info("%s: %s", self.description, shown)
+
+    @property
+    def left(self) -> str:
+        """The time that the rest takes at the speed so far, as ", 0:01:30 left"; empty where it is not known."""
+        done = self.done - self._done_before
+        if not self.total or done <= 0 or self.done >= self.total:
+            return ""
+        seconds = (time.monotonic() - self._began) * (self.total - self.done) / done
+        return f", {timedelta(seconds=round(seconds))} left"
 
     def say(self, line: str) -> None:
         """Logs a line without breaking the bar."""

@@ -216,9 +216,9 @@ def _download(url: str, path: Path, known: Sequence[str]) -> Path:
 
 def _copy(source: IO[bytes], target: IO[bytes], size: int, description: str) -> str:
     digest = hashlib.sha256()
-    with Progress(description, -(-size // MEGABYTE), "MB") as progress:
+    with Progress(description, size / MEGABYTE, "MB") as progress:
         while block := source.read(MEGABYTE):
             target.write(block)
             digest.update(block)
-            progress.advance()
+            progress.advance(len(block) / MEGABYTE)
     return digest.hexdigest()

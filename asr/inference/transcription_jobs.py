@@ -83,14 +83,14 @@ def transcribe_recordings(
     lengths = [recording_seconds(path) for path in paths]
     groups = list(_groups(paths, lengths))
     jobs = min(jobs, len(groups))
-    with Progress("Transcribing", round(sum(lengths)), "s of audio") as progress:
+    with Progress("Transcribing", sum(lengths), "s of audio") as progress:
         if jobs == 1:
-            yield from settings.open(lambda seconds: progress.advance(round(seconds)))(paths)
+            yield from settings.open(progress.advance)(paths)
             return
         with worker_pool(__name__, jobs, _start, (settings,)) as pool:
             for group in pool.map(_transcribe_group, groups):
                 yield from group
-                progress.advance(round(sum(one.seconds for one in group if not isinstance(one, DataError))))
+                progress.advance(sum(one.seconds for one in group if not isinstance(one, DataError)))
 
 
 def write_transcript(transcript: Transcript, place: Path, formats: Sequence[str]) -> None:

@@ -14,6 +14,10 @@ from asr.scoring.error_unit import ErrorUnit
 from asr.training.distributed import Ranks
 from asr.training.train_state import UnreadableUtterances
 
+PROCESSOR_USE = "system/processor_use"
+MUCH_THE_SAME = 0.8
+"""Share of two speeds above which only one is shown."""
+
 
 @dataclass(frozen=True)
 class Unit:
@@ -38,11 +42,19 @@ class Unit:
         """A score with its name, as "dev WER 8.3 %"."""
         return f"{self.judged_by} {self.shown.format(value).replace('%', ' %')}"
 
-    def note(self, best_score: float, loss: float, learning_rate: float, speed: float | None) -> str:
+    def speeds(self, metrics: Mapping[str, float]) -> str:
+        """The speed by the clock, and where they differ by a quarter in processor time: others use the machine too, or
+        threads wait."""
+        shown, use = self.shown_speed.format(metrics[self.speed]), metrics.get(PROCESSOR_USE, 1.0)
+        if use <= 0 or MUCH_THE_SAME < use < 1 / MUCH_THE_SAME:
+            return shown
+        in_processor_time, *_ = self.shown_speed.format(metrics[self.speed] / use).split()
+        return f"{shown} ({in_processor_time} in processor time)"
+
+    def note(self, best_score: float, loss: float, learning_rate: float, speeds: str) -> str:
         """The text behind the progress bar; the best score and the speed are left out as long as there is none."""
         score = f", {self.score(best_score)}" if math.isfinite(best_score) else ""
-        shown_speed = "" if speed is None else f", {self.shown_speed.format(speed)}"
-        return f"loss {loss:.3f}{score}, lr {learning_rate:.1e}{shown_speed}"
+        return f"loss {loss:.3f}{score}, lr {learning_rate:.1e}{speeds and f', {speeds}'}"
 
 
 AUDIO = Unit(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from asr.batching.steps import Step
-from asr.training.task import Unit
+from asr.training.task import PROCESSOR_USE, Unit
 
 log = logging.getLogger(__name__)
 
@@ -28,12 +28,15 @@ class Clock:
     """
 
     unit: Unit
+    threads: int = 0
+    """That compute; 0 where the processor does not."""
     parts: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PARTS, 0.0))
     """Time of each part (s)."""
     processed: float = 0.0
     """Audio of all ranks after speed perturbation (s), or tokens of text."""
     steps: int = 0
     started: float = field(default_factory=time.perf_counter)
+    started_using: float = field(default_factory=time.process_time)
     marked: float = field(default_factory=time.perf_counter)
 
     def begin(self) -> None:
@@ -53,11 +56,12 @@ class Clock:
 
     def metrics(self) -> dict[str, float]:
         """The times that are logged."""
-        elapsed = time.perf_counter() - self.started
+        elapsed, used = time.perf_counter() - self.started, time.process_time() - self.started_using
         return {
             "time/step_seconds": elapsed / self.steps,
             **{f"time/{part}_share": seconds / elapsed for part, seconds in self.parts.items()},
             self.unit.speed: self.processed / elapsed,
+            **({PROCESSOR_USE: used / elapsed / self.threads} if self.threads else {}),
         }
 
 

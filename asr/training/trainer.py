@@ -104,15 +104,16 @@ class Trainer(Generic[AnyTask]):
         plan = (state.epoch, state.position, self.config.training.epochs)
         batches = self.load(self.steps.start(*plan))
         self.start_clocks()
-        with self.watchdog, self.writer, self._progress() as progress:
+        with self.watchdog, self.writer, Progress("Training", 0, "steps", state.step) as progress:
             self.try_largest_batches()
             self.warm_up_all_reduce()
-            speed = None
+            speed = ""
             for step in self.steps.start(*plan):
                 result = self.train_step(step, batches)
                 if result.metrics:
                     self.log(tracker, step, result.metrics)
-                    speed = result.metrics[self.task.unit.speed]
+                    speed = self.task.unit.speeds(result.metrics)
+                progress.expect(steps_expected(state.step, step, self.config.training.epochs))
                 progress.advance(note=self.task.unit.note(state.best_score, result.loss, result.learning_rate, speed))
                 if step.ends_epoch:
                     self.end_epoch(tracker, step, progress)
@@ -132,7 +133,7 @@ class Trainer(Generic[AnyTask]):
         """Starts the clocks of the training time, of the checkpoints and of the metrics."""
         self._began = time.monotonic() - self.state.seconds
         self._saved = time.monotonic()
-        self._clock = Clock(self.task.unit)
+        self._clock = self._new_clock()
 
     def load(self, steps: Iterable[Step]) -> Iterator[Batch]:
         """The batches of this rank for steps, one for each micro-batch, without the utterances that are unreadable."""
@@ -241,7 +242,7 @@ class Trainer(Generic[AnyTask]):
         """Validates, logs, keeps the model if it is the best, and decides whether the training is finished."""
         state, early = self.state, self.config.training.early_stopping_epochs
         validation = self.validate()
-        progress.say(f"Epoch {state.epoch}: {validation.sentence}")
+        progress.say(f"Epoch {state.epoch}: {validation.sentence}{progress.left}")
         if validation.panel:
             tracker.panel(panel_row(state.step, state.epoch, validation.panel))
         self.log(tracker, step, validation.metrics)
@@ -251,7 +252,7 @@ class Trainer(Generic[AnyTask]):
             progress.say(f"No better {self.task.unit.judged_by} for {early} epochs: the training stops early.")
         state.finished = stopped or state.epoch == self.config.training.epochs
         state.seconds = time.monotonic() - self._began
-        self._clock = Clock(self.task.unit)
+        self._clock = self._new_clock()
 
     def validate(self) -> Validation:
         """Validates the averaged weights on the dev split; all ranks call it together.
@@ -296,7 +297,7 @@ class Trainer(Generic[AnyTask]):
         """Logs metrics after a step, and starts the next interval of the clock."""
         epoch = step.epoch + (step.position + 1) / step.epoch_steps
         tracker.log(self.state.step, epoch, self.state.seconds, metrics)
-        self._clock = Clock(self.task.unit)
+        self._clock = self._new_clock()
 
     def _all_reduce_outcome(self, loss: Tensor, gradient_norm: Tensor) -> StepOutcome:
         self.watchdog.reach(f"step {self.state.step}, waiting for the other ranks")
@@ -344,7 +345,10 @@ class Trainer(Generic[AnyTask]):
             **times,
         }
 
-    def _progress(self) -> Progress:
-        """A bar over all steps; later epochs are assumed to have as many as the first."""
-        first = next(self.steps.start(0, 0, 1))
-        return Progress("Training", first.epoch_steps * self.config.training.epochs, "steps", self.state.step)
+    def _new_clock(self) -> Clock:
+        return Clock(self.task.unit, torch.get_num_threads() if self.hardware.device.type == "cpu" else 0)
+
+
+def steps_expected(done: int, step: Step, epochs: int) -> int:
+    """Steps of a whole training after so many, the last of which is given; later epochs may have more or fewer."""
+    return done + step.epoch_steps * (epochs - step.epoch) - step.position - 1

@@ -3,6 +3,7 @@
 import json
 import tarfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -128,13 +129,13 @@ def test_common_voice_through_to_a_wer(mirror: Path, speech: Sequence[Utterance]
 def test_lj_speech_from_the_publishers_archive(mirror: Path, speech: Sequence[Utterance], tmp_path: Path) -> None:
     texts = ["Mr. Blanc paid in caf\u00e9s, on the 3rd\u2014|Mr. Blanc paid in caf\u00e9s, on the third\u2014"]
     texts += [f'clip no. {place}|clip number "{one.text.lower()}"' for place, one in enumerate(speech)]
-    sound = encoded(speech[0], "WAV", 22050)
+    sound = encoded(replace(speech[0], duration=0.4), "WAV", 22050)
     names = [f"LJ001-{number:04d}" for number in range(1002)]
     lines = [f"{name}|{texts[place % len(texts)]}" for place, name in enumerate(names)]
     with tarfile.open(mirror / "LJSpeech-1.1.tar.bz2", "w:bz2", compresslevel=1) as tar:
         add(tar, "LJSpeech-1.1/metadata.csv", "\n".join(lines).encode())
         for name in names:
-            add(tar, f"LJSpeech-1.1/wavs/{name}.wav", sound[:20000])
+            add(tar, f"LJSpeech-1.1/wavs/{name}.wav", sound)
     splits = prepared("ljspeech", tmp_path / "data", "data.convert=false")
     assert [len(splits[split]) for split in SPLITS] == [2, 500, 500]
     found = {one.id: one.text for split in SPLITS for one in splits[split]}
