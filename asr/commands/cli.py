@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NoReturn
 from asr.commands.help import COMMANDS, command_help, general_help, shipped_recipes, version
 from asr.common.errors import ConfigError, Interrupted, UserError
 from asr.common.optional import import_large
+from asr.common.streams import drop_output
 from asr.settings.recipe import Recipe, find_recipe
 from asr.training.interruption import await_the_end
 from asr.training.launch import find_launch
@@ -176,9 +177,13 @@ def exit_codes() -> Iterator[None]:
     except KeyboardInterrupt:
         _stop("interrupted.", 130)
     except BrokenPipeError:
-        # The reader of the output is gone, as with `head`; without this, closing stdout would fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_output()  # its reader is gone, as with `head`
         sys.exit(141)
+    except UnicodeEncodeError as error:
+        if error.encoding != sys.stdout.encoding or error.encoding == "utf-8":
+            raise
+        shown = ascii(error.object[error.start : error.end][:10])
+        _stop(f"Standard output is in {error.encoding}, which lacks {shown}: set PYTHONUTF8=1 for UTF-8.", 2)
     except OSError as error:
         if error.errno in FULL:
             _stop(f"The disk is full{f' at {error.filename}' if error.filename else ''}: free space and try again.", 2)
