@@ -180,10 +180,10 @@ def exit_codes() -> Iterator[None]:
         drop_output()  # its reader is gone, as with `head`
         sys.exit(141)
     except UnicodeEncodeError as error:
-        if error.encoding != sys.stdout.encoding or error.encoding == "utf-8":
+        if "utf-8" in (error.encoding, sys.stdout.encoding):
             raise
         shown = ascii(error.object[error.start : error.end][:10])
-        _stop(f"Standard output is in {error.encoding}, which lacks {shown}: set PYTHONUTF8=1 for UTF-8.", 2)
+        _stop(f"Standard output is in {sys.stdout.encoding}, which lacks {shown}: set PYTHONUTF8=1 for UTF-8.", 2)
     except OSError as error:
         if error.errno in FULL:
             _stop(f"The disk is full{f' at {error.filename}' if error.filename else ''}: free space and try again.", 2)

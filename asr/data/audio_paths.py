@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path, PureWindowsPath
 
 from asr.common.errors import DataError, listed
+from asr.data.utterance import is_whole
 
 log = logging.getLogger(__name__)
 
@@ -122,6 +123,11 @@ def is_there(path: Path) -> bool:
         return False
 
 
+def for_libsndfile(path: Path) -> str | bytes:
+    """A path as soundfile takes it: a name that is not UTF-8 as the bytes that it is."""
+    return str(path) if is_whole(str(path)) else os.fsencode(path)
+
+
 def foreign(written: str) -> str | None:
     """What is wrong with a path that cannot be one of this machine, and what to write; None where it can."""
     address = _ADDRESS.search(written)
@@ -133,6 +139,6 @@ def foreign(written: str) -> str | None:
         return "is a path of Windows: write the path that the file has on this machine"
     if "\\" in written:
         return f"has backslashes, as paths of Windows do: write {PureWindowsPath(written).as_posix()}"
-    if "\0" in written or any("\ud800" <= letter <= "\udfff" for letter in written):
+    if "\0" in written or not is_whole(written):
         return "contains a character that no path has: correct it"
     return None

@@ -14,6 +14,8 @@ from typing import IO
 
 import soundfile
 
+from asr.data.audio_paths import for_libsndfile
+
 UNKNOWN_SAMPLES = 2**40
 """libsndfile says that a FLAC file has even more if it was written to a pipe."""
 UNKNOWN_BYTES = frozenset((*range(0x7FFFF000, 0x80000001), 0xFFFFFFFF))
@@ -47,7 +49,7 @@ def header_fault(path: Path, name: str | None = None) -> str | None:
     if extent is None and _is_endless_flac(path):
         return f"it does not say how long it is, as if written to a pipe; write it again with {remedy}"
     if extent is None and (counted := _mp3_samples(path)) is not None:
-        info = soundfile.info(path)
+        info = soundfile.info(for_libsndfile(path))
         if counted > info.frames + info.samplerate / 10:
             read, there = info.frames / info.samplerate, counted / info.samplerate
             return (
@@ -80,7 +82,7 @@ def count_samples(path: Path, frames: int) -> int:
     """
     if _mp3_samples(path) is not None:
         frames = 0
-        with soundfile.SoundFile(path) as sound:
+        with soundfile.SoundFile(for_libsndfile(path)) as sound:
             while block := len(sound.read(1 << 20, dtype="float32", always_2d=True)):
                 frames += block
     return frames

@@ -1,6 +1,7 @@
 """A corpus of the user's own: the `prepare` of recipes without code, and the recipe folder that `asr new` writes."""
 
 import json
+import re
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ from asr.data.formats.reading import find_format, read_source
 from asr.data.manifest import require_all
 from asr.data.splits import complete_splits, require_splits, write_splits
 from asr.data.utterance import OneChannel, Utterance
+from asr.settings.bounds import fault_of_text
 from asr.settings.compose import compose
 from asr.settings.recipe import find_recipe
 from asr.settings.root import Config
@@ -146,6 +148,9 @@ def _refuse_channels(splits: Mapping[str, Sequence[Utterance]]) -> None:
 WRITTEN_SHARE = 0.1
 """Share of the transcripts with punctuation or capitals from which on they are written for readers."""
 
+UNPRINTABLE = re.compile(r"[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+"""Characters that JSON has unescaped and YAML does not, or takes for the end of a line."""
+
 PREPARE = '''"""The corpus at data.source, in any known format."""
 
 from asr.data.own import prepare
@@ -183,6 +188,9 @@ def write_recipe(folder: Path, source: Path, columns: Mapping[str, str]) -> str:
     if folder.exists():
         raise ConfigError(f"{folder} exists already: give another name, or delete it.")
     source = expanded(source).absolute()
+    for text in (str(folder), str(source), *columns.values()):
+        if fault := fault_of_text(text):
+            raise ConfigError(f"A recipe cannot name {text!r}, which {fault}: rename it.")
     config = compose(find_recipe("own"), ["name=new"]).data
     config.source, config.columns, config.format = str(source), dict(columns), find_format(source)
     with tempfile.TemporaryDirectory() as audio:
@@ -216,9 +224,9 @@ def _recipe_yaml(utterances: Sequence[Utterance], source: Path, kind: str, colum
     rate = (8000 if max(rates) < 16000 else 16000) if converts else rate
     hours = sum(utterance.duration for utterance in utterances) / 3600
     texts, text_lines = _as_spoken([utterance.text for utterance in utterances])
-    characters = "".join(sorted({" "}.union(*texts)))
+    characters = "".join(sorted({" "}.union(*texts))).replace("${", "{$")
     lines = [
-        f"# {len(utterances)} utterances, {hours:.2f} h, from {source}",
+        f"# {len(utterances)} utterances, {hours:.2f} h, from {_quoted(str(source))}",
         "defaults:",
         "  - /config",
         *(["  - override /data: 8khz"] if rate == 8000 else []),
@@ -227,9 +235,9 @@ def _recipe_yaml(utterances: Sequence[Utterance], source: Path, kind: str, colum
         "  - _self_",
         "",
         "data:",
-        f"  source: {json.dumps(str(source), ensure_ascii=False)}",
+        f"  source: {_quoted(str(source))}",
         f"  format: {kind}",
-        *([f"  columns: {json.dumps(dict(columns), ensure_ascii=False)}"] if columns else []),
+        *([f"  columns: {_quoted(dict(columns))}"] if columns else []),
     ]
     if converts:
         found = ", ".join(f"{count} files of {value} Hz" for value, count in rates.most_common())
@@ -240,13 +248,19 @@ def _recipe_yaml(utterances: Sequence[Utterance], source: Path, kind: str, colum
         *text_lines,
         "tokenizer:",
         "  # Every character of the transcripts: remove what is not spoken, and `asr check` names its utterances.",
-        f"  alphabet: {json.dumps(characters, ensure_ascii=False)}",
+        f"  alphabet: {_quoted(characters)}",
         "",
         "training:",
         f"  epochs: {_epochs(hours)}",
         "",
     ]
     return "\n".join(lines)
+
+
+def _quoted(value: Any) -> str:
+    """A text or mapping as JSON on one line, with escapes for the characters that YAML does not take as they are."""
+    written = json.dumps(value, ensure_ascii=False)
+    return UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", written)
 
 
 def _as_spoken(texts: Sequence[str]) -> tuple[Sequence[str], list[str]]:

@@ -17,7 +17,7 @@ import torch
 from torchaudio.transforms import Resample
 
 from asr.common.errors import DataError
-from asr.data.audio_paths import foreign
+from asr.data.audio_paths import for_libsndfile, foreign
 from asr.data.headers import UNKNOWN_SAMPLES, header_fault, header_warning
 
 Samples = npt.NDArray[np.float32]
@@ -74,7 +74,7 @@ def recording_seconds(path: Path) -> float:
     if path == STANDARD_INPUT:
         return 0.0  # libsndfile takes `-` for it too, and would consume it
     try:
-        info = soundfile.info(path)
+        info = soundfile.info(for_libsndfile(path))
         return float(info.frames / info.samplerate) if info.frames < UNKNOWN_SAMPLES else 0.0
     except (soundfile.LibsndfileError, OSError, TypeError):
         return 0.0
@@ -89,7 +89,7 @@ def _open(path: Path, name: str, sampling_rate: int) -> Iterator[Recording]:
         if path.stat().st_size == 0:
             raise DataError(f"{name}: the file is empty; record it again.")
         try:
-            file = soundfile.SoundFile(path)
+            file = soundfile.SoundFile(for_libsndfile(path))
         except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: raw samples without a header
             with _by_ffmpeg(path, name, sampling_rate, str(error)) as recording:
                 yield recording

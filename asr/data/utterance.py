@@ -90,6 +90,9 @@ def parse_line(line: bytes, path: Path, number: int) -> Utterance:
             raise DataError(
                 f"{place}: {name!r} contains an incomplete character, {value!r}: write names and texts in UTF-8."
             )
+    for name in ("id", "audio_filepath"):
+        if "\0" in row[name]:
+            raise DataError(f"{place}: {name!r} has the character NUL, {row[name]!r}, which no name has: correct it.")
     if not (0 < row["duration"] < LIMIT and 0 <= row["offset"] < LIMIT and 0 < row["sampling_rate"] < LIMIT):
         raise DataError(
             f"{place}: duration and sampling_rate must be above 0, offset not below, and all less than 1e9."

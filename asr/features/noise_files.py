@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from torchaudio.transforms import Resample
 
 from asr.common.errors import ConfigError, DataError, faults_among
 from asr.common.processes import map_blocks
-from asr.data.audio_paths import audio_below
+from asr.data.audio_paths import audio_below, for_libsndfile
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ def recordings_checksum(folders: Sequence[str], key: str) -> str:
     for folder in folders:
         root = Path(folder).expanduser()
         for path in audio_files([folder], key):
-            digest.update(f"{path.relative_to(root).as_posix()}\0{path.stat().st_size}\n".encode())
+            digest.update(os.fsencode(f"{path.relative_to(root).as_posix()}\0{path.stat().st_size}\n"))
         digest.update(b"\n")
     return digest.hexdigest()
 
@@ -110,7 +111,7 @@ def _read_headers(paths: Sequence[Path]) -> list[NoiseFile | str]:
 def _read_header(path: Path) -> NoiseFile | str:
     """A file, or what is wrong with it."""
     try:
-        info = soundfile.info(path)
+        info = soundfile.info(for_libsndfile(path))
     except (soundfile.LibsndfileError, OSError) as error:
         return f"The recording {path} cannot be read ({error})"
     if info.frames == 0:
@@ -120,7 +121,7 @@ def _read_header(path: Path) -> NoiseFile | str:
 
 def _read(file: NoiseFile, start: int, samples: int) -> Tensor:
     try:
-        sound, _ = soundfile.read(file.path, samples, start, dtype="float32", always_2d=True)
+        sound, _ = soundfile.read(for_libsndfile(file.path), samples, start, dtype="float32", always_2d=True)
     except (soundfile.LibsndfileError, OSError) as error:
         raise DataError(f"The recording {file.path} cannot be read ({error}): replace it.") from None
     if len(sound) < samples or not np.isfinite(sound).all():

@@ -21,6 +21,11 @@ def formatted(transcript: Transcript, name: str) -> str:
     return _WRITERS[name](transcript)
 
 
+def as_utf8(text: str) -> str:
+    """A text in which the bytes of a name that is not UTF-8 are escapes, as JSON has them too."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def cues(words: Sequence[Word]) -> list[list[Word]]:
     """Words as lines of subtitles: a pause, CUE_SECONDS or CUE_CHARACTERS end a line."""
     lines: list[list[Word]] = []
@@ -50,7 +55,7 @@ def _json(transcript: Transcript) -> str:
         "text": transcript.text,
         "words": [asdict(word) for word in transcript.words],
     }
-    return json.dumps(content, ensure_ascii=False) + "\n"
+    return as_utf8(json.dumps(content, ensure_ascii=False)) + "\n"
 
 
 def _srt(transcript: Transcript) -> str:
@@ -71,7 +76,7 @@ def _vtt(transcript: Transcript) -> str:
 
 def _ctm(transcript: Transcript) -> str:
     """`recording channel start duration word confidence`; a recording's name has no white space there."""
-    name = "_".join(transcript.path.stem.split()) or "-"
+    name = as_utf8("_".join(transcript.path.stem.split())) or "-"
     rows = (
         f"{name} 1 {word.start:.3f} {word.end - word.start:.3f} {word.text}"
         f"{'' if word.confidence is None else f' {word.confidence:.4f}'}\n"

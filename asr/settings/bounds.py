@@ -135,8 +135,13 @@ def check_bounds(values: Mapping[str, Any]) -> None:
     """Compares values by full key, as in {"model.hidden": 320}, with the bounds of their keys.
 
     Raises:
-        ConfigError: A value is out of its bounds, or a range is empty; names the key and what it must be.
+        ConfigError: A value is out of its bounds, a text cannot be kept, or a range is empty; names the key and what it
+            must be.
     """
+    for key, value in values.items():
+        for text in (key, *(value if isinstance(value, list) else [value])):
+            if isinstance(text, str) and (fault := fault_of_text(text)):
+                raise ConfigError(f"{key} is {value!r}, which {fault}: change it.")
     for key, bounds in BOUNDS.items():
         value = values[key]
         if value is not None and not bounds.hold(value):
@@ -144,3 +149,12 @@ def check_bounds(values: Mapping[str, Any]) -> None:
     for low, high in RANGES.items():
         if values[low] > values[high]:
             raise ConfigError(f"{low} is {values[low]!r}, above {high}, which is {values[high]!r}: change one of them.")
+
+
+def fault_of_text(text: str) -> str | None:
+    """Why a text cannot be written to a configuration and read back; None where it can."""
+    if "\0" in text:
+        return "has the character NUL"
+    if "${" in text:
+        return "has ${, with which an interpolation begins"
+    return None if text.isascii() or text == text.encode(errors="replace").decode() else "is not in UTF-8"

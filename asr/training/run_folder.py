@@ -83,7 +83,7 @@ class RunFolder:
             if restart:
                 self._clear()
             with self._written():
-                handler = logging.FileHandler(self.path / "train.log", encoding="utf-8")
+                handler = logging.FileHandler(self.path / "train.log", encoding="utf-8", errors="backslashreplace")
             handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
             logging.getLogger("asr").addHandler(handler)
             try:

@@ -124,7 +124,8 @@ def utterances_of(rows: Rows, root: Path) -> dict[str | None, list[Utterance]]:
     if faults := [outcome for outcome in outcomes if isinstance(outcome, str)]:
         first, *others = faults
         faults = [first, *(fault.partition("; ")[0] for fault in others)]  # a remedy for each would be too long
-        raise faults_among(faults, len(flat), f"utterances of {root}", "replace the file, or correct or remove its row")
+        remedy = "rename or replace the file, or correct or remove its row"
+        raise faults_among(faults, len(flat), f"utterances of {root}", remedy)
     for (split, _), outcome in zip(flat, outcomes, strict=True):
         assert isinstance(outcome, Utterance)
         utterances[split].append(outcome)
@@ -139,6 +140,8 @@ def _read_header(row: Row) -> Utterance | str:
     """The utterance of a row, or what is wrong with it."""
     assert row.id is not None
     file = f"{row.place}: the audio file {row.audio}" if row.place else f"the audio file {row.audio}"
+    if not is_whole(str(row.audio)):
+        return f"the name of the audio file {row.audio} is not in UTF-8, as manifests are"
     try:
         info, fault = soundfile.info(row.audio), header_fault(row.audio)
         samples = count_samples(row.audio, info.frames)
