@@ -16,6 +16,7 @@ from asr.batching.dataset import Dataset
 from asr.batching.loader import MicroBatch, load
 from asr.common.errors import DataError
 from asr.data.audio import read_waveform
+from asr.data.shards import packing
 from asr.data.shards.packing import pack
 from asr.data.shards.reader import ShardedAudio, open_audio
 from asr.data.utterance import Utterance
@@ -107,6 +108,28 @@ def test_an_interrupted_packing_writes_only_what_is_missing(tmp_path: Path) -> N
     assert (shards / "train-000000.tar").stat().st_mtime_ns == kept
     assert pack(splits, shards, 0.05).written == 0
     assert_same(opened(shards, tmp_path), splits)
+
+
+@pytest.mark.parametrize("lost", [(), ("train-000001.tar",), ("train-000000.tar", "dev-000000.tar")])
+def test_a_folder_that_is_packed_has_nothing_but_shards_and_their_index(lost: tuple[str, ...], tmp_path: Path) -> None:
+    splits, shards = packed(tmp_path)
+    before = {path.name: path.read_bytes() for path in shards.iterdir()}
+    kinds = {name.rpartition("-")[0] or name for name in before}
+    assert kinds == {"train", "dev", "test", "shards", "shards.json", "plan.json"}
+    for name in lost:
+        (shards / name).unlink()
+    assert pack(splits, shards, 0.05).written == len(lost)
+    assert {path.name: path.read_bytes() for path in shards.iterdir()} == before
+
+
+def test_a_pack_that_was_interrupted_before_its_end_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    splits = corpus(tmp_path / "corpus")
+    with monkeypatch.context() as patch:
+        patch.setattr(packing, "write_index", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            pack(splits, tmp_path / "shards", 0.05)
+    assert pack(splits, tmp_path / "shards", 0.05).written == 0
+    assert_same(opened(tmp_path / "shards", tmp_path), splits)
 
 
 def test_shards_of_another_corpus_are_not_touched(tmp_path: Path) -> None:

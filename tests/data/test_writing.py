@@ -1,7 +1,7 @@
 """What is written is counted: an export, a pack or a cleaned manifest that lost utterances is refused."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,10 +12,10 @@ from asr.checks.findings import Finding, Severity, leave_out
 from asr.common.errors import DataError
 from asr.data import manifest, splits
 from asr.data.columns import Columns, write_columns
-from asr.data.formats import writing
+from asr.data.formats import kaldi, writing
 from asr.data.manifest import read_manifest, write_manifest
 from asr.data.shards.index import KINDS
-from asr.data.shards.packing import PARTS, PLAN, pack
+from asr.data.shards.packing import PLAN, pack
 from asr.data.splits import SPLITS, write_splits
 from asr.data.utterance import Utterance
 from asr.features.extraction import Extraction
@@ -42,20 +42,28 @@ def test_exports_have_a_line_for_each_utterance(name: str, corpus: Corpus, tmp_p
     writing.export(name, changed(corpus, {0: {"text": 'QUOTES " AND \\ AND é'}}), tmp_path / "out")
 
 
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({0: {"text": "YES\nNO"}}, "There are 4 lines in .*text instead of 3"),
-        ({0: {"text": "YES\r\n\r\nNO"}}, "There are 5 lines in .*text instead of 3"),
-        ({0: {"id": "a-b", "speaker": "a"}, 1: {"id": "b", "speaker": "a"}}, "2 lines in .*utt2spk instead of 3"),
-    ],
-)
+@pytest.mark.parametrize("text", ["YES\nNO", "YES\r\n\r\nNO"])
+def test_a_transcript_of_several_lines_is_not_exported(text: str, corpus: Corpus, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"Kaldi refuses U\+000A.* in a transcript"):
+        writing.export("kaldi", changed(corpus, {0: {"text": text}}), tmp_path / "out")
+
+
+def test_ids_that_would_be_the_same_for_kaldi_stay_apart(corpus: Corpus, tmp_path: Path) -> None:
+    names = {0: {"id": "a-b", "speaker": "a"}, 1: {"id": "b", "speaker": "a"}}
+    writing.export("kaldi", changed(corpus, names), tmp_path / "out")
+    read = kaldi.read(tmp_path / "out")["train"]
+    assert {(row.id, row.speaker) for row in read} >= {("a-b", "a"), ("b", "a")} and len(read) == 3
+
+
 def test_an_export_that_would_lose_utterances_is_refused(
-    changes: Mapping[int, Mapping[str, str]], said: str, corpus: Corpus, tmp_path: Path
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "out").mkdir()
-    with pytest.raises(DataError, match=said):
-        writing.export("kaldi", changed(corpus, changes), tmp_path / "out")
+    def lossy_export(splits: Mapping[str, Sequence[Utterance]], folder: Path) -> None:
+        kaldi.export({split: utterances[1:] for split, utterances in splits.items()}, folder)
+
+    monkeypatch.setitem(writing.FORMATS, "kaldi", (lossy_export, writing.FORMATS["kaldi"][1]))  # type: ignore[arg-type]
+    with pytest.raises(DataError, match=r"There are 2 lines in .*train/text instead of 3"):
+        writing.export("kaldi", corpus, tmp_path / "out")
 
 
 def lossy(path: Path, utterances: Iterable[Utterance]) -> int:
@@ -91,8 +99,10 @@ def test_a_cleaned_manifest_has_what_is_not_left_out(
 
 def test_shards_without_some_utterances_are_refused(corpus: Corpus, tmp_path: Path) -> None:
     pack(corpus, tmp_path / "shards", 1)
-    part = Columns(tmp_path / "shards" / PARTS / "train-000000.columns")
-    write_columns(part.path, {"bytes": part.description["bytes"]}, {name: part[name][:-1] for name in KINDS})
+    (path,) = (tmp_path / "shards").glob("shards-*.index")
+    index = Columns(path)
+    rows = {name: index[name][:-1] for name in (*KINDS, "shards")}
+    write_columns(path, {"shards": index.description["shards"]}, rows)
     with pytest.raises(DataError, match=r"There are 8 utterances in the shards of .* instead of 9"):
         pack(corpus, tmp_path / "shards", 1)
 

@@ -5,7 +5,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -103,3 +103,16 @@ def write_index(folder: Path, shards: dict[str, int], parts: Sequence[Columns]) 
         if other != named:
             other.unlink()
     return named
+
+
+def contents_of(folder: Path) -> Iterator[tuple[str, int, dict[str, npt.NDArray[Any]]]]:
+    """What the index in a folder says of each shard: its name, its size in bytes and its rows; nothing without one."""
+    try:
+        columns = Columns(folder / str(json.loads((folder / DESCRIPTION).read_text())["index"]))
+        shards: dict[str, int] = columns.description["shards"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    order = np.argsort(columns["shards"], kind="stable")
+    ends = np.searchsorted(columns["shards"][order], np.arange(len(shards)), "right").tolist()
+    for (name, size), begin, end in zip(shards.items(), [0, *ends], ends, strict=False):
+        yield name, size, {kind: columns[kind][order[begin:end]] for kind in KINDS}

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import tarfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +24,7 @@ from asr.common.processes import map_blocks
 from asr.data.audio import check_header, decode_waveform, read_waveform
 from asr.data.columns import Columns, write_columns
 from asr.data.manifest import require_all
-from asr.data.shards.index import KINDS, audio_key, write_index
+from asr.data.shards.index import KINDS, audio_key, contents_of, write_index
 from asr.data.utterance import Utterance, id_keys, seconds_of
 
 BLOCK = tarfile.BLOCKSIZE
@@ -88,7 +89,7 @@ def _decodes_to(waveform: Tensor, audio: bytes, utterance: Utterance) -> bool:
 
 PLAN = "plan.json"
 PARTS = ".parts"
-"""Folder with the contents of each shard, from which the index is made."""
+"""Folder with the contents of each shard until all are there; the index has them all."""
 TRIED = 64
 """Utterances from which the bytes per second of a split are estimated."""
 HEADERS = 8192
@@ -136,6 +137,10 @@ def pack(splits: Splits, folder: Path, megabytes: float) -> Packed:
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / PARTS).mkdir(exist_ok=True)
+    for name, size, rows in contents_of(folder):
+        before = folder / PARTS / Path(name).with_suffix(".columns")
+        if not before.exists():
+            write_columns(before, {"bytes": size}, rows)
     _refuse_duplicates(splits)
     plan = _plan(splits, folder, megabytes)
     shards = [*_shards(splits, folder, plan)]
@@ -150,6 +155,7 @@ def pack(splits: Splits, folder: Path, megabytes: float) -> Packed:
         "delete the folder and pack again",
     )
     write_index(folder, sizes, parts)
+    shutil.rmtree(folder / PARTS)
     seconds = sum(float(seconds_of(utterances).sum()) for utterances in splits.values())
     return Packed(len(shards), len(missing), sum(map(len, splits.values())), seconds, sum(sizes.values()))
 
