@@ -1,5 +1,6 @@
 """What is wrong with transcripts that a tokenizer accepts, and with their length for their audio."""
 
+import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 
@@ -16,6 +17,14 @@ INVISIBLE = ("Cc", "Cf", "Co", "Cn", "Cs")
 
 JOINERS = frozenset("\u200c\u200d")
 """Invisible, but part of the spelling in Persian and in Indic scripts."""
+
+SPELLINGS = (
+    (r"\w*[ij]\u0307(?![\u0300-\u036f])\w*", "U+0307 (a dot that lower-casing has left of \u0130)", "tr"),
+    (r"\w+\u03c3\b", "\u03c3 (U+03C3) at the end of a word, for \u03c2,", "el"),
+    (r"\w*\u03c2\w+", "\u03c2 (U+03C2) within a word, for \u03c3,", "el"),
+    (r"\w*[\u0132\u0133]\w*", "one character for two letters", "nl"),
+)
+"""Patterns of words, what is wrong with them, and a language whose rules put it right."""
 
 ALPHABETS = ("LATIN", "CYRILLIC", "GREEK")
 """Scripts whose letters look alike."""
@@ -44,9 +53,14 @@ def transcript_problems(text: str) -> Iterator[Problem]:
             f"the transcript {_short(text)} is UTF-8 that was read as another encoding; read it as UTF-8.",
         )
         return
-    digits = [c for c in text if c.isdigit()]
-    if digits:
-        yield warning("digits", f"the transcript {_short(text)} has digits; write numbers as words.")
+    numbers = [word for word in text.split() if any(_is_numeral(c) for c in word)]
+    if numbers:
+        yield warning(
+            "digits",
+            f"the transcript {_short(text)} has digits, in {_listed(numbers)}; write numbers as they are said.",
+        )
+    if not text.isascii():
+        yield from _spelling_problems(text)
     marks = [c for c in text if unicodedata.category(c)[0] in "PS" and c not in INSIDE_WORDS]
     if marks:
         yield warning("punctuation", f"the transcript {_short(text)} has {_named(marks)}; remove what is not spoken.")
@@ -57,6 +71,21 @@ def transcript_problems(text: str) -> Iterator[Problem]:
             f"the word {mixed!r} mixes {' and '.join(sorted(_scripts(mixed)))} letters that look alike: "
             f"{_named(_foreign(mixed))}; use one script.",
         )
+
+
+def _spelling_problems(text: str) -> Iterator[Problem]:
+    """Letters that a change of case without the rules of their language leaves, and letters with two spellings."""
+    for pattern, what, language in SPELLINGS:
+        if found := re.search(pattern, text):
+            yield warning(
+                "spelling",
+                f"the transcript {_short(text)} has {what} in {found[0]!r}; prepare it with text.normalize=true and "
+                f"text.language, such as {language}.",
+            )
+
+
+def _is_numeral(character: str) -> bool:
+    return unicodedata.category(character)[0] == "N" and character != "\u3007"  # a Chinese zero, which is a word
 
 
 def _decoded_wrongly(text: str) -> bool:
@@ -92,6 +121,10 @@ def _named(characters: list[str]) -> str:
         for c in different[:3]
     ]
     return ", ".join(names) + (", ..." if len(different) > 3 else "")
+
+
+def _listed(words: list[str]) -> str:
+    return ", ".join(map(repr, words[:3])) + (", ..." if len(words) > 3 else "")
 
 
 def _short(text: str) -> str:

@@ -1,6 +1,7 @@
 """A corpus of the user's own: the `prepare` of recipes without code, and the recipe folder that `asr new` writes."""
 
 import json
+import logging
 import re
 import tempfile
 from collections import Counter
@@ -20,7 +21,9 @@ from asr.settings.compose import compose
 from asr.settings.recipe import find_recipe
 from asr.settings.root import Config
 from asr.settings.text import Case, TextConfig
-from asr.text.normalization import normalize
+from asr.text.normalization import MARKERS, doubtful_letters, normalize
+
+log = logging.getLogger(__name__)
 
 RECORD = "source.json"
 """Says from which source and with which settings the manifests beside it were made."""
@@ -56,7 +59,7 @@ def finish(
     require_splits(output, splits)
     if config.text.normalize:
         text = replace(config.text, language=config.text.language or language)
-        splits = {split: normalized(utterances, text) for split, utterances in splits.items()}
+        splits = normalized(splits, text)
     if config.data.convert:
         from asr.data.conversion import convert
 
@@ -70,20 +73,45 @@ def finish(
     write_splits(output, splits)
 
 
-def normalized(utterances: Sequence[Utterance], config: TextConfig) -> list[Utterance]:
-    """Utterances with their transcripts normalized.
+def normalized(splits: Mapping[str, Sequence[Utterance]], config: TextConfig) -> dict[str, Sequence[Utterance]]:
+    """Splits with their transcripts normalized. Warns of letters that need `text.language`, and of numbers that stay.
 
     Raises:
         DataError: A number cannot be written in words; names the utterance.
     """
+    doubtful: dict[str, list[Utterance]] = {}
+    digits: dict[str, list[Utterance]] = {}
 
     def text_of(utterance: Utterance) -> str:
         try:
-            return normalize(utterance.text, config)
+            text = normalize(utterance.text, config)
         except DataError as error:
             raise DataError(f"{utterance.place}: {error}") from None
+        for letter in doubtful_letters(utterance.text, config):
+            doubtful.setdefault(letter, []).append(utterance)
+        if config.numbers:
+            for word in text.split():
+                if any(character.isdecimal() for character in word):
+                    digits.setdefault(word, []).append(utterance)
+        return text
 
-    return [replace(utterance, text=text_of(utterance)) for utterance in utterances]
+    changed: dict[str, Sequence[Utterance]] = {
+        split: [replace(utterance, text=text_of(utterance)) for utterance in utterances]
+        for split, utterances in splits.items()
+    }
+    for letter, found in doubtful.items():
+        log.warning(
+            "%d transcripts, first that of %s, have %s (U+%04X), whose case depends on the language: set text.language "
+            "to that of the corpus, which is %s if the letter is one of its own.",
+            len(found), found[0].place, letter, ord(letter), MARKERS[letter],
+        )  # fmt: skip
+    if digits:
+        log.warning(
+            "%d numbers can be read in several ways and stay in digits, as %s: `asr check` names their transcripts; "
+            "write them as they are said.",
+            sum(map(len, digits.values())), ", ".join([*digits][:10]),
+        )  # fmt: skip
+    return changed
 
 
 def check_record(config: Config, output: Path) -> None:

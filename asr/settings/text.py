@@ -17,8 +17,9 @@ class TextConfig:
     normalize: bool
     """Compose characters (Unicode NFC), remove punctuation, and apply the other keys."""
     language: str | None
-    """Code of the language, as en, tr or pt_BR: for numbers, and for the case of Turkish and Azeri."""
+    """Code of the language, as en, tr or pt_BR: for numbers, and for letters whose case or spelling depends on it, as
+    Turkish i, German ß, the Greek sigma and Dutch ij."""
     case: Case
     """Case of the letters."""
     numbers: bool
-    """Write numbers as words."""
+    """Write numbers as words; what can be read in several ways stays in digits and is named."""

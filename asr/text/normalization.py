@@ -2,10 +2,9 @@
 
 import re
 import unicodedata
-from importlib import import_module
 
-from asr.common.errors import ConfigError, DataError
 from asr.settings.text import Case, TextConfig
+from asr.text.numbers import Piece, pieces
 
 APOSTROPHES = dict.fromkeys(map(ord, "\u2019\u02bc\u2018\u00b4`\uff07\u02b9"), "'")
 JOINERS = "\u200c\u200d"
@@ -19,14 +18,26 @@ FORMS = ("<wide>", "<narrow>", "<initial>", "<medial>", "<final>", "<isolated>")
 LIGATURES = "\u0587" + "".join(map(chr, (*range(0xFB00, 0xFB07), *range(0xFB13, 0xFB18))))
 """Ligatures of Armenian and Latin letters: whether a text has them depends on who typed it."""
 
-TURKIC = ("tr", "az")
-"""Languages with a dotted and a dotless i."""
-
-DECIMAL_POINT = ("en", "ja", "ko", "zh", "th", "he", "fa")
-"""Languages that write 1,234.5 where others write 1.234,5."""
-
-NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
-ENGLISH_ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th)\b", re.IGNORECASE)
+DOTLESS = {"i": "\u0130"}, {"\u0130": "i", "I": "\u0131"}
+"""Of languages with a dotted and a dotless i: letters with their capitals, and capitals with their letters."""
+CASES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
+    "tr": DOTLESS,
+    "az": DOTLESS,
+    "de": ({"\u00df": "\u1e9e"}, {}),
+    "el": ({"\u0390": "\u03aa", "\u03b0": "\u03ab"}, {}),
+}
+"""By language, where Unicode's change of case, which knows no language, leaves two letters for one or the wrong one: İ
+becomes i with a dot, ß becomes SS, and ΐ becomes Ϊ with an accent apart."""
+SPELLINGS = {
+    "tr": (("i\u0307", "i"),),
+    "az": (("i\u0307", "i"),),
+    "nl": (("\u0133", "ij"), ("\u0132", "IJ")),
+    "el": ((r"(?<=\w)\u03c3\b", "\u03c2"), (r"\u03c2(?=\w)", "\u03c3")),
+}
+"""By language, patterns of what is spelled in two ways, and the usual one: the dot that a change of case has left, the
+Dutch ligature, and the Greek sigma, which has another form at the end of a word."""
+MARKERS = {"\u0130": "tr", "\u0131": "tr", "\u00df": "de", "\u0390": "el", "\u03b0": "el"}
+"""Letters whose case depends on the language, each with one that has it."""
 
 
 def normalize(text: str, config: TextConfig) -> str:
@@ -43,23 +54,39 @@ def normalize(text: str, config: TextConfig) -> str:
     """
     text = unicodedata.normalize("NFC", "".join(map(_one_form, text))).translate(APOSTROPHES)
     text = "".join(c for c in text if unicodedata.category(c) != "Cf" or c in JOINERS)
-    if config.numbers:
-        text = _numbers_as_words(text, config.language)
-    text = "".join(_spoken(text, place) for place in range(len(text)))
+    for pattern, spelling in SPELLINGS.get(_base(config.language), ()):
+        text = re.sub(pattern, spelling, text)
+    parts = pieces(text, config.language) if config.numbers else [Piece(text)]
+    text = "".join(part.text if part.stays else _without_punctuation(part.text) for part in parts)
     return " ".join(change_case(text, config.case, config.language).split())
 
 
 def change_case(text: str, case: Case, language: str | None) -> str:
     """Upper or lower case by the rules of a language: in Turkish and Azeri, i is the small letter of İ, and ı of I."""
-    turkic = _base(language) in TURKIC
-    match case:
-        case Case.upper:
-            return (text.replace("i", "\u0130") if turkic else text).upper()
-        case Case.lower:
-            text = text.replace("\u0130", "i").replace("I", "\u0131") if turkic else text
-            return unicodedata.normalize("NFC", text.lower())
-        case _:
-            return text
+    if case is Case.keep:
+        return text
+    for letter, other in CASES.get(_base(language), ({}, {}))[case is Case.lower].items():
+        text = text.replace(letter, other)
+    # Unicode's small letter of İ is i with a second dot, which no language writes.
+    changed = text.upper() if case is Case.upper else text.replace("\u0130", "i").lower()
+    return unicodedata.normalize("NFC", changed)
+
+
+def doubtful_letters(text: str, config: TextConfig) -> list[str]:
+    """The `MARKERS` of a text in whose language case would be changed otherwise, where no language is known."""
+    if config.language is not None or config.case is Case.keep or text.isascii():
+        return []
+    text += "iI"  # are elsewhere in the corpus
+    changed = change_case(text, config.case, None)
+    return [
+        letter
+        for letter, language in MARKERS.items()
+        if letter in text and change_case(text, config.case, language) != changed
+    ]
+
+
+def _without_punctuation(text: str) -> str:
+    return "".join(_spoken(text, place) for place in range(len(text)))
 
 
 def _one_form(character: str) -> str:
@@ -79,45 +106,6 @@ def _spoken(text: str, place: int) -> str:
         return "'" if within else " "
     # Marks of the Hebrew and Arabic scripts are of category M, which stays; their punctuation is of category P.
     return " " if kind[0] == "P" and character not in SPOKEN else character
-
-
-def _numbers_as_words(text: str, language: str | None) -> str:
-    if not any(character.isdecimal() for character in text):
-        return text
-    if language is None:
-        raise ConfigError("text.numbers=true writes numbers as words and needs text.language, such as en.")
-    try:
-        library = import_module("num2words")
-    except ImportError:
-        raise ConfigError("text.numbers needs num2words: pip install 'asr[text]' brings it.") from None
-
-    def words(number: str, **options: str) -> str:
-        try:
-            return f" {library.num2words(number, lang=language, **options)} "
-        except NotImplementedError:
-            known = ", ".join(sorted(library.CONVERTER_CLASSES))
-            raise ConfigError(f"text.language={language} has no words for numbers; choose one of {known}.") from None
-        except (ValueError, OverflowError, ArithmeticError, KeyError, IndexError) as error:
-            raise DataError(f"The number {number} in {text!r} cannot be written as words ({error}).") from None
-
-    if _base(language) == "en":
-        text = ENGLISH_ORDINAL.sub(lambda match: words(_ascii(match[1]), to="ordinal"), text)
-    return NUMBER.sub(lambda match: words(_plain(_ascii(match[0]), language)), text)
-
-
-def _plain(number: str, language: str) -> str:
-    """A number without thousands separators, with a decimal point."""
-    point = "." if _base(language) in DECIMAL_POINT else ","
-    thousands = "," if point == "." else "."
-    groups = number.split(thousands)
-    if len(groups) > 1 and all(len(group.split(point)[0]) == 3 for group in groups[1:]):
-        number = "".join(groups)
-    return number.replace(",", ".") if number.count(".") + number.count(",") <= 1 else re.sub(r"[.,]", "", number)
-
-
-def _ascii(number: str) -> str:
-    """Digits of any script as 0 to 9."""
-    return "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in number)
 
 
 def _base(language: str | None) -> str:

@@ -239,3 +239,36 @@ def test_transcripts_written_for_readers_are_normalized_by_a_new_recipe(
     settings = yaml.safe_load((tmp_path / "mine" / "recipe.yaml").read_text())
     assert settings.get("text") == lines
     assert alphabet is None or settings["tokenizer"]["alphabet"] == alphabet
+
+
+@pytest.mark.parametrize(
+    ("text", "case", "language", "letter"),
+    [
+        ("İZMİR IRMAK", "lower", "tr", "İ (U+0130)"),
+        ("ışık", "upper", "tr", "ı (U+0131)"),
+        ("Straße", "upper", "de", "ß (U+00DF)"),
+        ("προΰπηρξε", "upper", "el", "ΰ (U+03B0)"),
+    ],
+)
+def test_a_change_of_case_names_the_letters_that_need_a_language(
+    text: str, case: str, language: str, letter: str, source: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (source / "dev" / "dev.txt").write_text(text, encoding="utf-8")
+    settings = ["text.normalize=true", f"text.case={case}"]
+    prepared(source, tmp_path / "data", *settings)
+    (warning,) = [record.getMessage() for record in caplog.records if "depends on the language" in record.getMessage()]
+    assert letter in warning and "1 transcripts, first that of Utterance" in warning
+    assert f"set text.language to that of the corpus, which is {language} if" in warning
+    caplog.clear()
+    afresh(tmp_path / "data")
+    prepared(source, tmp_path / "data", *settings, f"text.language={language}")
+    assert [record for record in caplog.records if record.levelname == "WARNING"] == []
+
+
+def test_numbers_that_stay_in_digits_are_named(source: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (source / "train" / "train.txt").write_text("Am 1.5.2024 um 10:05 waren es 12, Agent 007.")
+    utterances = prepared(
+        source, tmp_path / "data", "text.normalize=true", "text.numbers=true", "text.language=de", "text.case=lower"
+    )
+    assert next(iter(utterances.values())).text == "am 1.5.2024 um 10:05 waren es zwölf agent 007"
+    assert "3 numbers can be read in several ways and stay in digits, as 1.5.2024, 10:05, 007" in caplog.text

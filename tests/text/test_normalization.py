@@ -1,6 +1,7 @@
 """Transcripts are normalized by the rules of their language, and every script passes through the tokenizers."""
 
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from asr.common.errors import ConfigError
 from asr.settings.text import Case, TextConfig
 from asr.settings.tokenizer import TokenizerConfig, TokenizerKind
-from asr.text.normalization import change_case, normalize
+from asr.text.normalization import change_case, doubtful_letters, normalize
 from asr.text.tokenizer import build_tokenizer, load_tokenizer
 
 
@@ -25,7 +26,16 @@ from asr.text.tokenizer import build_tokenizer, load_tokenizer
         ("tr", Case.lower, "İYİ IŞIK", "iyi ışık"),
         ("az", Case.lower, "İYİ IŞIQ", "iyi ışıq"),
         ("ru", Case.lower, "Ёлка и 5 звёзд…", "ёлка и пять звёзд"),
-        ("el", Case.lower, "ΟΔΟΣ", "οδος"[:-1] + "ς"),
+        ("el", Case.lower, "ΟΔΟΣ, ΜΑΣ", "οδος μας"),
+        ("el", Case.keep, "οδοσ μας ςήμα", "οδος μας σήμα"),
+        ("el", Case.upper, "προΰπηρξε ΐ", "ΠΡΟΫΠΗΡΞΕ Ϊ"),
+        ("tr", Case.lower, "İSTANBUL ISPARTA", "istanbul ısparta"),
+        ("tr", Case.upper, "i\u0307stanbul", "İSTANBUL"),
+        ("az", Case.keep, "i\u0307ki", "iki"),
+        ("de", Case.upper, "Straße, Masse", "STRA\u1e9eE MASSE"),
+        ("de", Case.lower, "STRA\u1e9eE", "straße"),
+        ("de", Case.lower, "İzmir", "izmir"),
+        ("nl", Case.lower, "\u0132sselmeer, ĳs en IJs", "ijsselmeer ijs en ijs"),
         ("ar", Case.keep, "لديه ٣ كتب؟", "لديه ثلاثة كتب"),
         ("he", Case.keep, "שלום, עולם!", "שלום עולם"),
         ("fa", Case.keep, "می\u200cروم، خانه", "می\u200cروم خانه"),
@@ -49,6 +59,27 @@ def test_numbers_need_a_language_that_has_words_for_them() -> None:
         normalize("5", TextConfig(True, None, Case.keep, numbers=True))
     with pytest.raises(ConfigError, match=r"text\.language=xx has no words"):
         normalize("5", TextConfig(True, "xx", Case.keep, numbers=True))
+
+
+@pytest.mark.parametrize(
+    ("text", "case", "letters"),
+    [
+        ("İSTANBUL", Case.lower, ["İ"]),
+        ("ışık ve iyi", Case.upper, ["ı"]),
+        ("Straße", Case.upper, ["ß"]),
+        ("προΰπηρξε", Case.upper, ["ΰ"]),
+        ("İSTANBUL", Case.upper, ["İ"]),
+        ("Straße", Case.lower, []),
+        ("Straße İ", Case.keep, []),
+    ],
+)
+def test_letters_whose_case_depends_on_the_language_are_doubtful_without_it(
+    text: str, case: Case, letters: list[str]
+) -> None:
+    config = TextConfig(True, None, case, numbers=False)
+    assert doubtful_letters(text, config) == letters
+    assert doubtful_letters(text, replace(config, language="en")) == []
+    assert "\u0307" not in unicodedata.normalize("NFD", normalize(text, config).replace("İ", ""))
 
 
 def test_only_turkic_languages_have_two_letters_i() -> None:
