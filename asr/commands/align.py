@@ -36,7 +36,8 @@ def main(arguments: Sequence[str]) -> None:
     from asr.inference.transcription_jobs import write_transcript
 
     recognizer = FinishedRun.of_model(options.model, "MODEL").recognizer(options.device)
-    text = read_text_to_align(options.text, recognizer.tokenizer, normalized=options.normalize)
+    language = recognizer.config.text.language
+    text = read_text_to_align(options.text, recognizer.tokenizer, normalized=options.normalize, language=language)
     transcript, score = align_recording(recognizer, options.audio, text)
     log.info("%d words, log-probability %.2f per token.", len(transcript.words), score)
     if options.output is None:

@@ -270,13 +270,14 @@ def align_recording(recognizer: BatchRecognizer, path: Path, text: str) -> tuple
     return Transcript(path, frames * times.frame_seconds, found), alignment.score
 
 
-def read_text_to_align(path: Path, tokenizer: Tokenizer, *, normalized: bool) -> str:
+def read_text_to_align(path: Path, tokenizer: Tokenizer, *, normalized: bool, language: str | None = None) -> str:
     """Reads the text of a recording for `align_recording`.
 
     Args:
         path: A text file.
         normalized: Whether to leave out punctuation, and to write the text in the case of the tokens if they have only
             one.
+        language: As `text.language`, whose rules the case follows.
 
     Raises:
         DataError: It cannot be read, or has a character that the tokenizer cannot write.
@@ -285,7 +286,7 @@ def read_text_to_align(path: Path, tokenizer: Tokenizer, *, normalized: bool) ->
     if normalized:
         letters = "".join(tokenizer.symbols[1:])
         case = Case.upper if letters == letters.upper() else Case.lower if letters == letters.lower() else Case.keep
-        text = normalize(text, TextConfig(normalize=True, language=None, case=case, numbers=False))
+        text = normalize(text, TextConfig(normalize=True, language=language, case=case, numbers=False))
     try:
         tokenizer.encode(" ".join(text.split()))
     except DataError as error:

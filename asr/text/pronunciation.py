@@ -16,6 +16,8 @@ from typing import Any
 from asr.common.errors import ConfigError, DataError
 from asr.common.files import lines_of
 from asr.common.optional import optional
+from asr.settings.text import Case
+from asr.text.normalization import change_case
 
 Phones = tuple[str, ...]
 
@@ -126,7 +128,7 @@ def pronounce(word: str, language: str) -> Phones:
             f"tokenizer.g2p={language} is not a language of eSpeak NG: give one, such as en-us, de, tr or ru."
         )
     # It would spell capitals.
-    text = ctypes.create_string_buffer(word.lower().encode())
+    text = ctypes.create_string_buffer(change_case(word, Case.lower, language).encode())
     rest = ctypes.c_void_p(ctypes.addressof(text))
     said = []
     while rest.value:

@@ -105,3 +105,20 @@ def test_text_that_cannot_be_read_is_named(reader: str, kind: str, tmp_path: Pat
         read(tmp_path / name)
     place = tmp_path / "sweep/mine.yaml" if reader == "sweep" else tmp_path / name
     assert str(place) in str(caught.value) and sentence in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("language", "tokens", "written", "read"),
+    [
+        ("tr", " aıiprst", "ISPARTA", "ısparta"),
+        ("tr", " IİPRSTA", "ırıt iti", "IRIT İTİ"),
+        ("de", " AESTRẞ", "Straße, Straße!", "STRAẞE STRAẞE"),
+        (None, " AESTR", "Straße", "STRASSE"),
+    ],
+)
+def test_a_text_to_align_follows_the_case_of_its_language(
+    language: str | None, tokens: str, written: str, read: str, tmp_path: Path
+) -> None:
+    (tmp_path / "text.txt").write_text(written, encoding="utf-8")
+    tokenizer = CharTokenizer(tokens)
+    assert read_text_to_align(tmp_path / "text.txt", tokenizer, normalized=True, language=language) == read

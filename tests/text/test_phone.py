@@ -20,7 +20,7 @@ from asr.settings.recipe import find_recipe
 from asr.settings.tokenizer import TokenizerConfig, TokenizerKind
 from asr.text.char import CharTokenizer
 from asr.text.phone import PhoneTokenizer
-from asr.text.pronunciation import read_lexicon
+from asr.text.pronunciation import pronounce, read_lexicon
 from asr.text.protocol import BLANK
 from asr.text.tokenizer import build_tokenizer, load_tokenizer
 from asr.training.hardware import Precision
@@ -136,6 +136,12 @@ def test_a_phone_that_the_lexicon_does_not_have_is_refused(tmp_path: Path) -> No
     (tmp_path / "lexicon").write_text("hallo h a l o:\n")
     with pytest.raises(DataError, match=r"'stra\u00dfe' .* has the phone .* in eSpeak NG, which no known word has"):
         phones(tmp_path / "lexicon", ["hallo"], "de").encode("stra\u00dfe")
+
+
+def test_espeak_gets_words_in_the_case_of_their_language() -> None:
+    pytest.importorskip("espeakng_loader")
+    assert pronounce("ISPARTA", "tr") == pronounce("ısparta", "tr") != pronounce("isparta", "tr")
+    assert pronounce("İZMİR", "tr") == pronounce("izmir", "tr")
 
 
 def test_a_language_that_espeak_does_not_know_is_refused() -> None:
