@@ -98,7 +98,7 @@ def settings_hash(recipe: Recipe, config: Config) -> str:
     settings = plain(config)
     augment = {key: settings["augment"][key] for key in ("speed_factors", "tempo_factors")}
     groups = [settings["data"]["sampling_rate"], settings["features"], settings["tokenizer"], augment]
-    parts = [training_checksum(recipe, config), *groups, settings["model"]["subsampling"], config.shards.source]
+    parts = [training_checksum(recipe, config), *groups, settings["model"]["subsampling"], settings["shards"]["source"]]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 

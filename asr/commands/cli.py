@@ -15,7 +15,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, NoReturn
 
 from asr.commands.help import COMMANDS, command_help, general_help, shipped_recipes, version
-from asr.common.errors import ConfigError, Interrupted, UserError
+from asr.common.errors import ConfigError, Interrupted, MaskedFormatter, UserError
 from asr.common.optional import import_large
 from asr.common.streams import drop_output
 from asr.settings.recipe import Recipe, find_recipe
@@ -158,6 +158,10 @@ def log_to_stderr() -> None:
 
 
 class _PlainLines(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFormatter(MaskedFormatter())
+
     def emit(self, record: logging.LogRecord) -> None:
         prefix = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
         print(prefix + self.format(record), file=sys.stderr, flush=True)

@@ -1,10 +1,33 @@
 """Errors. A user's mistake is one sentence: the key, id or file, what was found, what was expected and what to do."""
 
+import logging
+import re
 from collections.abc import Sequence
+
+MASK = "***"
+_IN_ADDRESS = re.compile(r"(?<=://)[^\s/?#'\"]*@")
+_IN_QUERY = re.compile(
+    r"([?&][^=&\s]*(?:key|token|secret|password|sig|signature|credential)=)[^&\s'\"]+", re.IGNORECASE
+)
+
+
+def masked(text: str) -> str:
+    """A text without the credentials in its addresses, as https://***@host/path for https://user:password@host/path."""
+    return _IN_QUERY.sub(rf"\1{MASK}", _IN_ADDRESS.sub(f"{MASK}@", text))
+
+
+class MaskedFormatter(logging.Formatter):
+    """Lines of a log without credentials."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return masked(super().format(record))
 
 
 class UserError(Exception):
-    """A mistake of the user. The command line prints it as one sentence and exits with code 2."""
+    """A mistake of the user. The command line prints it as one sentence, without credentials, and exits with code 2."""
+
+    def __str__(self) -> str:
+        return masked(super().__str__())
 
 
 class ConfigError(UserError):

@@ -98,7 +98,9 @@ def calibrate(recipe: Recipe, config: Config) -> Prediction:
     AcousticData.read(recipe, config).datasets()  # extracts features, which the trial then only opens
     with tempfile.TemporaryDirectory(prefix="asr-plan-") as folder:
         settings = Path(folder) / "config.yaml"
-        settings.write_text(OmegaConf.to_yaml(OmegaConf.create(plain(config))), encoding="utf-8")
+        kept = plain(config)
+        kept["shards"]["source"] = config.shards.source  # with credentials: only this user reads it
+        settings.write_text(OmegaConf.to_yaml(OmegaConf.create(kept)), encoding="utf-8")
         command = [sys.executable, "-m", "asr.planning.measure", str(recipe.folder), str(settings), f"{folder}/run"]
         trial = subprocess.run(command, check=False, capture_output=True, text=True)
     match trial.returncode:

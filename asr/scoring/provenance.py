@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from asr.common.errors import RunError
+from asr.common.errors import MASK, RunError, masked
 from asr.common.files import atomic_write_text
 
 CHECKOUT = Path(__file__).parents[2]
@@ -63,7 +63,12 @@ def kept_provenance(run: Path) -> Provenance | None:
 
 def command() -> str:
     """The command line as a shell takes it, whichever way the program was started; values of secrets are left out."""
-    return shlex.join(["asr", *(_SECRET.sub(r"\1=***", argument) for argument in sys.argv[1:])])
+    return shlex.join(["asr", *public_arguments()])
+
+
+def public_arguments() -> list[str]:
+    """The arguments of the command line; values of secrets and credentials in addresses are left out."""
+    return [masked(_SECRET.sub(rf"\1={MASK}", argument)) for argument in sys.argv[1:]]
 
 
 def commit() -> str | None:

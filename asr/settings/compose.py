@@ -19,7 +19,7 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException, ValidationError
 
-from asr.common.errors import ConfigError
+from asr.common.errors import ConfigError, masked
 from asr.settings.aliases import canonical, replace_aliases
 from asr.settings.bounds import check_bounds
 from asr.settings.recipe import CONF, Recipe
@@ -144,7 +144,10 @@ def to_config(composed: DictConfig, overrides: Sequence[str] = ()) -> Config:
 
 
 def plain(config: Config) -> dict[str, Any]:
-    """The configuration as dicts, lists, numbers and strings, enums by name; `load_config` reads it back from YAML."""
+    """The configuration as dicts, lists, numbers and strings, enums by name; `load_config` reads it back from YAML.
+
+    It goes to files and to Weights & Biases, so addresses have no credentials.
+    """
     return cast(dict[str, Any], _plain(config, Config))
 
 
@@ -157,6 +160,8 @@ def _plain(value: Any, kind: Any) -> Any:
         return [_plain(item, get_args(kind)[0]) for item in value]
     if isinstance(value, dict):
         return {key: _plain(item, get_args(kind)[1]) for key, item in value.items()}
+    if isinstance(value, str):
+        return masked(value)
     # A whole number that a program set is written as the same number from YAML is.
     return float(value) if isinstance(value, int) and float in (kind, *get_args(kind)) else value
 

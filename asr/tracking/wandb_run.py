@@ -19,6 +19,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
+from asr.common.errors import masked
 from asr.common.files import atomic_write_text
 from asr.settings.tracker import TrackerConfig
 from asr.tracking.metrics import Row
@@ -78,7 +79,7 @@ class WandbRun:
             "entity": config.entity,
             "group": job.group or config.group,
             "tags": [job.recipe, *config.tags],
-            "notes": config.notes,
+            "notes": config.notes and masked(config.notes),
             "name": job.name,
             "job_type": config.job_type or job.kind,
             "config": {"recipe": job.recipe, **job.settings},

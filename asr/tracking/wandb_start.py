@@ -2,10 +2,13 @@
 
 import logging
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 from asr.common.errors import ConfigError, RunError
+from asr.scoring.provenance import public_arguments
 from asr.settings.tracker import TrackerConfig, TrackerMode
 
 if TYPE_CHECKING:
@@ -93,7 +96,8 @@ def start(mode: Mode, run_id: str, arguments: dict[str, Any]) -> "wandb.Run":
     )
     resume: Literal["allow"] | None = "allow" if mode == "online" else None
     try:
-        run = wandb.init(id=run_id, mode=mode, resume=resume, reinit="create_new", settings=settings, **arguments)
+        with _public_arguments():
+            run = wandb.init(id=run_id, mode=mode, resume=resume, reinit="create_new", settings=settings, **arguments)
     except Exception:
         wandb.teardown()  # Otherwise the id is in use when offline is tried.
         raise
@@ -104,6 +108,17 @@ def start(mode: Mode, run_id: str, arguments: dict[str, Any]) -> "wandb.Run":
     for name in LOWEST:
         run.define_metric(name, step_metric="epoch", summary="min")
     return run
+
+
+@contextmanager
+def _public_arguments() -> Iterator[None]:
+    """W&B keeps the command line: it gets one without credentials."""
+    arguments = sys.argv[1:]
+    sys.argv[1:] = public_arguments()
+    try:
+        yield
+    finally:
+        sys.argv[1:] = arguments
 
 
 def _forget_foreign_service() -> None:

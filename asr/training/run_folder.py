@@ -11,7 +11,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from asr.common.errors import ConfigError, RunError
+from asr.common.errors import ConfigError, MaskedFormatter, RunError
 from asr.common.files import atomic_write
 from asr.lm.ngram import lm_name
 from asr.model.folder import MODEL, SETTINGS
@@ -84,7 +84,7 @@ class RunFolder:
                 self._clear()
             with self._written():
                 handler = logging.FileHandler(self.path / "train.log", encoding="utf-8", errors="backslashreplace")
-            handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+            handler.setFormatter(MaskedFormatter("%(asctime)s %(levelname)s %(message)s"))
             logging.getLogger("asr").addHandler(handler)
             try:
                 yield

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from asr.common.errors import ConfigError, DataError
+from asr.common.errors import MASK, ConfigError, DataError
 
 MOST_OPEN = 256
 """Files that a process keeps open at most."""
@@ -115,6 +115,9 @@ class RemoteRanges:
             return getattr(system, what)(path, **options)
         except Exception as error:  # each protocol's library has errors of its own
             why = " ".join(str(error).split()) or type(error).__name__
+            # Some libraries name the path without the protocol, which `masked` needs.
+            address, known, _ = self.address.rpartition("@")
+            why = why.replace(address.rpartition("://")[2] + "@", f"{MASK}@") if known else why
             raise DataError(f"{self.address}/{name} cannot be read ({type(error).__name__}: {why[:200]})") from None
 
     def _open(self) -> tuple[Any, str]:
@@ -138,7 +141,16 @@ class RemoteRanges:
 
 
 def open_ranges(source: str, timeout_seconds: float) -> Ranges:
-    """The files of a folder, or of an address with a protocol."""
+    """The files of a folder, or of an address with a protocol.
+
+    Raises:
+        ConfigError: The address was kept without its credentials, or as of `RemoteRanges`.
+    """
+    if f"://{MASK}@" in source:
+        raise ConfigError(
+            f"shards.source={source} has no credentials, since run folders keep none: give it with them, on the "
+            "command line or in the run's config.yaml."
+        )
     if "://" in source and not source.startswith("file://"):
         return RemoteRanges(source, timeout_seconds)
     return LocalRanges(Path(source.removeprefix("file://")).absolute())

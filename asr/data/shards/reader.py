@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor
 
-from asr.common.errors import DataError
+from asr.common.errors import DataError, masked
 from asr.common.files import atomic_write
 from asr.common.seeds import key_of
 from asr.data.audio import AudioFiles, decode_waveform
@@ -197,7 +197,7 @@ def open_audio(config: ShardsConfig, data: Path) -> AudioFiles | ShardedAudio:
         raise DataError(f"There are no shards: {error}; make them with `asr pack`, or correct shards.source.") from None
     except (ValueError, KeyError, TypeError):
         raise DataError(f"{config.source}/{DESCRIPTION} is damaged: pack the corpus again.") from None
-    place = f"{key_of(config.source):016x}"
+    place = f"{key_of(masked(config.source)):016x}"
     path = _index(ranges, Path(name).name, checksum, data / "shards-index" / place)
     try:
         index = ShardIndex(path)
@@ -206,7 +206,7 @@ def open_audio(config: ShardsConfig, data: Path) -> AudioFiles | ShardedAudio:
     cache = None
     if config.cache is not None and ranges.remote:
         cache = _open_cache(Path(config.cache).absolute() / f"{place}-{checksum[:16]}.cache", index, config.cache_gb)
-    return ShardedAudio(config.source, ranges, index, cache)
+    return ShardedAudio(masked(config.source), ranges, index, cache)
 
 
 def _index(ranges: Ranges, name: str, checksum: str, folder: Path) -> Path:
