@@ -199,7 +199,7 @@ def refuse_errors(recipe: Recipe, findings: Sequence[Finding]) -> None:
     if count := len(errors_among(findings)):
         raise DataError(
             f"The corpus of {recipe.name} has {count} {'error' if count == 1 else 'errors'}, named above: fix them, or "
-            "let `asr check` with check.fix=true remove these utterances from the manifests."
+            "remove these utterances from the manifests with `asr check RECIPE check.fix=true`."
         )
 
 

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from asr.commands.flags import FlagParser
+from asr.commands import remedies
+from asr.commands.flags import RUN_HELP, FlagParser
+from asr.commands.subjects import find_run
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -14,7 +16,7 @@ def main(arguments: Sequence[str]) -> None:
         "RUN/model/confidence.json, for asr transcribe. For each split, RUN/calibration/SPLIT gets the words with "
         "times and confidences, figures and a reliability diagram.",
     )
-    parser.add_argument("run", metavar="RUN", type=Path, help="the folder of a run, as runs/RECIPE/NAME-HASH")
+    parser.add_argument("run", metavar="RUN", type=Path, help=RUN_HELP)
     parser.add_argument(
         "--splits", nargs="+", default=["dev", "test"], metavar="SPLIT", help="where it is measured (dev test)"
     )
@@ -24,7 +26,9 @@ def main(arguments: Sequence[str]) -> None:
     from asr.inference.calibration import calibrate_run
     from asr.inference.finished_run import FinishedRun
 
-    run = FinishedRun.at(options.run, options.data)
+    moved = [f"paths.data={options.data}"] if options.data else []
+    remedies.give(str(options.run), moved, {"paths.data=": "--data "})
+    run = FinishedRun.at(find_run(options.run), options.data)
     run.require_unseen_dev("calibrate")
     for found in calibrate_run(run, options.splits):
         words = found.calibration

@@ -15,6 +15,7 @@ from asr.checks.findings import (
     leave_out,
     unwanted,
 )
+from asr.commands.remedies import filled
 from asr.common.tables import table
 from asr.data.mixture import read_split
 from asr.data.splits import SPLITS
@@ -56,7 +57,8 @@ def run_once(recipe: Recipe, config: Config) -> None:
     if found is None or errors_among(found) or config.check.model is not None or config.check.json is not None:
         run(recipe, config)
     else:
-        print(f"{recipe.name}: checked before, {_counts(found)}; `asr check {recipe.name}` examines everything again.")
+        again = filled("`asr check RECIPE` examines everything again")
+        print(f"{recipe.name}: checked before, {_counts(found)}; {again}.")
 
 
 def _print(findings: Sequence[Finding], lines: int) -> None:

@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, NoReturn
 
+from asr.commands import remedies
 from asr.commands.help import COMMANDS, command_help, general_help, shipped_recipes, version
+from asr.commands.subjects import given_recipe
 from asr.common.errors import ConfigError, Interrupted, MaskedFormatter, UserError
 from asr.common.optional import import_large
 from asr.common.streams import drop_output
-from asr.settings.recipe import Recipe, find_recipe
+from asr.settings.recipe import Recipe
 from asr.training.interruption import await_the_end
 from asr.training.launch import find_launch
 
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 OWN_ARGUMENTS = (
-    "plan", "compare", "report", "errors", "new", "export", "lm", "tune", "calibrate", "transcribe", "align"
+    "plan", "compare", "runs", "report", "errors", "new", "export", "lm", "tune", "calibrate", "transcribe", "align"
 )  # fmt: skip
 """Commands whose module has `main(arguments)`: they parse the command line, including --help, themselves."""
 
@@ -53,6 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         SystemExit: 2 for a mistake of the user, 128 + n where signal n ended the command.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    remedies.give(remedies.RECIPE)
     with exit_codes():
         command, *rest = arguments or ["--help"]
         if command in ("-h", "--help"):
@@ -86,6 +89,8 @@ class Job:
     """Group of a multirun's runs in Weights & Biases, where tracker.group is null."""
     arguments: tuple[str, ...] = ()
     """The command line that submitted it."""
+    subject: str = remedies.RECIPE
+    """The recipe or the run as the command line names it."""
 
     def __call__(self, composed: "DictConfig") -> float | None:
         from hydra.core.hydra_config import HydraConfig
@@ -101,6 +106,7 @@ class Job:
         with on_slurm() if submitted else exit_codes():
             hydra = HydraConfig.get()
             config = to_config(composed, hydra.overrides.task)
+            remedies.give(self.subject, hydra.overrides.task)
             config.tracker.group = config.tracker.group or self.group
             if hydra.mode == RunMode.MULTIRUN:
                 log.info("Job %d: %s", hydra.job.num, " ".join(hydra.overrides.task))
@@ -111,10 +117,10 @@ class Job:
 
 
 def run_over_hydra(command: str, arguments: Sequence[str]) -> None:
-    """Composes the configuration of the recipe, or each of a sweep, and runs the command on it.
+    """Composes the configuration of the recipe or the run, or each of a sweep, and runs the command on it.
 
     Raises:
-        ConfigError: There is no such recipe, or its configuration cannot be composed.
+        ConfigError: There is neither, or its configuration cannot be composed.
     """
     from hydra import version
     from hydra._internal.hydra import Hydra
@@ -122,32 +128,36 @@ def run_over_hydra(command: str, arguments: Sequence[str]) -> None:
     from hydra.core.global_hydra import GlobalHydra
 
     from asr.settings.compose import HYDRA_VERSION, check_overrides, errors_as_sentences, into_mappings, search_path
+    from asr.settings.runs import at_home
     from asr.settings.sweeps import expand_sweep, group_name
     from asr.training.cluster import submission_errors
 
     log_to_stderr()
     parser = get_args_parser()
     options = _parse(parser, command, arguments)
-    recipe, overrides = _split_recipe(command, options.overrides)
-    overrides, swept = expand_sweep(recipe, check_overrides(recipe, overrides))
-    if swept and options.cfg:
-        raise ConfigError(f"asr {command}: a sweep runs and --cfg only prints; give one of the two.")
-    multirun = options.multirun or swept or "hydra.mode=MULTIRUN" in overrides
-    job = Job(command, recipe, group_name(recipe, overrides) if multirun else None, tuple(sys.argv[1:]))
-    overrides = [*into_mappings(overrides), search_path()]
-    version.setbase(HYDRA_VERSION)
-    # As hydra.main() does, which composes once more to find the mode, and prints errors itself over several lines.
-    hydra = Hydra.create_main_hydra2("asr", create_config_search_path(str(recipe.folder)))
-    try:
-        with errors_as_sentences(), submission_errors():
-            if options.cfg:
-                hydra.show_cfg("recipe", overrides, options.cfg, options.package, options.resolve)
-            elif multirun:
-                hydra.multirun("recipe", job, [*overrides, "hydra.mode=MULTIRUN"])
-            else:
-                hydra.run("recipe", job, [*overrides, "hydra.mode=RUN"])
-    finally:
-        GlobalHydra.instance().clear()
+    subject, overrides = _split_subject(command, options.overrides)
+    remedies.give(subject)
+    with given_recipe(subject, overrides, language_models=command == "lm") as recipe:
+        overrides, swept = expand_sweep(recipe, check_overrides(recipe, overrides, swept=options.multirun))
+        if swept and options.cfg:
+            raise ConfigError(f"asr {command}: a sweep runs and --cfg only prints; give one of the two.")
+        multirun = options.multirun or swept or "hydra.mode=MULTIRUN" in overrides
+        group = group_name(recipe, overrides) if multirun else None
+        job = Job(command, at_home(recipe), group, tuple(sys.argv[1:]), subject)
+        overrides = [*into_mappings(overrides), search_path()]
+        version.setbase(HYDRA_VERSION)
+        # As hydra.main() does, which composes once more to find the mode, and prints errors itself over several lines.
+        hydra = Hydra.create_main_hydra2("asr", create_config_search_path(str(recipe.folder)))
+        try:
+            with errors_as_sentences(), submission_errors():
+                if options.cfg:
+                    hydra.show_cfg("recipe", overrides, options.cfg, options.package, options.resolve)
+                elif multirun:
+                    hydra.multirun("recipe", job, [*overrides, "hydra.mode=MULTIRUN"])
+                else:
+                    hydra.run("recipe", job, [*overrides, "hydra.mode=RUN"])
+        finally:
+            GlobalHydra.instance().clear()
 
 
 def log_to_stderr() -> None:
@@ -164,7 +174,7 @@ class _PlainLines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         prefix = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
-        print(prefix + self.format(record), file=sys.stderr, flush=True)
+        print(prefix + remedies.filled(self.format(record)), file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -197,7 +207,7 @@ def exit_codes() -> Iterator[None]:
 
 
 def _stop(sentence: str, code: int) -> NoReturn:
-    print("asr:", " ".join(sentence.split()), file=sys.stderr)
+    print("asr:", " ".join(remedies.filled(sentence).split()), file=sys.stderr)
     sys.exit(code)
 
 
@@ -221,10 +231,12 @@ def _parse(parser: argparse.ArgumentParser, command: str, arguments: Sequence[st
     return options
 
 
-def _split_recipe(command: str, positionals: Sequence[str]) -> tuple[Recipe, list[str]]:
+def _split_subject(command: str, positionals: Sequence[str]) -> tuple[str, list[str]]:
     if not positionals or "=" in positionals[0]:
-        raise ConfigError(f"asr {command} needs a RECIPE: a folder, or one of {', '.join(shipped_recipes())}.")
-    return find_recipe(positionals[0]), list(positionals[1:])
+        raise ConfigError(
+            f"asr {command} needs a RECIPE: a folder, or one of {', '.join(shipped_recipes())}; or the folder of a run."
+        )
+    return positionals[0], list(positionals[1:])
 
 
 def _without_subject(arguments: Sequence[str]) -> Sequence[str]:

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from asr.commands import remedies
 from asr.commands.flags import FlagParser, share, whole_number
+from asr.commands.subjects import find_run, is_run
 from asr.common.errors import ConfigError, RunError
 from asr.settings.recipe import Recipe, find_recipe
 
@@ -47,7 +49,7 @@ def main(arguments: Sequence[str]) -> None:
     options = _parse(arguments)
     flags = {"-o": options.output, "--decoder": options.decoder, "--dev-wer": options.dev_wer}
     flags["--memory-seeds"] = options.memory_seeds
-    if _is_run(options.what[0]):
+    if is_run(find_run(options.what[0])):
         _compare_runs(options)
     elif given := [flag for flag, value in flags.items() if value is not None]:
         raise ConfigError(f"{given[0]} is for run folders; with a recipe set compare.* or decoder instead.")
@@ -69,17 +71,13 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     return options
 
 
-def _is_run(name: str) -> bool:
-    return (Path(name) / "config.yaml").is_file() and not (Path(name) / "recipe.yaml").is_file()
-
-
 def _compare_runs(options: argparse.Namespace) -> None:
     from asr.comparison.compare import compare_runs
 
-    for name in options.what:
-        if not _is_run(name):
-            raise RunError(f"{name} is no run folder: it has no config.yaml.")
-    paths, folder = [Path(name) for name in options.what], Path(options.output or "comparison")
+    paths, folder = [find_run(name) for name in options.what], Path(options.output or "comparison")
+    for path in paths:
+        if not is_run(path):
+            raise RunError(f"{path} is no run folder: it has no config.yaml.")
     _print(compare_runs(paths, folder, options.decoder, options.dev_wer, options.memory_seeds or 0))
 
 
@@ -93,7 +91,9 @@ def _compare_models(named: str, recipe: Recipe, overrides: Sequence[str]) -> Non
     from asr.settings.compose import compose, sweep
     from asr.training.hardware import resolve_hardware
 
-    settings = compose(recipe, sweep(recipe, overrides)[0])
+    point = sweep(recipe, overrides)[0]
+    remedies.give(named, point)
+    settings = compose(recipe, point)
     prepare.run(recipe, settings)
     texts = [utterance.text for utterance in read_manifest(recipe.manifest(settings, "train"))]
     grid = plan_grid(recipe, overrides, texts)

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from asr.commands.flags import FlagParser, whole_number
+from asr.commands import remedies
+from asr.commands.flags import RUN_HELP, FlagParser, whole_number
+from asr.commands.subjects import find_runs_of
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -13,9 +15,9 @@ def main(arguments: Sequence[str]) -> None:
         description="Prints the recognition errors of a run: error rates by speaker, length, speaking rate and "
         "estimated SNR, the top confusions of words and characters, and the alignments of the worst utterances.",
     )
-    parser.add_argument("run", metavar="RUN", type=Path, help="the folder of a run, such as runs/RECIPE/NAME-HASH")
+    parser.add_argument("run", metavar="RUN", help=f"{RUN_HELP}; of a folder of runs, they are listed")
     parser.add_argument("--split", default="test", help="dev or test (test)")
-    parser.add_argument("--decoder", help="if the split was evaluated with several decoders")
+    parser.add_argument("--decoder", help="of the evaluation (greedy, where there are several)")
     parser.add_argument("--worst", type=whole_number, default=10, metavar="N", help="number of worst utterances (10)")
     parser.add_argument("--pairs", type=whole_number, default=20, metavar="N", help="number of confusions (20)")
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="the corpus, if it has moved; replaces paths.data")
@@ -23,7 +25,14 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON, with all utterances")
     options = parser.parse_args(arguments)
 
+    from asr.report.overview import as_table, readable_runs, summarize
     from asr.report.run_errors import as_json, as_text, examine_run
+    from asr.report.runs import find_runs
 
-    errors = examine_run(options.run, options.split, options.decoder, options.data, read_audio=not options.no_audio)
+    path = find_runs_of(options.run)
+    remedies.give(str(options.run), flags={"paths.data=": "--data "})
+    runs = find_runs([path])
+    if len(runs) > 1 and not options.json:
+        print(as_table(summarize(readable_runs(runs), options.split, options.decoder)), flush=True)
+    errors = examine_run(path, options.split, options.decoder, options.data, read_audio=not options.no_audio)
     print(as_json(errors, options.pairs) if options.json else as_text(errors, options.worst, options.pairs))

@@ -1,15 +1,18 @@
 """`asr evaluate`: decodes splits with the best model of a run, perhaps in an ensemble, and scores them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
+from asr.commands.remedies import filled
 from asr.common.errors import ConfigError, RunError
+from asr.common.files import atomic_write_text
 from asr.decoding.decoder import log_search
 from asr.decoding.setup import DecodingSetup, decoder_name
 from asr.inference.ensembles import open_ensemble
 from asr.inference.evaluation import evaluate_split
 from asr.inference.finished_run import FinishedRun
 from asr.scoring.error_unit import recipe_unit, with_unit
-from asr.scoring.results import EvaluatedSplit, results_table
+from asr.scoring.results import EvaluatedSplit, Results, evaluation_folder, read_results, results_table
 from asr.settings.compose import plain
 from asr.settings.evaluation import Combine
 from asr.settings.recipe import Recipe
@@ -20,19 +23,28 @@ from asr.tracking.wandb_run import Job
 from asr.training.debugging import simplify
 from asr.training.distributed import join_ranks
 from asr.training.hardware import resolve_hardware
-from asr.training.run_folder import RunFolder, find_run_folder
-from asr.training.session import manifests, model_name, open_tracker
+from asr.training.run_folder import RunFolder, find_run_folder, no_model
+from asr.training.session import REPORTED, manifests, model_name, open_tracker, tracked_name
 
 
 def run(recipe: Recipe, config: Config) -> None:
     """Evaluates the run of a configuration; under several ranks, only rank 0 does it."""
+    _evaluate(recipe, config, again=True)
+
+
+def run_once(recipe: Recipe, config: Config) -> None:
+    """As `run`, but where the same models were decoded in the same way before it only prints their results."""
+    _evaluate(recipe, config, again=False)
+
+
+def _evaluate(recipe: Recipe, config: Config, again: bool) -> None:
     config = simplify(config)
     config = with_unit(config, recipe_unit(recipe, config))
     hardware = resolve_hardware(config.hardware, trains=False)
     device = str(hardware.device)
     folder = find_run_folder(recipe, config, hardware.precision)
     if not folder.model.is_dir():
-        raise RunError(f"The run {folder.path} has no model yet: `asr train` with the same settings makes it.")
+        raise no_model(recipe, config, folder)
     if not join_ranks(hardware.device, config.cluster.join_minutes).first:
         return
     splits = [split for split in config.evaluation.splits if split != "dev" or not config.training.with_dev]
@@ -43,22 +55,43 @@ def run(recipe: Recipe, config: Config) -> None:
             "evaluation.combine=hypotheses combines those of several models: name the others in evaluation.models."
         )
     setup = DecodingSetup.of_run(recipe, config, folder.path, device)
+    others = [FinishedRun.of_model(path, "evaluation.models") for path in config.evaluation.models]
+    runs = [FinishedRun(folder.model), *others]
+    places = {split: runs[0].evaluation(split, decoder_name(config)) for split in splits}
+    identities = {places[split] / REPORTED: setup.identity(split, [each.model for each in runs]) for split in splits}
+    if not again and (kept := _kept(places.values(), identities)):
+        _print(folder, kept)
+        print(filled("It was decoded before; `asr evaluate RECIPE` does it again."))
+        return
     with folder.held():
-        others = [FinishedRun.of_model(path, "evaluation.models") for path in config.evaluation.models]
-        runs = [FinishedRun(folder.model), *others]
         with open_ensemble(setup, [each.recognizer(device) for each in runs]) as ensemble:
             log_search(ensemble.search, ensemble.rescorer, setup.tuned)
             evaluations = [
                 evaluate_split(recipe, config, split, ensemble, folder.path, folder.config_hash) for split in splits
             ]
         where = _track(recipe, config, folder, evaluations)
-    print(results_table([evaluation.results for evaluation in evaluations]))
-    for evaluation in evaluations:
-        if evaluation.results.per is not None:
-            print(f"Phone error rate of {evaluation.results.split}: {100 * evaluation.results.per:.2f} %")
-    print(f"Run: {folder.path}")
-    print(f"Errors: {runs[0].evaluation(splits[-1], decoder_name(config)) / 'errors.txt'}")
+        for path, identity in identities.items():
+            atomic_write_text(path, identity)
+    _print(folder, [evaluation.results for evaluation in evaluations])
     print(where)
+
+
+def _kept(places: Iterable[Path], identities: Mapping[Path, str]) -> list[Results]:
+    """The results of all splits, where these were decoded as now and tracked; else none."""
+    try:
+        same = all(path.read_text(encoding="utf-8") == identity for path, identity in identities.items())
+        return [read_results(place) for place in places] if same else []
+    except (OSError, RunError):
+        return []
+
+
+def _print(folder: RunFolder, results: Sequence[Results]) -> None:
+    print(results_table(results))
+    for one in results:
+        if one.per is not None:
+            print(f"Phone error rate of {one.split}: {100 * one.per:.2f} %")
+    print(f"Run: {folder.path}")
+    print(f"Errors: {evaluation_folder(folder.path, results[-1].split, results[-1].decoder) / 'errors.txt'}")
 
 
 def _track(recipe: Recipe, config: Config, folder: RunFolder, evaluations: Sequence[EvaluatedSplit]) -> str:
@@ -68,7 +101,7 @@ def _track(recipe: Recipe, config: Config, folder: RunFolder, evaluations: Seque
         add_figures(tracker, evaluations)
         add_worst_utterances(tracker, recipe, config, evaluations[-1])
         where = tracker.where()
-    job = Job(f"{folder.path.name} evaluated", recipe.name, plain(config), "evaluate")
+    job = Job(f"{tracked_name(config, folder)} evaluated", recipe.name, plain(config), "evaluate")
     with Tracker(folder.path / "evaluation", config.tracker, job) as tracker:
         tracker.uses_manifests(manifests(recipe, config))
         tracker.uses_model(model_name(folder), folder.model)

@@ -6,6 +6,9 @@ from typing import NoReturn
 
 from asr.common.errors import ConfigError
 
+RUN_HELP = "a run folder (runs/RECIPE/NAME-HASH), the hash of a run or its beginning, or RECIPE/best"
+"""What an argument RUN may be."""
+
 
 def whole_number(text: str) -> int:
     """A whole number from 0, for `type=` of a flag.

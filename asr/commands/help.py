@@ -13,6 +13,7 @@ COMMANDS = {
     "run": "Runs prepare, check, extract, train and evaluate; resumes what was interrupted.",
     "plan": "Predicts time and memory of a training before it starts, for several models side by side.",
     "compare": "Trains models with several seeds each and tells which is better; or compares finished runs.",
+    "runs": "Lists all runs with their error rates, settings and state, the best one marked.",
     "report": "Makes a page for reviewing runs: curves, comparisons, errors with audio. Opens offline in any browser.",
     "errors": "Prints the errors of a run, by word and by subgroup, as text or JSON.",
     "dashboard": "Makes or updates a workspace and a report in Weights & Biases for the runs of a recipe.",
@@ -32,6 +33,7 @@ def general_help() -> str:
     """What `asr --help` prints."""
     lines = "\n".join(f"  {name:<11}{about}" for name, about in COMMANDS.items())
     return f"""Usage: asr COMMAND RECIPE [key=value ...]
+       asr COMMAND RUN [key=value ...]
        asr report RUN ... -o FOLDER, asr errors RUN
 
 Trains speech recognizers with recurrent networks and CTC, from a corpus archive to a word error rate.
@@ -40,11 +42,14 @@ Commands:
 {lines}
 
 RECIPE is a folder with a recipe.yaml, or one of the shipped: {", ".join(shipped_recipes())}.
-RUN is the folder of a run, as in runs/an4/lstm-0123abcd.
+RUN is the folder of a run, as in runs/an4/lstm-0123abcd, its hash or the beginning of it, as in 0123, or the run with
+the lowest dev error rate, as in an4/best. In the place of a RECIPE it stands for its recipe with all its settings.
 
 Examples:
   asr run an4                      from the archive to the WER of the test split
   asr train an4 model=gru seed=2   the same recipe with another model
+  asr runs an4                     all runs of an4, the best one marked
+  asr evaluate an4/best            that one again, with its settings
   asr report runs/an4 -o report    a page about all runs of an4
   asr train --help                 the groups and their choices"""
 
@@ -56,11 +61,12 @@ def command_help(command: str) -> str:
         f"  {group:<12}" + ", ".join(f"{choice}*" if choice == defaults.get(group) else choice for choice in choices)
         for group, choices in group_choices().items()
     )
-    return f"""Usage: asr {command} RECIPE [key=value ...] [-m] [--cfg job]
+    return f"""Usage: asr {command} RECIPE|RUN [key=value ...] [-m] [--cfg job]
 
 {COMMANDS[command]}
 
 RECIPE is a folder with a recipe.yaml, or one of the shipped: {", ".join(shipped_recipes())}.
+RUN is a run, by its folder, its hash or as RECIPE/best: it stands for its recipe with all its settings.
 
 Groups, chosen as in model=gru (* is the default):
 {groups}

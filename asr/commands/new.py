@@ -1,8 +1,10 @@
 """`asr new`: a recipe folder for a corpus of the user's own."""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from asr.commands import remedies
 from asr.commands.flags import FlagParser
 from asr.common.errors import ConfigError
 
@@ -21,5 +23,6 @@ def main(arguments: Sequence[str]) -> None:
 
     from asr.data.own import write_recipe
 
+    remedies.give(remedies.RECIPE, flags={"data.columns.": "--columns ", "data.source=": ""})
     settings = write_recipe(options.folder, options.source, {role: name for role, _, name in pairs})
-    print(settings + f"\nWritten to {options.folder / 'recipe.yaml'}. Next: asr run {options.folder}")
+    print(settings + f"\nWritten to {options.folder / 'recipe.yaml'}. Next: asr run {shlex.quote(str(options.folder))}")

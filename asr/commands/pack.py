@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from asr.common.errors import ConfigError
+from asr.commands.remedies import RECIPE, filled
+from asr.common.errors import ConfigError, asr_command
 from asr.data.mixture import read_split
 from asr.data.shards.packing import pack
 from asr.data.splits import SPLITS
@@ -21,4 +22,4 @@ def run(recipe: Recipe, config: Config) -> None:
         f"{recipe.name}: {packed.utterances} utterances, {packed.seconds / 3600:.2f} h, {packed.bytes / 1e6:,.1f} MB "
         f"in {packed.shards} shards, {packed.written} of them new: {folder}"
     )
-    print(f"asr train {recipe.name} shards.source={folder} reads them.")
+    print(filled(f"{asr_command('train', RECIPE, f'shards.source={folder}')} reads them."))

@@ -5,9 +5,11 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from asr.commands import remedies
 from asr.commands.flags import FlagParser
+from asr.commands.subjects import given_recipe
 from asr.common.errors import ConfigError
-from asr.settings.recipe import Recipe, find_recipe
+from asr.settings.recipe import Recipe
 
 if TYPE_CHECKING:
     from asr.settings.root import Config
@@ -17,12 +19,13 @@ log = logging.getLogger(__name__)
 BUSY = 0.3
 """Load per core from which other programs disturb the times."""
 
-HELP = """Usage: asr plan RECIPE [-m] [key=value ...] [key=value,value ...]
+HELP = """Usage: asr plan RECIPE|RUN [-m] [key=value ...] [key=value,value ...]
 
 Takes some steps of a training, half a minute for a small model, and predicts from them the time of an epoch and of the
 whole training, the peak memory with the planned batches, and the batches that would fit. Each combination of listed
 values is a line of the table; sentences under it recommend where to begin. Only extracted features are kept.
-The recipe must be prepared: `asr prepare RECIPE`. All keys of a training are taken: docs/configuration.md.
+The recipe must be prepared: `asr prepare RECIPE`. A RUN stands for its recipe and its settings. All keys of a training
+are taken: docs/configuration.md.
 
 Keys of its own (docs/how-to/plan.md):
   plan.minutes=30     what fits in this time
@@ -44,11 +47,16 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("-m", "--multirun", action="store_true")
     options = parser.parse_intermixed_args(arguments)
     if not options.what or "=" in options.what[0]:
-        raise ConfigError("asr plan needs a RECIPE: a folder, or the name of a shipped one; see asr plan --help.")
-    _plan(find_recipe(options.what[0]), options.what[1:])
+        raise ConfigError(
+            "asr plan needs a RECIPE: a folder, or the name of a shipped one; or the folder of a run; see asr plan "
+            "--help."
+        )
+    subject, *overrides = options.what
+    with given_recipe(subject, overrides) as recipe:
+        _plan(subject, recipe, overrides)
 
 
-def _plan(recipe: Recipe, overrides: Sequence[str]) -> None:
+def _plan(subject: str, recipe: Recipe, overrides: Sequence[str]) -> None:
     from asr.checks.corpus import refuse_mistakes
     from asr.features.perturbation import check_source
     from asr.planning.advice import Budget, Corpus, Plan, advise, plan_table, published_results
@@ -57,6 +65,7 @@ def _plan(recipe: Recipe, overrides: Sequence[str]) -> None:
     from asr.training.debugging import simplify
 
     points = sweep(recipe, overrides)
+    remedies.give(subject, points[0])
     configs = [simplify(compose(recipe, point)) for point in points]
     for config in configs:
         check_source(config.features, config.augment)

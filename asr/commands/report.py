@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from asr.commands.flags import FlagParser
+from asr.commands.flags import RUN_HELP, FlagParser
+from asr.commands.subjects import find_runs_of
 from asr.common.errors import ConfigError
 
 AUDIO = ("embed", "link", "none")
@@ -18,8 +19,7 @@ def main(arguments: Sequence[str]) -> None:
         "with their intervals, learning curves, training diagnostics, every utterance with its errors, its audio and "
         "the output of the model over time, comparisons of models, and the corpus.",
     )
-    runs = "a run folder (runs/RECIPE/NAME-HASH), or a folder of them"
-    parser.add_argument("runs", metavar="RUN", nargs="+", type=Path, help=runs)
+    parser.add_argument("runs", metavar="RUN", nargs="+", help=f"{RUN_HELP}, or a folder of runs")
     parser.add_argument("-o", "--output", metavar="FOLDER", type=Path, required=True, help="where the page is written")
     parser.add_argument(
         "--audio",
@@ -54,7 +54,8 @@ def main(arguments: Sequence[str]) -> None:
     from asr.report.utterance_media import AudioChoice
 
     audio, live = AudioChoice(options.audio), options.serve
-    report = Report(ReportOptions(options.runs, options.output, audio, options.pictures, options.data, live))
+    runs = [find_runs_of(run) for run in options.runs]
+    report = Report(ReportOptions(runs, options.output, audio, options.pictures, options.data, live))
     if options.serve:
         serve(report, options.port)
     else:

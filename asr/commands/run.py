@@ -20,7 +20,7 @@ def run(recipe: Recipe, config: Config) -> float:
     ranks = join_ranks(resolve_hardware(config.hardware).device, config.cluster.join_minutes)
     ranks.on_rank_0(lambda: make_ready(recipe, config))
     best = train.run(recipe, config)
-    evaluate.run(recipe, config)
+    evaluate.run_once(recipe, config)
     return best
 
 

@@ -6,6 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from asr.commands.flags import FlagParser, whole_number
+from asr.commands.subjects import find_run
 from asr.common.errors import ConfigError, DataError
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,7 @@ def main(arguments: Sequence[str]) -> None:
     if options.jobs > 1 and STANDARD_INPUT in paths:
         raise ConfigError("Standard input is read by one process: leave out --jobs, or give files.")
     places = output_places(paths, options.output) if options.output is not None else {}
+    options.model = find_run(options.model)
     settings = TranscriberSettings(**{field.name: vars(options)[field.name] for field in fields(TranscriberSettings)})
     failed = 0
     for path, transcript in zip(paths, transcribe_recordings(settings, paths, options.jobs), strict=True):

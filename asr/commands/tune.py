@@ -5,7 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asr.commands.flags import FlagParser
+from asr.commands import remedies
+from asr.commands.flags import RUN_HELP, FlagParser
+from asr.commands.subjects import find_run
 from asr.common.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ def main(arguments: Sequence[str]) -> None:
         "log-probabilities that are computed once, and keeps them in RUN/tuning/: evaluations with decoder=beam and "
         "the same language model use them unless the command line sets others.",
     )
-    parser.add_argument("run", metavar="RUN", type=Path, help="the folder of a run, as runs/RECIPE/NAME-HASH")
+    parser.add_argument("run", metavar="RUN", type=Path, help=RUN_HELP)
     lm = parser.add_argument_group("language model (as the run has it in its settings)")
     lm.add_argument("--order", type=int, metavar="N", help="lm.order")
     lm.add_argument("--units", choices=("words", "tokens"), help="lm.units")
@@ -42,7 +44,9 @@ def main(arguments: Sequence[str]) -> None:
     from asr.settings.decoder import DecoderKind
     from asr.settings.lm import LmKind, LmUnits
 
-    run = FinishedRun.at(options.run, options.data)
+    moved = [f"paths.data={options.data}"] if options.data else []
+    remedies.give(str(options.run), moved, {"paths.data=": "--data "})
+    run = FinishedRun.at(find_run(options.run), options.data)
     run.require_unseen_dev("tune")
     config = run.config
     changed = {"order": options.order, "texts": options.texts, "path": options.lm}

@@ -2,6 +2,7 @@
 
 import logging
 import re
+import shlex
 from collections.abc import Sequence
 
 MASK = "***"
@@ -21,6 +22,14 @@ class MaskedFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return masked(super().format(record))
+
+
+def asr_command(verb: str, *arguments: object) -> str:
+    """A command as a sentence shows it, its arguments quoted for a shell.
+
+    RECIPE among them stands for what the command line was given, which puts it there when it prints the sentence.
+    """
+    return f"`asr {verb} {shlex.join(map(str, arguments))}`"
 
 
 class UserError(Exception):

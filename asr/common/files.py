@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import logging
 import os
+import shutil
 import tempfile
 import zlib
 from collections.abc import Iterator
@@ -38,6 +39,24 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
         if folder.exists():
             folder.rename(Path(temporary) / "replaced")
         content.rename(folder)
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[None]:
+    """Makes a folder to fill; where the block fails, a folder that was not there or was empty is as it was before."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    empty = not missing and folder.is_dir() and not any(folder.iterdir())
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        if missing or empty:
+            for path in folder.iterdir() if folder.is_dir() else ():
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        with suppress(OSError):  # another process has used one
+            for path in missing:
+                path.rmdir()
+        raise
 
 
 @contextmanager

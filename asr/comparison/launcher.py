@@ -16,6 +16,7 @@ import torch
 from asr.common.errors import Interrupted
 from asr.common.progress import Progress
 from asr.comparison.grid import PlannedRun
+from asr.tracking.wandb_start import NOTED
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -120,9 +121,9 @@ def _log_path(logs: Path, run: PlannedRun) -> Path:
 
 def environment(slot: int) -> dict[str, str]:
     """The environment of a training: its GPU is the next in turn of those that this process sees."""
-    gpus = torch.cuda.device_count()
+    gpus, quiet = torch.cuda.device_count(), os.environ | {NOTED: "1"}  # what this process says is said once
     if gpus < 2:
-        return dict(os.environ)
+        return quiet
     given = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = [str(gpu) for gpu in range(gpus)] if given is None else given.split(",")
-    return os.environ | {"CUDA_VISIBLE_DEVICES": names[slot % gpus].strip()}
+    return quiet | {"CUDA_VISIBLE_DEVICES": names[slot % gpus].strip()}

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from asr.common.errors import RunError
+from asr.common.errors import RunError, asr_command
 from asr.decoding.setup import GREEDY
 from asr.features.extractor import FeatureExtractor
 from asr.inference.finished_run import FinishedRun
@@ -74,7 +74,7 @@ def read_run(path: Path, decoder: str = GREEDY) -> MeasuredRun:
     figure = f"dev/{test.unit.rate}"
     curve = [DevPoint(row["epoch"], row["seconds"], row[figure]) for row in rows if figure in row]
     if not curve:
-        raise RunError(f"{path} has no dev {test.unit.label}: train it with `asr train` first.")
+        raise RunError(f"{path} has no dev {test.unit.label}: train it with {asr_command('train', path)} first.")
     peaks = [row["system/peak_memory_mb"] for row in rows if "system/peak_memory_mb" in row]
     return MeasuredRun(
         path=path,
@@ -105,17 +105,17 @@ def read_scores(folder: Path, unit: ErrorUnit = ErrorUnit.word) -> list[Utteranc
     Raises:
         RunError: There is none, or it is damaged.
     """
-    path = folder / HYPOTHESES
+    path, again = folder / HYPOTHESES, asr_command("evaluate", folder.absolute().parents[2])
     try:
         rows = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
         names = ("id", "speaker", "duration", "reference", "hypothesis")
         scores = [score_texts(**{name: row[name] for name in names}, unit=unit) for row in rows]
     except OSError as error:
-        raise RunError(f"No hypotheses at {path} ({error.strerror}): run `asr evaluate` first.") from None
+        raise RunError(f"No hypotheses at {path} ({error.strerror}): run {again} first.") from None
     except (ValueError, TypeError, KeyError):
-        raise RunError(f"{path} is damaged: run `asr evaluate` again.") from None
+        raise RunError(f"{path} is damaged: run {again} again.") from None
     if not scores:
-        raise RunError(f"{path} is empty: run `asr evaluate` again.")
+        raise RunError(f"{path} is empty: run {again} again.")
     return scores
 
 

@@ -271,7 +271,7 @@ def read_summary(path: Path) -> Comparison:
     except OSError as error:
         raise RunError(f"No comparison at {path} ({error.strerror}).") from None
     except (KeyError, TypeError, ValueError) as error:
-        raise RunError(f"{path} is no comparison of this version ({error}): run `asr compare` again.") from None
+        raise RunError(f"{path} is no comparison of this version ({error}): repeat its command.") from None
 
 
 def _read(kind: Any, value: Any) -> Any:

@@ -9,6 +9,7 @@ import hashlib
 import json
 import logging
 import os
+import shlex
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -24,6 +25,7 @@ from asr.common.processes import map_blocks
 from asr.common.seeds import Keys, key_of
 from asr.data.columns import Columns, write_columns
 from asr.data.utterance import LazyUtterances, Seconds, Utterance, parse_known, parse_line
+from asr.settings.recipe import prepared_elsewhere
 
 log = logging.getLogger(__name__)
 
@@ -135,7 +137,9 @@ def _read_all(path: Path) -> list[Utterance]:
 
 def _require(path: Path) -> None:
     if not path.is_file():
-        raise DataError(f"No manifest at {path}: run `asr prepare RECIPE` first.")
+        elsewhere = prepared_elsewhere(path)
+        there = "" if elsewhere is None else f", or set paths.data={shlex.quote(str(elsewhere))}, where it is prepared"
+        raise DataError(f"No manifest at {path}: run `asr prepare RECIPE` first{there}.")
 
 
 VERSION = 1

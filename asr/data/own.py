@@ -3,6 +3,7 @@
 import json
 import logging
 import re
+import shlex
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -236,7 +237,7 @@ def write_recipe(folder: Path, source: Path, columns: Mapping[str, str]) -> str:
         minutes=sum(utterance.duration for utterance in utterances) / 60,
         speakers=len({utterance.speaker for utterance in utterances if utterance.speaker}) or "unknown",
         rates=", ".join(f"{rate} Hz" for rate, _ in rates.most_common()),
-        folder=folder,
+        folder=shlex.quote(str(folder)),
     )
     (folder / "README.md").write_text(readme, encoding="utf-8")
     return settings
@@ -275,7 +276,7 @@ def _recipe_yaml(utterances: Sequence[Utterance], source: Path, kind: str, colum
         "",
         *text_lines,
         "tokenizer:",
-        "  # Every character of the transcripts: remove what is not spoken, and `asr check` names its utterances.",
+        "  # Every character of the transcripts: remove what is not spoken, and asr check names its utterances.",
         f"  alphabet: {_quoted(characters)}",
         "",
         "training:",

@@ -1,6 +1,7 @@
 """Preparing a recipe: its prepare.py makes the manifests once, whichever job comes first."""
 
 import logging
+import shlex
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from asr.data.manifest import IndexedManifest, read_manifest
 from asr.data.own import check_record
 from asr.data.splits import SPLITS
 from asr.data.utterance import seconds_of
-from asr.settings.recipe import Recipe
+from asr.settings.recipe import Recipe, prepared_elsewhere
 from asr.settings.root import Config
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,11 @@ def prepare_corpus(recipe: Recipe, config: Config) -> list[SplitSize]:
         if not _missing(recipe, config):
             log.info("%s is prepared: %s", recipe.name, recipe.data(config))
         else:
+            if (elsewhere := prepared_elsewhere(recipe.manifest(config, "train"), recipe.folder)) is not None:
+                log.warning(
+                    "%s is prepared in %s too: to use that and not prepare it again, add %s.",
+                    *(recipe.name, elsewhere, f"paths.data={shlex.quote(str(elsewhere))}"),
+                )
             recipe.prepare(config, archives=Path(config.paths.data).absolute() / "archives")
             if missing := _missing(recipe, config):
                 raise DataError(f"{recipe.folder / 'prepare.py'} wrote no manifest for {', '.join(missing)}: it must.")

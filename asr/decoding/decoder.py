@@ -57,7 +57,7 @@ def log_search(search: Search | None, rescorer: Rescorer | None, tuned: Weights 
         search.lm or "none",
         search.lm_weight,
         search.word_score,
-        "" if tuned or search.lm is None else "; `asr tune` finds better weights on dev",
+        "" if tuned or search.lm is None else "; `asr tune RUN` finds better weights on dev",
     )
     if rescorer is not None:
         log.info("Rescored by %s at %g, word score %g.", rescorer.trained.folder, rescorer.weight, rescorer.word_score)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from asr.common.errors import ConfigError, DataError, RunError
+from asr.common.errors import ConfigError, DataError, RunError, asr_command
 from asr.lm.ngram import LanguageModel
 from asr.lm.trained import TrainedLanguageModel, score_text
 from asr.settings.decoder import DecoderConfig
@@ -133,7 +133,7 @@ def read_tuned(run: Path, key: str) -> Weights | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{path} holds no weights ({error}): run `asr tune` again.") from None
+        raise RunError(f"{path} holds no weights ({error}): run {asr_command('tune', run)} again.") from None
 
 
 def resolve(config: DecoderConfig, tuned: Weights | None) -> Weights:

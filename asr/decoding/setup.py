@@ -5,21 +5,27 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
-from asr.common.errors import ConfigError
+from asr.common.errors import ConfigError, asr_command
 from asr.common.processes import cores
+from asr.data.manifest import manifest_checksum
+from asr.data.mixture import training_checksum
 from asr.decoding.beam import BeamDecoder
 from asr.decoding.decoder import Decoder, GreedyDecoder
 from asr.decoding.search import Rescorer, Search, Weights, lexicon_of, read_tuned, resolve, tuning_key
 from asr.lm.ngram import LanguageModel, language_model, lm_name, training_words
 from asr.lm.trained import TrainedLanguageModel, load_language_model
+from asr.model.folder import weights_checksum
 from asr.settings.decoder import DecoderConfig, DecoderKind, RecurrentUse
 from asr.settings.evaluation import Combine
 from asr.settings.lm import LmConfig, LmKind, LmUnits
 from asr.settings.recipe import Recipe
 from asr.settings.root import Config
 from asr.text.protocol import Tokenizer
+
+PLACES = ("recurrent", "weights_from")
+"""Keys of a decoder that name folders, whose content counts in their place."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,8 @@ class DecodingSetup:
         tuned = None if key is None else read_tuned(run if other is None else Path(other), key)
         if other is not None and tuned is None:
             raise ConfigError(
-                f"decoder.weights_from={other} was not tuned with {key or 'lm=none'}: `asr tune` does it."
+                f"decoder.weights_from={other} was not tuned with {key or 'lm=none'}: {asr_command('tune', other)} "
+                "does it."
             )
         return cls(recipe, config, lm, recurrent, tuned)
 
@@ -74,6 +81,30 @@ class DecodingSetup:
         if self.recurrent is None or self.config.decoder.recurrent_use is RecurrentUse.fuse:
             return None
         return Rescorer(self.recurrent, self.weights.recurrent_weight, self.weights.recurrent_word_score)
+
+    def identity(self, split: str, models: Sequence[Path]) -> str:
+        """A hash of all that determines the hypotheses of a split and their scores.
+
+        Args:
+            models: The model folders.
+        """
+        config = self.config
+        identity: dict[str, Any] = {
+            "split": manifest_checksum(self.recipe.manifest(config, split)),
+            "models": [weights_checksum(model) for model in models],
+            "decoder": config.decoder.kind.name,
+            "combine": config.evaluation.combine.name,
+            "errors counted in": config.scoring.unit.name,
+        }
+        if config.decoder.kind is DecoderKind.beam:
+            identity |= {
+                "search": {key: str(value) for key, value in vars(config.decoder).items() if key not in PLACES},
+                "weights": vars(self.weights),
+                "units": config.lm.units.name,
+                "words": training_checksum(self.recipe, config),
+                "language models": tuning_key(self.lm, self.recurrent),
+            }
+        return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
     def open(self, tokenizer: Tokenizer) -> Decoder:
         """The decoder, which may hold processes until its context ends.

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from asr.common.errors import RunError
+from asr.common.errors import RunError, asr_command
 from asr.common.files import atomic_write_text
 from asr.inference.forced_alignment import Alignment, WordSpan
 
@@ -72,4 +72,5 @@ def read_confidence(model: Path) -> ConfidenceMap | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{path} cannot be used ({error}): run `asr calibrate` again.") from None
+        again = asr_command("calibrate", model.absolute().parent)
+        raise RunError(f"{path} cannot be used ({error}): run {again} again.") from None

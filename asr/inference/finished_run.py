@@ -8,11 +8,12 @@ from typing import Self
 from asr.common.errors import ConfigError
 from asr.decoding.search import tuning_folder
 from asr.inference.recognizer import Recognizer, load
-from asr.model.folder import MODEL, SETTINGS, model_folder
+from asr.model.folder import MODEL, model_folder
 from asr.scoring.results import evaluation_folder
 from asr.settings.compose import load_config
-from asr.settings.recipe import Recipe
+from asr.settings.recipe import SETTINGS, Recipe
 from asr.settings.root import Config
+from asr.settings.runs import data_root
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,7 @@ class FinishedRun:
             ConfigError: There are none, or they are damaged.
         """
         config = load_config(self.path / SETTINGS)
-        if self.data is not None:
-            config.paths.data = self.data
+        config.paths.data = self.data or str(data_root(self.path, config) or config.paths.data)
         return config
 
     @property

@@ -3,7 +3,6 @@
 import hashlib
 from pathlib import Path
 
-from omegaconf import OmegaConf
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -12,7 +11,8 @@ from asr.common.errors import RunError
 from asr.common.files import atomic_write, atomic_write_text, sync
 from asr.features.extractor import FeatureExtractor
 from asr.model.acoustic import AcousticModel
-from asr.settings.compose import load_config, plain
+from asr.settings.compose import as_yaml, load_config
+from asr.settings.recipe import SETTINGS
 from asr.settings.root import Config
 from asr.text.protocol import Tokenizer
 from asr.text.tokenizer import load_tokenizer
@@ -20,7 +20,6 @@ from asr.text.tokenizer import load_tokenizer
 WEIGHTS = "model.safetensors"
 MODEL = "model"
 """The model folder of a run."""
-SETTINGS = "config.yaml"
 
 
 def build_model(config: Config, tokens: int) -> AcousticModel:
@@ -61,7 +60,7 @@ def save_model(folder: Path, model: nn.Module, config: Config, tokenizer: Tokeni
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tokenizer.save(folder)
-        atomic_write_text(folder / SETTINGS, OmegaConf.to_yaml(OmegaConf.create(plain(config))))
+        atomic_write_text(folder / SETTINGS, as_yaml(config))
         with atomic_write(folder / WEIGHTS) as weights:
             save_file(tensors, weights)
         sync(folder)

@@ -16,15 +16,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from asr.checks.corpus import Requirements, examine
 from asr.checks.findings import FINDINGS, Finding, read_findings
 from asr.common.errors import ConfigError, RunError, UserError
+from asr.common.files import new_folder
 from asr.data.manifest import manifest_checksum, read_manifest
 from asr.data.splits import SPLITS
 from asr.data.utterance import Utterance
-from asr.model.folder import SETTINGS
 from asr.report.data_files import short_hash, write_data, write_whole
 from asr.report.evaluations import EvaluationPages
 from asr.report.runs import Run, differing_settings, find_runs
 from asr.report.utterance_media import AudioChoice
 from asr.settings.compose import load_config
+from asr.settings.recipe import SETTINGS
 from asr.tracking.diagnostics import CHECKS, diagnose, series
 
 log = logging.getLogger(__name__)
@@ -70,15 +71,13 @@ class Report:
         folder = options.folder
         if folder.is_dir() and any(folder.iterdir()) and not (folder / MARK).exists():
             raise RunError(f"{folder} has other files: set -o to an empty folder, or to that of an earlier report.")
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / MARK).touch()
 
     def signature(self) -> str:
         """Changes whenever a run of the report writes a file, or a new one begins."""
         return short_hash(*(run.signature() for run in find_runs(self.options.paths)))
 
     def build(self) -> str:
-        """Writes the page.
+        """Writes the page; where that fails, no new folder is left behind.
 
         Returns:
             The signature of its content.
@@ -87,6 +86,12 @@ class Report:
             RunError: There is no run at a path, or a run cannot be read.
         """
         signature = self.signature()
+        with new_folder(self.options.folder):
+            self._write(signature)
+        return signature
+
+    def _write(self, signature: str) -> None:
+        (self.options.folder / MARK).touch()
         runs = find_runs(self.options.paths)
         names = _distinct_names(runs)
         corpora = self._describe_corpora(runs)
@@ -105,7 +110,6 @@ class Report:
         }
         write_data(self.options.folder, "report", content)
         self._write_page(shown)
-        return signature
 
     def _describe_run(self, run: Run, name: str) -> dict[str, Any]:
         rows, settings = run.metrics, run.settings

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from asr.common.errors import RunError
+from asr.common.errors import RunError, asr_command
 from asr.data.manifest import read_manifest
 from asr.data.splits import SPLITS
 from asr.report.error_analysis import NOTHING, Alignment, Confusion, Group, align, grouped, most_frequent, speaking_rate
+from asr.report.overview import best_run, chosen, readable_runs
 from asr.report.runs import Evaluation, Run, find_runs
 from asr.report.utterance_media import AudioChoice, make_clips
 from asr.scoring.error_rates import UtteranceScore, total
@@ -37,7 +38,7 @@ def examine_run(path: Path, split: str, decoder: str | None, data: Path | None, 
     Args:
         path: The run's folder.
         split: Which split.
-        decoder: Which decoder; None where there is only one.
+        decoder: Which decoder; None takes greedy search where there are several.
         data: Replaces `paths.data` of the run.
         read_audio: Read the audio, for the error rates by estimated SNR.
 
@@ -46,7 +47,8 @@ def examine_run(path: Path, split: str, decoder: str | None, data: Path | None, 
     """
     runs = find_runs([path])
     if len(runs) > 1:
-        raise RunError(f"{path} has {len(runs)} runs: name one of them, such as {runs[0].folder}.")
+        example = f"{path}/best" if best_run(readable_runs(runs)) else str(runs[0].folder)
+        raise RunError(f"{path} has {len(runs)} runs: name one, as in {asr_command('errors', example)}.")
     (run,) = runs
     evaluation = _choose(run, split, decoder)
     alignment = align(evaluation.rows(), evaluation.unit)
@@ -59,15 +61,14 @@ def _choose(run: Run, split: str, decoder: str | None) -> Evaluation:
     if not found:
         known = ", ".join(sorted({evaluation.split for evaluation in run.evaluations}))
         raise RunError(
-            f"{run.folder} has no evaluation of {split}{f', only of {known}' if known else ''}: run `asr evaluate`."
+            f"{run.folder} has no evaluation of {split}{f', only of {known}' if known else ''}: run "
+            f"{asr_command('evaluate', run.folder)}."
         )
-    named = [evaluation for evaluation in found if decoder in (None, evaluation.decoder)]
-    names = ", ".join(evaluation.decoder for evaluation in found)
-    if not named:
-        raise RunError(f"{run.folder} has no evaluation of {split} with {decoder}, only with {names}.")
-    if len(named) > 1:
-        raise RunError(f"{split} was evaluated with several decoders: choose one by --decoder, of {names}.")
-    return named[0]
+    named = chosen(found, decoder)
+    if named is None:
+        names = ", ".join(evaluation.decoder for evaluation in found)
+        raise RunError(f"{run.folder} has no evaluation of {split} with {decoder}, only with {names}: give --decoder.")
+    return named
 
 
 def _levels(run: Run, split: str, data: Path | None) -> dict[str, float]:

@@ -10,10 +10,12 @@ from typing import Any
 
 import yaml
 
-from asr.common.errors import RunError
-from asr.model.folder import MODEL, SETTINGS, WEIGHTS
+from asr.common.errors import RunError, asr_command
+from asr.model.folder import MODEL, WEIGHTS
 from asr.scoring.error_unit import ErrorUnit
 from asr.settings.compose import flattened
+from asr.settings.recipe import SETTINGS
+from asr.settings.runs import find_data
 from asr.tracking.metrics import Row, metrics_path, read_metrics, read_panel
 from asr.training.identity import ARITHMETIC, determines_weights, without_groups
 
@@ -56,8 +58,12 @@ class Evaluation:
             if rows and all(isinstance(text, str) for text in strings) and all(row["duration"] > 0 for row in rows):
                 return rows
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise RunError(f"{path} cannot be used ({error!r}): run `asr evaluate` again.") from None
-        raise RunError(f"{path} has a line that is not a hypothesis: run `asr evaluate` again.")
+            raise RunError(f"{path} cannot be used ({error!r}): run {self._again} again.") from None
+        raise RunError(f"{path} has a line that is not a hypothesis: run {self._again} again.")
+
+    @property
+    def _again(self) -> str:
+        return asr_command("evaluate", self.folder.parents[2])
 
 
 @dataclass(frozen=True)
@@ -129,7 +135,8 @@ class Run:
                 rate = ErrorUnit(results.get("unit", "word")).rate
                 {key: float(results[key]) for key in ("wer", "cer", f"{rate}_low", f"{rate}_high")}
             except (OSError, ValueError, KeyError, TypeError) as error:
-                log.warning("%s cannot be used and is left out (%r): run `asr evaluate` again.", path, error)
+                again = asr_command("evaluate", self.folder)
+                log.warning("%s cannot be used and is left out (%r): run %s again.", path, error, again)
             else:
                 found.append(Evaluation(path.parent, path.parent.parent.name, path.parent.name, results))
         return found
@@ -145,13 +152,10 @@ class Run:
 
         A relative path is resolved from the current folder, then from the folder where the training ran.
         """
-        data = override or Path(str(self.settings.get("paths.data", "data")))
-        runs = Path(str(self.settings.get("paths.runs", "runs")))
-        started = self.folder.parents[min(len(runs.parts) + 1, len(self.folder.parents) - 1)]
-        for root in (Path.cwd(), started):
-            if (folder := root / data / self.recipe).is_dir():
-                return folder
-        return None
+        settings = self.settings
+        data = override or Path(str(settings.get("paths.data", "data")))
+        root = find_data(data, Path(str(settings.get("paths.runs", "runs"))), self.folder.parents[1], self.recipe)
+        return None if root is None else root / self.recipe
 
     def signature(self) -> str:
         """Changes whenever the training or an evaluation writes a file."""

@@ -100,15 +100,20 @@ class Handler(SimpleHTTPRequestHandler):
 
 
 def make_server(report: Report, port: int) -> ThreadingHTTPServer:
-    """Builds the page and binds the port of this machine, 0 for any that is free.
+    """Binds the port of this machine, 0 for any that is free, and builds the page.
 
     Raises:
         ConfigError: The port is taken.
     """
     try:
-        server = ThreadingHTTPServer((LOOPBACK, port), partial(Handler, following=Following(report)))
+        server = ThreadingHTTPServer((LOOPBACK, port), SimpleHTTPRequestHandler)
     except OSError as error:
         raise ConfigError(f"Port {port} cannot be used ({error.strerror}): choose another by --port.") from None
+    try:
+        server.RequestHandlerClass = partial(Handler, following=Following(report))
+    except BaseException:
+        server.server_close()
+        raise
     server.daemon_threads = True
     return server
 

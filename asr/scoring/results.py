@@ -11,7 +11,7 @@ from typing import Any
 
 import jiwer
 
-from asr.common.errors import RunError
+from asr.common.errors import RunError, asr_command
 from asr.common.tables import table
 from asr.scoring.bootstrap import SAMPLES, bootstrap_interval
 from asr.scoring.error_rates import UtteranceScore, process, total, unit_of, wrong_pairs
@@ -171,7 +171,7 @@ def read_results(folder: Path) -> Results:
     Raises:
         RunError: There is none, or it is damaged.
     """
-    path = folder / "results.json"
+    path, again = folder / "results.json", asr_command("evaluate", folder.absolute().parents[2])
     try:
         read = json.loads(path.read_text(encoding="utf-8"))
         required = {field.name: read[field.name] for field in fields(Results) if field.default is MISSING}
@@ -180,11 +180,11 @@ def read_results(folder: Path) -> Results:
         unit = ErrorUnit(read.get("unit", "word"))
         return Results(**required, **later, unit=unit, evaluated=evaluated and Provenance(**evaluated))
     except OSError as error:
-        raise RunError(f"No results at {path} ({error.strerror}): run `asr evaluate` first.") from None
+        raise RunError(f"No results at {path} ({error.strerror}): run {again} first.") from None
     except KeyError as error:
-        raise RunError(f"{path} lacks the key {error.args[0]!r}: run `asr evaluate` again.") from None
+        raise RunError(f"{path} lacks the key {error.args[0]!r}: run {again} again.") from None
     except (ValueError, TypeError) as error:
-        raise RunError(f"{path} is not a results file ({error}): run `asr evaluate` again.") from None
+        raise RunError(f"{path} is not a results file ({error}): run {again} again.") from None
 
 
 def results_table(results: Sequence[Results]) -> str:

@@ -22,6 +22,7 @@ from omegaconf.errors import OmegaConfBaseException, ValidationError
 from asr.common.errors import ConfigError, masked
 from asr.settings.aliases import canonical, replace_aliases
 from asr.settings.bounds import check_bounds
+from asr.settings.overrides import expand_home, readable
 from asr.settings.recipe import CONF, Recipe
 from asr.settings.root import Config
 from asr.settings.sweeps import expand_sweep
@@ -31,7 +32,7 @@ HYDRA_VERSION = "1.3"
 LATER_GROUPS = {
     "decoder": "greedy", "lm": "ngram", "evaluation": "default", "augment": "specaugment", "tokenizer": "char",
     "hardware": "auto", "listen": "default", "pack": "default", "shards": "default",
-    "check": "default",
+    "check": "default", "tracker": "auto",
 }  # fmt: skip
 """Groups that got keys after models were trained, none of which determines weights, with their default choices."""
 
@@ -65,7 +66,7 @@ def sweep(recipe: Recipe, overrides: Sequence[str]) -> list[list[str]]:
     Raises:
         ConfigError: A key that does not exist, or something other than a list of values.
     """
-    overrides, _ = expand_sweep(recipe, check_overrides(recipe, overrides))
+    overrides, _ = expand_sweep(recipe, check_overrides(recipe, overrides, swept=True))
     with errors_as_sentences():
         parsed = OverridesParser.create().parse_overrides(list(overrides))
         (points,) = BasicSweeper.split_arguments(parsed, max_batch_size=None)
@@ -80,16 +81,19 @@ def search_path() -> str:
     return f"hydra.searchpath=['file://{folder}']"
 
 
-def check_overrides(recipe: Recipe, overrides: Sequence[str]) -> list[str]:
+def check_overrides(recipe: Recipe, overrides: Sequence[str], swept: bool = False) -> list[str]:
     """Finds keys that do not exist, before Hydra composes anything.
 
+    Args:
+        swept: Whether commas separate the values of a sweep.
+
     Returns:
-        The overrides, aliases replaced by their keys.
+        The overrides, aliases replaced by their keys, with quotes where Hydra needs them.
 
     Raises:
         ConfigError: Names the override and the nearest key.
     """
-    overrides = [canonical(text) for text in overrides]
+    overrides = [readable(text, _kind(text), swept) for text in map(canonical, overrides)]
     with errors_as_sentences():
         parsed = OverridesParser.create().parse_overrides(overrides)
     for override in parsed:
@@ -106,6 +110,13 @@ def check_overrides(recipe: Recipe, overrides: Sequence[str]) -> list[str]:
         if not choices and not key.startswith(("hydra.", "hydra/")):
             _require_known([key])
     return overrides
+
+
+def _kind(override: str) -> Any:
+    """The type of the key that an override sets; None where there is no such key."""
+    key = override.lstrip("+~").partition("=")[0]
+    parent = next((known_keys()[above] for above in _above(key) if get_origin(known_keys().get(above)) is dict), None)
+    return known_keys().get(key) if parent is None else get_args(parent)[1]
 
 
 def into_mappings(overrides: Sequence[str]) -> list[str]:
@@ -129,6 +140,7 @@ def to_config(composed: DictConfig, overrides: Sequence[str] = ()) -> Config:
     """
     with errors_as_sentences():
         replace_aliases(composed, overrides)
+        expand_home(composed)
         values = flattened(cast(dict[str, Any], OmegaConf.to_container(composed)))
         _require_known(values)
         try:
@@ -164,6 +176,11 @@ def _plain(value: Any, kind: Any) -> Any:
         return masked(value)
     # A whole number that a program set is written as the same number from YAML is.
     return float(value) if isinstance(value, int) and float in (kind, *get_args(kind)) else value
+
+
+def as_yaml(config: Config) -> str:
+    """The configuration as the file that `load_config` reads back."""
+    return OmegaConf.to_yaml(OmegaConf.create(plain(config)))
 
 
 def flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -214,7 +231,7 @@ def errors_as_sentences() -> Iterator[None]:
     try:
         yield
     except OverrideParseException as error:
-        raise ConfigError(f"Cannot read {error.override!r}: write key=value, and quote special characters.") from None
+        raise ConfigError(f"Cannot read {error.override!r}: write key=value.") from None
     except OmegaConfBaseException as error:
         raise ConfigError(f"{error.full_key or 'The configuration'}: {str(error).splitlines()[0]}") from None
     except HydraException as error:
@@ -249,8 +266,12 @@ def _keys_of_type(owner: type, prefix: str) -> Iterator[tuple[str, Any]]:
 
 def _inside_mapping(key: str) -> bool:
     """Whether a key is the user's own, below one that takes any, such as cluster.sbatch."""
-    parents = (key[:place] for place, letter in enumerate(key) if letter == ".")
-    return any(get_origin(known_keys().get(parent)) is dict for parent in parents)
+    return any(get_origin(known_keys().get(parent)) is dict for parent in _above(key))
+
+
+def _above(key: str) -> Iterator[str]:
+    """The groups and mappings in which a key stands, the outermost first."""
+    return (key[:place] for place, letter in enumerate(key) if letter == ".")
 
 
 def _require_known(keys: Iterable[str]) -> None:

@@ -17,6 +17,8 @@ PACKAGE = Path(__file__).parent.parent
 SHIPPED = next((root for root in (PACKAGE, PACKAGE.parent) if (root / "conf").is_dir()), PACKAGE)
 CONF = SHIPPED / "conf"
 RECIPES = SHIPPED / "recipes"
+SETTINGS = "config.yaml"
+"""The settings of a run, in its folder."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,8 @@ class Recipe:
     """A recipe's folder: recipe.yaml, prepare.py, README.md and results/."""
 
     folder: Path
+    run: Path | None = None
+    """The run that a command was given in place of a recipe: its settings are the configuration."""
 
     @property
     def name(self) -> str:
@@ -91,6 +95,18 @@ class Recipe:
             ) from None
 
 
+def prepared_elsewhere(manifest: Path, *places: Path) -> Path | None:
+    """`paths.data` of another folder in which the same manifest lies: of one above or below this one, of the checkout,
+    or of one above or below some places; None where none of them has it."""
+    data, recipe, name = manifest.absolute().parts[-3:]
+    beside = Path(data, recipe, name)
+    known = [*Path.cwd().parents, SHIPPED, *(near for place in places for near in (place, *place.parents))]
+    for folder in known:
+        if (folder / beside).is_file() and folder / beside != manifest.absolute():
+            return folder / data
+    return next((found.parents[1] for found in sorted(Path.cwd().glob(f"*/{beside}"))), None)
+
+
 def find_recipe(name: str) -> Recipe:
     """Finds a recipe by its folder or, for a shipped one, its name.
 
@@ -106,4 +122,7 @@ def find_recipe(name: str) -> Recipe:
                 raise ConfigError(f"{settings} is not in UTF-8 ({error.reason}): save it as such.") from None
             return Recipe(folder.resolve())
     shipped = ", ".join(sorted(path.parent.name for path in RECIPES.glob("*/recipe.yaml")))
-    raise ConfigError(f"No recipe at {name!r}: give a folder with a recipe.yaml, or one of the shipped: {shipped}.")
+    raise ConfigError(
+        f"No recipe at {name!r}: give a folder with a recipe.yaml, or one of the shipped: {shipped}; or a run, by its "
+        "folder, its hash, or as RECIPE/best."
+    )

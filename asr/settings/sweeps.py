@@ -9,6 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from asr.common.errors import ConfigError
 from asr.common.files import read_text
+from asr.settings.overrides import quoted
 from asr.settings.recipe import CONF, Recipe
 
 GROUP = "sweep"
@@ -64,4 +65,4 @@ def _values(path: Path) -> dict[str, list[str]]:
 def _as_override(value: Any) -> str:
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "null"}[value]
-    return str(value)
+    return quoted(str(value)) if isinstance(value, str) else str(value)

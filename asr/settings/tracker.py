@@ -19,6 +19,8 @@ class TrackerConfig:
     """Project in Weights & Biases."""
     entity: str | None
     """User or team in Weights & Biases; null is the account's default."""
+    name: str | None
+    """Name of the training in Weights & Biases; null is that of the run's folder."""
     group: str | None
     """Group of runs in Weights & Biases, such as the seeds of one experiment."""
     tags: list[str]

@@ -118,7 +118,7 @@ TEXTS = {
     "rises while the training loss falls means over-fitting; while a step waits for data, the processor is idle.",
     "Errors": "The worst test utterances with audio and alignment, and hypotheses of a fixed panel of dev utterances "
     "after every epoch.",
-    CELLS: "Runs grouped by their cells, with the spread over seeds. `asr compare` tests the difference.",
+    CELLS: "Runs grouped by their cells, with the spread over seeds. asr compare tests the difference.",
 }
 
 

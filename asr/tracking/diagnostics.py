@@ -194,7 +194,7 @@ def waiting_for_data(rows: Sequence[Row]) -> Diagnostic | None:
         return None
     sentence = (
         f"{100 * fmean(waits):.0f} % of step time waits for data: raise hardware.workers, or read features "
-        "from a store (features.source=store, made by `asr extract`)."
+        "from a store (features.source=store, made by `asr extract RECIPE`)."
     )
     return Diagnostic("data", Severity.warning, sentence)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from asr.common.errors import Interrupted, RunError
+from asr.common.errors import Interrupted, RunError, asr_command
 from asr.common.files import atomic_write_text
 from asr.data.manifest import read_manifest
 from asr.data.shards.reader import open_audio
@@ -134,7 +134,7 @@ class Tracker:
 
     def follow(self) -> str:
         """One sentence on how to follow the run."""
-        page = f"`asr report {self._folder} -o report --serve`"
+        page = asr_command("report", self._folder, "-o", "report", "--serve")
         wandb = self._wandb.follow()
         return f"To follow the training: {f'{wandb}, or ' if wandb else ''}{page}."
 
@@ -189,7 +189,8 @@ def _read_summary(path: Path) -> dict[str, float | str]:
     try:
         summary: dict[str, float | str] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     except ValueError:
-        raise RunError(f"{path} is damaged: delete it, and `asr evaluate` writes a new one.") from None
+        again = asr_command("evaluate", path.parent)
+        raise RunError(f"{path} is damaged: delete it, and {again} writes a new one.") from None
     return summary
 
 

@@ -11,6 +11,7 @@ second if it is slow and twenty if it is gone (measured with wandb 0.31), and no
 import logging
 import os
 import secrets
+import shlex
 import shutil
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
+LATEST = "latest-run"
+"""The link to the newest part of a run, which wandb makes."""
 ROWS = "rows"
 """In an offline part: the number of rows of metrics.jsonl up to its end."""
 
@@ -139,17 +142,24 @@ class WandbRun:
         """One sentence on how to see the run, None if W&B has nothing of it."""
         self._settle()
         if self._url:
-            missing = f"; `wandb sync {self._part}` uploads the rest" if self._failed else ""
+            missing = f"; `wandb sync {self._newest}` uploads the rest" if self._failed else ""
             return f"See the run at {self._url}{missing}."
         if self._part is None or self._gave_up:
             return None
-        return f"See the run with `wandb leet {self._part}`; `wandb sync {self._part}` uploads it."
+        return f"See the run with `wandb leet {self._newest}`; `wandb sync {self._newest}` uploads it."
 
     def follow(self) -> str | None:
         """How to follow the run, None if W&B has nothing of it."""
         if self._url:
             return f"the run at {self._url}"
-        return None if self._part is None or self._gave_up else f"`wandb leet {self._part}`"
+        return None if self._part is None or self._gave_up else f"`wandb leet {self._newest}`"
+
+    @property
+    def _newest(self) -> str:
+        """For a shell, the link to the newest part: a part itself is gone when the next one replaces it."""
+        assert self._part is not None
+        link = self._part.with_name(LATEST)
+        return shlex.quote(str(link if link.exists() else self._part))
 
     def attempt(self, action: Callable[Concatenate["wandb.Run", P], None], *args: P.args, **kwargs: P.kwargs) -> None:
         """Schedules an action on the run, such as those of `asr.tracking.wandb_media`, in the order of the calls."""

@@ -20,6 +20,8 @@ Mode = Literal["online", "offline"]
 INIT_SECONDS = 60.0
 FINISH_SECONDS = 600.0
 """After that, what is not uploaded stays on disk for `wandb sync`."""
+NOTED = "ASR_NO_LOGIN_NOTED"
+"""Variable of the environment: a process of this command has said that there is no login."""
 LOWEST = ("dev/wer", "dev/cer", "dev/loss", "dev/perplexity")
 """Metrics whose lowest value counts: the summary in W&B has it as dev/wer.min."""
 
@@ -65,7 +67,9 @@ def _automatic() -> TrackerMode:
             ) from None
     if _logged_in():
         return TrackerMode.online
-    log.info("Not logged in to Weights & Biases (see `wandb login`), so the run is kept offline.")
+    if NOTED not in os.environ:
+        os.environ[NOTED] = "1"
+        log.info("Not logged in to Weights & Biases (see `wandb login`), so the run is kept offline.")
     return TrackerMode.offline
 
 

@@ -5,8 +5,8 @@ import logging
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -40,7 +40,8 @@ from asr.training.acoustic_task import AcousticTask
 from asr.training.debugging import choose_utterances, simplify
 from asr.training.distributed import Ranks
 from asr.training.hardware import Hardware, one_thread, resolve_hardware, set_deterministic
-from asr.training.run_folder import RunFolder, find_run_folder
+from asr.training.identity import run_hash
+from asr.training.run_folder import RunFolder, as_begun, find_run_folder, refuse_other_settings
 from asr.training.session import Training, manifests
 from asr.training.trainer import Trainer
 
@@ -154,6 +155,10 @@ class AcousticTraining(Training[AcousticTask]):
         config = self.data.config
         set_deterministic(config.training.deterministic)
         hardware = resolve_hardware(config.hardware)
+        if recipe.run is not None:
+            refuse_other_settings(recipe.run, config)
+            config = as_begun(recipe.run, config, hardware.precision, partial(run_hash, recipe, config))
+            self.data, hardware = replace(self.data, config=config), resolve_hardware(config.hardware)
         super().__init__(recipe, config, hardware, find_run_folder(recipe, config, hardware.precision))
 
     def check(self) -> None:

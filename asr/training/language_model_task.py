@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -22,12 +23,14 @@ from asr.settings.debug import DebugMode
 from asr.settings.lm import LmUnits
 from asr.settings.recipe import Recipe
 from asr.settings.root import Config
+from asr.settings.runs import is_language_model
 from asr.text.protocol import Tokenizer
 from asr.text.tokenizer import build_tokenizer
 from asr.training.debugging import first_that_fit, simplify
 from asr.training.distributed import Ranks
 from asr.training.hardware import Hardware, resolve_hardware, set_deterministic
-from asr.training.run_folder import find_lm_folder
+from asr.training.identity import lm_hash
+from asr.training.run_folder import as_begun, find_lm_folder
 from asr.training.session import Training, manifests
 from asr.training.task import TEXT, Validation
 from asr.training.train_state import UnreadableUtterances
@@ -127,6 +130,9 @@ class LanguageModelTraining(Training[TextTask]):
         config = simplify(as_training(config))
         set_deterministic(config.training.deterministic)
         hardware = resolve_hardware(config.hardware)
+        if recipe.run is not None and is_language_model(recipe.run, config):
+            config = as_begun(recipe.run, config, hardware.precision, partial(lm_hash, recipe, config))
+            hardware = resolve_hardware(config.hardware)
         super().__init__(recipe, config, hardware, find_lm_folder(recipe, config, hardware.precision))
 
     def build(self, ranks: Ranks) -> Trainer[TextTask]:

@@ -2,22 +2,22 @@
 
 import fcntl
 import logging
+import os
 import shutil
-from collections.abc import Iterator
+import struct
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
-from asr.common.errors import ConfigError, MaskedFormatter, RunError
+from asr.common.errors import ConfigError, MaskedFormatter, RunError, asr_command
 from asr.common.files import atomic_write
 from asr.lm.ngram import lm_name
-from asr.model.folder import MODEL, SETTINGS
-from asr.settings.compose import load_config, plain
+from asr.model.folder import MODEL
+from asr.settings.compose import as_yaml, load_config
 from asr.settings.hardware import Precision
-from asr.settings.recipe import Recipe
+from asr.settings.recipe import SETTINGS, Recipe
 from asr.settings.root import Config
 from asr.tracking.metrics import metrics_path
 from asr.training.identity import differing_keys, flat_weight_settings, lm_hash, run_hash
@@ -51,6 +51,17 @@ class RunFolder:
         """Whether a training left a checkpoint here to go on from, or that it ended with."""
         return any(self.checkpoints.glob("*.pt"))
 
+    @property
+    def is_held(self) -> bool:
+        """Whether another process holds it, which looks at the lock without taking it."""
+        try:
+            with (self.path / LOCK).open("rb") as lock:
+                asked = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+                (found, *_) = struct.unpack("hhqqi4x", fcntl.fcntl(lock, fcntl.F_GETLK, asked))
+        except OSError:  # no lock, or a file system that has none
+            return False
+        return bool(found != fcntl.F_UNLCK)
+
     @contextmanager
     def trained(self, config: Config, restart: bool = False) -> Iterator[None]:
         """Holds the folder as `held` does, for a training, whose settings are kept in config.yaml."""
@@ -58,7 +69,7 @@ class RunFolder:
             if self.acoustic and not (self.path / SETTINGS).exists():
                 self._say_what_differs(config)
             with self._written(), atomic_write(self.path / SETTINGS) as settings:
-                settings.write_text(OmegaConf.to_yaml(OmegaConf.create(plain(config))), encoding="utf-8")
+                settings.write_text(as_yaml(config), encoding="utf-8")
             yield
 
     @contextmanager
@@ -109,8 +120,8 @@ class RunFolder:
                 path.unlink()
 
     def _say_what_differs(self, config: Config) -> None:
-        if nearest := nearest_run(self, config):
-            path, keys = nearest
+        if neighbours := runs_beside(self, config):
+            path, keys = neighbours[0]
             different = ", ".join(f"{key}={here!r} (there {there!r})" for key, (there, here) in keys.items())
             log.info(
                 "A new run. The closest existing run, %s, differs in %s.",
@@ -120,13 +131,55 @@ class RunFolder:
 
 
 def find_run_folder(recipe: Recipe, config: Config, precision: Precision) -> RunFolder:
-    """The folder of the run that a configuration describes.
+    """The folder of the run that a configuration describes, or that the recipe stands for.
 
     Raises:
-        ConfigError, RunError: As of `run_hash`.
+        ConfigError: A setting is not that of the run that the recipe stands for; or as of `run_hash`.
+        RunError: As of `run_hash`.
     """
+    if recipe.run is not None:
+        refuse_other_settings(recipe.run, config)
+        return RunFolder(recipe.run, _hash_of(recipe.run))
     digest = run_hash(recipe, config, precision)
     return RunFolder(Path(config.paths.runs).absolute() / recipe.name / f"{config.name}-{digest}", digest)
+
+
+def as_begun(run: Path, config: Config, resolved: Precision, digest: Callable[[Precision], str]) -> Config:
+    """A configuration that goes on with a run, with the precision that the run was begun with.
+
+    Args:
+        resolved: The precision on this machine, where another may be the automatic one.
+        digest: The hash of the settings and the data with a precision.
+
+    Raises:
+        ConfigError: Another precision was asked for.
+        RunError: The data is not that of the run.
+    """
+    candidates = dict.fromkeys([resolved, *(one for one in Precision if one is not Precision.auto)])
+    found = next((one for one in candidates if digest(one) == _hash_of(run)), None)
+    if found is None:
+        raise RunError(
+            f"{run} was trained with other settings or data than there are now: bring them back, or give the recipe in "
+            "place of the run, which trains another."
+        )
+    given = config.hardware.precision
+    if given not in (Precision.auto, found):
+        raise ConfigError(f"{run} is trained in {found.name}: leave out hardware.precision={given.name}.")
+    return replace(config, hardware=replace(config.hardware, precision=found))
+
+
+def _hash_of(run: Path) -> str:
+    return run.name.rpartition("-")[2]
+
+
+def refuse_other_settings(run: Path, config: Config) -> None:
+    """Raises ConfigError for settings that would train other weights than those of a run."""
+    here, there = flat_weight_settings(config), flat_weight_settings(load_config(run / SETTINGS))
+    if keys := differing_keys(here, there):
+        values = ", ".join(f"{key}={here.get(key)} (there {there.get(key)})" for key in keys)
+        raise ConfigError(
+            f"{values} would make another run than {run}: leave it out, or give the recipe in place of the run."
+        )
 
 
 def find_lm_folder(recipe: Recipe, config: Config, precision: Precision) -> RunFolder:
@@ -143,10 +196,14 @@ def find_lm_folder(recipe: Recipe, config: Config, precision: Precision) -> RunF
     return RunFolder(place, digest, acoustic=False)
 
 
-def nearest_run(folder: RunFolder, config: Config) -> tuple[Path, dict[str, tuple[Any, Any]]] | None:
-    """The run of the same recipe whose settings differ in the fewest keys, and each key's value there and here."""
+Difference = dict[str, tuple[Any, Any]]
+"""The settings in which two runs differ: the value there and here."""
+
+
+def runs_beside(folder: RunFolder, config: Config) -> list[tuple[Path, Difference]]:
+    """The other runs of a recipe that were begun, those first whose settings differ in the fewest keys."""
     here = flat_weight_settings(config)
-    nearest: tuple[Path, dict[str, tuple[Any, Any]]] | None = None
+    found: list[tuple[Path, Difference]] = []
     for settings in sorted(folder.path.parent.glob(f"*/{SETTINGS}")):
         if settings.parent == folder.path or not metrics_path(settings.parent).exists():
             continue
@@ -155,6 +212,40 @@ def nearest_run(folder: RunFolder, config: Config) -> tuple[Path, dict[str, tupl
         except ConfigError:
             continue  # of an earlier version, or damaged
         keys = differing_keys(here, there)
-        if nearest is None or len(keys) < len(nearest[1]):
-            nearest = settings.parent, {key: (there.get(key), here.get(key)) for key in keys}
-    return nearest
+        found.append((settings.parent, {key: (there.get(key), here.get(key)) for key in keys}))
+    return sorted(found, key=lambda one: len(one[1]))
+
+
+def no_model(recipe: Recipe, config: Config, folder: RunFolder) -> RunError:
+    """Says that there is no model to evaluate, which runs there are, and how they differ."""
+    if metrics_path(folder.path).exists():
+        return RunError(f"The run {folder.path} has no model yet: {asr_command('train', folder.path)} goes on with it.")
+    beside = runs_beside(folder, config)
+    train = "`asr train RECIPE`"
+    if not beside:
+        return RunError(f"There is no run of {recipe.name} in {folder.path.parent}: {train} makes one.")
+    hashes = {run_hash(recipe, config, one): one for one in Precision if one is not Precision.auto}
+    listed = "; ".join(
+        f"{path.name} ({_described(keys, hashes.get(_hash_of(path)))})" for path, keys in beside[:LISTED]
+    )
+    more = (
+        f"; and {len(beside) - LISTED} more, which {asr_command('runs', folder.path.parent)} shows"
+        if len(beside) > LISTED
+        else ""
+    )
+    return RunError(
+        f"No run of {recipe.name} has these settings, but there {'are' if len(beside) > 1 else 'is'} {listed}{more}: "
+        f"give one of them, as in {asr_command('evaluate', beside[0][0])}, or train with these settings: {train}."
+    )
+
+
+LISTED = 5
+"""Of runs and of differences, in a message."""
+
+
+def _described(keys: Difference, precision: Precision | None) -> str:
+    """In what a run differs from what was asked for."""
+    if not keys:
+        return f"hardware.precision={precision.name}" if precision else "trained on other data"
+    values = [f"{key}={there}, here {here}" for key, (there, here) in keys.items()]
+    return "; ".join(values[:LISTED]) + (f"; {len(values) - LISTED} more" if len(values) > LISTED else "")

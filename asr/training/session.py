@@ -193,4 +193,9 @@ def check_precision(ranks: Ranks, hardware: Hardware) -> None:
 def open_tracker(recipe: Recipe, config: Config, folder: RunFolder, step: int) -> Tracker:
     """The tracker of a run that goes on from a step."""
     settings = plain(config) | {"cells": "+".join(cell.name for cell in config.model.cells)}
-    return Tracker(folder.path, config.tracker, Job(folder.path.name, recipe.name, settings, "train"), step)
+    return Tracker(folder.path, config.tracker, Job(tracked_name(config, folder), recipe.name, settings, "train"), step)
+
+
+def tracked_name(config: Config, folder: RunFolder) -> str:
+    """The name of a training in Weights & Biases."""
+    return config.tracker.name or folder.path.name

@@ -13,7 +13,7 @@ from tests.helpers.refusals import Capture, refused, threads, write_tiny  # noqa
 def test_an_evaluation_before_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     write_tiny(tmp_path)
     monkeypatch.chdir(tmp_path)
-    assert "has no model yet: `asr train`" in refused(capsys, "evaluate", "tiny")
+    assert "There is no run of tiny in" in refused(capsys, "evaluate", "tiny")
 
 
 @pytest.fixture(scope="module")

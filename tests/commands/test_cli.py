@@ -195,10 +195,12 @@ def test_only_rank_0_says_what_it_does(
     ("arguments", "sentence"),
     [
         (["trian", "an4"], f"There is no command 'trian', only {', '.join(COMMANDS)}; did you mean train?"),
-        (["train"], f"asr train needs a RECIPE: a folder, or one of {SHIPPED_NAMES}."),
-        (["train", "seed=1"], f"asr train needs a RECIPE: a folder, or one of {SHIPPED_NAMES}."),
+        (["train"], f"asr train needs a RECIPE: a folder, or one of {SHIPPED_NAMES}; or the folder of "
+                   "a run."),
+        (["train", "seed=1"], f"asr train needs a RECIPE: a folder, or one of {SHIPPED_NAMES}; or the folder of "
+                   "a run."),
         (["train", "an5"], "No recipe at 'an5': give a folder with a recipe.yaml, or one of the shipped: "
-                           f"{SHIPPED_NAMES}."),
+                           f"{SHIPPED_NAMES}; or a run, by its folder, its hash, or as RECIPE/best."),
         (["train", "an4", "--epochs", "3"], "asr train takes key=value and no --epochs; "
                                             "did you mean training.epochs?"),
         (["train", "an4", "-m", "--cfg", "job"], "asr train: -m runs and --cfg only prints; give one of the two."),

@@ -180,7 +180,7 @@ def test_a_search_uses_the_weights_tuned_for_the_run_unless_a_flag_sets_them(
         said.append(capfd.readouterr().err)
         tuned.mkdir(parents=True, exist_ok=True)
         (tuned / "weights.json").write_text('{"beam": 20, "lm_weight": 1.25, "word_score": 2}')
-    assert "beam 50" in said[0] and "at 0.5, word score 0; `asr tune` finds better" in said[0]
+    assert "beam 50" in said[0] and "at 0.5, word score 0; `asr tune RUN` finds better" in said[0]
     assert "beam 20" in said[1] and "at 1.25, word score 2." in said[1]
     assert "beam 20" in said[2] and "at 0.25, word score 2." in said[2]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from asr.common.errors import DataError
-from asr.common.files import atomic_folder, atomic_write, file_lock, file_name, lines_of, read_text
+from asr.common.files import atomic_folder, atomic_write, file_lock, file_name, lines_of, new_folder, read_text
 
 
 def test_a_file_appears_when_its_block_ends(tmp_path: Path) -> None:
@@ -107,3 +107,25 @@ def test_ids_that_differ_in_slashes_have_different_file_names() -> None:
     names = [file_name(id) for id in ("a-b", "a/b", "a/b/", "c")]
     assert names[0] == "a-b" and names[3] == "c" and len(set(names)) == 4
     assert not any("/" in name for name in names)
+
+
+@pytest.mark.parametrize("name", ["new", "not/there/yet", "empty", "full"])
+def test_a_new_folder_is_gone_where_filling_it_fails(name: str, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "full" / "mine").mkdir(parents=True)
+    before = sorted(tmp_path.rglob("*"))
+
+    def fill() -> None:
+        with new_folder(tmp_path / name):
+            (tmp_path / name / "part").mkdir()
+            (tmp_path / name / "part" / "file").touch()
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fill()
+    left = [path for path in sorted(tmp_path.rglob("*")) if path not in before]
+    assert left == ([tmp_path / "full/part", tmp_path / "full/part/file"] if name == "full" else [])
+    assert set(before) <= set(tmp_path.rglob("*"))
+    with new_folder(tmp_path / name):
+        (tmp_path / name / "kept").touch()
+    assert (tmp_path / name / "kept").exists()

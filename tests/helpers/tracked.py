@@ -32,6 +32,7 @@ def open_tracker(folder: Path, step: int = 0, mode: str = "offline", upload_mode
         mode=TrackerMode(mode),
         project="asr",
         entity=None,
+        name=None,
         group=None,
         tags=["quick"],
         notes=None,

@@ -109,7 +109,7 @@ def test_without_manifests_it_says_how_to_get_them(tmp_path: Path, capsys: pytes
     with pytest.raises(SystemExit) as stop:
         main(["plan", "an4", f"paths.data={tmp_path}"])
     assert stop.value.code == 2
-    assert "run `asr prepare RECIPE` first" in capsys.readouterr().err
+    assert f"run `asr prepare an4 paths.data={tmp_path}` first" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -226,6 +227,34 @@ def test_a_mistake_is_one_sentence(
     assert stopped(*arguments) == 2
     printed = capsys.readouterr().err
     assert printed.startswith(sentence) and printed.count("\n") == 1
+
+
+@pytest.mark.parametrize("folder", ["new", "not/there/yet", "empty"])
+@pytest.mark.parametrize("fault", ["no run", "settings", "corpus", "port"])
+def test_a_report_that_fails_leaves_nothing(fault: str, folder: str, runs: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    arguments = [str(runs), "-o", str(tmp_path / folder)]
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        match fault:
+            case "no run":
+                arguments[0] = str(tmp_path)
+            case "settings":
+                (runs / "gru-1" / "config.yaml").write_text("seed: [")
+            case "corpus":
+                (runs / "gru-1" / "metrics.jsonl").write_text("{}\n")
+            case "port":
+                arguments += ["--serve", "--port", str(taken.getsockname()[1])]
+        before = sorted(tmp_path.rglob("*"))
+        assert stopped("report", *arguments) == 2
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_report_that_fails_leaves_an_earlier_one(runs: Path, tmp_path: Path) -> None:
+    main(["report", str(runs), "-o", str(tmp_path / "report")])
+    (runs / "gru-1" / "config.yaml").write_text("seed: [")
+    before = sorted(path for path in (tmp_path / "report").rglob("*"))
+    assert stopped("report", str(runs), "-o", str(tmp_path / "report")) == 2
+    assert sorted((tmp_path / "report").rglob("*")) == before
 
 
 def test_noise_lowers_the_estimated_snr() -> None:

@@ -70,7 +70,8 @@ def test_a_killed_and_resumed_offline_run_holds_each_row_once(tmp_path: Path) ->
     assert len(killed) == 1
     assert killed[0] not in offline_parts(tmp_path)
     assert [run["run_id"] for run in records(tmp_path, "run")] == [run_id]
-    assert f"wandb sync {offline_parts(tmp_path)[0]}" in said
+    newest = tmp_path / "wandb" / "latest-run"
+    assert f"wandb sync {newest}" in said and newest.resolve() == offline_parts(tmp_path)[0]
 
 
 def test_a_resumed_online_run_sends_each_row_once(tmp_path: Path) -> None:
@@ -193,8 +194,9 @@ def test_an_online_run_without_network_goes_offline(
     real = wandb.init
     monkeypatch.setattr(wandb, "init", init)
     with open_tracker(tmp_path, mode="online") as tracker:
-        (part,) = (tmp_path / "wandb").glob("offline-run-*")
-        assert f"`wandb leet {part}`, or `asr report {tmp_path} -o report --serve`" in tracker.follow()
+        newest = tmp_path / "wandb" / "latest-run"
+        assert newest.is_dir()
+        assert f"`wandb leet {newest}`, or `asr report {tmp_path} -o report --serve`" in tracker.follow()
         train(tracker, 0, 2)
     assert history(tmp_path) == read_metrics(tmp_path)
     assert len(warnings(caplog)) == 1
@@ -212,7 +214,7 @@ from pathlib import Path
 from asr.settings.tracker import TrackerConfig, TrackerMode
 from asr.tracking.tracker import Tracker
 from asr.tracking.wandb_run import Job
-config = TrackerConfig(TrackerMode.disabled, "asr", None, None, [], None, None, 10, 30, True)
+config = TrackerConfig(TrackerMode.disabled, "asr", None, None, None, [], None, None, 10, 30, True)
 with Tracker(Path(sys.argv[1]), config, Job("a", "b", {}, "train")) as tracker:
     tracker.log(1, 0.1, 1.0, {"train/loss": 1.0})
 assert "wandb" not in sys.modules

@@ -148,8 +148,7 @@ def test_everything_of_an_offline_run_arrives_by_one_sync(server: Server, folder
     run_python(EVERYTHING, [str(folder), "offline"], os.environ | {"PYTHONPATH": str(ROOT)})
     assert server.runs == {}
     for path in (folder, folder / "evaluation"):
-        (part,) = offline_parts(path)
-        sync(part, server)
+        sync(path / "wandb" / "latest-run", server)  # as a training prints it
     assert_everything_arrived(server, folder)
 
 
@@ -176,8 +175,9 @@ def test_the_best_value_is_that_of_all_pieces_of_a_resumed_run(server: Server, t
 def test_an_offline_run_in_two_pieces_is_one_run_after_sync(server: Server, tmp_path: Path, killed: bool) -> None:
     train_apart(tmp_path, 0, 13, kill=killed)
     if not killed:
-        (part,) = offline_parts(tmp_path)
-        sync(part, server)  # between the parts: the second sync must add, and repeat nothing under another number
+        sync(
+            tmp_path / "wandb" / "latest-run", server
+        )  # between the parts: the second sync must add, and repeat nothing under another number
     train_apart(tmp_path, 10, 20)
     (part,) = offline_parts(tmp_path)
     sync(part, server)

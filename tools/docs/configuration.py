@@ -27,7 +27,12 @@ Made by `make docs` from the dataclasses of `asr/` and the values of `conf/`: ch
 
 A key is set on the command line (`asr train an4 model.hidden=512`) or in the `recipe.yaml` of a recipe; a group is
 chosen as a whole (`model=gru`). Values are those of `conf/`, first those of the default choice of the group;
-a recipe may set others, and `asr train RECIPE --cfg job` prints the result.
+a recipe may set others, and `asr train RECIPE --cfg job` prints the result. `${environment:NAME,default}` is a variable
+of the environment.
+
+A value is taken as it is typed, once the shell has let it through: `tracker.notes=第一次` or `data.source=~/josé/rec`.
+What [Hydra's grammar](https://hydra.cc/docs/advanced/override_grammar/basic/) can read keeps its meaning there:
+quotes, `[lists]`, `{mappings}`, interpolations and, with `-m`, commas.
 """
 
 KEY_TABLE = "| key | type | value | meaning |\n|---|---|---|---|"

@@ -54,7 +54,7 @@ def _rows(part: Any, split: str, columns: Mapping[str, str], source: Path, audio
         if (role in columns and name not in part.column_names) or (name is None and role in ("audio", "text")):
             raise ConfigError(
                 f"{source} has the columns {', '.join(part.column_names)}: say which is the {role}, as in "
-                f"data.columns={{{role}: NAME}}."
+                f"data.columns.{role}=NAME."
             )
     if isinstance(part.features[names["audio"]], datasets.Audio):
         part = part.cast_column(names["audio"], datasets.Audio(decode=False))

@@ -202,7 +202,7 @@ def _column(header: Sequence[str], role: str, columns: Mapping[str, str], path: 
             f"{path} has no column {columns[role]!r}, which data.columns names for {role}; it has {', '.join(header)}."
         )
     raise ConfigError(
-        f"{path} has the columns {', '.join(header)}: say which is the {role}, as in data.columns={{{role}: NAME}}; if "
+        f"{path} has the columns {', '.join(header)}: say which is the {role}, as in data.columns.{role}=NAME; if "
         "these are not names but an utterance, write a line of names above them."
     )
 

@@ -142,7 +142,7 @@ class ShardedAudio:
         if place is None:
             raise DataError(
                 f"Utterance {utterance.id}: the shards at {self.source} do not have it as the manifest describes it; "
-                "pack the corpus again with `asr pack`, or use the manifests that it was packed with."
+                "pack the corpus again with `asr pack RECIPE`, or use the manifests that it was packed with."
             )
         return place
 
@@ -194,7 +194,9 @@ def open_audio(config: ShardsConfig, data: Path) -> AudioFiles | ShardedAudio:
         described = json.loads(ranges.whole(DESCRIPTION))
         name, checksum = str(described["index"]), str(described["sha256"])
     except DataError as error:
-        raise DataError(f"There are no shards: {error}; make them with `asr pack`, or correct shards.source.") from None
+        raise DataError(
+            f"There are no shards: {error}; make them with `asr pack RECIPE`, or correct shards.source."
+        ) from None
     except (ValueError, KeyError, TypeError):
         raise DataError(f"{config.source}/{DESCRIPTION} is damaged: pack the corpus again.") from None
     place = f"{key_of(masked(config.source)):016x}"

@@ -1,0 +1,30 @@
+"""`asr runs`: all runs as a table, the best one marked."""
+
+from collections.abc import Sequence
+
+from asr.commands.flags import FlagParser
+from asr.commands.subjects import given_runs
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Prints a line for each run."""
+    parser = FlagParser(
+        prog="asr runs",
+        description="Prints a line for each run: the error rate of an evaluation with its 95 % interval, the lowest on "
+        "dev, epochs, training time, date, state (evaluated, trained, training, interrupted) and the settings in "
+        "which the runs of a recipe differ. The runs with the lowest error rate come first; * marks the one with the "
+        "lowest on dev, which is RECIPE/best for other commands.",
+    )
+    what = "a recipe, a folder of runs, or a run; without any, all runs in the folder runs"
+    parser.add_argument("runs", metavar="RECIPE", nargs="*", help=what)
+    parser.add_argument("--split", default="test", metavar="SPLIT", help="of the evaluations (test)")
+    parser.add_argument("--decoder", metavar="NAME", help="of the evaluations (greedy, where there are several)")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON; rates are fractions, times seconds")
+    form.add_argument("--csv", action="store_true", help="print CSV, likewise")
+    options = parser.parse_args(arguments)
+
+    from asr.report.overview import as_csv, as_json, as_table, readable_runs, summarize
+
+    lines = summarize(readable_runs(given_runs(options.runs)), options.split, options.decoder)
+    print(as_json(lines) if options.json else as_csv(lines) if options.csv else as_table(lines))

@@ -1,0 +1,133 @@
+"""What commands are given: recipes and runs, by their folders, by their names, or by the hash of a run."""
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from asr.common.errors import ConfigError, RunError, asr_command
+from asr.settings.recipe import RECIPES, SETTINGS, Recipe, find_recipe
+
+if TYPE_CHECKING:
+    from asr.report.runs import Run
+
+RUNS = "runs"
+"""`paths.runs` where nothing else is set."""
+BEST = "best"
+"""In RECIPE/best, the run with the lowest dev error rate."""
+SHORTEST = 3
+"""Letters of a hash that a user must give."""
+
+
+@contextmanager
+def given_recipe(name: str, overrides: Sequence[str], language_models: bool = False) -> Iterator[Recipe]:
+    """The recipe that a user names, or that of a run, which is composed of the settings of the run.
+
+    Args:
+        overrides: Those of the same command.
+        language_models: Whether the run may be that of a recurrent language model.
+
+    Raises:
+        ConfigError: There is neither a recipe nor a run.
+        RunError: The run cannot be used here, or there are several.
+    """
+    if (Path(name) / "recipe.yaml").is_file() or (RECIPES / name / "recipe.yaml").is_file():
+        yield find_recipe(name)
+        return
+    place = next((text.partition("=")[2] for text in overrides if text.startswith("paths.runs=")), RUNS)
+    run = find_run(name, Path(place).expanduser())
+    if not is_run(run):
+        if found := _runs_in(run):
+            raise RunError(f"{name} holds {_counted(found)}: name one, as {found[0]}, or {Path(name) / BEST}.")
+        yield find_recipe(name)  # which says what may be given
+        return
+
+    from asr.settings.compose import load_config
+    from asr.settings.runs import as_recipe, is_language_model
+
+    if not language_models and is_language_model(run.absolute(), load_config(run / SETTINGS)):
+        train = asr_command("lm", "train", run)
+        raise RunError(f"{run} is the run of a language model, which {train} goes on with: give another run here.")
+    with as_recipe(run, overrides) as recipe:
+        yield recipe
+
+
+def find_run(name: str | Path, runs: Path = Path(RUNS)) -> Path:
+    """The folder of the run that a user names: by its path, by its hash or the beginning of it, or as RECIPE/best.
+
+    Args:
+        runs: The folder of all runs.
+
+    Returns:
+        A path that is no run where there is none of this name.
+
+    Raises:
+        RunError: There are several of them, or none can be the best.
+    """
+    path = Path(name)
+    if path.name == "model" and is_run(path.parent):
+        return path.parent
+    if path.exists():
+        return path
+    if path.name == BEST and path.parent != Path():
+        return _best(path.parent if _runs_in(path.parent) else runs / path.parent.name)
+    if re.fullmatch(f"[0-9a-f]{{{SHORTEST},8}}", str(name)):
+        found = [file.parent for pattern in ("*/*", "*/lm/*") for file in runs.glob(f"{pattern}-{name}*/{SETTINGS}")]
+        found = [folder for folder in found if folder.name.rpartition("-")[2].startswith(str(name))]
+        if len(found) > 1:
+            raise RunError(f"{name} begins the hash of {_counted(found)}: {', '.join(map(str, sorted(found)))}.")
+        if found:
+            return found[0]
+    return path
+
+
+def find_runs_of(name: str | Path) -> Path:
+    """As `find_run`, or a folder of runs: of a recipe that is named, in `runs`, where there is none at that path."""
+    path = find_run(name)
+    places = [path, Path(RUNS) / path.absolute().name]
+    return next((place for place in places if is_run(place) or _runs_in(place)), path)
+
+
+def given_runs(names: Sequence[str]) -> "list[Run]":
+    """The runs that a user names by recipes, by folders of runs, or one by one; all where none is named.
+
+    Raises:
+        ConfigError: There is none of a name.
+    """
+    from asr.report.overview import runs_below
+    from asr.report.runs import find_runs
+
+    runs: list[Run] = []
+    for name in names or [RUNS]:
+        place = find_runs_of(name)
+        found = find_runs([place]) if is_run(place) or _runs_in(place) else runs_below(place)
+        if not found:
+            known = sorted({run.recipe for run in runs_below(Path(RUNS))})
+            there = f"there are runs of {', '.join(known)}" if known else f"the folder {RUNS} has none"
+            raise ConfigError(f"No run of {name}: {there}; give a recipe that was trained, or a folder of runs.")
+        runs += found
+    return runs
+
+
+def _best(folder: Path) -> Path:
+    from asr.report.overview import best_run, readable_runs
+    from asr.report.runs import find_runs
+
+    best = best_run(readable_runs(find_runs([folder])))
+    if best is None:
+        raise RunError(f"None of the runs in {folder} has a dev error rate yet: name one by its folder.")
+    return best.folder
+
+
+def is_run(path: Path) -> bool:
+    """Whether a folder is that of a run."""
+    return (path / SETTINGS).is_file() and not (path / "recipe.yaml").is_file()
+
+
+def _runs_in(path: Path) -> list[Path]:
+    return sorted(file.parent for file in path.glob(f"*/{SETTINGS}")) if path.is_dir() else []
+
+
+def _counted(runs: Sequence[Path]) -> str:
+    return f"{len(runs)} run{'s' if len(runs) > 1 else ''}"

@@ -1,0 +1,246 @@
+"""All runs side by side, as `asr runs` shows them: error rates, what they cost, in what they differ, their state."""
+
+import csv
+import io
+import json
+import logging
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from asr.common.errors import RunError
+from asr.common.tables import table
+from asr.report.runs import Evaluation, Run, differing_settings
+from asr.scoring.error_unit import ErrorUnit
+from asr.settings.decoder import DecoderKind
+from asr.settings.recipe import SETTINGS
+from asr.tracking.metrics import metrics_path
+from asr.training.run_folder import RunFolder
+from asr.training.session import REPORTED
+
+log = logging.getLogger(__name__)
+
+GREEDY = DecoderKind.greedy.name
+BEST = "*"
+"""Marks the best run of a recipe."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A run in a line; rates are fractions, and what is not known is None."""
+
+    recipe: str
+    run: str
+    folder: str
+    best: bool
+    """Whether its dev error rate is the lowest of its recipe."""
+    state: str
+    """evaluated, trained, training or interrupted."""
+    split: str
+    """Of the evaluation."""
+    decoder: str | None
+    unit: str
+    """What errors are counted in: word or character."""
+    rate: float | None
+    """The error rate in that unit: wer or cer."""
+    rate_low: float | None
+    rate_high: float | None
+    wer: float | None
+    cer: float | None
+    dev_rate: float | None
+    """The lowest after an epoch, by which the model was chosen."""
+    epoch: float
+    epochs: int | None
+    """Those of the whole training."""
+    train_seconds: float
+    settings: dict[str, Any]
+    """Those in which the runs of the recipe differ."""
+    date: str
+    """When the training last wrote something."""
+
+
+def summarize(runs: Sequence[Run], split: str, decoder: str | None) -> list[Summary]:
+    """A line for each run, those of a recipe together, the lowest error rate first, then the lowest on dev.
+
+    Args:
+        split: Of the evaluations that are shown.
+        decoder: Their decoder; None takes greedy search where there are several.
+    """
+    lines: list[Summary] = []
+    for recipe in dict.fromkeys(run.recipe for run in runs):
+        members = [run for run in runs if run.recipe == recipe]
+        differing, best = differing_settings(members), best_run(members)
+        found = [_summary(run, differing, run is best, split, decoder) for run in members]
+        lines += sorted(found, key=lambda line: (line.unit, _last(line.rate), _last(line.dev_rate), line.run))
+    return lines
+
+
+def best_run(runs: Sequence[Run]) -> Run | None:
+    """The run with the lowest dev error rate after an epoch, in the unit of most; None where none has such a rate, as
+    what was trained on dev."""
+    judged = [(rate, run) for run in runs if (rate := dev_rate(run)) is not None]
+    if not judged:
+        return None
+    ((unit, _),) = Counter(run.unit for _, run in judged).most_common(1)
+    return min((one for one in judged if one[1].unit is unit), key=lambda one: one[0])[1]
+
+
+def dev_rate(run: Run) -> float | None:
+    """The lowest dev error rate after an epoch, which chose the model of a run; None where dev was trained on."""
+    if run.settings.get("training.with_dev"):
+        return None
+    figure = f"dev/{run.unit.rate}"
+    return min((row[figure] for row in run.metrics if figure in row), default=None)
+
+
+def chosen(evaluations: Sequence[Evaluation], decoder: str | None) -> Evaluation | None:
+    """The evaluation with a decoder; without one, greedy search, or else the first."""
+    named = [one for one in evaluations if decoder in (None, one.decoder)]
+    return next((one for one in named if one.decoder == GREEDY), named[0] if named else None)
+
+
+def as_table(lines: Sequence[Summary]) -> str:
+    """For a terminal: a block for each recipe, and for each unit that its errors are counted in."""
+    blocks = []
+    for recipe, unit in dict.fromkeys((line.recipe, line.unit) for line in lines):
+        members = [line for line in lines if (line.recipe, line.unit) == (recipe, unit)]
+        label = ErrorUnit(unit).label
+        decoders = {line.decoder for line in members} - {None}
+        shown = ["decoder"] if decoders - {GREEDY} else []
+        headings = [
+            "",
+            "run",
+            *shown,
+            f"{label} %",
+            "95 % interval",
+            f"dev {label} %",
+            "epochs",
+            "training",
+            "date",
+            "state",
+        ]
+        rows = [_row(line, bool(shown)) for line in members]
+        if any(line.settings for line in members):
+            headings.append("differs in")
+            rows = [[*row, _settings(line.settings)] for row, line in zip(rows, members, strict=True)]
+        align = "ll" + "l" * len(shown) + "rlrrrlll"
+        blocks.append(f"{recipe}, {members[0].split}\n{table(headings, rows, align)}")
+    return "\n\n".join(blocks)
+
+
+def as_json(lines: Sequence[Summary]) -> str:
+    """A list of objects."""
+    return json.dumps([asdict(line) for line in lines], indent=1, ensure_ascii=False)
+
+
+def as_csv(lines: Sequence[Summary]) -> str:
+    """A line for each run below one of headings; the settings in which they differ are columns of their own."""
+    rows = [asdict(line) for line in lines]
+    settings = dict.fromkeys(key for line in lines for key in line.settings)
+    names = [name for name in rows[0] if name != "settings"] if rows else []
+    output = io.StringIO()
+    writer = csv.writer(output, lineterminator="\n")
+    writer.writerow([*names, *settings])
+    for row, line in zip(rows, lines, strict=True):
+        writer.writerow([*(row[name] for name in names), *(line.settings.get(key) for key in settings)])
+    return output.getvalue().rstrip("\n")
+
+
+def _summary(run: Run, differing: Sequence[str], best: bool, split: str, decoder: str | None) -> Summary:
+    evaluation = chosen([one for one in run.evaluations if one.split == split], decoder)
+    results, unit = (evaluation.results, evaluation.unit) if evaluation else ({}, run.unit)
+    last = run.metrics[-1] if run.metrics else {}
+    return Summary(
+        recipe=run.recipe,
+        run=run.name,
+        folder=str(run.folder),
+        best=best,
+        state=_state(run),
+        split=split,
+        decoder=evaluation.decoder if evaluation else None,
+        unit=unit.value,
+        rate=results.get(unit.rate),
+        rate_low=results.get(f"{unit.rate}_low"),
+        rate_high=results.get(f"{unit.rate}_high"),
+        wer=results.get("wer"),
+        cer=results.get("cer"),
+        dev_rate=dev_rate(run),
+        epoch=last.get("epoch", 0),
+        epochs=run.settings.get("training.epochs"),
+        train_seconds=last.get("seconds", 0),
+        settings={key: run.settings.get(key) for key in differing},
+        date=_date(run),
+    )
+
+
+def _state(run: Run) -> str:
+    folder = RunFolder(run.folder, "")
+    if folder.is_held:
+        return "training"
+    if run.evaluations:
+        return "evaluated"
+    return "trained" if (run.folder / REPORTED).exists() else "interrupted"
+
+
+def _date(run: Run) -> str:
+    written = next(path for path in (metrics_path(run.folder), run.folder / SETTINGS) if path.exists())
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(written.stat().st_mtime))
+
+
+def _row(line: Summary, with_decoder: bool) -> list[str]:
+    interval = f"{_percent(line.rate_low)} - {_percent(line.rate_high)}" if line.rate is not None else "-"
+    return [
+        BEST if line.best else "",
+        line.run,
+        *([line.decoder or "-"] if with_decoder else []),
+        _percent(line.rate),
+        interval,
+        _percent(line.dev_rate),
+        f"{line.epoch:g}/{line.epochs or '?'}" if line.epoch % 1 == 0 else f"{line.epoch:.1f}/{line.epochs or '?'}",
+        str(timedelta(seconds=round(line.train_seconds))),
+        line.date,
+        line.state,
+    ]
+
+
+def _settings(settings: dict[str, Any]) -> str:
+    return " ".join(f"{key}={_shown(value)}" for key, value in settings.items())
+
+
+def _shown(value: Any) -> str:
+    """A value as an override has it."""
+    if isinstance(value, list):
+        return f"[{','.join(map(_shown, value))}]"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.2f}"
+
+
+def _last(value: float | None) -> float:
+    """Sorts what is not known behind all numbers."""
+    return float("inf") if value is None else value
+
+
+def readable_runs(runs: Sequence[Run]) -> list[Run]:
+    """The runs of acoustic models among folders, without those that are damaged, which a warning names."""
+    kept = []
+    for run in runs:
+        try:
+            run.settings, run.metrics  # noqa: B018  they are read here
+        except RunError as error:
+            log.warning("%s is left out: %s", run.folder, error)
+        else:
+            kept.append(run)
+    return kept
+
+
+def runs_below(root: Path) -> list[Run]:
+    """The runs of all recipes in the folder `paths.runs`."""
+    folders = sorted(path.parent for path in root.glob(f"*/*/{SETTINGS}"))
+    return [Run(folder.absolute()) for folder in folders if not folder.name.startswith(".")]
