@@ -108,8 +108,8 @@ def normalized(splits: Mapping[str, Sequence[Utterance]], config: TextConfig) ->
         )  # fmt: skip
     if digits:
         log.warning(
-            "%d numbers can be read in several ways and stay in digits, as %s: `asr check RECIPE` names their transcripts; "
-            "write them as they are said.",
+            "%d numbers can be read in several ways and stay in digits, as %s: `asr check RECIPE` names their "
+            "transcripts; write them as they are said.",
             sum(map(len, digits.values())), ", ".join([*digits][:10]),
         )  # fmt: skip
     return changed
