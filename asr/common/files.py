@@ -60,15 +60,21 @@ def new_folder(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def atomic_write(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path, durable: bool = True) -> Iterator[Path]:
     """Gives a path to write to, with the suffix of the file, which becomes the file when the block ends without an
-    error: whole, on disk, and with the permissions of the umask, whatever library wrote it. The folder is made."""
+    error: whole, and with the permissions of the umask, whatever library wrote it. The folder is made.
+
+    Args:
+        durable: Waits until it is on disk. Not for files that are many and can be made again.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         yield beside
-        sync(beside)
-        beside.chmod(0o666 & ~UMASK)
+        if durable:
+            sync(beside)
+        with suppress(PermissionError):  # some mounts have no permissions
+            beside.chmod(0o666 & ~UMASK)
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)

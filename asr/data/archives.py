@@ -11,7 +11,7 @@ import shutil
 import tarfile
 import urllib.request
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -81,7 +81,8 @@ def fetch_archive(name: str, folder: Path, url: str | None = None, sha256: str |
 def unpack(archive: Path, folder: Path) -> Path:
     """Unpacks the files and folders of a tar archive, atomically; does nothing where the folder exists.
 
-    Links, devices and pipes are left out, since no corpus needs them and they can lead outside the folder.
+    A link to a file of the archive becomes a copy of that file. Other links, devices and pipes are left out, since they
+    can lead outside the folder.
 
     Raises:
         DataError: The archive is damaged, is no tar archive, has members that reach outside the folder, or is larger
@@ -141,18 +142,18 @@ class _Member(tarfile.TarInfo):
 def _extract(tar: tarfile.TarFile, folder: Path) -> None:
     """Writes regular files and folders. Not by tarfile's own extraction, whose filters links can pass on Pythons
     without the fix of CVE-2025-4517."""
+    links: dict[Path, Path | None] = {}
     left_out, last = 0, -1
     for member in tar:
         if member.size < 0 or member.offset <= last:
             raise tarfile.ReadError(f"its member {member.name!r} has {member.size} bytes")
         last = member.offset
-        parts = [part for part in member.name.split("/") if part not in ("", ".")]
-        if member.name.startswith("/") or ".." in parts or "\0" in member.name:
+        path = _within(folder, member.name)
+        if path is None:
             raise tarfile.ReadError(f"its member {member.name!r} reaches outside the folder")
-        path = folder.joinpath(*parts)
         if member.isdir():
             path.mkdir(parents=True, exist_ok=True)
-        elif member.isfile() and parts:
+        elif member.isfile() and path != folder:
             free = shutil.disk_usage(folder).free
             if member.size > free:
                 raise tarfile.ReadError(f"its member {member.name!r} has {member.size} bytes, and {free} are free")
@@ -162,10 +163,46 @@ def _extract(tar: tarfile.TarFile, folder: Path) -> None:
             with path.open("wb") as file:
                 shutil.copyfileobj(content, file, MEGABYTE)
             os.utime(path, (max(0, int(member.mtime)),) * 2)
+        elif member.issym() or member.islnk():
+            above = Path(member.name).parent if member.issym() else Path()
+            links[path] = _within(folder, str(above / member.linkname))
         else:
             left_out += 1
+    for path, target in _ends(links).items():
+        if target is None or not target.is_file() or path.exists():
+            left_out += 1
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(target, path)
     if left_out:
-        log.info("Left out of it: %d links or special files.", left_out)
+        log.info("Left out of it: %d links to nothing within it, or special files.", left_out)
+
+
+def _within(folder: Path, name: str) -> Path | None:
+    """Where a member of this name belongs, None if that is outside the folder."""
+    parts: list[str] = []
+    for part in name.split("/"):
+        if part == "..":
+            if not parts:
+                return None
+            parts.pop()
+        elif part not in ("", "."):
+            parts.append(part)
+    return None if name.startswith("/") or "\0" in name else folder.joinpath(*parts)
+
+
+def _ends(links: Mapping[Path, Path | None]) -> dict[Path, Path | None]:
+    """Where each link leads in the end, through others; None for links that lead to each other."""
+    ends: dict[Path, Path | None] = {}
+    for path in links:
+        passed: dict[Path, None] = {}
+        place: Path | None = path
+        while place is not None and place in links and place not in ends and place not in passed:
+            passed[place] = None
+            place = links[place]
+        end = None if place is None or place in passed else ends.get(place, place)
+        ends |= dict.fromkeys(passed, end)
+    return ends
 
 
 @contextmanager

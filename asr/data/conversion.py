@@ -65,7 +65,7 @@ def _convert(utterance: Utterance, folder: Path, sampling_rate: int) -> Utteranc
                 mean.check()
                 if file.samplerate != sampling_rate:
                     waveform = resample(waveform, file.samplerate, sampling_rate, lowpass_filter_width=LOWPASS_WIDTH)
-            with atomic_write(path) as beside:
+            with atomic_write(path, durable=False) as beside:
                 soundfile.write(beside, np.clip(waveform.numpy(), -1, 1), sampling_rate, subtype="PCM_16")
         frames = soundfile.info(path).frames
     except DataError as error:

@@ -28,7 +28,7 @@ def write_whole(path: Path, text: str) -> None:
     content = text.encode("utf-8", errors="backslashreplace")
     if path.exists() and path.read_bytes() == content:
         return
-    with atomic_write(path) as file:
+    with atomic_write(path, durable=False) as file:
         file.write_bytes(content)
 
 

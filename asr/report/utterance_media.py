@@ -93,7 +93,7 @@ def _level(utterance: Utterance, copy: Path | None) -> float | None:
     except DataError:
         return None
     if copy is not None and not copy.exists():
-        with atomic_write(copy) as file:
+        with atomic_write(copy, durable=False) as file:
             soundfile.write(file, waveform, utterance.sampling_rate, format="FLAC", subtype="PCM_16")
     return estimated_snr(waveform, utterance.sampling_rate)
 

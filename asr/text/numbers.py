@@ -191,11 +191,11 @@ class Speaker:
         return count
 
     def _parts(self, run: str) -> Iterator[Number | Piece]:
-        """A number, or two with a hyphen, colon or slash between them; more of these are a date or a code."""
+        """A number, or two with a hyphen between them; times, scores, fractions, dates and codes stay as they are."""
         raws = re.split("([-:/])", run)
         numbers = [self._number(raw, raw) for raw in raws[::2]]
         known = [number for number in numbers if number is not None]
-        if len(known) < len(numbers) or len(known) > 2:
+        if len(known) < len(numbers) or len(known) > 2 or {":", "/"} & {*raws}:
             yield Piece(run, stays=True)
             return
         yield known[0]

@@ -178,16 +178,40 @@ def test_nothing_but_files_and_folders_within_the_folder_is_unpacked(tmp_path: P
         assert stat.S_ISDIR(mode) or (stat.S_ISREG(mode) and mode & 0o7111 == 0)
 
 
-def test_links_are_left_out_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    archive = tmp_path / NAME
-    with tarfile.open(archive, "w:gz") as tar:
-        for name, type in (("corpus/a.txt", tarfile.REGTYPE), ("corpus/b.txt", tarfile.SYMTYPE)):
+@pytest.mark.parametrize(
+    ("links", "found", "left_out"),
+    [
+        ({"corpus/b": ("a", tarfile.SYMTYPE)}, ["a", "b"], 0),
+        ({"corpus/b": ("corpus/a", tarfile.LNKTYPE)}, ["a", "b"], 0),
+        ({"corpus/b": ("../corpus/./a", tarfile.SYMTYPE)}, ["a", "b"], 0),
+        ({"corpus/b": ("c", tarfile.SYMTYPE), "corpus/c": ("a", tarfile.SYMTYPE)}, ["a", "b", "c"], 0),
+        ({"corpus/b": ("c", tarfile.SYMTYPE), "corpus/c": ("b", tarfile.SYMTYPE)}, ["a"], 2),
+        ({"corpus/b": ("/etc/hostname", tarfile.SYMTYPE), "corpus/c": ("none", tarfile.SYMTYPE)}, ["a"], 2),
+        ({"corpus/b": ("../../outside", tarfile.SYMTYPE), "corpus/c": ("outside", tarfile.LNKTYPE)}, ["a"], 2),
+    ],
+)
+def test_links_within_an_archive_become_copies(
+    links: dict[str, tuple[str, bytes]],
+    found: list[str],
+    left_out: int,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    (tmp_path / "outside").write_text("secret")
+    with tarfile.open(tmp_path / NAME, "w:gz") as tar:
+        for name, (target, type) in links.items():
             member = tarfile.TarInfo(name)
-            member.type, member.linkname = type, "a.txt"
+            member.type, member.linkname = type, target
             tar.addfile(member)
+        member = tarfile.TarInfo("corpus/a")
+        member.size = 4
+        tar.addfile(member, io.BytesIO(b"good"))
     with caplog.at_level("INFO"):
-        folder = unpack(archive, tmp_path / "data" / "original")
-    assert names(folder / "corpus") == ["a.txt"] and "Left out of it: 1 link" in caplog.text
+        folder = unpack(tmp_path / NAME, tmp_path / "data" / "original")
+    assert names(folder / "corpus") == found
+    assert all((folder / "corpus" / name).read_bytes() == b"good" for name in found)
+    assert not any(path.is_symlink() for path in folder.rglob("*"))
+    assert (f"Left out of it: {left_out} links" in caplog.text) == (left_out > 0)
 
 
 @pytest.mark.parametrize("suffix", ["gz", "bz2", "xz"])

@@ -97,6 +97,11 @@ def test_a_number_is_said_as_it_is_written_in_its_language(language: str, text: 
     [
         ("de", "am 1.5.2024"),
         ("de", "um 10:05 Uhr"),
+        ("de", "um 10:15 Uhr"),
+        ("en", "at 10:15"),
+        ("en", "1/2 a mile"),
+        ("en", "won 3:2"),
+        ("en", "in 2024/25"),
         ("de", "rund 3.14"),
         ("de", "am 3. Mai"),
         ("cs", "3. května"),
