@@ -126,6 +126,7 @@ def run_over_hydra(command: str, arguments: Sequence[str]) -> None:
     from hydra._internal.hydra import Hydra
     from hydra._internal.utils import create_config_search_path, get_args_parser
     from hydra.core.global_hydra import GlobalHydra
+    from hydra.types import RunMode
 
     from asr.settings.compose import HYDRA_VERSION, check_overrides, errors_as_sentences, into_mappings, search_path
     from asr.settings.runs import at_home
@@ -141,14 +142,15 @@ def run_over_hydra(command: str, arguments: Sequence[str]) -> None:
         overrides, swept = expand_sweep(recipe, check_overrides(recipe, overrides, swept=options.multirun))
         if swept and options.cfg:
             raise ConfigError(f"asr {command}: a sweep runs and --cfg only prints; give one of the two.")
-        multirun = options.multirun or swept or "hydra.mode=MULTIRUN" in overrides
-        group = group_name(recipe, overrides) if multirun else None
-        job = Job(command, at_home(recipe), group, tuple(sys.argv[1:]), subject)
-        overrides = [*into_mappings(overrides), search_path()]
         version.setbase(HYDRA_VERSION)
-        # As hydra.main() does, which composes once more to find the mode, and prints errors itself over several lines.
+        # As hydra.main() does, which prints errors itself over several lines.
         hydra = Hydra.create_main_hydra2("asr", create_config_search_path(str(recipe.folder)))
         try:
+            group, overrides = group_name(recipe, overrides), [*into_mappings(overrides), search_path()]
+            multirun = options.multirun or swept
+            if not multirun and _may_set_mode(recipe, overrides):
+                multirun = hydra.get_mode("recipe", overrides) is RunMode.MULTIRUN
+            job = Job(command, at_home(recipe), group if multirun else None, tuple(sys.argv[1:]), subject)
             with errors_as_sentences(), submission_errors():
                 if options.cfg:
                     hydra.show_cfg("recipe", overrides, options.cfg, options.package, options.resolve)
@@ -237,6 +239,15 @@ def _split_subject(command: str, positionals: Sequence[str]) -> tuple[str, list[
             f"asr {command} needs a RECIPE: a folder, or one of {', '.join(shipped_recipes())}; or the folder of a run."
         )
     return positionals[0], list(positionals[1:])
+
+
+def _may_set_mode(recipe: Recipe, overrides: Sequence[str]) -> bool:
+    """Whether the recipe or an override may choose the mode of Hydra, as cluster=slurm does."""
+    settings = (recipe.folder / "recipe.yaml").read_text(encoding="utf-8")
+    by_hand = any(
+        override.lstrip("+~").startswith(("cluster=", "cluster@", "hydra.mode", "hydra/")) for override in overrides
+    )
+    return by_hand or "/cluster" in settings or "hydra" in settings
 
 
 def _without_subject(arguments: Sequence[str]) -> Sequence[str]:

@@ -16,12 +16,14 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from hydra._internal.hydra import Hydra
 from omegaconf import DictConfig
 
 from asr.commands.cli import Job, main
 from asr.commands.help import COMMANDS, group_choices, shipped_recipes
 from asr.common.errors import DataError, Interrupted
 from asr.scoring import provenance
+from asr.settings.compose import as_yaml, compose
 from asr.settings.recipe import SHIPPED, Recipe, find_recipe
 from asr.settings.root import Config
 from tests.helpers.programs import PATIENCE
@@ -119,6 +121,32 @@ def test_multirun_runs_every_combination(training: Training, capsys: pytest.Capt
         ("lstm", 1), ("lstm", 2), ("gru", 1), ("gru", 2),
     ]  # fmt: skip
     assert "Job 2: model=gru seed=1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("place", ["override", "recipe", "choice of its own", "run"])
+def test_a_cluster_is_submitted_to_wherever_it_is_chosen(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, training: Training
+) -> None:
+    submitted: list[str] = []
+    monkeypatch.setattr(Hydra, "multirun", lambda self, name, job, overrides: submitted.append(job.subject))
+    recipe = tmp_path / "mine"
+    recipe.mkdir()
+    chosen = "override /cluster: slurm, " if place == "recipe" else ""
+    (recipe / "recipe.yaml").write_text(f"defaults: [/config, {chosen}_self_]\n")
+    subject, overrides = "mine", ["cluster=slurm"] if place in ("override", "run") else []
+    if place == "choice of its own":
+        (recipe / "cluster").mkdir()
+        (recipe / "cluster" / "ours.yaml").write_text("# @package _global_\ndefaults: [slurm, _self_]\n")
+        overrides = ["cluster=ours"]
+    if place == "run":
+        subject = "runs/mine/lstm-01234567"
+        (tmp_path / subject).mkdir(parents=True)
+        (tmp_path / subject / "config.yaml").write_text(as_yaml(compose(Recipe(recipe))))
+    main(["train", subject, *overrides])
+    assert submitted == [subject] and not training.configs
+    if overrides:
+        main(["train", subject])
+        assert len(training.configs) == 1
 
 
 def test_a_job_can_be_sent_to_another_machine() -> None:
