@@ -59,6 +59,19 @@ def header_fault(path: Path, name: str | None = None) -> str | None:
     return None
 
 
+def length_fault(path: Path, samples: int) -> str | None:
+    """As `header_fault`, where nobody knows how many samples can be read.
+
+    Of other files what can be read is an utterance, which the corpus check names and can leave out.
+
+    Args:
+        samples: As many as `count_samples` gives.
+    """
+    fault = header_fault(path)
+    known = 0 < samples < UNKNOWN_SAMPLES and path.suffix.lower() != ".mp3"
+    return None if known else fault
+
+
 def header_warning(path: Path, name: str | None = None) -> str | None:
     """As `header_fault`, where libsndfile reads all that the header counts, and the file has more."""
     extent = _extent(path)

@@ -9,7 +9,7 @@ import soundfile
 
 from asr.common.errors import DataError
 from asr.common.seeds import derive_seed
-from asr.data.headers import count_samples, header_fault
+from asr.data.headers import count_samples, length_fault
 from asr.data.manifest import require_all, write_manifest
 from asr.data.utterance import Utterance
 
@@ -19,12 +19,15 @@ SPLITS = ("train", "dev", "test")
 def whole_file(path: Path, text: str, speaker: str, id: str | None = None) -> Utterance:
     """The utterance that fills an audio file; length and rate come from the file's header, the id from its name.
 
+    Of a truncated file it is what can be read; `asr check` names those.
+
     Raises:
         DataError: The file is missing or its header cannot be read.
     """
     try:
-        info, fault = soundfile.info(path), header_fault(path)
+        info = soundfile.info(path)
         samples = count_samples(path, info.frames)
+        fault = length_fault(path, samples)
     except (soundfile.LibsndfileError, OSError) as error:
         raise DataError(f"The audio file {path} cannot be read ({error}): replace it or leave it out.") from None
     if fault is not None:

@@ -82,14 +82,21 @@ def test_a_header_that_is_wrong_is_named_wherever_the_file_is_read(kind: str, tm
     path.write_bytes(spoil(sound_file(path)))
     fault = header_fault(path)
     assert fault is not None and sentence in fault and f"`ffmpeg -i {path} fixed-{name}`" in fault
-    with pytest.raises(DataError) as prepared:
-        utterances_of({None: [Row(path, "A")]}, tmp_path)
-    with pytest.raises(DataError) as of_recipe:
-        whole_file(path, "A", "")
+    prepared = []
+    if "truncated" in sentence and path.suffix != ".mp3":
+        # The corpus check names it, and can leave it out.
+        (one,) = utterances_of({None: [Row(path, "A")]}, tmp_path)[None]
+        assert one == whole_file(path, "A", "") and 0 < one.samples < len(SOUND)
+        assert [fault in problem.message for problem in header_problems(one, FILES)] == [True]
+    else:
+        for prepare in (lambda: utterances_of({None: [Row(path, "A")]}, tmp_path), lambda: whole_file(path, "A", "")):
+            with pytest.raises(DataError) as refused:
+                prepare()
+            prepared.append(refused.value)
     (transcribed,) = Transcriber(tone_recognizer())([path])
     with pytest.raises(DataError) as by_library:
         tone_recognizer().transcribe([path])
-    for said in (prepared.value, of_recipe.value, transcribed, by_library.value):
+    for said in (*prepared, transcribed, by_library.value):
         assert isinstance(said, DataError) and str(path) in str(said) and fault in str(said)
 
 

@@ -15,7 +15,7 @@ import soundfile
 from asr.common.errors import DataError, faults_among
 from asr.common.processes import map_blocks
 from asr.data.audio_paths import AUDIO, MEDIA, expanded, foreign, is_there
-from asr.data.headers import count_samples, header_fault
+from asr.data.headers import count_samples, length_fault
 from asr.data.splits import SPLITS
 from asr.data.utterance import OneChannel, Utterance, is_whole
 
@@ -143,8 +143,9 @@ def _read_header(row: Row) -> Utterance | str:
     if not is_whole(str(row.audio)):
         return f"the name of the audio file {row.audio} is not in UTF-8, as manifests are"
     try:
-        info, fault = soundfile.info(row.audio), header_fault(row.audio)
+        info = soundfile.info(row.audio)
         samples = count_samples(row.audio, info.frames)
+        fault = length_fault(row.audio, samples)
     except (soundfile.LibsndfileError, OSError) as error:
         return f"{file} {f'cannot be decoded ({error})' if is_there(row.audio) else 'does not exist'}"
     odd = next((what for what in ("id", "text", "speaker") if not is_whole(getattr(row, what))), None)
