@@ -16,6 +16,8 @@ from asr.settings.root import Config
 
 LANGUAGE_MODELS = "lm"
 """In the folder of a recipe's runs, those of its recurrent language models."""
+OF_ONE_COMMAND = ("training.restart", "check", "listen", "pack", "plan", "compare")
+"""What the settings of a run keep of the command that began it, which a later one does not repeat."""
 DEFAULTS = "defaults: [/config, _self_]\n"
 
 
@@ -23,7 +25,8 @@ DEFAULTS = "defaults: [/config, _self_]\n"
 def as_recipe(run: Path, overrides: Sequence[str]) -> Iterator[Recipe]:
     """The recipe of a run for a time in which it is composed: its recipe.yaml holds the settings of the run.
 
-    Of a group that an override chooses, keys in which the choices differ are left to the choice.
+    OF_ONE_COMMAND has its defaults. Of a group that an override chooses, keys in which the choices differ are left to
+    the choice.
 
     Args:
         run: The folder of the run.
@@ -37,9 +40,9 @@ def as_recipe(run: Path, overrides: Sequence[str]) -> Iterator[Recipe]:
     config.paths.data = _from_here(config.paths.data, data_root(run, config))
     config.paths.runs = _from_here(config.paths.runs, runs)
     settings = cast(DictConfig, OmegaConf.create(as_yaml(config)))
-    for key in _left_open(config, overrides):
-        group, _, name_there = key.partition(".")
-        settings[group].pop(name_there, None)
+    for key in (*OF_ONE_COMMAND, *_left_open(config, overrides)):
+        group, _, name_there = key.rpartition(".")
+        (settings[group] if group else settings).pop(name_there, None)
     with tempfile.TemporaryDirectory(prefix="asr-run-") as place:
         folder = Path(place) / name
         folder.mkdir()

@@ -116,6 +116,41 @@ def test_a_training_goes_on_with_its_own_settings() -> None:
     assert losses[0] == losses[1]
 
 
+@pytest.mark.usefixtures("place")
+def test_a_training_that_was_begun_with_a_restart_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    main(["train", "tiny", *OF_THE_RUN[:3], "seed=9", "training.restart=true"])
+    run = next(run for run in Path("runs/tiny").iterdir() if load_config(run / "config.yaml").seed == 9)
+    first, newest = sorted((run / "checkpoints").glob("*.pt"), key=lambda path: int(path.name.split("-")[1]))
+    newest.unlink()
+    (run / ".reported").unlink()
+    kept = first.stat().st_mtime_ns
+    caplog.set_level("INFO", "asr")
+    assert main(["train", str(run)]) == 0
+    assert first.stat().st_mtime_ns == kept and "Resuming from step" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("begun_with", "otherwise"),
+    [
+        ("training.restart=true", False), ("check.fix=true", False), ("check.model=m", None), ("check.json=j", None),
+        ("listen.utterances=3", 8), ("pack.output=packed", None), ("plan.minutes=5", None), ("compare.jobs=2", 1),
+    ],
+)  # fmt: skip
+def test_what_the_first_command_did_besides_is_not_done_again(
+    begun_with: str, otherwise: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = compose(Recipe(RECIPES / "an4"), [begun_with])
+    run = find_run_folder(Recipe(RECIPES / "an4"), with_manifests(config, tmp_path), Precision.fp32)
+    with run.trained(config):
+        pass
+    group, key = begun_with.partition("=")[0].split(".")
+    with given_recipe(str(run.path), []) as given:
+        assert getattr(getattr(compose(given), group), key) == otherwise
+        again = compose(given, [begun_with])
+        assert getattr(getattr(again, group), key) == getattr(getattr(config, group), key), "it is asked for"
+
+
 def test_a_finished_run_is_found_from_any_folder(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run, _ = (path.absolute() for path in runs())
     before = snapshot(run / "model")
