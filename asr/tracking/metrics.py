@@ -85,6 +85,11 @@ class RowsFile:
         self._file.flush()
         self.rows.append(row)
 
+    def rewrite(self) -> None:
+        """Writes all rows again, as after the file was deleted."""
+        self.close()
+        self._file = self._truncated() if self.rows else None
+
     def close(self) -> None:
         if self._file is not None:
             self._file.close()

@@ -138,6 +138,12 @@ class Tracker:
         wandb = self._wandb.follow()
         return f"To follow the training: {f'{wandb}, or ' if wandb else ''}{page}."
 
+    def rewrite(self) -> None:
+        """Writes the files of the run again, as after they were deleted."""
+        self._metrics.rewrite()
+        self._panel.rewrite()
+        self.summary({})
+
     def finish(self, exit_code: int = 0, *, hurry: bool = False) -> None:
         """Ends the run; a code other than 0 marks it as failed. In a hurry, the next start sends the rest."""
         self._send_panel()
@@ -180,7 +186,7 @@ class NullTracker(Tracker):
     def _say_nothing(self) -> str:
         return ""
 
-    log = summary = panel = alert = worst_utterances = model = uses_model = uses_manifests = finish = _ignore
+    log = summary = panel = alert = worst_utterances = model = uses_model = uses_manifests = finish = rewrite = _ignore
     show_table = show_pictures = _ignore
     where = follow = _say_nothing
 

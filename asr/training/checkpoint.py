@@ -135,6 +135,11 @@ class CheckpointWriter:
         if pending is not None:
             pending.result()
 
+    def settle(self) -> None:
+        """Waits for the checkpoint in progress, whether or not it can be written."""
+        with contextlib.suppress(RunError):
+            self.wait()
+
     def __enter__(self) -> Self:
         return self
 

@@ -7,9 +7,9 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, TypeVar, cast
 
@@ -192,6 +192,8 @@ class RankStatus:
     checkpoint_due: bool = False
     checkpoint_failed: bool = False
     """Whether a checkpoint could not be written."""
+    folder_lost: bool = False
+    """Whether the run folder is not the one in which the training began."""
     signal: int = 0
     """The signal that asks the training to end; 0 for none."""
 
@@ -208,6 +210,19 @@ class StepOutcome(RankStatus):
     """Whether the loss and the gradients of all ranks are."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class StepResult(StepOutcome):
+    """What became of an optimizer step, the same on all ranks.
+
+    The loss is the mean over the labels of the global batch, the gradient norm that before clipping; both are without
+    the utterances that could not be read. A step that is not finite is skipped: the weights stay as they were.
+    """
+
+    learning_rate: float
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    """What is logged of the step; empty where `training.log_every_steps` leaves it out."""
+
+
 def all_reduce_outcome(ranks: Ranks, loss: Tensor, gradient_norm: Tensor, status: RankStatus) -> StepOutcome:
     """Combines what each rank knows of a step; all ranks call it together.
 
@@ -217,12 +232,17 @@ def all_reduce_outcome(ranks: Ranks, loss: Tensor, gradient_norm: Tensor, status
         loss: This rank's part of it, float64 ().
         gradient_norm: Of the all-reduced gradient, ().
     """
-    flags = [status.checkpoint_due, status.checkpoint_failed, *(status.signal == number for number in SIGNALS)]
+    flags = [
+        status.checkpoint_due,
+        status.checkpoint_failed,
+        status.folder_lost,
+        *(status.signal == number for number in SIGNALS),
+    ]
     host = torch.tensor([status.unreadable_labels, *flags], dtype=torch.float64)
     broken = ~torch.isfinite(gradient_norm)
     values = torch.cat([loss.reshape(1), broken.double().reshape(1), host.to(loss.device, non_blocking=True)])
     summed = torch.cat([ranks.sum(values), gradient_norm.double().reshape(1)])
-    total, not_finite, unreadable, any_due, any_failed, *signals, norm = summed.tolist()
+    total, not_finite, unreadable, any_due, any_failed, any_lost, *signals, norm = summed.tolist()
     # Of several signals the last, since a job that Slurm warned is to be requeued.
     received = [int(number) for number, count in zip(SIGNALS, signals, strict=True) if count]
     return StepOutcome(
@@ -232,5 +252,6 @@ def all_reduce_outcome(ranks: Ranks, loss: Tensor, gradient_norm: Tensor, status
         unreadable_labels=int(unreadable),
         checkpoint_due=bool(any_due),
         checkpoint_failed=bool(any_failed),
+        folder_lost=bool(any_lost),
         signal=received[-1] if received else 0,
     )

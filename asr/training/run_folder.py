@@ -47,6 +47,15 @@ class RunFolder:
         return self.path / MODEL
 
     @property
+    def lock(self) -> tuple[int, int] | None:
+        """Identifies the lock file that `held` makes; None where there is none, as in a folder that was deleted."""
+        try:
+            status = (self.path / LOCK).stat()
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino
+
+    @property
     def is_under_way(self) -> bool:
         """Whether a training left a checkpoint here to go on from, or that it ended with."""
         return any(self.checkpoints.glob("*.pt"))

@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from typing import Generic, TypeVar
 
 import torch
@@ -21,7 +21,16 @@ from asr.tracking.metrics import panel_row
 from asr.tracking.tracker import Tracker
 from asr.training.checkpoint import CheckpointWriter, newest_checkpoint
 from asr.training.debugging import STEPS_IN_EPOCH
-from asr.training.distributed import Ranks, RankStatus, StepOutcome, all_reduce_outcome, data_parallel, no_sync
+from asr.training.distributed import (
+    Ranks,
+    RankStatus,
+    StepOutcome,
+    StepResult,
+    all_reduce_outcome,
+    data_parallel,
+    no_sync,
+)
+from asr.training.folder_watch import FolderWatch
 from asr.training.hardware import Hardware, give_back_freed_memory
 from asr.training.interruption import Interruption
 from asr.training.memory import named_if_full, try_batches
@@ -34,19 +43,6 @@ from asr.training.train_state import TrainState, UnreadableUtterances, rescale
 log = logging.getLogger(__name__)
 
 AnyTask = TypeVar("AnyTask", bound=Task)
-
-
-@dataclass(frozen=True, kw_only=True)
-class StepResult(StepOutcome):
-    """What became of an optimizer step, the same on all ranks.
-
-    The loss is the mean over the labels of the global batch, the gradient norm that before clipping; both are without
-    the utterances that could not be read. A step that is not finite is skipped: the weights stay as they were.
-    """
-
-    learning_rate: float
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    """What is logged of the step; empty where `training.log_every_steps` leaves it out."""
 
 
 class Trainer(Generic[AnyTask]):
@@ -68,6 +64,7 @@ class Trainer(Generic[AnyTask]):
         self.watchdog = Watchdog(config.cluster.watchdog_minutes, ranks.rank)
         self.writer = CheckpointWriter(folder.checkpoints, config.training.keep_checkpoints)
         self.interruption = Interruption()
+        self.place = FolderWatch(folder, ranks)
         self.start_clocks()
 
     def restore(self) -> bool:
@@ -117,6 +114,8 @@ class Trainer(Generic[AnyTask]):
                 progress.advance(note=self.task.unit.note(state.best_score, result.loss, result.learning_rate, speed))
                 if step.ends_epoch:
                     self.end_epoch(tracker, step, progress)
+                if result.folder_lost or (step.ends_epoch and self.ranks.broadcast(self.place.lost)):
+                    self.place.rescue(self.state, self.writer, tracker, self._keep, self.save)
                 if step.ends_epoch or result.checkpoint_due or result.signal:
                     self.save()
                 if result.signal or state.finished:
@@ -277,7 +276,10 @@ class Trainer(Generic[AnyTask]):
     def keep_if_best(self, validation: Validation) -> None:
         """Saves the averaged weights as the model of the run if none was better on dev."""
         if self.state.validated(validation.score, self.config.training.with_dev):
-            self.ranks.on_rank_0(lambda: self.task.save(self.folder.model, self.averaged.module))
+            self._keep()
+
+    def _keep(self) -> None:
+        self.ranks.on_rank_0(lambda: self.task.save(self.folder.model, self.averaged.module))
 
     def save(self) -> None:
         """Has a checkpoint written."""
@@ -305,10 +307,11 @@ class Trainer(Generic[AnyTask]):
             unreadable_labels=self.unreadable.labels,
             checkpoint_due=(time.monotonic() - self._saved) / 60 > self.config.training.checkpoint_minutes,
             checkpoint_failed=self.writer.failed,
+            folder_lost=self.place.lost,
             signal=self.interruption.signal,
         )
         outcome = all_reduce_outcome(self.ranks, loss, gradient_norm, status)
-        if outcome.checkpoint_failed:
+        if outcome.checkpoint_failed and not outcome.folder_lost:
             self.ranks.on_rank_0(self.writer.wait)
         return outcome
 

@@ -4,6 +4,7 @@ import errno
 import functools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -95,7 +96,7 @@ def main() -> None:
     overwritten, before the first step, or before the step VANISH_AT. On the last rank the loss of the steps POISON_AT
     (as in 3,4) is not a number. The disk is full after DISK_FULL_AT files were synchronized. To read an utterance takes
     SLOW_READS seconds more. With LOSS_SCALE, the first one, float16 runs on a CPU too, and the scale rises after three
-    good steps.
+    good steps. The run folder is deleted in the step DELETE_AT, and is another one in the step REPLACE_AT.
     """
     from asr.batching import loader
     from asr.batching.dataset import Dataset
@@ -125,6 +126,12 @@ def main() -> None:
         number = str(self.state.step)
         if number == settings.get("VANISH_AT"):
             vanish()
+        if number in (settings.get("DELETE_AT"), settings.get("REPLACE_AT")) and self.ranks.first:
+            self.folder.path.rename(self.folder.path.with_name(".deleted"))  # a checkpoint may be written meanwhile
+            shutil.rmtree(self.folder.path.with_name(".deleted"), ignore_errors=True)
+        if number == settings.get("REPLACE_AT") and self.ranks.first:
+            self.folder.path.mkdir(exist_ok=True)
+            (self.folder.path / ".lock").touch()
         loss = accumulate(self, *arguments)
         for key, signal_number in (("DIE_AT", signal.SIGKILL), ("TERMINATE_AT", signal.SIGTERM)):
             if str(steps) == settings.get(key):
