@@ -53,6 +53,7 @@ def test_another_text_is_another_model(data: Path, tmp_path: Path) -> None:
     assert train(data, "lm.order=2", f"lm.texts=[{more}]") != folder
 
 
+@pytest.mark.slow
 def test_the_perplexity_is_that_of_the_text_that_is_held_out_now(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -248,6 +248,7 @@ def test_shards_in_memory_are_read(tmp_path: Path) -> None:
     assert_same(opened("memory://packed", tmp_path), splits)
 
 
+@pytest.mark.slow
 def test_a_training_ends_with_the_same_weights_from_files_shards_and_s3(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

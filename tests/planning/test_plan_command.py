@@ -67,6 +67,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_models_stand_side_by_side_and_nothing_is_left_behind(folder: Path) -> None:
     manifests = {path: path.read_bytes() for path in (folder / "data/an4").glob("*.jsonl")}
     swept = ["-m", "model=lstm,gru", "model.layers=1", "training.epochs=7", "plan.minutes=600", "hardware.workers=0"]

@@ -161,6 +161,7 @@ def test_a_killed_and_resumed_training_is_one_run(server: Server, tmp_path: Path
     assert server.summary["dev/wer"] == {"min": 1 / 20}
 
 
+@pytest.mark.slow
 def test_the_best_value_is_that_of_all_pieces_of_a_resumed_run(server: Server, tmp_path: Path) -> None:
     log = "from pathlib import Path; import sys; from tests.helpers.tracked import open_tracker\n"
     log += "with open_tracker(Path(sys.argv[1]), int(sys.argv[2]), mode='auto') as tracker:\n"

@@ -29,7 +29,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return trained(tmp_path_factory.mktemp("alone"), 1)
 
 
-@pytest.mark.parametrize("ranks", [2, 3])
+@pytest.mark.parametrize("ranks", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_after_20_steps_in_float64_the_weights_are_the_same(ranks: int, tmp_path: Path, alone: dict[str, Any]) -> None:
     together = trained(tmp_path, ranks)
     for name, weights in alone.items():
