@@ -18,7 +18,7 @@ from asr.data.utterance import Utterance
 from asr.inference.recognizer import Recognizer, load
 from asr.report.data_files import short_hash, write_data
 from asr.report.error_analysis import Alignment, align, grouped, most_frequent
-from asr.report.runs import Evaluation, Run
+from asr.report.runs import ODD, Evaluation, Run
 from asr.report.utterance_media import AudioChoice, Clip, log_mel_picture, make_clips, model_output
 from asr.scoring.bootstrap import differences, resampled_rates
 
@@ -77,6 +77,11 @@ class EvaluationPages:
                         self._written[file] = self._write_evaluation(run, evaluation, file, data, share)
                     except UserError as error:
                         log.warning("An evaluation is left out: %s", error)
+                        continue
+                    except ODD as error:
+                        log.warning(
+                            "An evaluation is left out: %s is not as it was written (%r).", evaluation.folder, error
+                        )
                         continue
                 described, alignments[file] = self._written[file]
                 shown.append({"run": number, "file": file, **described})

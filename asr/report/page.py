@@ -1,5 +1,6 @@
 """The page: one folder that opens in a browser from disk, without a network."""
 
+import json
 import logging
 import shutil
 import time
@@ -22,7 +23,7 @@ from asr.data.splits import SPLITS
 from asr.data.utterance import Utterance
 from asr.report.data_files import short_hash, write_data, write_whole
 from asr.report.evaluations import EvaluationPages
-from asr.report.runs import Run, differing_settings, find_runs
+from asr.report.runs import ODD, Run, differing_settings, find_runs
 from asr.report.utterance_media import AudioChoice
 from asr.settings.compose import load_config
 from asr.settings.recipe import SETTINGS
@@ -83,7 +84,7 @@ class Report:
             The signature of its content.
 
         Raises:
-            RunError: There is no run at a path, or a run cannot be read.
+            RunError: There is no run at a path, or none can be read; one of several is left out, and the page names it.
         """
         signature = self.signature()
         with new_folder(self.options.folder):
@@ -92,10 +93,19 @@ class Report:
 
     def _write(self, signature: str) -> None:
         (self.options.folder / MARK).touch()
-        runs = find_runs(self.options.paths)
-        names = _distinct_names(runs)
+        found = find_runs(self.options.paths)
+        runs, shown, unreadable = [], [], []
+        for run, name in zip(found, _distinct_names(found), strict=True):
+            try:
+                shown.append(self._describe_run(run, name))
+                runs.append(run)
+            except (UserError, *ODD) as error:
+                sentence = str(error) if isinstance(error, UserError) else f"{run.folder} is not as it was written."
+                log.warning("A run is left out: %s", sentence)
+                unreadable.append({"name": name, "sentence": sentence})
+        if not runs:
+            raise RunError(f"No run can be read: {unreadable[0]['sentence']}")
         corpora = self._describe_corpora(runs)
-        shown = [self._describe_run(run, name) for run, name in zip(runs, names, strict=True)]
         evaluations, pairs = self._evaluations.write(runs, self.options.data)
         content = {
             "built": time.strftime("%Y-%m-%d %H:%M"),
@@ -105,6 +115,7 @@ class Report:
             "differences": differing_settings(runs),
             "evaluations": evaluations,
             "pairs": pairs,
+            "unreadable": unreadable,
             "corpora": corpora,
             "checks": CHECKS,
         }
@@ -123,7 +134,7 @@ class Report:
         dev = series(rows, f"dev/{run.unit.rate}")
         best = min(dev, key=lambda point: point.value) if dev else None
         last = rows[-1] if rows else {}
-        return {
+        described = {
             "name": name,
             "recipe": run.recipe,
             "folder": str(run.folder),
@@ -141,6 +152,8 @@ class Report:
                 for one in diagnose(rows, settings, run.skipped)
             ],
         }
+        json.dumps(described)  # a date among the settings, or a number without end, concerns this run only
+        return described
 
     def _describe_corpora(self, runs: Sequence[Run]) -> list[dict[str, Any]]:
         for run in runs:

@@ -10,7 +10,7 @@ from asr.data.manifest import read_manifest
 from asr.data.splits import SPLITS
 from asr.report.error_analysis import NOTHING, Alignment, Confusion, Group, align, grouped, most_frequent, speaking_rate
 from asr.report.overview import best_run, chosen, readable_runs
-from asr.report.runs import Evaluation, Run, find_runs
+from asr.report.runs import ODD, Evaluation, Run, find_runs
 from asr.report.utterance_media import AudioChoice, make_clips
 from asr.scoring.error_rates import UtteranceScore, total
 from asr.scoring.results import NO_WORD, aligned, worst
@@ -51,8 +51,12 @@ def examine_run(path: Path, split: str, decoder: str | None, data: Path | None, 
         raise RunError(f"{path} has {len(runs)} runs: name one, as in {asr_command('errors', example)}.")
     (run,) = runs
     evaluation = _choose(run, split, decoder)
-    alignment = align(evaluation.rows(), evaluation.unit)
-    levels = _levels(run, split, data) if read_audio else {}
+    rows = evaluation.rows()
+    try:
+        alignment = align(rows, evaluation.unit)
+        levels = _levels(run, split, data) if read_audio else {}
+    except ODD as error:
+        raise RunError(f"{evaluation.folder} is not as it was written ({error!r}): evaluate again.") from None
     return RunErrors(run, evaluation, alignment, grouped(alignment.scores, levels), levels)
 
 

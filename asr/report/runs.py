@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,6 +23,10 @@ from asr.training.identity import ARITHMETIC, determines_weights, without_groups
 log = logging.getLogger(__name__)
 
 SKIPPED = "is skipped: its loss or gradient is not finite"
+
+
+ODD = (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
+"""What reading a file raises that is not as it was written."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +60,9 @@ class Evaluation:
             lines = path.read_text(encoding="utf-8").split("\n")
             rows = [json.loads(line) for line in lines if line.strip()]
             strings = (row["id"] + row["speaker"] + row["reference"] + row["hypothesis"] for row in rows)
-            if rows and all(isinstance(text, str) for text in strings) and all(row["duration"] > 0 for row in rows):
+            if rows and all(isinstance(text, str) for text in strings) and all(map(_can_be_scored, rows)):
                 return rows
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except ODD as error:
             raise RunError(f"{path} cannot be used ({error!r}): run {self._again} again.") from None
         raise RunError(f"{path} has a line that is not a hypothesis: run {self._again} again.")
 
@@ -122,7 +127,7 @@ class Run:
     def skipped(self) -> list[str]:
         """The lines of train.log that name skipped steps."""
         path = self.folder / "train.log"
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
         return [line for line in lines if SKIPPED in line]
 
     @cached_property
@@ -133,8 +138,8 @@ class Run:
             try:
                 results = json.loads(path.read_text(encoding="utf-8"))
                 rate = ErrorUnit(results.get("unit", "word")).rate
-                {key: float(results[key]) for key in ("wer", "cer", f"{rate}_low", f"{rate}_high")}
-            except (OSError, ValueError, KeyError, TypeError) as error:
+                _require_numbers(results, ("wer", "cer", f"{rate}_low", f"{rate}_high"))
+            except ODD as error:
                 again = asr_command("evaluate", self.folder)
                 log.warning("%s cannot be used and is left out (%r): run %s again.", path, error, again)
             else:
@@ -187,3 +192,20 @@ def differing_settings(runs: Sequence[Run]) -> list[str]:
         for key in keys
         if (determines_weights(key) or key in ARITHMETIC) and len({repr(run.settings.get(key)) for run in runs}) > 1
     ]
+
+
+def _can_be_scored(row: Mapping[str, Any]) -> bool:
+    """Whether a line of hypotheses.jsonl has words to find errors in, and numbers where they belong."""
+    _require_numbers(row, ("duration", *(key for key in OF_A_MODEL if row.get(key) is not None)))
+    return bool(row["reference"].strip()) and 0 < row["duration"] < math.inf
+
+
+OF_A_MODEL = ("ctc_loss_per_token", "confidence")
+"""Figures of an utterance that only some evaluations have."""
+
+
+def _require_numbers(values: Mapping[str, Any], keys: Sequence[str]) -> None:
+    for key in keys:
+        if isinstance(values[key], bool) or not isinstance(values[key], int | float):
+            raise ValueError(f"{key} is {str(values[key])[:40]!r} and not a number")
+        float(values[key])  # a whole number may be too large

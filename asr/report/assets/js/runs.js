@@ -21,6 +21,8 @@
             open: () => { location.hash = report.addressOf(one, "errors"); },
           })), { title: `${split} ${report.rateNames(found)}`, axis: `${split} ${report.rateNames(found)}, % (line: 95 % interval)`, format: figures })))));
     }
+    if (data.unreadable.length) parts.push(report.section("Runs that cannot be read", report.el("ul", { id: "unreadable" },
+      ...data.unreadable.map((one) => report.el("li", {}, report.el("b", {}, one.name), `: ${one.sentence}`)))));
     parts.push(report.section("All runs", report.el("p", { class: "note" },
       "Choose two or more runs to compare. ", report.el("a", { href: "#compare", class: "button", id: "compare-chosen" }, "Compare selected runs")), table(results, split)));
     if (data.differences.length) parts.push(report.section("Settings that differ", differences()));
