@@ -111,10 +111,13 @@ def given_runs(names: Sequence[str]) -> "list[Run]":
 
 
 def _best(folder: Path) -> Path:
-    from asr.report.overview import best_run, readable_runs
+    from asr.report.overview import best_run, judged_apart, readable_runs
     from asr.report.runs import find_runs
 
-    best = best_run(readable_runs(find_runs([folder])))
+    runs = readable_runs(find_runs([folder]))
+    if sentence := judged_apart(runs):
+        raise RunError(f"{sentence}: name one by its folder.")
+    best = best_run(runs)
     if best is None:
         raise RunError(f"None of the runs in {folder} has a dev error rate yet: name one by its folder.")
     return best.folder

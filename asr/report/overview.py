@@ -16,6 +16,7 @@ from asr.common.errors import RunError
 from asr.common.tables import table
 from asr.report.runs import Evaluation, Run, differing_settings
 from asr.scoring.error_unit import ErrorUnit
+from asr.settings.debug import DebugMode
 from asr.settings.decoder import DecoderKind
 from asr.settings.recipe import SETTINGS
 from asr.tracking.metrics import metrics_path
@@ -25,6 +26,8 @@ from asr.training.session import REPORTED
 log = logging.getLogger(__name__)
 
 GREEDY = DecoderKind.greedy.name
+NO_DEBUG = (DebugMode.off.name, False, None)
+"""`debug.mode` of a whole training, as YAML may read it."""
 BEST = "*"
 """Marks the best run of a recipe."""
 
@@ -74,6 +77,8 @@ def summarize(runs: Sequence[Run], split: str, decoder: str | None) -> list[Summ
     for recipe in dict.fromkeys(run.recipe for run in runs):
         members = [run for run in runs if run.recipe == recipe]
         differing, best = differing_settings(members), best_run(members)
+        if sentence := judged_apart(members):
+            log.warning("%s.", sentence)
         found = [_summary(run, differing, run is best, split, decoder) for run in members]
         lines += sorted(found, key=lambda line: (line.unit, _last(line.rate), _last(line.dev_rate), line.run))
     return lines
@@ -81,12 +86,27 @@ def summarize(runs: Sequence[Run], split: str, decoder: str | None) -> list[Summ
 
 def best_run(runs: Sequence[Run]) -> Run | None:
     """The run with the lowest dev error rate after an epoch, in the unit of most; None where none has such a rate, as
-    what was trained on dev."""
-    judged = [(rate, run) for run in runs if (rate := dev_rate(run)) is not None]
-    if not judged:
+    what was trained on dev, or where they have them on different dev splits."""
+    judged = _judged(runs)
+    return None if judged_apart(runs) else min(judged, key=lambda one: one[0], default=(0, None))[1]
+
+
+def judged_apart(runs: Sequence[Run]) -> str | None:
+    """Says that the runs which could be the best have their dev error rates on different dev splits, where it is so."""
+    of_splits = {run.dev_manifest: run.folder for _, run in _judged(runs) if run.dev_manifest is not None}
+    if len(of_splits) < 2:
         return None
-    ((unit, _),) = Counter(run.unit for _, run in judged).most_common(1)
-    return min((one for one in judged if one[1].unit is unit), key=lambda one: one[0])[1]
+    first, second, *_ = of_splits.values()
+    return f"{first} and {second} were judged on different dev splits, so that no run is the best"
+
+
+def _judged(runs: Sequence[Run]) -> list[tuple[float, Run]]:
+    """The runs that could be the best, with their rates: of one unit, without those of debug, which dev on what they
+    train on or break off."""
+    trained = [run for run in runs if run.settings.get("debug.mode") in NO_DEBUG]
+    judged = [(rate, run) for run in trained if (rate := dev_rate(run)) is not None]
+    units = Counter(run.unit for _, run in judged).most_common(1)
+    return [one for one in judged if one[1].unit is units[0][0]]
 
 
 def dev_rate(run: Run) -> float | None:

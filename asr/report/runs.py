@@ -14,11 +14,12 @@ import yaml
 from asr.common.errors import RunError, asr_command
 from asr.model.folder import MODEL, WEIGHTS
 from asr.scoring.error_unit import ErrorUnit
+from asr.scoring.provenance import kept_identity
 from asr.settings.compose import flattened
 from asr.settings.recipe import SETTINGS
 from asr.settings.runs import find_data
 from asr.tracking.metrics import Row, metrics_path, read_metrics, read_panel
-from asr.training.identity import ARITHMETIC, determines_weights, without_groups
+from asr.training.identity import ARITHMETIC, DEV_MANIFEST, determines_weights, without_groups
 
 log = logging.getLogger(__name__)
 
@@ -112,6 +113,11 @@ class Run:
     def unit(self) -> ErrorUnit:
         """What the errors on dev were counted in, which chose the best model."""
         return ErrorUnit.character if self.settings["scoring.unit"] == "character" else ErrorUnit.word
+
+    @cached_property
+    def dev_manifest(self) -> str | None:
+        """The checksum of the dev manifest that its model was chosen on; None where the run is older than it."""
+        return kept_identity(self.folder).get(DEV_MANIFEST)
 
     @cached_property
     def metrics(self) -> list[Row]:

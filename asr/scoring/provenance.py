@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -41,9 +42,14 @@ def provenance() -> Provenance:
     return Provenance(command(), commit(), hardware(), torch.__version__)
 
 
-def keep_provenance(run: Path) -> None:
-    """Writes that of this process, which begins a training, into the run's folder."""
-    atomic_write_text(run / PROVENANCE, json.dumps(asdict(provenance()), indent=2, ensure_ascii=False) + "\n")
+def keep_provenance(run: Path, identity: Mapping[str, str]) -> None:
+    """Writes that of this process, which begins a training, into the run's folder.
+
+    Args:
+        identity: What the run is, whatever its folder is named later.
+    """
+    kept = asdict(provenance()) | {"identity": dict(identity)}
+    atomic_write_text(run / PROVENANCE, json.dumps(kept, indent=2, ensure_ascii=False) + "\n")
 
 
 def kept_provenance(run: Path) -> Provenance | None:
@@ -52,12 +58,29 @@ def kept_provenance(run: Path) -> Provenance | None:
     Raises:
         RunError: The file is damaged.
     """
+    kept = _kept(run)
+    return None if kept is None else kept[0]
+
+
+def kept_identity(run: Path) -> dict[str, str]:
+    """What a run is, as the process wrote it that began its training; empty where the run is older than that, or the
+    file is damaged."""
+    try:
+        kept = _kept(run)
+    except RunError:
+        return {}
+    return {} if kept is None else kept[1]
+
+
+def _kept(run: Path) -> tuple[Provenance, dict[str, str]] | None:
     path = run / PROVENANCE
     try:
-        return Provenance(**json.loads(path.read_text(encoding="utf-8")))
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        identity = dict(kept.pop("identity", {}))
+        return Provenance(**kept), identity
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, AttributeError):
         raise RunError(f"{path} is damaged: delete it, and results name the command that evaluates instead.") from None
 
 

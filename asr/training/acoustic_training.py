@@ -20,6 +20,7 @@ from asr.common.errors import ConfigError
 from asr.common.processes import cores
 from asr.common.seeds import derive_seed
 from asr.data.audio import Audio
+from asr.data.manifest import manifest_checksum
 from asr.data.mixture import read_split, spread, weights_by_key
 from asr.data.shards.reader import open_audio
 from asr.data.utterance import Field, Utterance, joined, seconds_of
@@ -40,7 +41,7 @@ from asr.training.acoustic_task import AcousticTask
 from asr.training.debugging import choose_utterances, simplify
 from asr.training.distributed import Ranks
 from asr.training.hardware import Hardware, one_thread, resolve_hardware, set_deterministic
-from asr.training.identity import run_hash
+from asr.training.identity import DEV_MANIFEST, run_hash
 from asr.training.run_folder import RunFolder, as_begun, find_run_folder, refuse_other_settings
 from asr.training.session import Training, manifests
 from asr.training.trainer import Trainer
@@ -165,6 +166,9 @@ class AcousticTraining(Training[AcousticTask]):
         # A training under way goes on without files that vanished meanwhile; a new one begins with all of them.
         unreadable = self.config.training.max_lost_utterances if self.folder.is_under_way else 0
         refuse_mistakes(self.recipe, self.config, self.data.splits, self.data.tokenizer, unreadable)
+
+    def identity(self) -> dict[str, str]:
+        return super().identity() | {DEV_MANIFEST: manifest_checksum(self.recipe.manifest(self.config, "dev"))}
 
     def build(self, ranks: Ranks) -> AcousticTrainer:
         return build_trainer(self.data, self.hardware, ranks, self.folder)

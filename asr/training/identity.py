@@ -33,6 +33,8 @@ NOT_OF_THE_WEIGHTS = frozenset({
 """Groups and keys that do not determine the weights."""
 ARITHMETIC = ("hardware.precision", "hardware.tf32")
 """Of `hardware`, what the training computes in counts, once it is resolved."""
+DEV_MANIFEST = "dev_manifest"
+"""The checksum of the manifest on which the best model was chosen, among what a run keeps of its identity."""
 LATER_AUGMENTATION = ("reverb", "background", "babble", "telephone")
 """Augmentation that is newer than runs that keep their names."""
 OF_THE_LM = ("kind", "units", "min_count", "layers", "hidden", "dropout", "epochs", "learning_rate", "batch_units")

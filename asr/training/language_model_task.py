@@ -30,7 +30,7 @@ from asr.training.debugging import first_that_fit, simplify
 from asr.training.distributed import Ranks
 from asr.training.hardware import Hardware, resolve_hardware, set_deterministic
 from asr.training.identity import lm_hash
-from asr.training.run_folder import as_begun, find_lm_folder
+from asr.training.run_folder import RunFolder, as_begun, find_lm_folder, hash_of
 from asr.training.session import Training, manifests
 from asr.training.task import TEXT, Validation
 from asr.training.train_state import UnreadableUtterances
@@ -133,7 +133,10 @@ class LanguageModelTraining(Training[TextTask]):
         if recipe.run is not None and is_language_model(recipe.run, config):
             config = as_begun(recipe.run, config, hardware.precision, partial(lm_hash, recipe, config))
             hardware = resolve_hardware(config.hardware)
-        super().__init__(recipe, config, hardware, find_lm_folder(recipe, config, hardware.precision))
+            folder = RunFolder(recipe.run, hash_of(recipe.run), acoustic=False)
+        else:
+            folder = find_lm_folder(recipe, config, hardware.precision)
+        super().__init__(recipe, config, hardware, folder)
 
     def build(self, ranks: Ranks) -> Trainer[TextTask]:
         """As its base.

@@ -3,6 +3,7 @@
 import fcntl
 import logging
 import os
+import re
 import shutil
 import struct
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from asr.common.errors import ConfigError, MaskedFormatter, RunError, asr_comman
 from asr.common.files import atomic_write
 from asr.lm.ngram import lm_name
 from asr.model.folder import MODEL
+from asr.scoring.provenance import kept_identity
 from asr.settings.compose import as_yaml, load_config
 from asr.settings.hardware import Precision
 from asr.settings.recipe import SETTINGS, Recipe
@@ -25,6 +27,7 @@ from asr.training.identity import differing_keys, flat_weight_settings, lm_hash,
 log = logging.getLogger(__name__)
 
 LOCK = ".lock"
+CONFIG_HASH = "config_hash"
 
 
 @dataclass(frozen=True)
@@ -148,7 +151,7 @@ def find_run_folder(recipe: Recipe, config: Config, precision: Precision) -> Run
     """
     if recipe.run is not None:
         refuse_other_settings(recipe.run, config)
-        return RunFolder(recipe.run, _hash_of(recipe.run))
+        return RunFolder(recipe.run, hash_of(recipe.run))
     digest = run_hash(recipe, config, precision)
     return RunFolder(Path(config.paths.runs).absolute() / recipe.name / f"{config.name}-{digest}", digest)
 
@@ -165,8 +168,10 @@ def as_begun(run: Path, config: Config, resolved: Precision, digest: Callable[[P
         RunError: The data is not that of the run.
     """
     candidates = dict.fromkeys([resolved, *(one for one in Precision if one is not Precision.auto)])
-    found = next((one for one in candidates if digest(one) == _hash_of(run)), None)
+    found = next((one for one in candidates if digest(one) == hash_of(run)), None)
     if found is None:
+        if not re.fullmatch("[0-9a-f]{8}", hash_of(run)):
+            raise RunError(f"{run} keeps no hash, and its name has none: give it the name back that it was begun with.")
         raise RunError(
             f"{run} was trained with other settings or data than there are now: bring them back, or give the recipe in "
             "place of the run, which trains another."
@@ -177,8 +182,9 @@ def as_begun(run: Path, config: Config, resolved: Precision, digest: Callable[[P
     return replace(config, hardware=replace(config.hardware, precision=found))
 
 
-def _hash_of(run: Path) -> str:
-    return run.name.rpartition("-")[2]
+def hash_of(run: Path) -> str:
+    """The hash of the run in a folder: the one that it keeps, or where it is older the end of its name."""
+    return kept_identity(run).get(CONFIG_HASH) or run.name.rpartition("-")[2]
 
 
 def refuse_other_settings(run: Path, config: Config) -> None:
@@ -234,9 +240,7 @@ def no_model(recipe: Recipe, config: Config, folder: RunFolder) -> RunError:
     if not beside:
         return RunError(f"There is no run of {recipe.name} in {folder.path.parent}: {train} makes one.")
     hashes = {run_hash(recipe, config, one): one for one in Precision if one is not Precision.auto}
-    listed = "; ".join(
-        f"{path.name} ({_described(keys, hashes.get(_hash_of(path)))})" for path, keys in beside[:LISTED]
-    )
+    listed = "; ".join(f"{path.name} ({_described(keys, hashes.get(hash_of(path)))})" for path, keys in beside[:LISTED])
     more = (
         f"; and {len(beside) - LISTED} more, which {asr_command('runs', folder.path.parent)} shows"
         if len(beside) > LISTED

@@ -25,7 +25,7 @@ from asr.training.distributed import Ranks, join_ranks
 from asr.training.hardware import Hardware
 from asr.training.interruption import watch_signals
 from asr.training.launch import rejoins, started_again
-from asr.training.run_folder import RunFolder
+from asr.training.run_folder import CONFIG_HASH, RunFolder
 from asr.training.trainer import AnyTask, Trainer
 
 log = logging.getLogger(__name__)
@@ -51,6 +51,10 @@ class Training(ABC, Generic[AnyTask]):
         Raises:
             DataError: There are mistakes.
         """
+
+    def identity(self) -> dict[str, str]:
+        """What the run keeps of what it is, by which it is known again under another name."""
+        return {CONFIG_HASH: self.folder.config_hash}
 
     @abstractmethod
     def build(self, ranks: Ranks) -> Trainer[AnyTask]:
@@ -109,7 +113,7 @@ def _carry_out(training: Training[AnyTask], trainer: Trainer[AnyTask]) -> None:
     def open_it() -> None:
         nonlocal tracker
         if step == 0:
-            keep_provenance(folder.path)
+            keep_provenance(folder.path, training.identity())
         tracker = open_tracker(training.recipe, config, folder, step)
 
     ranks.on_rank_0(open_it)

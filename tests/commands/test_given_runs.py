@@ -180,6 +180,23 @@ def test_a_training_goes_on_in_the_precision_that_it_began_with(
     assert f"is trained in {precision.name}: leave out hardware.precision={other.name}" in printed
 
 
+@pytest.mark.usefixtures("place")
+def test_a_run_with_another_name_is_the_same_run(capsys: Capture) -> None:
+    run, _ = runs()
+    digest = run.name.rpartition("-")[2]
+    good = run.rename(run.parent / "good")
+    before = snapshot(good / "model")
+    assert main(["train", str(good)]) == 0
+    assert snapshot(good / "model") == before
+    assert main(["evaluate", str(good)]) == 0
+    results = json.loads((good / "evaluation/test/greedy/results.json").read_text())
+    assert (results["run"], results["config_hash"]) == ("good", digest)
+    (good / "provenance.json").unlink()
+    assert "its name has none: give it the name back" in refused(capsys, "train", str(good))
+    good.rename(run)
+    assert main(["train", str(run)]) == 0, "of an older run the name counts"
+
+
 def test_a_training_does_not_go_on_with_other_data(place: Path, capsys: Capture) -> None:
     run, _ = runs()
     manifest = place / "data/tiny/train.jsonl"

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from asr.commands.cli import main
+from asr.commands.subjects import find_run
+from asr.scoring.provenance import keep_provenance
 from tests.helpers.compared_runs import write_run
 from tests.helpers.refusals import Capture, refused
 
@@ -127,6 +129,27 @@ def test_the_state_of_a_run_is_told(project: Path, capsys: Capture) -> None:
 def test_what_was_trained_on_dev_is_never_the_best(project: Path, capsys: Capture) -> None:
     write_run(project / "runs" / "an4", "hybrid", overrides=["training.with_dev=true"], curve={10.0: 0.01})
     assert [line["run"] for line in lines(capsys, "an4") if line["best"]] == ["gru-10"]
+
+
+@pytest.mark.parametrize("debug", ["overfit", "one_batch", "profile"])
+def test_what_only_looks_for_mistakes_is_never_the_best(debug: str, project: Path, capsys: Capture) -> None:
+    folder = project / "runs" / "an4"
+    write_run(folder, "hybrid", overrides=[f"debug={debug}"], curve={10.0: 0.0})
+    assert [line["run"] for line in lines(capsys, "an4") if line["best"]] == ["gru-10"]
+    assert find_run("an4/best").name == "gru-10"
+
+
+def test_runs_with_different_dev_splits_have_no_best(project: Path, capsys: Capture) -> None:
+    folder = project / "runs" / "an4"
+    keep_provenance(folder / "gru-10", {"dev_manifest": "a"})
+    keep_provenance(folder / "rnn-20", {"dev_manifest": "a"})
+    assert find_run("an4/best").name == "gru-10", "that of an older run is not known"
+    keep_provenance(folder / "rnn-20", {"dev_manifest": "b"})
+    sentence = f"{folder / 'gru-10'} and {folder / 'rnn-20'} were judged on different dev splits"
+    assert sentence in refused(capsys, "evaluate", "an4/best")
+    assert not any(line["best"] for line in lines(capsys, "an4"))
+    assert "gru-10" in refused(capsys, "errors", "runs/an4").splitlines()[-1]
+    assert [line["run"] for line in lines(capsys, str(folder / "gru-10")) if line["best"]] == ["gru-10"]
 
 
 @pytest.mark.parametrize("content", ["seed: [", "", "- 1"])

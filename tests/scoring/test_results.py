@@ -13,7 +13,7 @@ from asr.common.errors import RunError
 from asr.data.utterance import Utterance
 from asr.scoring import provenance
 from asr.scoring.error_rates import UtteranceScore, score_utterance
-from asr.scoring.provenance import Provenance, keep_provenance, kept_provenance
+from asr.scoring.provenance import Provenance, keep_provenance, kept_identity, kept_provenance
 from asr.scoring.results import Results, evaluation_folder, read_results, results_table, write_results
 
 RESULTS = Results(
@@ -173,9 +173,11 @@ def test_the_command_keeps_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_began_a_training_is_read_back(tmp_path: Path) -> None:
     assert kept_provenance(tmp_path) is None
-    keep_provenance(tmp_path)
+    keep_provenance(tmp_path, {"config_hash": "01234567"})
     assert kept_provenance(tmp_path) == provenance.provenance()
+    assert kept_identity(tmp_path) == {"config_hash": "01234567"}
     (tmp_path / "provenance.json").write_text("{}")
+    assert kept_identity(tmp_path) == {}
     with pytest.raises(RunError, match="is damaged: delete it"):
         kept_provenance(tmp_path)
 
