@@ -167,6 +167,11 @@ def _samples(utterance: Utterance, file: soundfile.SoundFile, place: str) -> Ten
 
 
 def _check_length(utterance: Utterance, samples: int, place: str) -> None:
+    if utterance.samples < 1:
+        raise DataError(
+            f"{place}: its duration of {utterance.duration:g} s is less than a sample; correct it or leave the "
+            "utterance out."
+        )
     if samples < utterance.samples:
         fault = header_fault(utterance.audio_filepath) if utterance.audio_filepath.is_file() else None
         raise DataError(

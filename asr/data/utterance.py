@@ -61,6 +61,8 @@ FIELDS = {field.name: field.type for field in fields(Utterance)}
 NUMBERS = ("offset", "duration", "sampling_rate")
 LIMIT = 1e9
 """All numbers of a line are below it."""
+LONGEST_LINE = 2**20
+"""Bytes of a line; a transcript of a day has fewer."""
 
 
 def parse_line(line: bytes, path: Path, number: int) -> Utterance:
@@ -71,6 +73,8 @@ def parse_line(line: bytes, path: Path, number: int) -> Utterance:
     """
     place = f"{path}, line {number}"
     reason = "another value"
+    if len(line) > LONGEST_LINE:
+        raise DataError(f"{place}: it has {len(line):,} bytes, more than {LONGEST_LINE:,}: correct or remove the line.")
     try:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from asr.commands.cli import main
 from asr.common.errors import ConfigError, DataError
 from asr.data.manifest import read_manifest
 from asr.data.own import write_recipe
@@ -15,6 +16,7 @@ from asr.data.recording import open_recording, recording_seconds
 from asr.settings.compose import compose
 from asr.settings.recipe import find_recipe
 from tests.helpers.corpora import write_utterance
+from tests.helpers.refusals import Capture, refused, write_tiny
 
 LATIN_1 = os.fsdecode(b"caf\xe9")
 
@@ -58,6 +60,29 @@ def test_a_recording_is_read_whatever_bytes_its_name_has(tmp_path: Path) -> None
     path = write_source(tmp_path / "source", LATIN_1) / f"{LATIN_1}.wav"
     with open_recording(path, 16000) as recording:
         assert sum(map(len, recording.blocks)) == round(16000 * recording_seconds(path)) > 0
+
+
+def test_a_line_that_no_utterance_needs_is_refused_before_it_is_parsed(tmp_path: Path) -> None:
+    (tmp_path / "train.jsonl").write_text("{}\n".format(" " * 50_000_000 + "{}"))
+    with pytest.raises(DataError, match="line 1: it has 50,000,003 bytes, more than 1,048,576: correct or remove"):
+        read_manifest(tmp_path / "train.jsonl")
+
+
+@pytest.mark.parametrize("shards", [False, True])
+@pytest.mark.parametrize("duration", [1e-9, 3e-5])
+def test_a_duration_of_less_than_a_sample_is_a_finding(
+    tmp_path: Path, duration: float, shards: bool, capsys: Capture
+) -> None:
+    data = write_tiny(tmp_path)
+    arguments = ["check", str(tmp_path / "tiny"), f"paths.data={tmp_path}/data"]
+    if shards:
+        assert main(["pack", *arguments[1:]]) == 0
+        arguments.append(f"shards.source={data}/shards")
+    first, *others = (data / "train.jsonl").read_text().splitlines(keepends=True)
+    row = json.loads(first) | {"duration": duration}
+    (data / "train.jsonl").write_text("".join([json.dumps(row) + "\n", *others]))
+    said = refused(capsys, *arguments)
+    assert "has 2 errors, named above" in said and (shards or "s is less than a sample; correct it or leave" in said)
 
 
 @pytest.mark.parametrize("field", ["audio_filepath", "id"])
