@@ -65,6 +65,15 @@ class Clock:
         }
 
 
+def steps_expected(done: int, step: Step, epochs: int) -> int:
+    """Steps of a whole training after so many, the last of which is given.
+
+    Epochs differ in their steps: those to come are taken to have as many as the mean of those so far.
+    """
+    end_of_epoch = done + step.epoch_steps - step.position - 1
+    return round(end_of_epoch * epochs / (step.epoch + 1))
+
+
 class Watchdog:
     """Watches one rank from a thread of its own; it only logs.
 

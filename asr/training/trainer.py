@@ -37,7 +37,7 @@ from asr.training.memory import named_if_full, try_batches
 from asr.training.optimization import AveragedModel, LayerWatch, OptimizerStep, build_optimizer, learning_rate
 from asr.training.run_folder import RunFolder
 from asr.training.task import Task, Validation
-from asr.training.timing import Clock, Watchdog
+from asr.training.timing import Clock, Watchdog, steps_expected
 from asr.training.train_state import TrainState, UnreadableUtterances, rescale
 
 log = logging.getLogger(__name__)
@@ -350,8 +350,3 @@ class Trainer(Generic[AnyTask]):
 
     def _new_clock(self) -> Clock:
         return Clock(self.task.unit, torch.get_num_threads() if self.hardware.device.type == "cpu" else 0)
-
-
-def steps_expected(done: int, step: Step, epochs: int) -> int:
-    """Steps of a whole training after so many, the last of which is given; later epochs may have more or fewer."""
-    return done + step.epoch_steps * (epochs - step.epoch) - step.position - 1

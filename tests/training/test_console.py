@@ -8,8 +8,7 @@ import pytest
 
 from asr.batching.steps import Step
 from asr.training.task import AUDIO, PROCESSOR_USE, TEXT
-from asr.training.timing import Clock
-from asr.training.trainer import steps_expected
+from asr.training.timing import Clock, steps_expected
 
 
 @pytest.mark.parametrize("sizes", [[5], [11, 12, 10, 12], [11, 13, 13, 14], [20, 7, 1, 30], [1, 1]])
