@@ -72,8 +72,9 @@ def listed(names: Sequence[object], separator: str = ", ") -> str:
 def faults_among(faults: Sequence[str], count: int, what: str, remedy: str = "") -> DataError:
     """The error for what is wrong with some of many things of a kind, such as "audio files".
 
-    The remedy is of all faults; none is added where each has its own.
+    The remedy is of all faults; none is added where each has its own, behind a semicolon, which is said only once.
     """
-    some = [fault.rstrip(".") for fault in faults]
+    first, *others = (fault.rstrip(".") for fault in faults)
+    some = [first, *(fault.partition("; ")[0] for fault in others)]
     many = f"{len(faults):,} of {count:,} {what} cannot be used: {listed(some, '; ')}"
-    return DataError(f"{some[0] if len(faults) == 1 else many}{f': {remedy}' if remedy else ''}.")
+    return DataError(f"{first if not others else many}{f': {remedy}' if remedy else ''}.")

@@ -122,8 +122,8 @@ class AudioFiles:
 FILES = AudioFiles()
 MISSING = "{}: the audio file is missing; put it back or leave the utterance out."
 CONVERT = (
-    "delete the folder of the manifests and prepare it again with data.convert=true, which makes one channel of "
-    "data.sampling_rate of each file"
+    "delete the folder of the manifests and prepare it again with data.convert=true, also in recipe.yaml, which makes "
+    "one channel of data.sampling_rate of each file"
 )
 
 

@@ -11,6 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import soundfile
+
 from asr.common.errors import ConfigError, DataError
 from asr.data.audio_paths import expanded
 from asr.data.formats.reading import find_format, read_source
@@ -187,6 +189,9 @@ from asr.data.own import prepare
 __all__ = ["prepare"]
 '''
 
+LOOKED_AT = 200
+"""Files whose number of channels `asr new` looks at."""
+
 README = """# {name}
 
 Made by `asr new` from `{source}`: {utterances} utterances, {minutes:.0f} minutes, {speakers} speakers, {rates}.
@@ -224,9 +229,10 @@ def write_recipe(folder: Path, source: Path, columns: Mapping[str, str]) -> str:
     config.source, config.columns, config.format = str(source), dict(columns), find_format(source)
     with tempfile.TemporaryDirectory() as audio:
         read = read_source(config, Path(audio))
-    utterances = [utterance for part in read.values() for utterance in part]
+        utterances = [utterance for part in read.values() for utterance in part]
+        several = _files_with_several_channels(utterances)
     folder.mkdir(parents=True)
-    settings = _recipe_yaml(utterances, source, config.format.value, columns)
+    settings = _recipe_yaml(utterances, several, source, config.format.value, columns)
     (folder / "recipe.yaml").write_text(settings, encoding="utf-8")
     (folder / "prepare.py").write_text(PREPARE, encoding="utf-8")
     rates = Counter(utterance.sampling_rate for utterance in utterances)
@@ -243,13 +249,23 @@ def write_recipe(folder: Path, source: Path, columns: Mapping[str, str]) -> str:
     return settings
 
 
-def _recipe_yaml(utterances: Sequence[Utterance], source: Path, kind: str, columns: Mapping[str, str]) -> str:
+def _files_with_several_channels(utterances: Sequence[Utterance]) -> str:
+    """How many of some files have several channels, of which the source names none; empty where none has."""
+    some = utterances[:: -(-len(utterances) // LOOKED_AT)]
+    paths = {one.audio_filepath for one in some if not isinstance(one, OneChannel)}
+    several = sum(soundfile.info(path).channels > 1 for path in paths)
+    return f"{several} of {len(paths)} files that were looked at have several channels" if several else ""
+
+
+def _recipe_yaml(
+    utterances: Sequence[Utterance], several: str, source: Path, kind: str, columns: Mapping[str, str]
+) -> str:
     """The recipe.yaml, with what was found in the corpus as comments."""
     rates = Counter(utterance.sampling_rate for utterance in utterances)
     rate, _ = rates.most_common(1)[0]
     # Sampling above 16 kHz adds nothing for recognition: the audio is converted, and the recipe says so.
     single = sum(isinstance(utterance, OneChannel) for utterance in utterances)
-    converts = len(rates) > 1 or rate not in (8000, 16000) or single > 0
+    converts = len(rates) > 1 or rate not in (8000, 16000) or single > 0 or several != ""
     rate = (8000 if max(rates) < 16000 else 16000) if converts else rate
     hours = sum(utterance.duration for utterance in utterances) / 3600
     texts, text_lines = _as_spoken([utterance.text for utterance in utterances])
@@ -271,6 +287,7 @@ def _recipe_yaml(utterances: Sequence[Utterance], source: Path, kind: str, colum
     if converts:
         found = ", ".join(f"{count} files of {value} Hz" for value, count in rates.most_common())
         channels = f"; {single} are one channel of a file with several" if single else ""
+        channels += several and f"; {several}"
         lines.append(f"  convert: true  # {found}{channels}")
     lines += [
         "",

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import lhotse
+import numpy as np
 import pytest
 import soundfile
 import torch
@@ -135,6 +136,22 @@ def test_asr_new_converts_other_rates_and_says_so(tmp_path: Path) -> None:
         assert read_waveform(one).std() == pytest.approx(
             0.1 * 2**-0.5 * (16 / (22.05 if one.id == "0" else 44.1)) ** 0.5, rel=0.05
         )
+
+
+@pytest.mark.parametrize("stereo", [(0,), (3, 5), tuple(range(8))])
+def test_asr_new_converts_several_channels_and_says_so(stereo: tuple[int, ...], tmp_path: Path) -> None:
+    for number in range(8):
+        path = tmp_path / "source" / f"{number}.wav"
+        path.parent.mkdir(exist_ok=True)
+        sound = 0.1 * torch.randn(16000, generator=torch.Generator().manual_seed(number)).numpy()
+        soundfile.write(path, np.stack([sound, sound], axis=1) if number in stereo else sound, 16000)
+        path.with_suffix(".txt").write_text("YES NO")
+    main(["new", str(tmp_path / "mine"), str(tmp_path / "source")])
+    said = f"convert: true  # 8 files of 16000 Hz; {len(stereo)} of 8 files that were looked at have several channels"
+    assert said in (tmp_path / "mine/recipe.yaml").read_text()
+    main(["prepare", str(tmp_path / "mine"), f"paths.data={tmp_path / 'data'}"])
+    rows = [one for split in SPLITS for one in read_manifest(tmp_path / "data/mine" / f"{split}.jsonl")]
+    assert len(rows) == 8 and all(len(read_waveform(one)) == 16000 for one in rows)
 
 
 def kaldi_reader(folder: Path) -> dict[str, tuple[str, str, str, float | None, float | None]]:

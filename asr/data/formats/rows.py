@@ -122,8 +122,6 @@ def utterances_of(rows: Rows, root: Path) -> dict[str | None, list[Utterance]]:
     utterances: dict[str | None, list[Utterance]] = {split: [] for split in rows}
     outcomes = map_blocks(_read_headers, named, 4096, "Reading headers", "files")
     if faults := [outcome for outcome in outcomes if isinstance(outcome, str)]:
-        first, *others = faults
-        faults = [first, *(fault.partition("; ")[0] for fault in others)]  # a remedy for each would be too long
         remedy = "rename or replace the file, or correct or remove its row"
         raise faults_among(faults, len(flat), f"utterances of {root}", remedy)
     for (split, _), outcome in zip(flat, outcomes, strict=True):
