@@ -5,7 +5,6 @@ as much of an MP3 file as it takes its length to be.
 """
 
 import functools
-import os
 import shlex
 import struct
 from dataclasses import dataclass
@@ -35,7 +34,8 @@ def header_fault(path: Path, name: str | None = None) -> str | None:
         path: The file.
         name: What the remedy calls it; None for the path.
     """
-    extent, remedy = _extent(path), _ffmpeg(path, name)
+    header, remedy = _header(path), _ffmpeg(path, name)
+    extent = header.extent
     if extent is not None and extent.missing:
         return (
             f"its header promises {extent.missing} bytes more than the file has; it is truncated, replace it, or keep "
@@ -46,9 +46,9 @@ def header_fault(path: Path, name: str | None = None) -> str | None:
             f"its header says that it is empty, but {extent.uncounted} bytes of audio follow, as where a recorder was "
             f"interrupted; write it again with {remedy}"
         )
-    if extent is None and _is_endless_flac(path):
+    if header.endless:
         return f"it does not say how long it is, as if written to a pipe; write it again with {remedy}"
-    if extent is None and (counted := _mp3_samples(path)) is not None:
+    if (counted := header.samples) is not None:
         info = soundfile.info(for_libsndfile(path))
         if counted > info.frames + info.samplerate / 10:
             read, there = info.frames / info.samplerate, counted / info.samplerate
@@ -74,7 +74,7 @@ def length_fault(path: Path, samples: int) -> str | None:
 
 def header_warning(path: Path, name: str | None = None) -> str | None:
     """As `header_fault`, where libsndfile reads all that the header counts, and the file has more."""
-    extent = _extent(path)
+    extent = _header(path).extent
     if extent is None or extent.said == 0 or not extent.uncounted:
         return None
     return (
@@ -93,7 +93,7 @@ def count_samples(path: Path, frames: int) -> int:
         soundfile.LibsndfileError: The file cannot be decoded.
         OSError: It cannot be read.
     """
-    if _mp3_samples(path) is not None:
+    if _header(path).samples is not None:
         frames = 0
         with soundfile.SoundFile(for_libsndfile(path)) as sound:
             while block := len(sound.read(1 << 20, dtype="float32", always_2d=True)):
@@ -120,6 +120,18 @@ class _Extent:
     """What follows that is no chunk of another kind."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """What a file says of its length."""
+
+    extent: _Extent | None = None
+    """None for formats without a size in bytes, and where the header does not say it."""
+    endless: bool = False
+    """Whether it is a FLAC file that says 0 samples, which stands for an unknown number (RFC 9639)."""
+    samples: int | None = None
+    """Of an MP3 file that does not say how many they are: those of its frames."""
+
+
 CHUNKED = {
     b"RIFF": (12, "<4sI", 2), b"RIFX": (12, ">4sI", 2), b"RF64": (12, "<4sI", 2), b"FORM": (12, ">4sI", 2),
     b"riff": (40, "<16sQ", 8),
@@ -127,38 +139,39 @@ CHUNKED = {
 """Formats of chunks: where the first one begins, the layout of a name and a size, and what a size is rounded up to."""
 
 
-def _extent(path: Path) -> _Extent | None:
-    """None for formats without a size in bytes, and where the header does not say it."""
+def _header(path: Path) -> _Header:
+    status = path.stat()
+    return _read_header(path, status.st_size, status.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=16)
+def _read_header(path: Path, size: int, changed: int) -> _Header:
+    """The header of a file as it was at a time; segments of one file follow each other."""
     with path.open("rb") as file:
-        size, head, mp3 = os.fstat(file.fileno()).st_size, file.read(1024), None
+        head, mp3 = file.read(1024), None
         found: tuple[int, int] | None = None
         if head[:4] in CHUNKED:
             found = _chunk_of_audio(file, head[:4], size)
+        elif head[:4] == b"fLaC":
+            return _Header(endless=int.from_bytes(head[21:26]) % (1 << 36) == 0)
         elif head[:4] == b".snd" and len(head) >= 12:
             found = struct.unpack_from(">II", head, 4)
         elif head.startswith(b"NIST_1A"):
             found = _sphere(head)
         elif head.startswith(b"OggS"):
             found = _last_page(file, size)
-        elif (mp3 := _Mp3.of(file)) is not None and mp3.said is not None:
-            found = mp3.begin, mp3.said
+        elif (mp3 := _Mp3.of(file)) is not None:
+            if not mp3.tag:
+                return _Header(samples=mp3.count(file))
+            found = None if mp3.said is None else (mp3.begin, mp3.said)
         if found is None or found[1] in UNKNOWN_BYTES:
-            return None
+            return _Header()
         begin, said = found
         missing = max(0, begin + said - size)
         if mp3 is not None and 100 * missing < said:
             missing = 0  # encoders do not count exactly
-        return _Extent(said, missing, _uncounted(file, begin + said, size, empty=said == 0, mp3=mp3 is not None))
-
-
-def _is_endless_flac(path: Path) -> bool:
-    """Whether it is a FLAC file whose header says 0 samples, which stands for an unknown number.
-
-    Source: RFC 9639
-    """
-    with path.open("rb") as file:
-        head = file.read(26)
-    return head[:4] == b"fLaC" and int.from_bytes(head[21:]) % (1 << 36) == 0
+        uncounted = _uncounted(file, begin + said, size, empty=said == 0, mp3=mp3 is not None)
+        return _Header(_Extent(said, missing, uncounted))
 
 
 def _chunk_of_audio(file: IO[bytes], kind: bytes, size: int) -> tuple[int, int] | None:
@@ -291,16 +304,3 @@ def _frame(content: bytes, place: int) -> tuple[int, int] | None:
     hertz = RATES[rate] // (1 if first else 2 if version == 2 else 4)
     kilobits = BITRATES[0 if first else 1][number]
     return (144 if first else 72) * 1000 * kilobits // hertz + (head >> 9 & 1), 1152 if first else 576
-
-
-def _mp3_samples(path: Path) -> int | None:
-    """Samples of an MP3 file that does not say how many there are; None of other files."""
-    status = path.stat()
-    return _mp3_samples_of(path, status.st_size, status.st_mtime_ns)
-
-
-@functools.lru_cache(maxsize=16)
-def _mp3_samples_of(path: Path, size: int, changed: int) -> int | None:
-    with path.open("rb") as file:
-        mp3 = _Mp3.of(file)
-        return None if mp3 is None or mp3.tag else mp3.count(file)
