@@ -233,7 +233,8 @@ def test_a_mistake_is_one_sentence(
 @pytest.mark.parametrize("fault", ["no run", "settings", "corpus", "port"])
 def test_a_report_that_fails_leaves_nothing(fault: str, folder: str, runs: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    arguments = [str(runs), "-o", str(tmp_path / folder)]
+    of_one = fault in ("settings", "corpus")
+    arguments = [str(runs / "gru-1" if of_one else runs), "-o", str(tmp_path / folder)]
     with socket.create_server(("127.0.0.1", 0)) as taken:
         match fault:
             case "no run":
@@ -250,10 +251,10 @@ def test_a_report_that_fails_leaves_nothing(fault: str, folder: str, runs: Path,
 
 
 def test_a_report_that_fails_leaves_an_earlier_one(runs: Path, tmp_path: Path) -> None:
-    main(["report", str(runs), "-o", str(tmp_path / "report")])
+    main(["report", str(runs / "gru-1"), "-o", str(tmp_path / "report")])
     (runs / "gru-1" / "config.yaml").write_text("seed: [")
     before = sorted(path for path in (tmp_path / "report").rglob("*"))
-    assert stopped("report", str(runs), "-o", str(tmp_path / "report")) == 2
+    assert stopped("report", str(runs / "gru-1"), "-o", str(tmp_path / "report")) == 2
     assert sorted((tmp_path / "report").rglob("*")) == before
 
 
