@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import Enum
 from pathlib import Path
-from typing import Any
 
+from asr.common.documents import read_json
 from asr.common.errors import DataError
 from asr.common.files import atomic_write_text
 from asr.data.manifest import manifest_checksum, read_manifest, require_all, write_manifest
@@ -115,7 +115,7 @@ def read_findings(path: Path, checksums: Mapping[str, str], asked: str | None = 
     Where `asked` is None, any hash will do.
     """
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
         if content["manifests"] != dict(checksums) or asked not in (None, content.get("asked")):
             return None
         return [

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from asr.common.documents import from_json, read_json
 from asr.common.errors import RunError
 from asr.common.files import atomic_write_text
 from asr.common.progress import Progress
@@ -192,7 +193,10 @@ def measure_context_use(run: FinishedRun, recipe: Recipe, kept: Path, unit: Erro
         DataError: An utterance cannot be read.
     """
     if kept.exists():
-        return ContextUse(**json.loads(kept.read_text(encoding="utf-8")))
+        try:
+            return from_json(ContextUse, read_json(kept))
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise RunError(f"{kept} is damaged ({error}): delete it, and it is measured again.") from None
     utterances, recognizer = read_manifest(recipe.manifest(run.config, "test")), run.recognizer()
     longest = sorted(utterances, key=lambda utterance: -utterance.duration)[:REACH_UTTERANCES]
     reach = gradient_reach(recognizer, longest)

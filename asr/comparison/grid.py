@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from asr.common.documents import read_json
 from asr.common.errors import ConfigError, RunError
 from asr.common.files import atomic_write_text
 from asr.common.processes import cores
@@ -255,7 +256,10 @@ def _with_epochs(recipe: Recipe, variant: Variant, minutes: float, folder: Path)
 
 def _epoch_seconds(recipe: Recipe, variant: Variant, kept: Path) -> float:
     """The time of an epoch, as measured before or by a trial of some steps."""
-    trials: dict[str, dict[str, Any]] = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
+    try:
+        trials = read_json(kept) if kept.exists() else {}
+    except (OSError, ValueError) as error:
+        raise RunError(f"{kept} is damaged ({error}): delete it, and the epochs are timed again.") from None
     settings = [item for item in variant.overrides if determines_weights(_key(item))]
     trial = trials.get(variant.label)
     # A trial of an earlier version does not name its settings.

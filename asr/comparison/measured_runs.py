@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from asr.common.documents import json_object, read_text
 from asr.common.errors import RunError, asr_command
 from asr.decoding.setup import GREEDY
 from asr.features.extractor import FeatureExtractor
@@ -107,7 +108,7 @@ def read_scores(folder: Path, unit: ErrorUnit = ErrorUnit.word) -> list[Utteranc
     """
     path, again = folder / HYPOTHESES, asr_command("evaluate", folder.absolute().parents[2])
     try:
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+        rows = [json_object(line) for line in read_text(path).split("\n") if line]
         names = ("id", "speaker", "duration", "reference", "hypothesis")
         scores = [score_texts(**{name: row[name] for name in names}, unit=unit) for row in rows]
     except OSError as error:

@@ -1,16 +1,15 @@
 """A comparison as data: everything that its page, its plots and its sentences need."""
 
-import dataclasses
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import NoneType
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any
 
 import numpy as np
 
+from asr.common.documents import from_json, read_json
 from asr.common.errors import RunError
 from asr.common.files import atomic_write_text
 from asr.comparison.context_use import ContextUse
@@ -266,27 +265,11 @@ def read_summary(path: Path) -> Comparison:
         RunError: There is none, or it is damaged or of another version.
     """
     try:
-        comparison: Comparison = _read(Comparison, json.loads(path.read_text(encoding="utf-8")))
-        return comparison
+        return from_json(Comparison, read_json(path))
     except OSError as error:
         raise RunError(f"No comparison at {path} ({error.strerror}).") from None
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"{path} is no comparison of this version ({error}): repeat its command.") from None
-
-
-def _read(kind: Any, value: Any) -> Any:
-    """A value of JSON as the dataclass, list, dict or number that was written."""
-    parts = get_args(kind)
-    if NoneType in parts:
-        return value if value is None else _read(parts[0], value)
-    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
-        # Fields that are newer than a stored comparison have a default; any other missing one is a TypeError.
-        return kind(**{name: _read(part, value[name]) for name, part in get_type_hints(kind).items() if name in value})
-    if kind is ErrorUnit:
-        return ErrorUnit(value)
-    if get_origin(kind) is list:
-        return [_read(parts[0], item) for item in value]
-    return value
 
 
 def _rates_of(scores: Mapping[str, Sequence[Sequence[UtteranceScore]]], places: Sequence[int]) -> dict[str, Estimate]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import soundfile
 
+from asr.common.documents import read_json
 from asr.common.errors import ConfigError, DataError
 from asr.data.audio_paths import expanded
 from asr.data.formats.reading import find_format, read_source
@@ -128,8 +129,11 @@ def check_record(config: Config, output: Path) -> None:
     record = output / RECORD
     if not record.is_file():
         return
-    written = json.loads(record.read_text(encoding="utf-8"))
-    there = {"data.source": written["source"]} | written.get("settings", {})
+    try:
+        written = read_json(record)
+        there = {"data.source": written["source"]} | written.get("settings", {})
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{record} is damaged ({error}): delete its folder to prepare it again.") from None
     here = _settings(config)
     if here["data.source"] is None:
         here = {key: value for key, value in here.items() if key not in OF_SOURCE}

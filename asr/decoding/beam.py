@@ -18,6 +18,7 @@ from asr.common.errors import ConfigError, RunError
 from asr.common.processes import worker_pool
 from asr.decoding.decoder import Decoder
 from asr.decoding.search import Hypothesis, Rescorer, Search
+from asr.lm.scores import not_loaded
 from asr.lm.text import UNKNOWN
 from asr.lm.trained import load_language_model
 from asr.text.protocol import BLANK, BLANK_SYMBOL, SPACE_SYMBOL, Tokenizer
@@ -197,10 +198,10 @@ def _flashlight(search: Search, boundary: int) -> Any:
                 blank_token=BLANK_SYMBOL,
                 sil_token=symbols[boundary],
             )
-        except (RuntimeError, OSError) as error:
-            raise RunError(
-                f"The language model {search.lm} cannot be loaded ({' '.join(str(error).split())}): give another."
-            ) from None
+        except (RuntimeError, OSError, UnicodeDecodeError) as error:
+            if search.lm is None:
+                raise
+            raise not_loaded(search.lm, error) from None
 
 
 def _language_model(search: Search, symbols: Sequence[str], lexicon: Path) -> Any:

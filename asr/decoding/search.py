@@ -1,12 +1,12 @@
 """The definition of a beam search: lexicon, language models, weights, and the rescoring of what it finds."""
 
-import json
 import logging
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
+from asr.common.documents import read_json
 from asr.common.errors import ConfigError, DataError, RunError, asr_command
 from asr.lm.ngram import LanguageModel
 from asr.lm.trained import TrainedLanguageModel, score_text
@@ -122,7 +122,7 @@ def read_tuned(run: Path, key: str) -> Weights | None:
     """
     path = tuning_folder(run, key) / "weights.json"
     try:
-        read = json.loads(path.read_text(encoding="utf-8"))
+        read = read_json(path)
         return Weights(
             int(read["beam"]),
             float(read["lm_weight"]),

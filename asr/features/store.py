@@ -16,6 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from asr.common.documents import read_json
 from asr.common.errors import DataError
 from asr.common.files import atomic_write
 from asr.common.seeds import keys_of
@@ -172,12 +173,11 @@ def is_complete(folder: Path) -> bool:
 
 def _describe(folder: Path) -> dict[str, Any]:
     try:
-        description: dict[str, Any] = json.loads((folder / "store.json").read_text())
+        return read_json(folder / "store.json")
     except FileNotFoundError:
         raise DataError(f"There is no feature store at {folder}: run `asr extract RECIPE` first.") from None
-    except json.JSONDecodeError:
+    except (OSError, ValueError):
         raise DataError(f"{folder / 'store.json'} is damaged: delete {folder} and run `asr extract RECIPE`.") from None
-    return description
 
 
 def _parts(folder: Path, description: dict[str, Any]) -> list[Part]:

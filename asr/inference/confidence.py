@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from asr.common.documents import read_json
 from asr.common.errors import RunError, asr_command
 from asr.common.files import atomic_write_text
 from asr.inference.forced_alignment import Alignment, WordSpan
@@ -65,7 +66,7 @@ def read_confidence(model: Path) -> ConfidenceMap | None:
     """
     path = model / FILE
     try:
-        read = json.loads(path.read_text(encoding="utf-8"))
+        read = read_json(path)
         if tuple(read["evidence"]) != EVIDENCE or len(read["weights"]) != len(EVIDENCE):
             raise ValueError("it has other evidence")
         return ConfidenceMap(tuple(map(float, read["weights"])), float(read["bias"]))

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from asr.common.documents import read_json
 from asr.common.errors import ConfigError, DataError
 from asr.common.files import GZIP, UTF_16, atomic_folder, atomic_write, lines_of
 from asr.data.manifest import manifest_checksum, read_manifest
@@ -52,6 +53,9 @@ def given_name(path: Path, units: LmUnits) -> str:
 log = logging.getLogger(__name__)
 
 ARPA, BINARY, REPORT = "lm.arpa", "lm.binary", "report.json"
+ARPA_BEGINNING = b"\\data\\"
+KENLM_BEGINNING = b"mmap lm http://kheafield.com/code"
+"""Of its binaries."""
 HELD_OUT_TEXT = "held_out_text"
 """In report.json, the checksum of the text on which its perplexity was measured."""
 LMPLZ_UNITS = 50_000_000
@@ -106,7 +110,7 @@ def saved_language_model(path: Path) -> LanguageModel:
     if not path.is_dir():
         return _given(path, LmUnits.words)
     try:
-        report = json.loads((path / REPORT).read_text(encoding="utf-8"))
+        report = read_json(path / REPORT)
         units = LmUnits[report["settings"]["units"]]
     except (OSError, ValueError, KeyError, TypeError):
         raise ConfigError(f"No n-gram model at {path}: `asr lm train RECIPE` makes one and says where.") from None
@@ -260,7 +264,7 @@ def is_arpa(path: Path) -> bool:
     """Whether a language model is an ARPA file, which may be gzipped; else it may be a KenLM binary.
 
     Raises:
-        DataError: It cannot be read, or not by KenLM, as it is encoded or compressed in another way.
+        DataError: It cannot be read, or not by KenLM, as it is neither, or encoded or compressed in another way.
     """
     try:
         with path.open("rb") as file:
@@ -276,7 +280,10 @@ def is_arpa(path: Path) -> bool:
         )
     if begin.startswith(PACKED):
         raise DataError(f"{path} is compressed, and only gzip is read: unpack it, and give the ARPA file.")
-    return begin.lstrip().startswith(b"\\data\\")
+    arpa = begin.lstrip().startswith(ARPA_BEGINNING)
+    if not arpa and not begin.startswith(KENLM_BEGINNING):
+        raise DataError(f"{path} is no language model: give an ARPA file or a KenLM binary.")
+    return arpa
 
 
 def read_vocabulary(path: Path) -> list[str]:

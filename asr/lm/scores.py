@@ -1,11 +1,13 @@
 """Scores of text by an n-gram model on the disk, through KenLM, and reports of perplexity."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from asr.common.documents import read_json
 from asr.common.errors import ConfigError, DataError, RunError
 from asr.common.files import atomic_write_text
 from asr.lm.kneser_ney import Perplexity
@@ -56,7 +58,16 @@ def open_model(path: Path) -> "kenlm.Model":
     try:
         return kenlm.Model(str(file), settings)
     except (OSError, RuntimeError, UnicodeDecodeError) as error:  # the last where its message quotes the file
-        raise RunError(f"{file} is no language model ({' '.join(str(error).split())}): give another.") from None
+        raise not_loaded(file, error) from None
+
+
+def not_loaded(file: str | Path, error: Exception) -> RunError:
+    """The sentence for a language model that KenLM cannot load, without the lines of its own source files."""
+    reason = "it is not in UTF-8" if isinstance(error, UnicodeDecodeError) else " ".join(str(error).split())
+    thrown = r"(lm|util)/[\w.]+:\d+ in .* threw \w+( because `.*?')?\. ?"
+    reason = re.sub(rf"^Cannot read model '.*?' \(({thrown})?|{thrown}", "", reason)
+    shown = "".join(character for character in reason.strip(" ()") if character.isprintable())[:120]
+    return RunError(f"{file} is no language model that KenLM can load ({shown or 'damaged'}): give another.")
 
 
 def score_sentences(model: "kenlm.Model", sentences: Iterable[str]) -> list[SentenceScore]:
@@ -118,7 +129,10 @@ def ngram_report(recipe: Recipe, config: Config, folder: Path) -> dict[str, Any]
     Raises:
         DataError: There is no held-out text.
     """
-    report: dict[str, Any] = json.loads((folder / REPORT).read_text(encoding="utf-8"))
+    try:
+        report = read_json(folder / REPORT)
+    except (OSError, ValueError) as error:
+        raise RunError(f"{folder / REPORT} is damaged ({error}): delete its folder to estimate it again.") from None
     checksum = held_out_checksum(recipe, config)
     if report.get(HELD_OUT_TEXT) != checksum:
         split = unit_split(recipe, config)

@@ -2,7 +2,6 @@
 
 import hashlib
 import heapq
-import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,12 +11,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from asr.common.documents import read_json
 from asr.common.errors import ConfigError, RunError
 from asr.lm.ngram import lm_name
 from asr.lm.recurrent import BOUNDARY, LAYER_STATES, RecurrentLanguageModel, token_log_probs
 from asr.lm.scores import SentenceScore, next_units, open_model, score_sentences
 from asr.lm.text import END, KIND, UNKNOWN_TOKEN, WordTokenizer
-from asr.model.folder import WEIGHTS, find_model, read_weights
+from asr.model.folder import SETTINGS, WEIGHTS, find_model, with_weights
 from asr.settings.compose import load_config
 from asr.settings.lm import LmUnits
 from asr.settings.recipe import SETTINGS
@@ -66,8 +66,7 @@ def load_language_model(path: Path, device: str = "cpu") -> TrainedLanguageModel
     if not config.lm.kind.recurrent or not (folder / FILE).is_file():
         raise ConfigError(f"{folder} holds no recurrent language model: give one of `asr lm train RECIPE lm=lstm`.")
     tokenizer = load_units(folder)
-    model = RecurrentLanguageModel(config.lm, tokenizer.size)
-    read_weights(model, folder)
+    model = with_weights(lambda: RecurrentLanguageModel(config.lm, tokenizer.size), folder)
     model = model.eval().requires_grad_(requires_grad=False).to(torch.device(device))
     return TrainedLanguageModel(model, config, tokenizer, folder)
 
@@ -79,8 +78,8 @@ def load_units(folder: Path) -> Tokenizer:
         RunError: There is none, or the file is damaged.
     """
     try:
-        saved = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        if isinstance(saved, dict) and saved.get("kind") == KIND:
+        saved = read_json(folder / FILE)
+        if saved.get("kind") == KIND:
             return WordTokenizer.load(saved)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{folder / FILE} is not a tokenizer ({error}): copy the model folder again.") from None

@@ -1,9 +1,12 @@
 """A trained model is data: model.safetensors, config.yaml and tokenizer files in one folder. Loading runs no code."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
-from safetensors import SafetensorError
+import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -17,6 +20,8 @@ from asr.settings.root import Config
 from asr.text.protocol import Tokenizer
 from asr.text.tokenizer import load_tokenizer
 
+AnyModel = TypeVar("AnyModel", bound=nn.Module)
+
 WEIGHTS = "model.safetensors"
 MODEL = "model"
 """The model folder of a run."""
@@ -24,7 +29,8 @@ MODEL = "model"
 
 def build_model(config: Config, tokens: int) -> AcousticModel:
     """The acoustic model of a configuration, with random weights, for a number of tokens, the blank included."""
-    dim = FeatureExtractor(config.features, config.data.sampling_rate).dim
+    with torch.device("cpu"):  # its filters are computed, even where the model is only measured
+        dim = FeatureExtractor(config.features, config.data.sampling_rate).dim
     return AcousticModel(config.model, dim, tokens, config.features.normalization)
 
 
@@ -79,20 +85,42 @@ def load_model(folder: Path) -> tuple[AcousticModel, Config, Tokenizer]:
     if not (folder / WEIGHTS).is_file():
         raise RunError(f"No trained model at {folder}: it has no {WEIGHTS}.")
     config, tokenizer = load_config(folder / SETTINGS), load_tokenizer(folder)
-    model = build_model(config, tokenizer.size)
-    read_weights(model, folder)
+    model = with_weights(lambda: build_model(config, tokenizer.size), folder)
     return model.eval().requires_grad_(requires_grad=False), config, tokenizer
 
 
-def read_weights(model: nn.Module, folder: Path) -> None:
-    """Gives a model the weights of a model folder.
+def with_weights(build: Callable[[], AnyModel], folder: Path) -> AnyModel:
+    """Builds a model with the weights of a model folder.
+
+    They are compared with the model before memory is taken for either, which a few bytes could ask for without end.
 
     Raises:
-        RunError: They cannot be read, or are not those of the model.
+        RunError: They cannot be read, are not those of the model, or are not finite.
     """
+    path = folder / WEIGHTS
+    with torch.device("meta"):
+        expected = {name: (list(value.shape), "F32") for name, value in build().state_dict().items()}
     try:
-        model.load_state_dict(load_file(folder / WEIGHTS))
+        with safe_open(path, "pt") as file:
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
+            found = {name: (part.get_shape(), part.get_dtype()) for name, part in slices.items()}
+        for name in sorted(expected.keys() | found.keys()):
+            if expected.get(name) != found.get(name):
+                raise RunError(
+                    f"The weights {path} are not of the model that its {SETTINGS} describes: {name} is "
+                    f"{_described(found.get(name))} where {_described(expected.get(name))} belongs; copy the folder "
+                    "again."
+                )
+        tensors = load_file(path)
     except (SafetensorError, OSError) as error:
-        raise RunError(f"The weights {folder / WEIGHTS} cannot be read ({error}): copy the folder again.") from None
-    except RuntimeError:
-        raise RunError(f"The weights {folder / WEIGHTS} are not of the model that its {SETTINGS} describes.") from None
+        raise RunError(f"The weights {path} cannot be read ({error}): copy the folder again.") from None
+    odd = next((name for name, tensor in tensors.items() if not bool(tensor.isfinite().all())), None)
+    if odd is not None:
+        raise RunError(f"The weights {path} hold values in {odd} that are not finite: copy the folder again.")
+    model = build()
+    model.load_state_dict(tensors)
+    return model
+
+
+def _described(tensor: tuple[list[int], str] | None) -> str:
+    return "missing" if tensor is None else f"{tensor[1]} of shape {tensor[0]}"

@@ -19,6 +19,7 @@ import torch
 
 from asr.batching.loader import Batch
 from asr.batching.steps import Step
+from asr.common.documents import from_json, read_json
 from asr.common.errors import RunError
 from asr.common.processes import cores
 from asr.settings.hardware import Device
@@ -99,7 +100,7 @@ def measure_ranks(recipe: Recipe, config: Config, ranks: int) -> Scaling:
             running = [process for process in running if process.exitcode is None]
         if any(process.exitcode for process in processes) or not outcome.exists():
             raise RunError(f"A rank of {ranks} failed in the benchmark: see its error above.")
-        return Scaling(**json.loads(outcome.read_text(encoding="utf-8")))
+        return from_json(Scaling, read_json(outcome))
 
 
 def _measure_rank(recipe: Recipe, config: Config, place: dict[str, int], outcome: Path) -> None:

@@ -1,6 +1,5 @@
 """Run folders as a report reads them: finished, still in training, or of an earlier version."""
 
-import json
 import logging
 import math
 from collections.abc import Mapping, Sequence
@@ -11,8 +10,9 @@ from typing import Any
 
 import yaml
 
+from asr.common.documents import json_object, read_json, read_text, read_yaml
 from asr.common.errors import RunError, asr_command
-from asr.model.folder import MODEL, WEIGHTS
+from asr.model.folder import MODEL, SETTINGS, WEIGHTS
 from asr.scoring.error_unit import ErrorUnit
 from asr.scoring.provenance import kept_identity
 from asr.settings.compose import flattened
@@ -58,8 +58,7 @@ class Evaluation:
         """
         path = self.folder / "hypotheses.jsonl"
         try:
-            lines = path.read_text(encoding="utf-8").split("\n")
-            rows = [json.loads(line) for line in lines if line.strip()]
+            rows = [json_object(line) for line in read_text(path).split("\n") if line.strip()]
             strings = (row["id"] + row["speaker"] + row["reference"] + row["hypothesis"] for row in rows)
             if rows and all(isinstance(text, str) for text in strings) and all(map(_can_be_scored, rows)):
                 return rows
@@ -97,8 +96,8 @@ class Run:
         """
         path = self.folder / SETTINGS
         try:
-            read = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            read = yaml.safe_load(read_yaml(path))
+        except (OSError, ValueError, yaml.YAMLError) as error:
             raise RunError(f"{path} cannot be read ({' '.join(str(error).split())}).") from None
         if not isinstance(read, dict):
             raise RunError(f"{path} has no settings.")
@@ -142,7 +141,7 @@ class Run:
         found = []
         for path in sorted(self.folder.glob("evaluation/*/*/results.json")):
             try:
-                results = json.loads(path.read_text(encoding="utf-8"))
+                results = read_json(path)
                 rate = ErrorUnit(results.get("unit", "word")).rate
                 _require_numbers(results, ("wer", "cer", f"{rate}_low", f"{rate}_high"))
             except ODD as error:

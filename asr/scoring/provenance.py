@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 
+from asr.common.documents import from_json, read_json
 from asr.common.errors import MASK, RunError, masked
 from asr.common.files import atomic_write_text
 
@@ -75,12 +76,12 @@ def kept_identity(run: Path) -> dict[str, str]:
 def _kept(run: Path) -> tuple[Provenance, dict[str, str]] | None:
     path = run / PROVENANCE
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        identity = dict(kept.pop("identity", {}))
-        return Provenance(**kept), identity
+        kept = read_json(path)
+        identity = from_json(dict[str, str], kept.pop("identity", {}))
+        return from_json(Provenance, kept), identity
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError, AttributeError):
+    except (OSError, ValueError, TypeError, KeyError):
         raise RunError(f"{path} is damaged: delete it, and results name the command that evaluates instead.") from None
 
 

@@ -4,13 +4,14 @@ import json
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import jiwer
 
+from asr.common.documents import from_json, read_json
 from asr.common.errors import RunError, asr_command
 from asr.common.tables import table
 from asr.scoring.bootstrap import SAMPLES, bootstrap_interval
@@ -173,12 +174,7 @@ def read_results(folder: Path) -> Results:
     """
     path, again = folder / "results.json", asr_command("evaluate", folder.absolute().parents[2])
     try:
-        read = json.loads(path.read_text(encoding="utf-8"))
-        required = {field.name: read[field.name] for field in fields(Results) if field.default is MISSING}
-        evaluated = read.get("evaluated")
-        later = {name: read.get(name) for name in ("per", "characters", "cer_low", "cer_high")}
-        unit = ErrorUnit(read.get("unit", "word"))
-        return Results(**required, **later, unit=unit, evaluated=evaluated and Provenance(**evaluated))
+        return from_json(Results, read_json(path))
     except OSError as error:
         raise RunError(f"No results at {path} ({error.strerror}): run {again} first.") from None
     except KeyError as error:

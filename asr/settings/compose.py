@@ -19,6 +19,7 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException, ValidationError
 
+from asr.common.documents import read_yaml
 from asr.common.errors import ConfigError, masked
 from asr.settings.aliases import canonical, replace_aliases
 from asr.settings.bounds import check_bounds
@@ -140,6 +141,8 @@ def to_config(composed: DictConfig, overrides: Sequence[str] = ()) -> Config:
     """
     with errors_as_sentences():
         replace_aliases(composed, overrides)
+        nested = cast(dict[str, Any], OmegaConf.to_container(composed))
+        _require_groups(nested)
         expand_home(composed)
         values = flattened(cast(dict[str, Any], OmegaConf.to_container(composed)))
         _require_known(values)
@@ -203,16 +206,19 @@ def load_config(path: Path) -> Config:
         ConfigError: There is no such file, or it is no configuration; names the file.
     """
     try:
-        loaded = OmegaConf.load(path)
+        with errors_as_sentences():
+            loaded = OmegaConf.create(read_yaml(path))
         if not isinstance(loaded, DictConfig):
             raise ConfigError("it holds no keys.")
+        _require_groups(cast(dict[str, Any], OmegaConf.to_container(loaded)))
         later = {group: OmegaConf.load(CONF / group / f"{choice}.yaml") for group, choice in LATER_GROUPS.items()}
         later["scoring"] = OmegaConf.create({"unit": "word"})  # before it was a setting
         return to_config(DictConfig(OmegaConf.merge(OmegaConf.create(later), loaded)))
     except FileNotFoundError:
         raise ConfigError(f"No configuration at {path}: is its folder a run or a model?") from None
-    except (ConfigError, OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"The configuration {path} cannot be used: {error}") from None
+    except (ConfigError, OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else " ".join(str(error).split())
+        raise ConfigError(f"The configuration {path} cannot be used: {reason}") from None
 
 
 def nearest(word: str, choices: Iterable[str]) -> str:
@@ -278,6 +284,19 @@ def _require_known(keys: Iterable[str]) -> None:
     for key in keys:
         if key not in known_keys() and not _inside_mapping(key):
             raise ConfigError(f"There is no key {key}{nearest(key, known_keys()) or '; see docs/configuration.md.'}")
+
+
+def _require_groups(values: Mapping[Any, Any], prefix: str = "") -> None:
+    """Refuses what stands in the place of a group, and keys that are not names, such as null."""
+    for name, value in values.items():
+        key = f"{prefix}{name}"
+        if not isinstance(name, str) and not _inside_mapping(key):
+            raise ConfigError(f"The key {key!r} is no name: write the name of a setting.")
+        kind = known_keys().get(key)
+        if isinstance(value, dict):
+            _require_groups(value, f"{key}.")
+        elif dataclasses.is_dataclass(kind) or get_origin(kind) is dict:
+            raise ConfigError(f"{key} is {'null' if value is None else repr(value)}, where {described(kind)} belongs.")
 
 
 def _wrong_type(error: ValidationError, composed: DictConfig) -> str:

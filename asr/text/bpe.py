@@ -77,6 +77,8 @@ class BpeTokenizer:
     @classmethod
     def load(cls, saved: Mapping[str, Any]) -> Self:
         """Restores a tokenizer from the content of the file that `save` wrote."""
+        if not isinstance(saved["alphabet"], str) or not saved["model"]:
+            raise ValueError("it has no alphabet or no subwords")
         return cls(saved["alphabet"], base64.b64decode(saved["model"], validate=True))
 
     @property

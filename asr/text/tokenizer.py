@@ -1,10 +1,10 @@
 """The tokenizers: building, loading, and what identifies one."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from asr.common.documents import read_json
 from asr.common.errors import ConfigError, RunError
 from asr.settings.tokenizer import TokenizerConfig, TokenizerKind
 from asr.text.bpe import BpeTokenizer
@@ -39,7 +39,7 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     """
     path = folder / FILE
     try:
-        saved = json.loads(path.read_text(encoding="utf-8"))
+        saved = read_json(path)
         return TOKENIZERS[TokenizerKind(saved["kind"])].load(saved)
     except OSError as error:
         raise RunError(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from asr.common.documents import read_json
 from asr.common.errors import ConfigError, RunError
 from asr.common.files import atomic_write_text
 from asr.scoring.error_unit import ErrorUnit
@@ -44,7 +45,7 @@ class Dashboard:
             RunError: The server rejects them.
         """
         path = folder / SAVED
-        known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        known = read_json(path) if path.exists() else {}
         if (known.get("entity"), known.get("project")) != (self.entity, self.project):
             known = {"entity": self.entity, "project": self.project}
         workspace, report = self._workspace(), self._report()

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+from asr.common.documents import json_object, read_bytes
 from asr.common.errors import RunError
 from asr.common.files import atomic_write_text
 from asr.scoring.error_rates import UtteranceScore, unit_of
@@ -38,9 +39,10 @@ def read_rows(path: Path, numbers: Sequence[str] = ("step",)) -> list[Row]:
     if not path.exists():
         return []
     try:
-        *lines, _ = path.read_bytes().split(b"\n")
-    except OSError as error:
-        raise RunError(f"{path} cannot be read ({error.strerror}): repair it, or set training.restart=true.") from None
+        *lines, _ = read_bytes(path).split(b"\n")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise RunError(f"{path} cannot be read ({reason}): repair it, or set training.restart=true.") from None
     return [_parse(path, number, line, numbers) for number, line in enumerate(lines, start=1)]
 
 
@@ -105,10 +107,10 @@ def _line(row: Row) -> str:
 
 def _parse(path: Path, number: int, line: bytes, numbers: Sequence[str]) -> Row:
     try:
-        row = json.loads(line)
+        row: Row = json_object(line.decode("utf-8"))
     except ValueError:
-        row = None
-    if not isinstance(row, dict) or not all(isinstance(row.get(key), int | float) for key in numbers):
+        row = {}
+    if not row or not all(isinstance(row.get(key), int | float) for key in numbers):
         raise RunError(
             f"Line {number} of {path} is not a row of metrics: repair it, or start over with training.restart=true."
         )

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from asr.common.documents import read_json
 from asr.common.errors import Interrupted, RunError, asr_command
 from asr.common.files import atomic_write_text
 from asr.data.manifest import read_manifest
@@ -193,11 +194,10 @@ class NullTracker(Tracker):
 
 def _read_summary(path: Path) -> dict[str, float | str]:
     try:
-        summary: dict[str, float | str] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    except ValueError:
+        return read_json(path) if path.exists() else {}
+    except (OSError, ValueError):
         again = asr_command("evaluate", path.parent)
         raise RunError(f"{path} is damaged: delete it, and {again} writes a new one.") from None
-    return summary
 
 
 FIGURES = (

@@ -9,13 +9,17 @@ import io
 import logging
 import os
 import re
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from pickle import PickleError
 from typing import Any, Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
+from asr.common.documents import read_bytes
 from asr.common.errors import RunError
 from asr.common.files import sync
 
@@ -69,19 +73,55 @@ def newest_checkpoint(folder: Path) -> dict[str, Any] | None:
     candidates = _candidates(folder)
     for _, checksum, path in candidates:
         try:
-            content = path.read_bytes()
+            content = read_bytes(path, most=None)
         except OSError as error:
             log.warning("The checkpoint %s cannot be read (%s).", path, error.strerror)
             continue
         if checksum == _checksum(content):
-            state: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-            return state
+            with foreign_checkpoints(folder):
+                state: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+                return state
         log.warning("The checkpoint %s is damaged.", path)
     if candidates:
         raise RunError(
             f"No checkpoint in {folder} is whole: restore one from a copy, or start over with training.restart=true."
         )
     return None
+
+
+@contextlib.contextmanager
+def foreign_checkpoints(folder: Path) -> Iterator[None]:
+    """Says in one sentence that a checkpoint, whole as it is, is not of the training that it stands in.
+
+    Raises:
+        RunError: The block failed as it does over content that is not a state of this training.
+    """
+    try:
+        yield
+    except (RuntimeError, ValueError, LookupError, TypeError, AttributeError, EOFError, PickleError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise RunError(
+            f"The newest checkpoint in {folder} is not one of this training ({reason}): remove it, restore one from a "
+            "copy, or start over with training.restart=true."
+        ) from None
+
+
+def apply_checkpoint(saved: Mapping[str, Any], modules: Mapping[str, nn.Module], optimizer: Optimizer) -> None:
+    """Gives modules, by their names in the checkpoint, and the optimizer the state of a checkpoint.
+
+    Raises:
+        ValueError: A value is not finite, or a tensor of the optimizer has another shape than its parameter; other
+            content raises what loading a state of PyTorch does.
+    """
+    for name, module in modules.items():
+        module.load_state_dict(saved[name])
+        if not all(bool(value.isfinite().all()) for value in saved[name].values()):
+            raise ValueError(f"{name} has values that are not finite")
+    optimizer.load_state_dict(saved["optimizer"])
+    for parameter, state in optimizer.state.items():
+        for name, value in state.items():
+            if isinstance(value, Tensor) and value.ndim and value.shape != parameter.shape:
+                raise ValueError(f"the optimizer's {name} has the shape {list(value.shape)}")
 
 
 def _candidates(folder: Path) -> list[tuple[int, str, Path]]:

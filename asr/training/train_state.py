@@ -9,6 +9,7 @@ from torch import nn
 
 from asr.batching.loader import Batch, UnreadableUtterance
 from asr.batching.steps import Step
+from asr.common.documents import from_json
 from asr.common.errors import RunError
 from asr.training.distributed import Ranks
 
@@ -41,9 +42,17 @@ class TrainState:
 
     @classmethod
     def of(cls, saved: Mapping[str, Any]) -> Self:
-        """The state in a checkpoint; one of an earlier version calls the score a WER."""
+        """The state in a checkpoint; one of an earlier version calls the score a WER.
+
+        Raises:
+            TypeError: A value is of another type.
+            ValueError: It is at no step.
+        """
         score = {"best_score": saved["best_wer"]} if "best_wer" in saved else {}
-        return cls(**{key: value for key, value in saved.items() if key != "best_wer"} | score)
+        state = from_json(cls, {key: value for key, value in saved.items() if key != "best_wer"} | score)
+        if min(state.step, state.epoch, state.position) < 0:
+            raise ValueError(f"it is at step {state.step}, {state.position} in epoch {state.epoch}")
+        return state
 
     def advance(self, step: Step) -> None:
         """Counts a step."""

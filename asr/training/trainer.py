@@ -19,7 +19,7 @@ from asr.common.seeds import derive_seed
 from asr.settings.root import Config
 from asr.tracking.metrics import panel_row
 from asr.tracking.tracker import Tracker
-from asr.training.checkpoint import CheckpointWriter, newest_checkpoint
+from asr.training.checkpoint import CheckpointWriter, apply_checkpoint, foreign_checkpoints, newest_checkpoint
 from asr.training.debugging import STEPS_IN_EPOCH
 from asr.training.distributed import (
     Ranks,
@@ -72,14 +72,13 @@ class Trainer(Generic[AnyTask]):
         saved = self.ranks.on_rank_0(lambda: newest_checkpoint(self.folder.checkpoints))
         if saved is None:
             return False
-        self.model.load_state_dict(saved["model"])
-        self.averaged.module.load_state_dict(saved["averaged"])
-        self.optimizer.load_state_dict(saved["optimizer"])
-        if scaler := saved.get("scaler"):
-            self.optimizer_step.scaler.load_state_dict(scaler)
-        self.state = TrainState.of(saved["progression"])
-        if saved["ranks"] != self.ranks.size:
-            log.warning("The run began on %d ranks and goes on with %d: same batches.", saved["ranks"], self.ranks.size)
+        with foreign_checkpoints(self.folder.checkpoints):
+            apply_checkpoint(saved, {"model": self.model, "averaged": self.averaged.module}, self.optimizer)
+            if scaler := saved.get("scaler"):
+                self.optimizer_step.scaler.load_state_dict(scaler)
+            self.state, ranks = TrainState.of(saved["progression"]), int(saved["ranks"])
+        if ranks != self.ranks.size:
+            log.warning("The run began on %d ranks and goes on with %d: same batches.", ranks, self.ranks.size)
         return True
 
     def fit(self, tracker: Tracker, interruption: Interruption | None = None) -> float:

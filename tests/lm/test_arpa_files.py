@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from asr.common.errors import DataError, RunError
+from asr.common.errors import DataError
 from asr.lm.ngram import saved_language_model
 from asr.lm.scores import next_units, open_model
 from asr.settings.lm import LmUnits
@@ -68,5 +68,5 @@ def test_a_file_that_kenlm_does_not_read_is_named(kind: str, arpa: str, tmp_path
 def test_a_file_of_another_kind_is_no_language_model(tmp_path: Path) -> None:
     for content in (b"\xff\xfa binary", b"words\n", b""):
         (tmp_path / "big.arpa").write_bytes(content)
-        with pytest.raises(RunError, match="is no language model"):
+        with pytest.raises(DataError, match="is no language model"):
             open_model(tmp_path / "big.arpa")

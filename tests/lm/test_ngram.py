@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
-from asr.common.errors import DataError
+from asr.common.errors import DataError, UserError
 from asr.data.manifest import read_manifest
 from asr.lm.kneser_ney import NgramModel, count_ngrams, discounts, estimate, log_probs, perplexity
-from asr.lm.ngram import read_vocabulary, write_arpa
+from asr.lm.ngram import read_vocabulary, saved_language_model, write_arpa
 from asr.lm.scores import open_model, score_sentences, total_perplexity
 from asr.lm.text import BEGIN_ID, number_known, number_units, read_sentences
 from asr.settings.compose import compose
@@ -140,3 +140,35 @@ def test_what_is_no_text_is_named(tmp_path: Path) -> None:
         list(read_sentences(tmp_path / "latin.txt"))
     with pytest.raises(DataError, match="cannot be read"):
         list(read_sentences(tmp_path / "none.txt"))
+
+
+ARPA_START = b"\\data\\\nngram 1=2\nngram 2=1\n\n\\1-grams:\n"
+WRONG_FILES = {
+    "picture.png": b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 10,
+    "empty.arpa": b"",
+    "page.html": b"<html>not found</html>",
+    "text.txt": b"ONE TWO THREE\n",
+    "zeros.binary": bytes(5000),
+    "cut.arpa": ARPA_START + b"-1.0\t<s>\t-0.3\n",
+    "bytes.arpa": ARPA_START + b"-1.0\t\xff\xfe\t-0.3\n-1\t<unk>\n\n\\2-grams:\n\\end\\\n",
+    "huge.arpa": ARPA_START.replace(b"1=2", b"1=99999999999"),
+    "cut.binary": b"mmap lm http://kheafield.com/code format version 5\n\0" + bytes(200),
+    "cut.arpa.gz": b"\x1f\x8b\x08\0\0\0",
+}
+
+
+@pytest.mark.parametrize("name", WRONG_FILES)
+def test_a_file_that_is_no_language_model_is_one_sentence_without_the_lines_of_kenlm(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_bytes(WRONG_FILES[name])
+
+    def use() -> None:
+        saved_language_model(path)
+        open_model(path)
+
+    for step in (use, lambda: open_model(path)):
+        with pytest.raises(UserError) as error:
+            step()
+        said = str(error.value)
+        assert name in said and said.endswith(".") and "\n" not in said
+        assert not [word for word in (".cc:", "lm::", "threw", "std::", "codec") if word in said]

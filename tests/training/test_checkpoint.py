@@ -1,6 +1,11 @@
 """Checkpoints survive what disks and kills do to them."""
 
 import errno
+import hashlib
+import io
+import os
+import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +13,11 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from asr.common.errors import RunError
-from asr.training.checkpoint import newest_checkpoint, save_checkpoint
+from asr.training.checkpoint import apply_checkpoint, foreign_checkpoints, newest_checkpoint, save_checkpoint
+from asr.training.train_state import TrainState
 
 
 def state(step: int) -> dict[str, Any]:
@@ -90,3 +97,93 @@ def test_a_checkpoint_that_holds_code_is_never_run(tmp_path: Path) -> None:
     save_checkpoint(tmp_path, 1, {"exploit": Exploit()}, keep=1)
     with pytest.raises(Exception, match="Weights only load failed"):
         newest_checkpoint(tmp_path)
+
+
+def write_with_right_checksum(folder: Path, content: bytes) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / f"step-000000099-{hashlib.sha256(content).hexdigest()[:16]}.pt").write_bytes(content)
+
+
+def archive(value: object) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(value, buffer)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"hello", b"PK\3\4" + bytes(100), pickle.dumps(Path("/tmp")), archive(Path("/tmp")), archive(print)],
+)
+def test_foreign_content_with_a_right_checksum_is_one_sentence(tmp_path: Path, content: bytes) -> None:
+    write_with_right_checksum(tmp_path, content)
+    with pytest.raises(RunError, match="is not one of this training") as error:
+        newest_checkpoint(tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_pipe_is_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / f"step-000000099-{'0' * 16}.pt")
+    with pytest.raises(RunError, match="is whole"):
+        newest_checkpoint(tmp_path)
+
+
+def trained() -> tuple[nn.Module, torch.optim.Optimizer, dict[str, Any]]:
+    """A model and its optimizer after a step, and their checkpoint."""
+    model = nn.Linear(3, 2)
+    optimizer = torch.optim.AdamW(model.parameters())
+    model(torch.ones(1, 3)).sum().backward()
+    optimizer.step()
+    progression = vars(TrainState(step=1, best_score=0.5, lost=["a"]))
+    return (
+        model,
+        optimizer,
+        {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "progression": progression},
+    )
+
+
+def restored(saved: Any) -> TrainState:
+    model, optimizer, _ = trained()
+    with foreign_checkpoints(Path("checkpoints")):
+        apply_checkpoint(saved, {"model": model}, optimizer)
+        return TrainState.of(saved["progression"])
+
+
+def with_moment(saved: dict[str, Any], value: torch.Tensor) -> dict[str, Any]:
+    saved["optimizer"]["state"][0]["exp_avg"] = value
+    return saved
+
+
+FOREIGN: list[Callable[[dict[str, Any]], Any]] = [
+    lambda saved: [],
+    lambda saved: None,
+    lambda saved: {},
+    lambda saved: saved | {"model": None},
+    lambda saved: saved | {"model": {}},
+    lambda saved: saved | {"model": dict.fromkeys(saved["model"], 1)},
+    lambda saved: saved | {"model": nn.Linear(4, 2).state_dict()},
+    lambda saved: saved | {"model": {name: value * torch.nan for name, value in saved["model"].items()}},
+    lambda saved: saved | {"optimizer": {}},
+    lambda saved: saved | {"optimizer": {"state": {}, "param_groups": []}},
+    lambda saved: saved | {"optimizer": {"state": 5, "param_groups": [5]}},
+    lambda saved: with_moment(saved, torch.zeros(7)),
+    lambda saved: saved | {"progression": None},
+    lambda saved: saved | {"progression": {"step": "x"}},
+    lambda saved: saved | {"progression": {"step": -1}},
+    lambda saved: saved | {"progression": {"lost": 5}},
+    lambda saved: saved | {"progression": {"lost": [5]}},
+    lambda saved: saved | {"progression": {"best_score": "good"}},
+]
+
+
+@pytest.mark.parametrize("foreign", FOREIGN)
+def test_the_state_of_another_training_is_one_sentence(foreign: Callable[[dict[str, Any]], Any]) -> None:
+    with pytest.raises(RunError, match="is not one of this training") as error:
+        restored(foreign(trained()[2]))
+    assert "\n" not in str(error.value)
+
+
+def test_a_state_of_this_training_is_restored() -> None:
+    saved = trained()[2]
+    assert vars(restored(saved)) == saved["progression"]
+    earlier = {name: value for name, value in saved["progression"].items() if name != "best_score"}
+    assert restored(saved | {"progression": earlier | {"best_wer": 0.25}}).best_score == 0.25

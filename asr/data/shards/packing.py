@@ -18,6 +18,7 @@ import soundfile
 import torch
 from torch import Tensor
 
+from asr.common.documents import read_json
 from asr.common.errors import DataError, faults_among
 from asr.common.files import atomic_write_text
 from asr.common.processes import map_blocks
@@ -166,7 +167,7 @@ def _plan(splits: Splits, folder: Path, megabytes: float) -> dict[str, list[int]
     path = folder / PLAN
     if path.is_file():
         try:
-            begun = json.loads(path.read_text())
+            begun = read_json(path)
             if begun["made_of"] == made_of:
                 ends: dict[str, list[int]] = begun["ends"]
                 return ends
