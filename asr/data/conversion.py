@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import torch
+from torch import Tensor
 from torchaudio.functional import resample
 
 from asr.common.errors import DataError, faults_among
 from asr.common.files import atomic_write
 from asr.common.processes import map_blocks
 from asr.data.recording import ChannelMean
+from asr.data.resampling import check_rate, has_few_phases, resampled
 from asr.data.utterance import OneChannel, Utterance
 
 LOWPASS_WIDTH = 64
@@ -64,7 +66,7 @@ def _convert(utterance: Utterance, folder: Path, sampling_rate: int) -> Utteranc
                 waveform = torch.from_numpy(mean(samples) if channel is None else samples[:, channel])
                 mean.check()
                 if file.samplerate != sampling_rate:
-                    waveform = resample(waveform, file.samplerate, sampling_rate, lowpass_filter_width=LOWPASS_WIDTH)
+                    waveform = _resampled(waveform, file.samplerate, sampling_rate, utterance.place)
             with atomic_write(path, durable=False) as beside:
                 soundfile.write(beside, np.clip(waveform.numpy(), -1, 1), sampling_rate, subtype="PCM_16")
         frames = soundfile.info(path).frames
@@ -75,6 +77,14 @@ def _convert(utterance: Utterance, folder: Path, sampling_rate: int) -> Utteranc
     if frames == 0:
         return f"{utterance.place}: it holds no audio"
     return Utterance(utterance.id, path, 0.0, frames / sampling_rate, utterance.text, utterance.speaker, sampling_rate)
+
+
+def _resampled(waveform: Tensor, old: int, new: int, name: str) -> Tensor:
+    check_rate(old, name)
+    if not has_few_phases(old, new, LOWPASS_WIDTH):
+        return resampled(waveform, old, new, LOWPASS_WIDTH)
+    usual: Tensor = resample(waveform, old, new, lowpass_filter_width=LOWPASS_WIDTH)
+    return usual
 
 
 def _hash(utterance: Utterance, sampling_rate: int) -> str:

@@ -7,25 +7,20 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from math import gcd
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import soundfile
-import torch
-from torchaudio.transforms import Resample
 
 from asr.common.errors import DataError
 from asr.data.audio_paths import for_libsndfile, foreign
 from asr.data.headers import UNKNOWN_SAMPLES, header_fault, header_warning
-
-Samples = npt.NDArray[np.float32]
+from asr.data.resampling import Samples, resample
 
 STANDARD_INPUT = Path("-")
 BLOCK_SECONDS = 5.0
-LARGEST_KERNEL = 1 << 24
-"""Coefficients of a resampling filter: rates without a common divisor would need a huge one."""
+MOST_SAMPLES = 1 << 22
+"""Of a block, whatever rate a file claims."""
 CANCELLED = 0.01
 """Share of the energy of channels that their mean at least has, unless they are of opposite phase; it is 0.5 of two
 independent ones."""
@@ -143,7 +138,9 @@ def _mono_blocks(file: soundfile.SoundFile, name: str) -> Iterator[Samples]:
     mean = ChannelMean(name)
     while True:
         try:
-            samples = file.read(round(BLOCK_SECONDS * file.samplerate), dtype="float32", always_2d=True)
+            samples = file.read(
+                min(round(BLOCK_SECONDS * file.samplerate), MOST_SAMPLES), dtype="float32", always_2d=True
+            )
         except soundfile.LibsndfileError as error:
             raise DataError(f"{name}: the audio cannot be decoded ({error}); replace the file.") from None
         if not len(samples):
@@ -156,42 +153,6 @@ def _finite(samples: Samples, name: str) -> Samples:
     if not np.isfinite(samples).all():
         raise DataError(f"{name}: the audio holds values that are not finite; replace the file.")
     return samples
-
-
-def resample(blocks: Iterator[Samples], old: int, new: int, name: str) -> Iterator[Samples]:
-    """Resamples blocks of any size, (samples,) each, with the result of torchaudio's Resample for the whole.
-
-    Raises:
-        DataError: The common divisor of the rates is so small that the filter would not fit into memory.
-    """
-    resampler = Resample(old, new)
-    step_in, step_out = old // gcd(old, new), new // gcd(old, new)
-    if resampler.kernel.numel() > LARGEST_KERNEL:
-        raise DataError(
-            f"{name}: {old} Hz cannot be resampled to {new} Hz: the common divisor is too small; convert the file."
-        )
-    # Samples that an output depends on at each side, rounded up to whole steps.
-    reach = (-(-resampler.width // step_in) + 1) * step_in
-    waiting = np.zeros(reach, dtype=np.float32)  # as the whole is padded with zeros
-    received = given = 0
-
-    def ready(samples: Samples, steps: int) -> Samples:
-        piece: Samples = resampler(torch.from_numpy(samples[: 2 * reach + steps * step_in])).numpy()
-        begin = reach // step_in * step_out
-        return piece[begin : begin + steps * step_out]
-
-    for block in blocks:
-        received += len(block)
-        waiting = np.concatenate([waiting, block])
-        steps = (len(waiting) - 2 * reach) // step_in
-        if steps > 0:
-            yield ready(waiting, steps)
-            waiting, given = waiting[steps * step_in :], given + steps * step_out
-    left = -(-received * step_out // step_in) - given
-    steps = -(-left // step_out)
-    if left > 0:
-        waiting = np.pad(waiting, (0, max(0, 2 * reach + steps * step_in - len(waiting))))
-        yield ready(waiting, steps)[:left]
 
 
 @contextmanager

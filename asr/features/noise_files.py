@@ -1,6 +1,5 @@
 """Audio files for augmentation: noise, music and speech that are mixed in, and impulse responses of rooms."""
 
-import functools
 import hashlib
 import os
 from collections.abc import Sequence
@@ -11,11 +10,11 @@ import numpy as np
 import soundfile
 import torch
 from torch import Tensor
-from torchaudio.transforms import Resample
 
 from asr.common.errors import ConfigError, DataError, faults_among
 from asr.common.processes import map_blocks
 from asr.data.audio_paths import audio_below, for_libsndfile
+from asr.data.resampling import LOWEST_RATE, resampled
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,7 @@ class NoiseFiles:
         if len(sound) < needed:
             whole = _read(file, 0, min(needed - len(sound), file.samples))
             sound = torch.cat([sound, whole.repeat(-(-(needed - len(sound)) // len(whole)))])
-        return _resampled(sound[:needed], file.sampling_rate, sampling_rate)[:samples]
+        return resampled(sound[:needed], file.sampling_rate, sampling_rate)[:samples]
 
     def whole(self, which: float, sampling_rate: int) -> Tensor:
         """A whole file, shape (samples,).
@@ -70,7 +69,7 @@ class NoiseFiles:
             DataError: It can no longer be read.
         """
         file = self.files[int(which * len(self.files))]
-        return _resampled(_read(file, 0, file.samples), file.sampling_rate, sampling_rate)
+        return resampled(_read(file, 0, file.samples), file.sampling_rate, sampling_rate)
 
 
 def audio_files(folders: Sequence[str], key: str) -> list[Path]:
@@ -116,6 +115,8 @@ def _read_header(path: Path) -> NoiseFile | str:
         return f"The recording {path} cannot be read ({error})"
     if info.frames == 0:
         return f"The recording {path} is empty"
+    if info.samplerate < LOWEST_RATE:
+        return f"The recording {path} has a sampling rate of {info.samplerate} Hz, below {LOWEST_RATE} Hz"
     return NoiseFile(path, info.frames, info.samplerate)
 
 
@@ -127,13 +128,3 @@ def _read(file: NoiseFile, start: int, samples: int) -> Tensor:
     if len(sound) < samples or not np.isfinite(sound).all():
         raise DataError(f"The recording {file.path} is truncated or damaged: replace it.")
     return torch.from_numpy(np.ascontiguousarray(sound[:, 0]))
-
-
-def _resampled(sound: Tensor, old: int, new: int) -> Tensor:
-    resampled: Tensor = sound if old == new else _resampler(old, new)(sound)
-    return resampled
-
-
-@functools.cache
-def _resampler(old: int, new: int) -> Resample:
-    return Resample(old, new)

@@ -17,7 +17,7 @@ from asr.lm.ngram import lm_name
 from asr.lm.recurrent import BOUNDARY, LAYER_STATES, RecurrentLanguageModel, token_log_probs
 from asr.lm.scores import SentenceScore, next_units, open_model, score_sentences
 from asr.lm.text import END, KIND, UNKNOWN_TOKEN, WordTokenizer
-from asr.model.folder import SETTINGS, WEIGHTS, find_model, with_weights
+from asr.model.folder import WEIGHTS, find_model, with_weights
 from asr.settings.compose import load_config
 from asr.settings.lm import LmUnits
 from asr.settings.recipe import SETTINGS

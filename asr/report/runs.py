@@ -12,7 +12,7 @@ import yaml
 
 from asr.common.documents import json_object, read_json, read_text, read_yaml
 from asr.common.errors import RunError, asr_command
-from asr.model.folder import MODEL, SETTINGS, WEIGHTS
+from asr.model.folder import MODEL, WEIGHTS
 from asr.scoring.error_unit import ErrorUnit
 from asr.scoring.provenance import kept_identity
 from asr.settings.compose import flattened
