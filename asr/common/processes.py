@@ -1,4 +1,4 @@
-"""Work on many items, distributed over processes."""
+"""Processes: work on many items, distributed over them, and the memory that one may use."""
 
 import multiprocessing
 import os
@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import forkserver
+from pathlib import Path
 from typing import Any, TypeVar
 
 from asr.common.progress import Progress
@@ -100,3 +101,16 @@ def _start_fork_server() -> None:
 def cores() -> int:
     """Processor cores that this process may use."""
     return len(os.sched_getaffinity(0))
+
+
+LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+"""The memory limit of a container, in versions 2 and 1 of Linux control groups."""
+
+
+def machine_memory() -> int:
+    """What this process may use of the memory of the machine (bytes)."""
+    limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    for path in map(Path, LIMITS):
+        if path.is_file() and (text := path.read_text().strip()).isdigit():
+            limits.append(int(text))
+    return min(limits)

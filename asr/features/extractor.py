@@ -13,6 +13,10 @@ POWER_FLOOR = 1e-8
 """Power at which the logarithm is clipped: about that of 16-bit quantization noise in one bin of a 25 ms window."""
 
 
+LARGEST_FILTERBANK = 1 << 26
+"""Coefficients of the mel bands for the frequencies of a window."""
+
+
 def window_samples(config: FeaturesConfig, sampling_rate: int) -> int:
     """Length of the analysis window in samples."""
     return round(config.window_ms * sampling_rate / 1000)
@@ -52,6 +56,11 @@ class FeatureExtractor(nn.Module):
         # A linear spectrogram has a bin for each frequency of its window; a mel bank uses the faster power of two.
         self.n_fft = samples if config.kind is FeatureKind.spectrogram else 1 << (samples - 1).bit_length()
         bins = self.n_fft // 2 + 1
+        if bins * (config.mels or 1) > LARGEST_FILTERBANK:
+            raise ConfigError(
+                f"features.mels={config.mels} of windows of features.window_ms={config.window_ms:g} at {sampling_rate} "
+                "Hz would take gigabytes: lower one of them."
+            )
         filterbank = cosines = None
         if config.mels is not None:
             filterbank = _mel_filterbank(config.mels, bins, sampling_rate)

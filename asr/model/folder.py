@@ -10,10 +10,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from asr.common.errors import RunError
+from asr.common.errors import ConfigError, RunError
 from asr.common.files import atomic_write, atomic_write_text, sync
+from asr.common.processes import machine_memory
 from asr.features.extractor import FeatureExtractor
-from asr.model.acoustic import AcousticModel
+from asr.model.acoustic import AcousticModel, count_parameters
 from asr.settings.compose import as_yaml, load_config
 from asr.settings.recipe import SETTINGS
 from asr.settings.root import Config
@@ -23,15 +24,49 @@ from asr.text.tokenizer import load_tokenizer
 AnyModel = TypeVar("AnyModel", bound=nn.Module)
 
 WEIGHTS = "model.safetensors"
+PARAMETER_BYTES = 4
 MODEL = "model"
 """The model folder of a run."""
 
 
-def build_model(config: Config, tokens: int) -> AcousticModel:
-    """The acoustic model of a configuration, with random weights, for a number of tokens, the blank included."""
+TRAINED = 5
+"""What a training keeps of each parameter: weight, gradient, two moments and the average."""
+
+
+def build_model(config: Config, tokens: int, copies: int = 1) -> AcousticModel:
+    """The acoustic model of a configuration, with random weights, for a number of tokens, the blank included.
+
+    Args:
+        copies: How often its parameters shall fit into memory.
+
+    Raises:
+        ConfigError: They would not, or settings do not fit together.
+    """
     with torch.device("cpu"):  # its filters are computed, even where the model is only measured
         dim = FeatureExtractor(config.features, config.data.sampling_rate).dim
-    return AcousticModel(config.model, dim, tokens, config.features.normalization)
+    return build_if_it_fits(
+        lambda: AcousticModel(config.model, dim, tokens, config.features.normalization), "model", copies
+    )
+
+
+def build_if_it_fits(build: Callable[[], AnyModel], group: str, copies: int = 1) -> AnyModel:
+    """Builds a model once its parameters, counted without memory for them, are known to fit into that of the machine.
+
+    Raises:
+        ConfigError: They would not; names the settings of the group.
+    """
+    with torch.device("meta"):
+        measured = build()
+    if torch.get_default_device().type == "meta":
+        return measured
+    parameters, memory = count_parameters(measured), machine_memory()
+    if parameters * copies * PARAMETER_BYTES > memory:
+        raise ConfigError(
+            f"A model of {group}.hidden and {group}.layers as they are has {parameters:,} parameters, which take "
+            f"{parameters * copies * PARAMETER_BYTES / 1e9:,.1f} GB{' in training' if copies > 1 else ''}, and this "
+            f"machine has {memory / 1e9:,.1f} GB: lower {group}.hidden or {group}.layers."
+        )
+    return build()
 
 
 def find_model(path: Path) -> Path | None:

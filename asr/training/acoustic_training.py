@@ -29,7 +29,7 @@ from asr.features.extractor import FeatureExtractor
 from asr.features.perturbation import check_source
 from asr.features.store import FeatureStore
 from asr.model.acoustic import AcousticModel, cells_of_layers
-from asr.model.folder import build_model, load_model, model_folder
+from asr.model.folder import TRAINED, build_model, load_model, model_folder
 from asr.scoring.error_unit import ErrorUnit, error_unit, with_unit
 from asr.settings.compose import flattened, plain
 from asr.settings.features import FeatureSource, Normalization
@@ -114,7 +114,7 @@ def build_trainer(data: AcousticData, hardware: Hardware, ranks: Ranks, folder: 
     config, tokenizer = data.config, data.tokenizer
     set_deterministic(config.training.deterministic)
     torch.manual_seed(derive_seed("weights", config.seed))
-    model = build_model(config, tokenizer.size)
+    model = build_model(config, tokenizer.size, TRAINED)
     fine_tuned = config.training.init_from is not None
     if fine_tuned:
         begin_with(model, config, tokenizer)

@@ -12,6 +12,7 @@ from resource import RUSAGE_SELF, getrusage
 import torch
 
 from asr.common.errors import ConfigError
+from asr.common.processes import machine_memory
 from asr.model.kernel import library
 from asr.settings.hardware import Device, HardwareConfig, Kernel, Precision
 from asr.training.launch import Launch, find_launch
@@ -182,16 +183,8 @@ def peak_bytes(device: torch.device) -> int:
     return getrusage(RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
-"""The memory limit of a container, in versions 2 and 1 of Linux control groups."""
-
-
 def device_memory(device: torch.device) -> int:
     """Memory of a GPU, or what this process may use of the machine (bytes)."""
     if device.type == "cuda":
         return int(torch.cuda.get_device_properties(device).total_memory)
-    limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
-    for path in map(Path, LIMITS):
-        if path.is_file() and (text := path.read_text().strip()).isdigit():
-            limits.append(int(text))
-    return min(limits)
+    return machine_memory()

@@ -18,7 +18,7 @@ from asr.lm.recurrent import BOUNDARY, RecurrentLanguageModel
 from asr.lm.scores import total_perplexity, word_perplexity
 from asr.lm.text import WordTokenizer, held_out_sentences, training_sentences
 from asr.lm.trained import score_text
-from asr.model.folder import save_model
+from asr.model.folder import TRAINED, build_if_it_fits, save_model
 from asr.settings.debug import DebugMode
 from asr.settings.lm import LmUnits
 from asr.settings.recipe import Recipe
@@ -157,7 +157,7 @@ class LanguageModelTraining(Training[TextTask]):
         if not len(examples) or not dev:
             raise DataError(f"There is no {'held-out ' if len(examples) else ''}text: give lm.texts and lm.held_out.")
         torch.manual_seed(derive_seed("weights", config.seed))
-        model = RecurrentLanguageModel(config.lm, tokenizer.size)
+        model = build_if_it_fits(lambda: RecurrentLanguageModel(config.lm, tokenizer.size), "lm", TRAINED)
         task = TextTask(config, examples, dev, tokenizer, model, self.hardware)
         trainer = Trainer(config, task, self.hardware, ranks, self.folder)
         trainer.restore()
