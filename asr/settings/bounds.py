@@ -122,7 +122,7 @@ OF_GROUPS: dict[str, dict[str, Bounds]] = {
     },
     "tracker.": {"panel_utterances": AT_LEAST_0, "worst_utterances": AT_LEAST_0},
     "hardware.": {
-        "threads": Bounds("at least 1 and at most 1024", lambda threads: 1 <= threads <= 1024),
+        "threads": between(1, 1024),
         "workers": between(0, 1024),
     },
     "cluster.": {

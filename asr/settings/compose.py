@@ -293,7 +293,7 @@ def _require_groups(values: Mapping[Any, Any], prefix: str = "") -> None:
         if not isinstance(name, str) and not _inside_mapping(key):
             raise ConfigError(f"The key {key!r} is no name: write the name of a setting.")
         kind = known_keys().get(key)
-        if isinstance(value, dict) and list not in map(get_origin, (kind, *get_args(kind))):
+        if isinstance(value, dict) and not any(get_origin(part) is list for part in (kind, *get_args(kind))):
             _require_groups(value, f"{key}.")
         elif isinstance(value, dict) or dataclasses.is_dataclass(kind) or get_origin(kind) is dict:
             raise ConfigError(f"{key} is {'null' if value is None else repr(value)}, where {described(kind)} belongs.")
