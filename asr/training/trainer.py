@@ -195,8 +195,7 @@ class Trainer(Generic[AnyTask]):
             self._clock.mark("data_wait")
             self.watchdog.reach(f"step {self.state.step}, gradients and their all-reduce")
             torch.manual_seed(derive_seed("dropout", self.config.seed, self.state.step, self.ranks.rank, number))
-            last = number + 1 == len(step.micro_batches)
-            with nullcontext() if last else no_sync(self.parallel):
+            with nullcontext() if number + 1 == len(step.micro_batches) else no_sync(self.parallel):
                 loss += self.backward(batch, step)
         return loss
 
