@@ -86,7 +86,7 @@ class Job:
     command: str
     recipe: Recipe
     group: str | None = None
-    """Group of a multirun's runs in Weights & Biases, where tracker.group is null."""
+    """Group of a multirun's runs in Weights & Biases, where neither the recipe nor the command line sets one."""
     arguments: tuple[str, ...] = ()
     """The command line that submitted it."""
     subject: str = remedies.RECIPE
@@ -95,6 +95,7 @@ class Job:
     def __call__(self, composed: "DictConfig") -> float | None:
         from hydra.core.hydra_config import HydraConfig
         from hydra.types import RunMode
+        from omegaconf import OmegaConf
 
         from asr.settings.compose import to_config
         from asr.training.cluster import on_slurm
@@ -107,7 +108,12 @@ class Job:
             hydra = HydraConfig.get()
             config = to_config(composed, hydra.overrides.task)
             remedies.give(self.subject, hydra.overrides.task)
-            config.tracker.group = config.tracker.group or self.group
+            if self.group is not None:
+                # What the environment says is of one run: runs of a multirun are told apart by their names.
+                if config.tracker.group is None or OmegaConf.is_interpolation(composed.tracker, "group"):
+                    config.tracker.group = self.group
+                if OmegaConf.is_interpolation(composed.tracker, "name"):
+                    config.tracker.name = None
             if hydra.mode == RunMode.MULTIRUN:
                 log.info("Job %d: %s", hydra.job.num, " ".join(hydra.overrides.task))
             if self.command in ON_RANK_0 and find_launch().rank > 0:

@@ -120,8 +120,10 @@ def _log_path(logs: Path, run: PlannedRun) -> Path:
 
 
 def environment(slot: int) -> dict[str, str]:
-    """The environment of a training: its GPU is the next in turn of those that this process sees."""
+    """The environment of a training: its GPU is the next in turn of those that this process sees, and no name is that
+    of all."""
     gpus, quiet = torch.cuda.device_count(), os.environ | {NOTED: "1"}  # what this process says is said once
+    quiet.pop("WANDB_NAME", None)
     if gpus < 2:
         return quiet
     given = os.environ.get("CUDA_VISIBLE_DEVICES")

@@ -36,6 +36,8 @@ LATER_GROUPS = {
     "check": "default", "tracker": "auto",
 }  # fmt: skip
 """Groups that got keys after models were trained, none of which determines weights, with their default choices."""
+NOT_OF_TODAY: dict[str, Any] = {"name": None, "group": None, "tags": [], "notes": None, "job_type": None}
+"""Of the tracker of a run that is older than these keys: today's environment says nothing about it."""
 
 
 def compose(recipe: Recipe, overrides: Sequence[str] = ()) -> Config:
@@ -212,6 +214,7 @@ def load_config(path: Path) -> Config:
             raise ConfigError("it holds no keys.")
         _require_groups(cast(dict[str, Any], OmegaConf.to_container(loaded)))
         later = {group: OmegaConf.load(CONF / group / f"{choice}.yaml") for group, choice in LATER_GROUPS.items()}
+        later["tracker"].update(NOT_OF_TODAY)
         later["scoring"] = OmegaConf.create({"unit": "word"})  # before it was a setting
         return to_config(DictConfig(OmegaConf.merge(OmegaConf.create(later), loaded)))
     except FileNotFoundError:

@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from asr.commands.cli import main
 from asr.comparison.launcher import environment
-from asr.settings.compose import compose, load_config
+from asr.settings.compose import compose, load_config, plain
 from asr.settings.recipe import find_recipe
 from asr.settings.tracker import TrackerMode
 from asr.tracking import wandb_start
@@ -67,17 +68,41 @@ def test_they_reach_the_run_and_its_configuration(tmp_path: Path, monkeypatch: p
     assert load_config(folder.path / "config.yaml").tracker == config.tracker
 
 
-def test_the_group_of_the_environment_wins_over_that_of_a_multirun(
+def test_runs_of_a_multirun_have_its_group_and_names_of_their_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Unless the command line or the recipe says otherwise; a single run is what the environment says."""
     write_tiny(tmp_path)
     monkeypatch.chdir(tmp_path)
     found: list[Any] = []
-    monkeypatch.setattr("asr.commands.train.run", lambda recipe, config: found.append(config.tracker.group))
+    monkeypatch.setattr(
+        "asr.commands.train.run", lambda recipe, config: found.append((config.tracker.group, config.tracker.name))
+    )
+    monkeypatch.setenv("WANDB_RUN_GROUP", "theirs")
+    monkeypatch.setenv("WANDB_NAME", "theirs")
+    main(["train", "tiny"])
     main(["train", "tiny", "-m", "seed=1,2"])
-    monkeypatch.setenv("WANDB_RUN_GROUP", "mine")
+    main(["train", "tiny", "-m", "seed=1,2", "tracker.group=mine", "tracker.name=mine"])
+    with (tmp_path / "tiny" / "recipe.yaml").open("a") as recipe:
+        recipe.write("tracker: {group: mine}\n")
     main(["train", "tiny", "-m", "seed=1,2"])
-    assert found == ["tiny seed=1,2"] * 2 + ["mine"] * 2
+    assert (
+        found == [("theirs", "theirs")] + [("tiny seed=1,2", None)] * 2 + [("mine", "mine")] * 2 + [("mine", None)] * 2
+    )
+    assert "WANDB_NAME" not in environment(0), "each training of a comparison has a name of its own"
+
+
+@pytest.mark.parametrize("variable", ["WANDB_NAME", "WANDB_NOTES", "WANDB_TAGS", "WANDB_JOB_TYPE", "WANDB_RUN_GROUP"])
+def test_an_older_run_does_not_become_what_the_environment_says_today(
+    variable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, value, _ = VARIABLES[variable]
+    config = compose(find_recipe("yesno"))
+    settings = plain(config)
+    del settings["tracker"][key]
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(settings))
+    monkeypatch.setenv(variable, value)
+    assert load_config(tmp_path / "config.yaml") == config
 
 
 def test_a_missing_login_is_said_once_by_all_processes_of_a_command(
