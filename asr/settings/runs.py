@@ -1,5 +1,6 @@
 """A run as its own configuration: its settings in the place of a recipe.yaml, and the place of its corpus."""
 
+import hashlib
 import re
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -10,6 +11,7 @@ from typing import Any, cast
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
+from asr.common.files import atomic_folder
 from asr.settings.compose import as_yaml, load_config
 from asr.settings.recipe import CONF, RECIPES, SETTINGS, Recipe
 from asr.settings.root import Config
@@ -18,6 +20,7 @@ LANGUAGE_MODELS = "lm"
 """In the folder of a recipe's runs, those of its recurrent language models."""
 OF_ONE_COMMAND = ("training.restart", "check", "listen", "pack", "plan", "compare")
 """What the settings of a run keep of the command that began it, which a later one does not repeat."""
+SUBMITS = ("cluster=slurm", "hydra/launcher=submitit")
 DEFAULTS = "defaults: [/config, _self_]\n"
 
 
@@ -25,8 +28,8 @@ DEFAULTS = "defaults: [/config, _self_]\n"
 def as_recipe(run: Path, overrides: Sequence[str]) -> Iterator[Recipe]:
     """The recipe of a run for a time in which it is composed: its recipe.yaml holds the settings of the run.
 
-    OF_ONE_COMMAND has its defaults. Of a group that an override chooses, keys in which the choices differ are left to
-    the choice.
+    That of jobs that are submitted stays. OF_ONE_COMMAND has its defaults. Of a group that an override chooses, keys in
+    which the choices differ are left to the choice.
 
     Args:
         run: The folder of the run.
@@ -40,18 +43,33 @@ def as_recipe(run: Path, overrides: Sequence[str]) -> Iterator[Recipe]:
     config.paths.data = _from_here(config.paths.data, data_root(run, config))
     config.paths.runs = _from_here(config.paths.runs, runs)
     settings = cast(DictConfig, OmegaConf.create(as_yaml(config)))
-    for key in (*OF_ONE_COMMAND, *_left_open(config, overrides)):
+    for key in (*OF_ONE_COMMAND, *_left_open(config, overrides, recipe_folder(name))):
         group, _, name_there = key.rpartition(".")
         (settings[group] if group else settings).pop(name_there, None)
-    with tempfile.TemporaryDirectory(prefix="asr-run-") as place:
-        folder = Path(place) / name
-        folder.mkdir()
-        home = recipe_folder(name)
-        for path in home.iterdir() if home.is_dir() else ():  # its script, and choices of its own
+    written = DEFAULTS + OmegaConf.to_yaml(settings)
+    if any(text.startswith(SUBMITS) for text in overrides):
+        # The job composes on its node, after this command: beside what else is kept for jobs, which all nodes see.
+        identity = repr([written, *sorted(recipe_folder(name).glob("*"))])
+        digest = hashlib.sha256(identity.encode()).hexdigest()[:8]
+        kept = runs / ".multirun" / f"recipe-{digest}" / name
+        if not kept.exists():  # another job may be composing
+            with atomic_folder(kept) as folder:
+                _fill(folder, recipe_folder(name), written)
+        yield Recipe(kept, run)
+    else:
+        with tempfile.TemporaryDirectory(prefix="asr-run-") as place:
+            folder = Path(place) / name
+            folder.mkdir()
+            _fill(folder, recipe_folder(name), written)
+            yield Recipe(folder, run)
+
+
+def _fill(folder: Path, home: Path, settings: str) -> None:
+    """Makes an empty folder a recipe with settings, and with what else lies in its own folder, as its choices."""
+    for path in home.iterdir() if home.is_dir() else ():
+        if path.name != "recipe.yaml":
             (folder / path.name).symlink_to(path.absolute())
-        (folder / "recipe.yaml").unlink(missing_ok=True)
-        (folder / "recipe.yaml").write_text(DEFAULTS + OmegaConf.to_yaml(settings), encoding="utf-8")
-        yield Recipe(folder, run)
+    (folder / "recipe.yaml").write_text(settings, encoding="utf-8")
 
 
 def at_home(recipe: Recipe) -> Recipe:
@@ -100,27 +118,30 @@ def _from_here(given: str, found: Path | None) -> str:
     return given if found is None or Path(given).absolute() == found else str(found)
 
 
-def _left_open(config: Config, overrides: Sequence[str]) -> Iterator[str]:
+def _left_open(config: Config, overrides: Sequence[str], home: Path) -> Iterator[str]:
     """The keys that are not taken from the run, by full name."""
     for override in overrides:
         group = re.split("[=@]", override.lstrip("+~"))[0]
         if (CONF / group).is_dir():
-            yield from _telling(group)
+            yield from _telling(group, [home / group, CONF / group])
     if config.cluster.ranks_per_node == config.cluster.gpus_per_node:
         yield "cluster.ranks_per_node"  # where it was not set it follows the other
 
 
-def _telling(group: str) -> Iterator[str]:
-    """The keys in which the choices of a group differ."""
-    choices = [_values(CONF / group / path.name) for path in (CONF / group).glob("*.yaml")]
+def _telling(group: str, places: Sequence[Path]) -> Iterator[str]:
+    """The keys in which the choices of a group differ, those of the recipe and the shipped ones."""
+    choices = [_values(path, places) for place in places for path in place.glob("*.yaml")]
     for key in dict.fromkeys(key for choice in choices for key in choice):
         if any(choice.get(key) != choices[0].get(key) for choice in choices):
             yield f"{group}.{key}"
 
 
-def _values(choice: Path) -> dict[str, Any]:
+def _values(choice: Path, places: Sequence[Path]) -> dict[str, Any]:
     """The values of a choice of a group, with those of the choices that it is made from."""
     own = yaml.safe_load(choice.read_text(encoding="utf-8")) or {}
-    parents = [name for name in own.pop("defaults", []) if (choice.parent / f"{name}.yaml").is_file()]
-    inherited = [_values(choice.parent / f"{name}.yaml") for name in parents]
+    files = [
+        next((place / f"{name}.yaml" for place in places if (place / f"{name}.yaml").is_file()), choice)
+        for name in own.pop("defaults", [])
+    ]
+    inherited = [_values(path, places) for path in files if path != choice]
     return {key: value for values in (*inherited, own) for key, value in values.items()}

@@ -336,6 +336,40 @@ def test_the_settings_of_a_run_are_composed_as_they_were(tmp_path: Path, monkeyp
     assert changed.model == config.model
 
 
+def begun(folder: Path, *overrides: str) -> Path:
+    """The folder of a run of AN4 of which only the settings are there."""
+    config = compose(Recipe(RECIPES / "an4"), overrides)
+    run = find_run_folder(Recipe(RECIPES / "an4"), with_manifests(config, folder), Precision.fp32)
+    with run.trained(config):
+        pass
+    return run.path
+
+
+def test_the_settings_of_a_run_are_there_when_its_job_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job composes them on its node, after the command has ended that submitted it."""
+    monkeypatch.chdir(tmp_path)
+    run = begun(tmp_path, "seed=7")
+    for _ in range(2):
+        with given_recipe(str(run), ["cluster=slurm"]) as given:
+            pass
+    assert compose(given).seed == 7 and given.folder.is_relative_to(tmp_path / "runs" / ".multirun")
+    with given_recipe(str(run), []) as given:
+        assert not given.folder.is_relative_to(tmp_path)
+    assert not given.folder.exists()
+
+
+def test_a_choice_of_the_recipe_itself_sets_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "an4" / "decoder").mkdir(parents=True)
+    shutil.copy(RECIPES / "an4" / "recipe.yaml", tmp_path / "an4")
+    (tmp_path / "an4" / "decoder" / "mine.yaml").write_text("defaults: [beam, _self_]\nnbest: 7\n")
+    run = begun(tmp_path, "decoder.beam=3")
+    added = ["decoder=mine"]
+    with given_recipe(str(run), added) as given:
+        decoder = compose(given, added).decoder
+    assert (decoder.kind.name, decoder.nbest, decoder.beam) == ("beam", 7, 3)
+
+
 def with_manifests(config, folder: Path):  # type: ignore[no-untyped-def]
     config.paths.data, config.paths.runs = str(folder / "data"), str(folder / "runs")
     (folder / "data" / "an4").mkdir(parents=True)
