@@ -61,7 +61,7 @@ def _evaluate(recipe: Recipe, config: Config, again: bool) -> None:
     identities = {places[split] / REPORTED: setup.identity(split, [each.model for each in runs]) for split in splits}
     if not again and (kept := _kept(places.values(), identities)):
         _print(folder, kept)
-        print(filled("It was decoded before; `asr evaluate RECIPE` does it again."))
+        print(filled("Already evaluated; `asr evaluate RECIPE` decodes again."))
         return
     with folder.held():
         with open_ensemble(setup, [each.recognizer(device) for each in runs]) as ensemble:

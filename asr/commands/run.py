@@ -15,7 +15,7 @@ def run(recipe: Recipe, config: Config) -> float:
     """Runs all stages; the results of an earlier call are kept.
 
     Returns:
-        The best WER on the dev split.
+        The best error rate on the dev split.
     """
     ranks = join_ranks(resolve_hardware(config.hardware).device, config.cluster.join_minutes)
     ranks.on_rank_0(lambda: make_ready(recipe, config))

@@ -48,7 +48,7 @@ def given_recipe(name: str, overrides: Sequence[str], language_models: bool = Fa
 
     if not language_models and is_language_model(run.absolute(), load_config(run / SETTINGS)):
         train = asr_command("lm", "train", run)
-        raise RunError(f"{run} is the run of a language model, which {train} goes on with: give another run here.")
+        raise RunError(f"{run} is the run of a language model: use {train} to resume it, or give another run here.")
     with as_recipe(run, overrides) as recipe:
         yield recipe
 

@@ -14,10 +14,10 @@ from typing import Any
 
 from asr.common.errors import RunError
 from asr.common.tables import table
+from asr.decoding.setup import GREEDY
 from asr.report.runs import Evaluation, Run, differing_settings
 from asr.scoring.error_unit import ErrorUnit
 from asr.settings.debug import DebugMode
-from asr.settings.decoder import DecoderKind
 from asr.settings.recipe import SETTINGS
 from asr.tracking.metrics import metrics_path
 from asr.training.run_folder import RunFolder
@@ -25,7 +25,6 @@ from asr.training.session import REPORTED
 
 log = logging.getLogger(__name__)
 
-GREEDY = DecoderKind.greedy.name
 NO_DEBUG = (DebugMode.off.name, False, None)
 """`debug.mode` of a whole training, as YAML may read it."""
 BEST = "*"

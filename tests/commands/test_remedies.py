@@ -100,6 +100,15 @@ def test_a_sentence_is_filled_with_what_was_given(sentence: str, printed: str) -
     assert remedies.filled(sentence) == sentence
 
 
+def test_a_flag_stands_for_a_setting_and_for_no_part_of_a_path() -> None:
+    remedies.give("an4", flags={"paths.data=": "--data "})
+    for kept in ("/corpora/paths.data=1", "my-paths.data=1", "other.paths.data=1"):
+        assert (
+            remedies.filled(f"{kept} is missing: give paths.data=FOLDER.") == f"{kept} is missing: give --data FOLDER."
+        )
+    remedies.give(remedies.RECIPE)
+
+
 def advised(printed: str) -> list[list[str]]:
     """The commands that a message advises, as a shell would split them."""
     return [shlex.split(command)[1:] for command in re.findall(r"`(asr [^`]*)`", printed)]
