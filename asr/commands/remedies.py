@@ -37,5 +37,5 @@ def _filled(part: str) -> str:
     if part.startswith("`asr "):
         return PLACE.sub(lambda _: masked(shlex.join(_given)), part)
     for setting, flag in _flags.items():
-        part = re.sub(rf"(?<![\w/.-]){re.escape(setting)}", lambda _, flag=flag: flag, part)
+        part = re.sub(rf"(?<![\w/.-]){re.escape(setting)}", flag, part)
     return part
