@@ -189,3 +189,11 @@ def save_picture(figure: "Figure", path: Path) -> Path:
     figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
     figure.savefig(path.with_suffix(".png"), dpi=150)
     return path.with_suffix(".png")
+
+
+def expanded(written: str | Path) -> Path:
+    """A path where `~` is a home, if there is such a user."""
+    try:
+        return Path(written).expanduser()
+    except RuntimeError:
+        return Path(written)

@@ -107,14 +107,6 @@ def _contains(folder: str, path: str) -> bool:
     return path == folder or path.startswith(folder.rstrip("/") + "/")
 
 
-def expanded(written: str | Path) -> Path:
-    """A path where `~` is a home, if there is such a user."""
-    try:
-        return Path(written).expanduser()
-    except RuntimeError:
-        return Path(written)
-
-
 def is_there(path: Path) -> bool:
     """Whether there is a file or folder; not where no file system can have such a name."""
     try:

@@ -15,7 +15,7 @@ import soundfile
 
 from asr.common.documents import read_json
 from asr.common.errors import ConfigError, DataError
-from asr.data.audio_paths import expanded
+from asr.common.files import expanded
 from asr.data.formats.reading import find_format, read_source
 from asr.data.manifest import require_all
 from asr.data.splits import complete_splits, require_splits, write_splits

@@ -3,7 +3,6 @@ defaults come from the environment."""
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, get_args, get_origin
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -12,6 +11,8 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import GrammarParseError
 from omegaconf.grammar_parser import parse
+
+from asr.common.files import expanded
 
 PATHS = (
     "paths.data", "paths.runs", "data.source", "tokenizer.lexicon", "lm.texts", "lm.held_out", "lm.path",
@@ -66,16 +67,11 @@ def expand_home(composed: DictConfig) -> None:
             continue
         value = values[name]
         if isinstance(value, str) and value.startswith("~"):
-            values[name] = _expanded(value)
+            values[name] = str(expanded(value))
         elif OmegaConf.is_list(value) and any(isinstance(item, str) and item.startswith("~") for item in value):
-            values[name] = [_expanded(item) if isinstance(item, str) else item for item in value]
-
-
-def _expanded(path: str) -> str:
-    try:
-        return str(Path(path).expanduser()) if path.startswith("~") else path
-    except RuntimeError:  # there is no such user: it is a name that begins with ~
-        return path
+            values[name] = [
+                str(expanded(item)) if isinstance(item, str) and item.startswith("~") else item for item in value
+            ]
 
 
 def _parse(override: str) -> Override | None:

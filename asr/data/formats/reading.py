@@ -6,7 +6,8 @@ from itertools import islice
 from pathlib import Path
 
 from asr.common.errors import ConfigError, DataError
-from asr.data.audio_paths import expanded, files_below, foreign
+from asr.common.files import expanded
+from asr.data.audio_paths import files_below, foreign
 from asr.data.formats import audio_folder, huggingface, kaldi, lhotse, nemo, table
 from asr.data.formats.rows import utterances_of
 from asr.data.manifest import require_all

@@ -13,8 +13,9 @@ from typing import NamedTuple
 import soundfile
 
 from asr.common.errors import DataError, faults_among
+from asr.common.files import expanded
 from asr.common.processes import map_blocks
-from asr.data.audio_paths import AUDIO, MEDIA, expanded, foreign, is_there
+from asr.data.audio_paths import AUDIO, MEDIA, foreign, is_there
 from asr.data.headers import count_samples, length_fault
 from asr.data.splits import SPLITS
 from asr.data.utterance import OneChannel, Utterance, is_whole
