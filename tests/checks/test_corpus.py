@@ -138,10 +138,10 @@ def test_audio_shared_between_splits_is_an_error(corpus: Corpus, config: Config)
 
 
 def test_speakers_shared_between_splits_are_a_warning(corpus: Corpus, config: Config) -> None:
-    corpus["dev"][0] = dataclasses.replace(corpus["dev"][0], speaker="train-speaker-1")
+    corpus["dev"][0] = dataclasses.replace(corpus["dev"][0], speaker="tr-speaker-1")
     finding = only(examine(corpus, Requirements.of(config, []), decode=False))
     assert (finding.severity, finding.split) == (Severity.warning, "dev")
-    assert "train-speaker-1" in finding.message
+    assert "tr-speaker-1" in finding.message
 
 
 def test_unknown_speakers_are_not_shared(corpus: Corpus, config: Config) -> None:

@@ -85,7 +85,7 @@ def write_corpus(
             write_utterance(
                 folder / "audio" / f"{split}-{number}.wav",
                 text,
-                speaker=f"{split}-speaker-{number // 2}",
+                speaker=f"{split[:2]}-speaker-{number // 2}",  # a folder named train would be a split
                 sampling_rate=sampling_rate,
                 seed=1000 * place + number,
             )
