@@ -64,7 +64,7 @@ def open_model(path: Path) -> "kenlm.Model":
 def not_loaded(file: str | Path, error: Exception) -> RunError:
     """The sentence for a language model that KenLM cannot load, without the lines of its own source files."""
     reason = "it is not in UTF-8" if isinstance(error, UnicodeDecodeError) else " ".join(str(error).split())
-    thrown = r"(lm|util)/[\w.]+:\d+ in .* threw \w+( because `.*?')?\. ?"
+    thrown = r"(\S*/)?(lm|util)/[\w.]+:\d+ in .* threw \w+( because `.*?')?\. ?"
     reason = re.sub(rf"^Cannot read model '.*?' \(({thrown})?|{thrown}", "", reason)
     shown = "".join(character for character in reason.strip(" ()") if character.isprintable())[:120]
     return RunError(f"{file} is no language model that KenLM can load ({shown or 'damaged'}): give another.")

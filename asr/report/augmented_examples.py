@@ -47,7 +47,7 @@ def write_examples(recipe: str, config: Config, utterances: Sequence[Utterance],
         DataError: Audio cannot be read.
     """
     if folder.exists() and not (folder / MARK).is_file():
-        raise ConfigError(f"{folder} exists and was not written by asr listen: set listen.folder to another.")
+        raise ConfigError(f"{folder} exists and was not written by `asr listen`: set listen.folder to another.")
     plain, train = Dataset(utterances, None, None, config.seed), Dataset(utterances, None, config.augment, config.seed)
     pages = []
     with atomic_folder(folder) as place, Progress("Augmenting", len(utterances), "utterances") as progress:

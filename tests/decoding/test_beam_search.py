@@ -149,7 +149,7 @@ def test_words_that_cannot_be_written_are_counted(caplog: pytest.LogCaptureFixtu
 def test_a_file_that_is_no_language_model_is_named(tmp_path: Path) -> None:
     (tmp_path / "lm.arpa").write_text("nothing")
     for processes in (1, 2):
-        with pytest.raises(RunError, match=r"lm\.arpa cannot be loaded"):
+        with pytest.raises(RunError, match=r"lm\.arpa is no language model that KenLM can load \(first non-empty"):
             decode(search_of(CHARACTERS, None, tmp_path / "lm.arpa"), CHARACTERS, [torch.zeros(1, 5)] * 5, processes)
 
 

@@ -175,7 +175,9 @@ def test_the_worst_utterances_have_a_picture_with_tokens_and_words(runs: Path, t
     config = compose(find_recipe("yesno"), ["model.hidden=8", "model.channels=4", "tokenizer=char"])
     tokenizer = build_tokenizer(config.tokenizer, [])
     torch.manual_seed(1)
-    save_model(runs / "gru-1" / "model", build_model(config, tokenizer.size), config, tokenizer)
+    model = build_model(config, tokenizer.size)
+    model.normalizer.fit([torch.randn(50, config.features.mels or 0)])
+    save_model(runs / "gru-1" / "model", model, config, tokenizer)
     content = build(runs, tmp_path / "report", "--pictures=4")
     evaluation = content["evaluations"][0]
     assert data_of(tmp_path / "report", evaluation["file"])["pictured"] == [0, 1]

@@ -98,7 +98,7 @@ def test_a_step_is_finite_where_loss_and_gradient_are(loss: float, norm: float, 
 def test_of_several_signals_the_warning_of_slurm_counts() -> None:
     class Two(Ranks):
         def sum(self, values: Tensor) -> Tensor:
-            values += torch.cat([torch.zeros(5), torch.tensor([0.0, 0.0, 0.0, 1.0])]).double()
+            values += torch.cat([torch.zeros(6), torch.tensor([0.0, 0.0, 0.0, 1.0])]).double()
             return values
 
     status = RankStatus(checkpoint_due=True, signal=signal.SIGTERM)
