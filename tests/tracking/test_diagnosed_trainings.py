@@ -89,6 +89,7 @@ def test_a_rate_far_too_high_diverges(tmp_path: Path) -> None:
 
 def test_steps_that_are_not_finite_are_counted(tmp_path: Path) -> None:
     prepare_yesno(tmp_path / "data")
-    settings = ["training.epochs=1", "optimizer.learning_rate=1e30", "training.max_skipped_steps=1000"]
+    settings = ["training.epochs=1", "optimizer.learning_rate=100", "optimizer.weight_decay=100"]
+    settings.append("training.max_skipped_steps=1000")
     assert train("yesno", tmp_path, settings) == 0
     assert "skipped because the loss or the gradient was not finite" in found(tmp_path)["skipped"]
