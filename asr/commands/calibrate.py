@@ -26,8 +26,7 @@ def main(arguments: Sequence[str]) -> None:
     from asr.inference.calibration import calibrate_run
     from asr.inference.finished_run import FinishedRun
 
-    moved = [f"paths.data={options.data}"] if options.data else []
-    remedies.give(str(options.run), moved, {"paths.data=": "--data "})
+    remedies.give_run(options.run, options.data)
     run = FinishedRun.at(find_run(options.run), options.data)
     run.require_unseen_dev("calibrate")
     for found in calibrate_run(run, options.splits):

@@ -30,7 +30,7 @@ def main(arguments: Sequence[str]) -> None:
     from asr.report.runs import find_runs
 
     path = find_runs_of(options.run)
-    remedies.give(str(options.run), flags={"paths.data=": "--data "})
+    remedies.give_run(options.run)
     runs = find_runs([path])
     if len(runs) > 1 and not options.json:
         print(as_table(summarize(readable_runs(runs), options.split, options.decoder)), flush=True)

@@ -28,6 +28,11 @@ def give(subject: str, overrides: Sequence[str] = (), flags: Mapping[str, str] |
     _flags.update(flags or {})
 
 
+def give_run(run: object, data: object = None) -> None:
+    """As `give`, for a command on a run that takes `--data` for a corpus that has moved."""
+    give(str(run), [f"paths.data={data}"] if data else [], {"paths.data=": "--data "})
+
+
 def filled(sentence: str) -> str:
     """A sentence with remedies that work for what was given."""
     return "".join(map(_filled, COMMAND.split(sentence)))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr.common.errors import ConfigError, RunError, asr_command
-from asr.settings.recipe import RECIPES, SETTINGS, Recipe, find_recipe
+from asr.settings.recipe import RECIPES, SETTINGS, Recipe, find_recipe, runs_in
 
 if TYPE_CHECKING:
     from asr.report.runs import Run
@@ -38,7 +38,7 @@ def given_recipe(name: str, overrides: Sequence[str], language_models: bool = Fa
     place = next((text.partition("=")[2] for text in overrides if text.startswith("paths.runs=")), RUNS)
     run = find_run(name, Path(place).expanduser())
     if not is_run(run):
-        if found := _runs_in(run):
+        if found := runs_in(run):
             raise RunError(f"{name} holds {_counted(found)}: name one, as {found[0]}, or {Path(name) / BEST}.")
         yield find_recipe(name)  # which says what may be given
         return
@@ -71,7 +71,7 @@ def find_run(name: str | Path, runs: Path = Path(RUNS)) -> Path:
     if path.exists():
         return path
     if path.name == BEST and path.parent != Path():
-        return _best(path.parent if _runs_in(path.parent) else runs / path.parent.name)
+        return _best(path.parent if runs_in(path.parent) else runs / path.parent.name)
     if re.fullmatch(f"[0-9a-f]{{{SHORTEST},8}}", str(name)):
         found = [file.parent for pattern in ("*/*", "*/lm/*") for file in runs.glob(f"{pattern}-{name}*/{SETTINGS}")]
         found = [folder for folder in found if folder.name.rpartition("-")[2].startswith(str(name))]
@@ -86,7 +86,7 @@ def find_runs_of(name: str | Path) -> Path:
     """As `find_run`, or a folder of runs: of a recipe that is named, in `runs`, where there is none at that path."""
     path = find_run(name)
     places = [path, Path(RUNS) / path.absolute().name]
-    return next((place for place in places if is_run(place) or _runs_in(place)), path)
+    return next((place for place in places if is_run(place) or runs_in(place)), path)
 
 
 def given_runs(names: Sequence[str]) -> "list[Run]":
@@ -101,7 +101,7 @@ def given_runs(names: Sequence[str]) -> "list[Run]":
     runs: list[Run] = []
     for name in names or [RUNS]:
         place = find_runs_of(name)
-        found = find_runs([place]) if is_run(place) or _runs_in(place) else runs_below(place)
+        found = find_runs([place]) if is_run(place) or runs_in(place) else runs_below(place)
         if not found:
             known = sorted({run.recipe for run in runs_below(Path(RUNS))})
             there = f"there are runs of {', '.join(known)}" if known else f"the folder {RUNS} has none"
@@ -126,10 +126,6 @@ def _best(folder: Path) -> Path:
 def is_run(path: Path) -> bool:
     """Whether a folder is that of a run."""
     return (path / SETTINGS).is_file() and not (path / "recipe.yaml").is_file()
-
-
-def _runs_in(path: Path) -> list[Path]:
-    return sorted(file.parent for file in path.glob(f"*/{SETTINGS}")) if path.is_dir() else []
 
 
 def _counted(runs: Sequence[Path]) -> str:

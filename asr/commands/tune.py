@@ -44,8 +44,7 @@ def main(arguments: Sequence[str]) -> None:
     from asr.settings.decoder import DecoderKind
     from asr.settings.lm import LmKind, LmUnits
 
-    moved = [f"paths.data={options.data}"] if options.data else []
-    remedies.give(str(options.run), moved, {"paths.data=": "--data "})
+    remedies.give_run(options.run, options.data)
     run = FinishedRun.at(find_run(options.run), options.data)
     run.require_unseen_dev("tune")
     config = run.config

@@ -52,6 +52,7 @@ def open_streams() -> None:
                 os.dup2(null, descriptor)
                 os.close(null)
         if getattr(sys, name) is None:
+            # It stays open as long as the process, as the streams of Python do.
             setattr(sys, name, open(descriptor, "w" if descriptor else "r", encoding="utf-8", closefd=False))  # noqa: SIM115
     for name, kind, errors in (("stdout", _Output, "surrogateescape"), ("stderr", _Messages, "backslashreplace")):
         stream = getattr(sys, name)

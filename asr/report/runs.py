@@ -16,7 +16,7 @@ from asr.model.folder import MODEL, WEIGHTS
 from asr.scoring.error_unit import ErrorUnit
 from asr.scoring.provenance import kept_identity
 from asr.settings.compose import flattened
-from asr.settings.recipe import SETTINGS
+from asr.settings.recipe import SETTINGS, runs_in
 from asr.settings.runs import find_data
 from asr.tracking.metrics import Row, metrics_path, read_metrics, read_panel
 from asr.training.identity import ARITHMETIC, DEV_MANIFEST, determines_weights, without_groups
@@ -181,7 +181,7 @@ def find_runs(paths: Sequence[Path]) -> list[Run]:
     """
     folders: dict[Path, None] = {}
     for path in paths:
-        inside = [path] if (path / SETTINGS).is_file() else sorted(file.parent for file in path.glob(f"*/{SETTINGS}"))
+        inside = [path] if (path / SETTINGS).is_file() else runs_in(path)
         inside = [folder for folder in inside if not folder.name.startswith(".")]
         if not inside:
             raise RunError(f"No run at {path}: a run folder has a {SETTINGS}, such as runs/RECIPE/NAME-HASH.")

@@ -107,6 +107,11 @@ def prepared_elsewhere(manifest: Path, *places: Path) -> Path | None:
     return next((found.parents[1] for found in sorted(Path.cwd().glob(f"*/{beside}"))), None)
 
 
+def runs_in(folder: Path) -> list[Path]:
+    """The run folders that a folder holds, by their settings; none where there is no such folder."""
+    return sorted(file.parent for file in folder.glob(f"*/{SETTINGS}"))
+
+
 def find_recipe(name: str) -> Recipe:
     """Finds a recipe by its folder or, for a shipped one, its name.
 

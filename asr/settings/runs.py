@@ -6,13 +6,13 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import yaml
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from asr.common.files import atomic_folder
-from asr.settings.compose import as_yaml, load_config
+from asr.settings.compose import load_config, plain
 from asr.settings.recipe import CONF, RECIPES, SETTINGS, Recipe
 from asr.settings.root import Config
 
@@ -42,11 +42,11 @@ def as_recipe(run: Path, overrides: Sequence[str]) -> Iterator[Recipe]:
     name, runs = recipe_and_root(run, config)
     config.paths.data = _from_here(config.paths.data, data_root(run, config))
     config.paths.runs = _from_here(config.paths.runs, runs)
-    settings = cast(DictConfig, OmegaConf.create(as_yaml(config)))
+    settings = plain(config)
     for key in (*OF_ONE_COMMAND, *_left_open(config, overrides, recipe_folder(name))):
         group, _, name_there = key.rpartition(".")
         (settings[group] if group else settings).pop(name_there, None)
-    written = DEFAULTS + OmegaConf.to_yaml(settings)
+    written = DEFAULTS + OmegaConf.to_yaml(OmegaConf.create(settings))
     if any(text.startswith(SUBMITS) for text in overrides):
         # The job composes on its node, after this command: beside what else is kept for jobs, which all nodes see.
         identity = repr([written, *sorted(recipe_folder(name).glob("*"))])

@@ -19,7 +19,7 @@ from asr.model.folder import MODEL
 from asr.scoring.provenance import kept_identity
 from asr.settings.compose import as_yaml, load_config
 from asr.settings.hardware import Precision
-from asr.settings.recipe import SETTINGS, Recipe
+from asr.settings.recipe import SETTINGS, Recipe, runs_in
 from asr.settings.root import Config
 from asr.tracking.metrics import metrics_path
 from asr.training.identity import differing_keys, flat_weight_settings, lm_hash, run_hash
@@ -219,15 +219,15 @@ def runs_beside(folder: RunFolder, config: Config) -> list[tuple[Path, Differenc
     """The other runs of a recipe that were begun, those first whose settings differ in the fewest keys."""
     here = flat_weight_settings(config)
     found: list[tuple[Path, Difference]] = []
-    for settings in sorted(folder.path.parent.glob(f"*/{SETTINGS}")):
-        if settings.parent == folder.path or not metrics_path(settings.parent).exists():
+    for run in runs_in(folder.path.parent):
+        if run == folder.path or not metrics_path(run).exists():
             continue
         try:
-            there = flat_weight_settings(load_config(settings))
+            there = flat_weight_settings(load_config(run / SETTINGS))
         except ConfigError:
             continue  # of an earlier version, or damaged
         keys = differing_keys(here, there)
-        found.append((settings.parent, {key: (there.get(key), here.get(key)) for key in keys}))
+        found.append((run, {key: (there.get(key), here.get(key)) for key in keys}))
     return sorted(found, key=lambda one: len(one[1]))
 
 
