@@ -1,6 +1,7 @@
 """The optimizer, the learning rate as a function of progress, averaged weights, and what a step does to each layer."""
 
 import copy
+import inspect
 import math
 from collections import defaultdict
 from typing import Any, Generic, TypeVar
@@ -11,19 +12,31 @@ from torch.amp.grad_scaler import GradScaler
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from torch.optim import AdamW, Optimizer
 
-from asr.common.optional import import_large
 from asr.settings.hardware import Precision
 from asr.settings.optimizer import OptimizerConfig
 from asr.settings.schedule import ScheduleConfig, ScheduleKind
 from asr.training.hardware import Hardware
 
 
+class EagerAdamW(AdamW):
+    """AdamW outside torch.compile.
+
+    PyTorch's own methods import torch._dynamo, a third of a training's start, to keep themselves out of compiled
+    graphs. Nothing here is compiled, so these are the methods themselves.
+    """
+
+    add_param_group = inspect.unwrap(AdamW.add_param_group)
+    zero_grad = inspect.unwrap(AdamW.zero_grad)
+    state_dict = inspect.unwrap(AdamW.state_dict)
+    load_state_dict = inspect.unwrap(AdamW.load_state_dict)
+    step = torch.no_grad()(inspect.unwrap(AdamW.step))
+
+
 def build_optimizer(model: nn.Module, config: OptimizerConfig) -> AdamW:
     """AdamW with weight decay on matrices only."""
-    import_large("torch._dynamo")  # AdamW imports it, with garbage collection
     matrices = [parameter for parameter in model.parameters() if parameter.ndim >= 2]
     vectors = [parameter for parameter in model.parameters() if parameter.ndim < 2]
-    return AdamW(
+    return EagerAdamW(
         [{"params": matrices, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}],
         lr=config.learning_rate,
         betas=(config.beta1, config.beta2),

@@ -2,7 +2,6 @@
 
 from importlib import import_module
 
-import torch._dynamo  # an optimizer imports it when it is built, which takes two seconds
 import wandb
 
 from asr.commands.help import COMMANDS
@@ -10,4 +9,4 @@ from asr.commands.help import COMMANDS
 for name in COMMANDS:
     import_module(f"asr.commands.{name}")
 
-__all__ = ["torch", "wandb"]
+__all__ = ["wandb"]

@@ -1,11 +1,15 @@
 """From gradients to weights: the loss scale of float16, and what ranks all-reduce of a step."""
 
+import copy
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.optim import AdamW
 
 from asr.settings.hardware import Precision
 from asr.settings.optimizer import OptimizerConfig
@@ -104,3 +108,37 @@ def test_of_several_signals_the_warning_of_slurm_counts() -> None:
     status = RankStatus(checkpoint_due=True, signal=signal.SIGTERM)
     outcome = all_reduce_outcome(Two(0, 2), torch.zeros((), dtype=torch.float64), torch.ones(()), status)
     assert outcome.signal == signal.SIGUSR2 and outcome.checkpoint_due
+
+
+def test_the_optimizer_is_pytorchs_adamw_to_the_bit() -> None:
+    own = optimizer_step(Precision.fp32)
+    model = copy.deepcopy(own.model)
+    plain = AdamW(model.parameters(), 0.01, (0.9, 0.98), weight_decay=0.0, fused=True)
+    for number in (1, 2, 3):
+        loss_of(own).backward()
+        own.step(torch.tensor(0.5), number)  # too short to be clipped
+        own.finish()
+        model(torch.linspace(-1, 1, 24).reshape(3, 8)).double().square().sum().backward()
+        plain.step()
+        plain.zero_grad()
+    torch.testing.assert_close(own.model.state_dict(), model.state_dict(), rtol=0, atol=0)
+    (*_, state) = own.optimizer.state_dict()["state"].values()
+    (*_, expected) = plain.state_dict()["state"].values()
+    torch.testing.assert_close(state, expected, rtol=0, atol=0)
+
+
+def test_an_optimizer_costs_no_import_of_the_compiler() -> None:
+    script = """
+import sys
+from torch import nn
+from asr.settings.optimizer import OptimizerConfig
+from asr.training.optimization import build_optimizer
+model = nn.Linear(2, 2)
+optimizer = build_optimizer(model, OptimizerConfig(0.01, 0.9, 0.98, 0.0))
+next(model.parameters()).sum().backward()
+optimizer.step()
+optimizer.zero_grad()
+optimizer.load_state_dict(optimizer.state_dict())
+print("torch._dynamo" in sys.modules)
+"""
+    assert subprocess.check_output([sys.executable, "-c", script], text=True) == "False\n"
