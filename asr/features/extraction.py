@@ -17,7 +17,7 @@ from asr.common.progress import Progress
 from asr.data.audio import FILES, Audio
 from asr.data.utterance import Utterance
 from asr.features.augment import change_speed, perturbed_samples
-from asr.features.extractor import FeatureExtractor, frame_count
+from asr.features.extractor import FeatureExtractor, frame_count, least_audio
 from asr.features.store import FeatureStore, Part, plan_store
 from asr.settings.augment import AugmentConfig
 from asr.settings.features import FeaturesConfig
@@ -94,8 +94,8 @@ class Extraction:
         ]
         if min(frames) == 0:
             raise DataError(
-                f"Utterance {utterance.id} lasts {utterance.duration} s, at its highest speed less than the window of "
-                f"features.window_ms={self.config.window_ms}: leave it out of the manifest."
+                f"Utterance {utterance.id} lasts {utterance.duration} s, at its highest speed less than "
+                f"{least_audio(self.config)}: leave it out of the manifest."
             )
         return frames
 

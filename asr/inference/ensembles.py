@@ -23,6 +23,7 @@ from asr.inference.recognition import BatchRecognizer, Recognition
 from asr.lm.scores import open_model
 from asr.settings.decoder import DecoderKind, RecurrentUse
 from asr.settings.evaluation import Combine
+from asr.settings.features import FeatureKind
 from asr.settings.lm import LmUnits
 from asr.text.protocol import BLANK, Tokenizer, labels_of
 
@@ -72,6 +73,7 @@ def _require_same_frames(recognizers: Sequence[BatchRecognizer]) -> None:
             ("data.sampling_rate", first.config.data.sampling_rate, other.config.data.sampling_rate),
             ("features.hop_ms", first.config.features.hop_ms, other.config.features.hop_ms),
             ("features.window_ms", first.config.features.window_ms, other.config.features.window_ms),
+            ("features.kind", _whole_windows(first), _whole_windows(other)),
             ("model.subsampling", first.config.model.subsampling, other.config.model.subsampling),
         ):
             if here != there:
@@ -79,6 +81,10 @@ def _require_same_frames(recognizers: Sequence[BatchRecognizer]) -> None:
                     f"A model of evaluation.models has other {what} than the run: log-probabilities can be averaged "
                     "only where frames and tokens are the same."
                 )
+
+
+def _whole_windows(recognizer: BatchRecognizer) -> bool:
+    return recognizer.config.features.kind is not FeatureKind.kaldi
 
 
 def average(log_probs: Sequence[Tensor]) -> Tensor:

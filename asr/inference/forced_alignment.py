@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torchaudio.functional import TokenSpan, forced_align, merge_tokens
 
-from asr.features.extractor import hop_samples, window_samples
+from asr.features.extractor import hop_samples, lead_samples, window_samples
 from asr.settings.root import Config
 from asr.text.protocol import BLANK, SPACE_SYMBOL, Tokenizer
 
@@ -142,8 +142,8 @@ class TimedWord:
 class FrameTimes:
     """When the frames of a model's output are.
 
-    Output frame k is centred on feature frame k * subsampling, whose window begins k * subsampling * hop after the
-    first sample.
+    Output frame k is centred on feature frame k * subsampling, whose window begins k * subsampling * hop after that of
+    the first feature frame.
     """
 
     frame_seconds: float
@@ -176,7 +176,8 @@ def frame_times(config: Config) -> FrameTimes:
     """The times of the output frames of a configuration's model."""
     rate = config.data.sampling_rate
     seconds = config.model.subsampling * hop_samples(config.features, rate) / rate
-    return FrameTimes(seconds, window_samples(config.features, rate) / rate / 2 - seconds / 2)
+    centre = window_samples(config.features, rate) / 2 - lead_samples(config.features, rate)
+    return FrameTimes(seconds, centre / rate - seconds / 2)
 
 
 @torch.inference_mode()

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from asr.common.errors import ConfigError, RunError
 from asr.decoding.decoder import Decoder
-from asr.features.extractor import frame_count
+from asr.features.extractor import frame_count, settled_frames
 from asr.features.front_end import FrontEnd
 from asr.model.acoustic import AcousticModel, StreamState
 from asr.settings.features import Normalization
@@ -96,15 +96,17 @@ class Stream:
         """Features of the frames that are settled since the last call, (1, frames, dim)."""
         config, extractor = self._config.features, self._front.extractor
         reach = DELTAS_REACH if config.deltas else 0
-        frames = frame_count(config, extractor.sampling_rate, len(self._samples))
-        settled = frames if final else max(frames - reach, 0)
+        samples, rate = len(self._samples), extractor.sampling_rate
+        settled = frame_count(config, rate, samples) if final else max(settled_frames(config, rate, samples) - reach, 0)
         device = next(self._model.parameters()).device
         if settled <= self._given:
             return torch.zeros(1, 0, extractor.dim, device=device)
-        samples = torch.tensor([len(self._samples)], device=device)
-        features: Tensor = self._front(self._samples[None].to(device), samples)[0]
+        lengths = torch.tensor([samples], device=device)
+        features: Tensor = self._front(self._samples[None].to(device), lengths)[0]
         new = features[:, self._given : settled]
-        # The last frame stays: its samples tell where the next one begins.
-        self._given = min(settled, max(reach, 1))
+        # The last frame stays: its samples tell where the next one begins. So do those that would find the samples
+        # before them mirrored, which is right at the beginning of the utterance alone.
+        mirrored = max(-(-extractor.lead // extractor.hop), 0)
+        self._given = min(settled, max(reach + mirrored, 1))
         self._samples = self._samples[(settled - self._given) * extractor.hop :]
         return new

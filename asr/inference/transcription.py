@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import pad_sequence
 from asr.common.errors import DataError
 from asr.common.files import read_text
 from asr.data.recording import open_recording
-from asr.features.extractor import frame_count, hop_samples
+from asr.features.extractor import frame_count, hop_samples, least_audio
 from asr.inference.confidence import ConfidenceMap, word_evidence
 from asr.inference.forced_alignment import align, frame_times, needed_frames, word_spans
 from asr.inference.recognition import BatchRecognizer
@@ -159,8 +159,8 @@ class Transcriber:
                             yield recording, segment
                 if frame_count(features, self.rate, samples) == 0:
                     raise DataError(
-                        f"{path}: its {1000 * samples / self.rate:.0f} ms of sound are shorter than one window of "
-                        f"{features.window_ms:g} ms; leave it out."
+                        f"{path}: its {1000 * samples / self.rate:.0f} ms of sound are shorter than "
+                        f"{least_audio(features)}; leave it out."
                     )
             except DataError as found:
                 error = found

@@ -8,6 +8,7 @@ class FeatureKind(Enum):
     logmel = "logmel"
     mfcc = "mfcc"
     spectrogram = "spectrogram"
+    kaldi = "kaldi"
 
 
 class FeatureSource(Enum):

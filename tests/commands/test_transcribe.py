@@ -81,7 +81,7 @@ def test_every_format_is_transcribed_and_bad_files_do_not_stop_the_others(
     assert "44100 Hz resampled to 16000 Hz" in said and "the mean of 2 channels" in said
     assert "e.wav: the file is empty" in said
     assert "f.wav" in said and "Traceback" not in said
-    assert "g.wav: its 10 ms of sound are shorter than one window of 25 ms" in said
+    assert "g.wav: its 10 ms of sound are shorter than the window of features.window_ms=25" in said
     assert "3 of 8 files could not be transcribed" in said
     assert sorted(path.stem for path in (tmp_path / "out").glob("*.txt")) == ["a", "b", "c", "d", "h"]
 

@@ -24,7 +24,9 @@ RATE = 16000
 LOGMEL = replace(stored_features.LOGMEL, mels=80, deltas=False)
 MFCC = replace(LOGMEL, kind=FeatureKind.mfcc, coefficients=40)
 SPECTROGRAM = replace(LOGMEL, kind=FeatureKind.spectrogram, mels=None, window_ms=20)
-KINDS = [LOGMEL, replace(LOGMEL, deltas=True), MFCC, replace(MFCC, deltas=True), SPECTROGRAM]
+KALDI = replace(LOGMEL, kind=FeatureKind.kaldi)
+KINDS = [LOGMEL, replace(LOGMEL, deltas=True), MFCC, replace(MFCC, deltas=True), SPECTROGRAM, KALDI]
+KINDS += [replace(KALDI, deltas=True), replace(KALDI, window_ms=10, hop_ms=12, mels=40)]
 
 
 def name_of(config: FeaturesConfig) -> str:
@@ -66,7 +68,7 @@ def padded(waveforms: list[Tensor], beyond: int = 0, rubbish: float = 0.0) -> tu
     return batch, lengths
 
 
-@pytest.mark.parametrize(("config", "dim"), list(zip(KINDS, [80, 240, 40, 120, 161], strict=True)))
+@pytest.mark.parametrize(("config", "dim"), list(zip(KINDS, [80, 240, 40, 120, 161, 80, 240, 40], strict=True)))
 def test_frames_have_the_promised_size(config: FeaturesConfig, dim: int) -> None:
     extractor = FeatureExtractor(config, RATE)
     features, lengths = extractor(torch.randn(2, RATE), torch.tensor([RATE, RATE // 2]))
@@ -169,6 +171,9 @@ def test_buffers_follow_from_the_configuration_alone() -> None:
         (replace(MFCC, coefficients=None), "features.coefficients"),
         (replace(MFCC, coefficients=81), "features.coefficients"),
         (replace(SPECTROGRAM, mels=80), "features.mels"),
+        (replace(KALDI, mels=3), "features.mels"),
+        (replace(KALDI, mels=300), "lower features.mels"),
+        (replace(KALDI, coefficients=13), "features.coefficients"),
         (replace(LOGMEL, hop_ms=0), "features.hop_ms"),
         (replace(LOGMEL, window_ms=0), "features.window_ms"),
     ],

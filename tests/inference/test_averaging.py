@@ -25,6 +25,15 @@ def test_each_model_has_its_own_features() -> None:
     assert torch.allclose(found, average([log_probs for log_probs, _ in apart]))
 
 
+def test_models_of_which_one_mirrors_the_edges_are_refused() -> None:
+    models = [random_recognizer(overrides, [torch.randn(8000)]) for overrides in ([], ["features=kaldi"])]
+    with pytest.raises(ConfigError, match=r"other features\.kind than the run"):
+        FrameEnsemble(models, models[0].decoder)
+    same = [random_recognizer(["features=kaldi", model], [torch.randn(8000)]) for model in ("model=lstm", "model=gru")]
+    log_probs, lengths = FrameEnsemble(same, same[0].decoder).log_probs(torch.randn(1, 8000), torch.tensor([8000]))
+    assert lengths.tolist() == [len(log_probs)]
+
+
 def test_other_tokens_are_refused() -> None:
     models = [random_recognizer(overrides, [torch.randn(8000)]) for overrides in ([], ["tokenizer.alphabet=' ABC'"])]
     with pytest.raises(ConfigError, match="other tokens than the run"):

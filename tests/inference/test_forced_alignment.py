@@ -108,6 +108,8 @@ def test_frames_are_where_the_samples_they_read_are() -> None:
     assert times.frame_seconds == pytest.approx(0.02)
     assert (times.begin(10) + times.begin(11)) / 2 == pytest.approx(0.2125, abs=1e-3)
     assert frame_times(compose(find_recipe("digits"), ["model.subsampling=4"])).begin(0) == 0
+    mirrored = frame_times(compose(find_recipe("digits"), ["model.subsampling=2", "features=kaldi"]))
+    assert mirrored.offset == pytest.approx(-0.005)  # the first frame is centred on 5 ms
 
 
 def test_words_reach_half_a_sound_beyond_their_tokens_and_never_into_each_other() -> None:

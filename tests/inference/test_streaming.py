@@ -22,6 +22,9 @@ MODELS = {
     "half the subsampling, no lookahead": ["model.subsampling=2", "model.lookahead=0"],
     "half the subsampling": ["model.subsampling=2", "model.lookahead=3"],
     "deltas": ["features.deltas=true", "features=mfcc"],
+    "mirrored edges": ["features=kaldi"],
+    "mirrored edges and deltas": ["features=kaldi", "features.deltas=true"],
+    "mirrored edges of long windows": ["features=kaldi", "features.window_ms=90"],
     "a hop longer than the window": ["features.hop_ms=30", "features.normalization=none"],
 }
 
@@ -91,6 +94,17 @@ def test_an_utterance_shorter_than_a_window_has_no_text(waveform: Tensor) -> Non
     stream = random_recognizer(["model=gru_streaming"], [waveform]).stream()
     stream.accept(waveform[:100])
     assert stream.finish() == ""
+
+
+def test_a_stream_with_mirrored_edges_may_be_shorter_than_a_window(waveform: Tensor) -> None:
+    recognizer = random_recognizer(["model=gru_streaming", "features=kaldi"], [waveform])
+    for samples in (80, 300, 641):
+        whole, (length,) = recognizer.log_probs(waveform[None, :samples], torch.tensor([samples]))
+        stream = recognizer.stream()
+        for chunk in waveform[:samples].split(50):
+            stream.accept(chunk)
+        stream.finish()
+        torch.testing.assert_close(stream.log_probs, whole[:length], rtol=0, atol=1e-5)
 
 
 def test_a_stream_of_a_file_gives_its_transcription(waveform: Tensor, tmp_path: Path) -> None:

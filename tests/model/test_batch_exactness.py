@@ -29,6 +29,7 @@ MODELS = {
     "every cell, one direction": ["model=lstm_streaming", "model.cells=[rnn,lstm,gru,ligru]", "model.layers=4"],
     "one direction with options": ["model=gru_streaming", *OPTIONS],
     "mfcc": ["features=mfcc", "features.deltas=true"],
+    "kaldi": ["features=kaldi"],
     "spectrogram": ["features=spectrogram", "features.deltas=true"],
 }
 

@@ -92,7 +92,7 @@ def test_off_is_no_boolean() -> None:
     assert compose(find_recipe("an4"), ["debug=off"]).debug.mode is DebugMode.off
 
 
-@pytest.mark.parametrize(("features", "mels"), [("logmel", 40), ("mfcc", 40), ("spectrogram", None)])
+@pytest.mark.parametrize(("features", "mels"), [("logmel", 40), ("mfcc", 40), ("kaldi", 40), ("spectrogram", None)])
 def test_telephone_speech_has_half_the_mel_bands(features: str, mels: int | None) -> None:
     config = compose(find_recipe("yesno"), [f"features={features}"])
     assert (config.features.kind, config.features.mels) == (FeatureKind[features], mels)
