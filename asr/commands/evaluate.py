@@ -11,6 +11,7 @@ from asr.decoding.setup import DecodingSetup, decoder_name
 from asr.inference.ensembles import open_ensemble
 from asr.inference.evaluation import evaluate_split
 from asr.inference.finished_run import FinishedRun
+from asr.model.card import write_card
 from asr.scoring.error_unit import recipe_unit, with_unit
 from asr.scoring.results import EvaluatedSplit, Results, evaluation_folder, read_results, results_table
 from asr.settings.compose import plain
@@ -69,6 +70,7 @@ def _evaluate(recipe: Recipe, config: Config, again: bool) -> None:
             evaluations = [
                 evaluate_split(recipe, config, split, ensemble, folder.path, folder.config_hash) for split in splits
             ]
+        write_card(folder.path, config)
         where = _track(recipe, config, folder, evaluations)
         for path, identity in identities.items():
             atomic_write_text(path, identity)

@@ -215,6 +215,7 @@ def load_config(path: Path) -> Config:
         _require_groups(cast(dict[str, Any], OmegaConf.to_container(loaded)))
         later = {group: OmegaConf.load(CONF / group / f"{choice}.yaml") for group, choice in LATER_GROUPS.items()}
         later["tracker"].update(NOT_OF_TODAY)
+        later["data"] = OmegaConf.create({"license": None})  # likewise
         later["scoring"] = OmegaConf.create({"unit": "word"})  # before it was a setting
         return to_config(DictConfig(OmegaConf.merge(OmegaConf.create(later), loaded)))
     except FileNotFoundError:

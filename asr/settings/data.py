@@ -28,6 +28,8 @@ class DataConfig:
     columns: dict[str, str]
     """Columns of a table or of a Hugging Face dataset, as in {audio: path, text: sentence, speaker: client_id}; also
     id and, of a table, offset, duration and split. Common names are found without it."""
+    license: str | None
+    """Licence of the corpus, for the model card: as Hugging Face names it, such as cc-by-4.0, or in words."""
     held_out: float
     """Share of the training audio of a source that becomes dev, and test, where it has none."""
     convert: bool

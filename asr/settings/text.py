@@ -18,7 +18,7 @@ class TextConfig:
     """Compose characters (Unicode NFC), remove punctuation, and apply the other keys."""
     language: str | None
     """Code of the language, as en, tr or pt_BR: for numbers, and for letters whose case or spelling depends on it, as
-    Turkish i, German ß, the Greek sigma and Dutch ij."""
+    Turkish i, German ß, the Greek sigma and Dutch ij. The model card names it too."""
     case: Case
     """Case of the letters."""
     numbers: bool

@@ -18,6 +18,7 @@ from asr.features.front_end import FrontEnd
 from asr.inference.evaluation import Decoded, decode_utterances, read_batches
 from asr.inference.recognizer import Recognizer
 from asr.model.acoustic import AcousticModel
+from asr.model.card import write_card
 from asr.model.folder import save_model
 from asr.scoring.error_rates import UtteranceScore, phone_error_rate, total
 from asr.scoring.error_unit import error_unit
@@ -200,3 +201,4 @@ class AcousticTask:
 
     def save(self, folder: Path, model: AcousticModel) -> None:
         save_model(folder, model, self.config, self.tokenizer)
+        write_card(folder.parent, self.config, evaluated=False)

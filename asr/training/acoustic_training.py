@@ -29,6 +29,7 @@ from asr.features.extractor import FeatureExtractor
 from asr.features.perturbation import check_source
 from asr.features.store import FeatureStore
 from asr.model.acoustic import AcousticModel, cells_of_layers
+from asr.model.card import TRAINED_ON
 from asr.model.folder import TRAINED, build_model, load_model, model_folder
 from asr.scoring.error_unit import ErrorUnit, error_unit, with_unit
 from asr.settings.compose import flattened, plain
@@ -168,7 +169,11 @@ class AcousticTraining(Training[AcousticTask]):
         refuse_mistakes(self.recipe, self.config, self.data.splits, self.data.tokenizer, unreadable)
 
     def identity(self) -> dict[str, str]:
-        return super().identity() | {DEV_MANIFEST: manifest_checksum(self.recipe.manifest(self.config, "dev"))}
+        train = self.data.used["train"]
+        return super().identity() | {
+            DEV_MANIFEST: manifest_checksum(self.recipe.manifest(self.config, "dev")),
+            TRAINED_ON: f"{len(train):,} utterances, {float(seconds_of(train).sum()) / 3600:.2f} h",
+        }
 
     def build(self, ranks: Ranks) -> AcousticTrainer:
         return build_trainer(self.data, self.hardware, ranks, self.folder)

@@ -29,6 +29,8 @@ NOT_OF_THE_WEIGHTS = frozenset({
     "training.restart", "training.max_lost_utterances",
     # These only make the manifests, whose checksums count.
     "data.source", "data.format", "data.columns", "data.held_out", "data.convert",
+    # And this is only told.
+    "data.license",
 })  # fmt: skip
 """Groups and keys that do not determine the weights."""
 ARITHMETIC = ("hardware.precision", "hardware.tf32")

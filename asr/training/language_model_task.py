@@ -18,6 +18,7 @@ from asr.lm.recurrent import BOUNDARY, RecurrentLanguageModel
 from asr.lm.scores import total_perplexity, word_perplexity
 from asr.lm.text import WordTokenizer, held_out_sentences, training_sentences
 from asr.lm.trained import score_text
+from asr.model.card import write_card
 from asr.model.folder import TRAINED, build_if_it_fits, save_model
 from asr.settings.debug import DebugMode
 from asr.settings.lm import LmUnits
@@ -102,6 +103,7 @@ class TextTask:
 
     def save(self, folder: Path, model: RecurrentLanguageModel) -> None:
         save_model(folder, model, self.config, self.tokenizer)
+        write_card(folder.parent, self.config, evaluated=False)
 
 
 def as_training(config: Config) -> Config:

@@ -1,0 +1,166 @@
+"""The card of a model: README.md in its folder, as Hugging Face shows it.
+
+It stands beside `asr.model.folder` because trainings and evaluations write it and what deploys a model reads it.
+"""
+
+import logging
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from asr.common.errors import RunError
+from asr.common.files import atomic_write_text
+from asr.model.acoustic import cells_of_layers
+from asr.model.folder import MODEL
+from asr.scoring.error_unit import ErrorUnit
+from asr.scoring.provenance import kept_identity, kept_provenance
+from asr.scoring.results import Results, read_results
+from asr.settings.root import Config
+from asr.settings.runs import is_language_model, recipe_and_root
+from asr.settings.tokenizer import TokenizerKind
+
+log = logging.getLogger(__name__)
+
+CARD = "README.md"
+TRAINED_ON = "trained_on"
+"""How much was trained on, in words, among what a run keeps of its identity."""
+MARK = "<!-- Written by asr, and again by each evaluation. Delete this line to keep your changes. -->"
+ENSEMBLE = re.compile(r"-(combined|pooled)\d+-")
+"""In the names of decoders that other models have a share in."""
+TOKENS = {TokenizerKind.char: "characters", TokenizerKind.bpe: "word pieces", TokenizerKind.phone: "phones"}
+LICENSE_ID = re.compile(r"[a-z0-9][a-z0-9.+-]*")
+
+
+def write_card(run: Path, config: Config, evaluated: bool = True) -> None:
+    """Writes the card of a run's model; one that somebody else wrote is left as it is.
+
+    Args:
+        config: Of the run.
+        evaluated: Whether the results that the run keeps are those of this model.
+
+    Raises:
+        RunError: It cannot be written.
+    """
+    path = run / MODEL / CARD
+    try:
+        if path.exists() and MARK not in path.read_text(encoding="utf-8", errors="replace"):
+            log.info("%s was changed by hand and is left as it is.", path)
+            return
+        atomic_write_text(path, render_card(run, config, evaluations_of(run) if evaluated else []))
+    except OSError as error:
+        raise RunError(f"The model card {path} cannot be written ({error.strerror}): make room there.") from None
+
+
+def evaluations_of(run: Path) -> list[Results]:
+    """The evaluations of a run's model alone that can be read, dev first, the simplest decoder first."""
+    found = []
+    for path in sorted(run.glob("evaluation/*/*/results.json")):
+        try:
+            results = read_results(path.parent)
+        except RunError:
+            continue  # `asr runs` names it
+        if not ENSEMBLE.search(results.decoder):
+            found.append(results)
+    return sorted(found, key=lambda one: (one.split, len(one.decoder), one.decoder))
+
+
+def render_card(run: Path, config: Config, results: Sequence[Results]) -> str:
+    """The content of a card.
+
+    Args:
+        run: Its folder says what it is called, and what it keeps where it comes from.
+        results: Of the model.
+    """
+    acoustic, recipe = not is_language_model(run, config), recipe_and_root(run, config)[0]
+    environment = Environment(
+        loader=PackageLoader("asr.model"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )  # fmt: skip
+    name = f"{recipe} {run.name}"
+    header = _header(name, recipe, config, acoustic, results)
+    return environment.get_template("card.md").render(
+        header=yaml.safe_dump(header, sort_keys=False, allow_unicode=True, width=120),
+        mark=MARK,
+        name=name,
+        recipe=recipe,
+        acoustic=acoustic,
+        description=_description(config) if acoustic else _language_model(config),
+        license=config.data.license and " ".join(config.data.license.split()),
+        trained_on=kept_identity(run).get(TRAINED_ON),
+        origin=_origin(run),
+        results=results,
+        unit=(results[0].unit if results else ErrorUnit.word).label,
+        limits=_limits(config),
+    )
+
+
+def _header(name: str, recipe: str, config: Config, acoustic: bool, results: Sequence[Results]) -> dict[str, Any]:
+    """The keys that Hugging Face reads: https://huggingface.co/docs/hub/model-cards."""
+    header: dict[str, Any] = {"library_name": "asr"}
+    if config.text.language:
+        header["language"] = config.text.language.replace("_", "-")
+    if config.data.license and LICENSE_ID.fullmatch(config.data.license):
+        header["license"] = config.data.license
+    elif config.data.license:
+        header |= {"license": "other", "license_name": re.sub(r"\W+", "-", config.data.license.lower()).strip("-")}
+    if not acoustic:
+        return header | {"tags": ["language-model", config.lm.kind.name]}
+    header["pipeline_tag"] = "automatic-speech-recognition"
+    cells = dict.fromkeys(cell.name for cell in cells_of_layers(config.model))
+    streaming = [] if config.model.bidirectional else ["streaming"]
+    header |= {"tags": ["ctc", *cells, *streaming], "metrics": ["wer", "cer"]}
+    if results:
+        header["model-index"] = [{"name": name, "results": [_result(recipe, one) for one in results]}]
+    return header
+
+
+def _result(recipe: str, results: Results) -> dict[str, Any]:
+    rates = {"wer": results.wer, "cer": results.cer}
+    return {
+        "task": {"type": "automatic-speech-recognition", "name": "Speech recognition"},
+        "dataset": {"type": recipe, "name": recipe, "split": results.split},
+        "metrics": [
+            {"type": kind, "value": round(100 * rate, 2), "name": f"{kind.upper()} ({results.decoder})"}
+            for kind, rate in rates.items()
+        ],
+    }
+
+
+def _origin(run: Path) -> Any:
+    try:
+        return kept_provenance(run)
+    except RunError:
+        return None
+
+
+def _description(config: Config) -> str:
+    model, features = config.model, config.features
+    cells = " and ".join(dict.fromkeys(cell.name for cell in cells_of_layers(model)))
+    direction = "in both directions" if model.bidirectional else "in one direction, so it recognizes streams too"
+    return (
+        f"A speech recognizer trained with CTC: {model.layers} recurrent layers ({cells}) of {model.hidden} units, "
+        f"{direction}, over {features.kind.name} features at {config.data.sampling_rate} Hz. Its tokens are "
+        f"{TOKENS[config.tokenizer.kind]}."
+    )
+
+
+def _language_model(config: Config) -> str:
+    lm = config.lm
+    return f"A recurrent language model of {lm.units.name}: {lm.layers} layers ({lm.kind.name}) of {lm.hidden} units."
+
+
+def _limits(config: Config) -> list[str]:
+    """What the configuration alone tells."""
+    rate = config.data.sampling_rate
+    return [
+        "The rates are those of speech like that of the corpus: other speakers, microphones, rooms and words have "
+        "higher ones. Measure on your own: `asr evaluate` with a corpus of your own.",
+        f"Recordings are converted to {rate} Hz and one channel"
+        + (", which is telephone bandwidth." if rate < 16000 else ", so narrower ones, as of telephones, do worse."),
+        "It writes only the characters of its training transcripts, without punctuation where these had none.",
+        "It knows no speakers and no languages: words of another language become words of its own.",
+    ]
