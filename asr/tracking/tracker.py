@@ -29,6 +29,10 @@ PANEL_SECONDS = 60.0
 HURRY_SECONDS = 20.0
 CHECK_ROWS = 50
 """Rows between two checks for a failing training, besides those after every epoch."""
+ALERT = "alert/"
+"""Start of the keys in summary.json that hold the alerts that were sent."""
+FINISHED = "finished"
+"""The alert at the end of a training; all others tell of a problem."""
 
 
 class Tracker:
@@ -58,6 +62,10 @@ class Tracker:
         self._summary = _read_summary(self._summary_path) if step else {}
         self._wandb = WandbRun(folder, config, job)
         self._wandb.replay(self._metrics.rows, self._summary)
+        if self._wandb.killed_parts:
+            for key, text in self._summary.items():
+                if key.startswith(ALERT):
+                    self._send_alert(key.removeprefix(ALERT), str(text))
 
     @staticmethod
     def silent() -> "Tracker":
@@ -85,11 +93,15 @@ class Tracker:
         if self._panel_sent is None or time.monotonic() - self._panel_sent > PANEL_SECONDS:
             self._send_panel()
 
-    def alert(self, kind: str, title: str, text: str, *, problem: bool = False) -> None:
+    def alert(self, kind: str, text: str) -> None:
         """Sends a message through Weights & Biases, each kind once in the life of a run."""
-        if f"alert/{kind}" not in self._summary:
-            self.summary({f"alert/{kind}": text})
-            self._wandb.attempt(wandb_media.send_alert, f"{self._recipe} {self._name}: {title}", text, problem)
+        if f"{ALERT}{kind}" not in self._summary:
+            self.summary({f"{ALERT}{kind}": text})
+            self._send_alert(kind, text)
+
+    def _send_alert(self, kind: str, text: str) -> None:
+        title = f"{self._recipe} {self._name}: {kind}"
+        self._wandb.attempt(wandb_media.send_alert, title, text, problem=kind != FINISHED)
 
     def summary(self, values: Mapping[str, float | str]) -> None:
         """Sets figures of the whole run, such as the test WER; they are in summary.json too."""
@@ -165,7 +177,7 @@ class Tracker:
         rows = self._metrics.rows
         for diagnostic in (diverging(rows), collapsed(rows, self._settings)):
             if diagnostic is not None and diagnostic.severity is Severity.problem:
-                self.alert(diagnostic.kind, diagnostic.kind, diagnostic.sentence, problem=True)
+                self.alert(diagnostic.kind, diagnostic.sentence)
 
     def __enter__(self) -> Self:
         return self

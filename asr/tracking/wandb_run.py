@@ -1,30 +1,33 @@
 """The run of a training in Weights & Biases, which may fail in any way and never stops the training.
 
-The rows of metrics.jsonl are numbered, and a row's number is W&B's own step. So after a restart an online run
-continues with the first row that the server does not have. An offline run is rewritten as a whole: a part whose process
-was killed cannot be uploaded (seen with wandb 0.31), and one complete part needs one `wandb sync`.
+The rows of metrics.jsonl are numbered, and a row's number is W&B's own step. So after a restart the run continues with
+the first row that the server, or the finished parts of an offline run, do not have. All parts are kept, since only they
+have the artifacts, alerts, tables and times of their process, and one `wandb sync` uploads them in order. A part whose
+process was killed cannot be uploaded (seen with wandb 0.31): its rows and alerts are written again, and it is dropped.
 
 A separate thread passes everything to wandb: for a table or an artifact wandb waits for an answer of the server, a
 second if it is slow and twenty if it is gone (measured with wandb 0.31), and no training step should wait for that.
 """
 
+import json
 import logging
 import os
 import secrets
 import shlex
 import shutil
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
+from asr.common.documents import read_json
 from asr.common.errors import masked
 from asr.common.files import atomic_write_text
 from asr.settings.tracker import TrackerConfig
 from asr.tracking.metrics import Row
-from asr.tracking.wandb_start import FINISH_SECONDS, LOWEST, modes_of, one_line, start
+from asr.tracking.wandb_start import FINISH_SECONDS, LOWEST, Mode, modes_of, one_line, start
 
 if TYPE_CHECKING:
     import wandb
@@ -35,7 +38,9 @@ P = ParamSpec("P")
 LATEST = "latest-run"
 """The link to the newest part of a run, which wandb makes."""
 ROWS = "rows"
-"""In an offline part: the number of rows of metrics.jsonl up to its end."""
+"""In a finished offline part: the number of rows of metrics.jsonl up to its end."""
+SUMMARY = "summary.json"
+"""In a finished offline part: the summary at its end, with which the next begins: the server keeps only the last."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +78,12 @@ class WandbRun:
         self._broken: set[Callable[..., None]] = set()
         self._url: str | None = None
         self._part: Path | None = None
-        self._earlier_parts = list((folder / "wandb").glob("offline-run-*"))
-        self._uploaded = _rows_uploaded(folder, self._earlier_parts)
+        parts = list((folder / "wandb").glob("offline-run-*"))
+        finished = {part: rows for part in parts if (rows := _count(part / ROWS)) is not None}
+        self.killed_parts = [part for part in parts if part not in finished]
+        """Of an offline run, those that cannot be uploaded."""
+        self._kept_rows = _kept_rows(folder, finished)
+        self._kept_summary = _kept_summary(finished)
         self._rows = 0
         self._lowest: dict[str, float] = {}
         arguments: dict[str, Any] = {
@@ -88,7 +97,7 @@ class WandbRun:
             "config": {"recipe": job.recipe, **job.settings},
             "dir": folder,
         }
-        for mode in modes_of(config.mode):
+        for mode in _modes(config, finished):
             try:
                 self._run = start(mode, _run_id(folder), arguments)
             except Exception as error:
@@ -101,20 +110,23 @@ class WandbRun:
                 break
 
     def replay(self, rows: Sequence[Row], summary: Mapping[str, float | str]) -> None:
-        """Sends what earlier processes logged and the server does not have, and drops their offline parts."""
+        """Sends what earlier processes logged and neither the server nor a finished part has."""
+        if self._url is None:
+            self.attempt(_send_summary_as_it_was, self._kept_summary)
         for number, row in enumerate(rows):
             self.log(number, row)
         self.summary(summary)
-        self.attempt(_drop, self._earlier_parts)
+        if self.killed_parts:
+            self.attempt(_drop, self.killed_parts)
 
     def log(self, number: int, row: Row) -> None:
         """Sends a row of metrics.jsonl."""
         self._rows = number + 1
-        self.attempt(_send_row, number, row, self._uploaded)
+        self.attempt(_send_row, number, row, self._kept_rows)
         if lowest := [name for name in LOWEST if name in row]:
             for name in lowest:
                 self._lowest[name] = min(row[name], self._lowest.get(name, row[name]))
-            self.attempt(_send_lowest, dict(self._lowest), self._uploaded)
+            self.attempt(_send_lowest, dict(self._lowest), self._kept_rows)
 
     def summary(self, values: Mapping[str, float | str]) -> None:
         """Sets figures of the whole run."""
@@ -146,7 +158,7 @@ class WandbRun:
             return f"See the run at {self._url}{missing}."
         if self._part is None or self._gave_up:
             return None
-        return f"See the run with `wandb leet {self._newest}`; `wandb sync {self._newest}` uploads it."
+        return f"See the run with `wandb leet {self._newest}`; `wandb sync {self._parts}` uploads it."
 
     def follow(self) -> str | None:
         """How to follow the run, None if W&B has nothing of it."""
@@ -156,10 +168,16 @@ class WandbRun:
 
     @property
     def _newest(self) -> str:
-        """For a shell, the link to the newest part: a part itself is gone when the next one replaces it."""
+        """For a shell, the link to the newest part."""
         assert self._part is not None
         link = self._part.with_name(LATEST)
         return shlex.quote(str(link if link.exists() else self._part))
+
+    @property
+    def _parts(self) -> str:
+        """For a shell, all parts."""
+        assert self._part is not None
+        return f"{shlex.quote(str(self._part.parent))}/offline-run-*"
 
     def attempt(self, action: Callable[Concatenate["wandb.Run", P], None], *args: P.args, **kwargs: P.kwargs) -> None:
         """Schedules an action on the run, such as those of `asr.tracking.wandb_media`, in the order of the calls."""
@@ -201,14 +219,14 @@ def _drop(run: "wandb.Run", parts: Sequence[Path]) -> None:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _send_row(run: "wandb.Run", number: int, row: Row, uploaded: int) -> None:
-    if number >= max(run.starting_step, uploaded):  # The server has earlier ones from before a restart.
+def _send_row(run: "wandb.Run", number: int, row: Row, kept: int) -> None:
+    if number >= max(run.starting_step, kept):  # The server has earlier ones from before a restart.
         run.log(row, step=number, commit=True)
 
 
-def _send_lowest(run: "wandb.Run", lowest: Mapping[str, float], uploaded: int) -> None:
+def _send_lowest(run: "wandb.Run", lowest: Mapping[str, float], kept: int) -> None:
     """Of a resumed run wandb (0.31) only sees the rows since then, and would take the best of those."""
-    if run.starting_step or uploaded:
+    if run.starting_step or kept:
         run.summary.update({name: {"min": value} for name, value in lowest.items()})
 
 
@@ -217,31 +235,69 @@ def _send_summary(run: "wandb.Run", values: Mapping[str, float | str]) -> None:
     run.summary.update({name: value for name, value in values.items() if name not in LOWEST})
 
 
+def _send_summary_as_it_was(run: "wandb.Run", values: Mapping[str, Any]) -> None:
+    run.summary.update(dict(values))
+
+
 def _finish(run: "wandb.Run", exit_code: int, part: Path | None, rows: int) -> None:
+    if part is not None:
+        own = {key: value for key, value in _as_data(run.summary).items() if not key.startswith("_")}
+        atomic_write_text(part / SUMMARY, json.dumps(own) + "\n")
     run.finish(exit_code=exit_code)
     if part is not None:
         atomic_write_text(part / ROWS, str(rows))
 
 
-def _rows_uploaded(folder: Path, parts: Sequence[Path]) -> int:
-    """How many rows of an offline run `wandb sync` has sent: the next part has those after them.
+def _as_data(value: Any) -> Any:
+    """A value of a summary as plain data."""
+    return {key: _as_data(value[key]) for key in value.keys()} if hasattr(value, "keys") else value  # noqa: SIM118
 
-    wandb marks a sent part by a file. A part whose process was killed has no number of rows, and cannot be sent.
-    """
+
+def _modes(config: TrackerConfig, finished: Iterable[Path]) -> Sequence[Mode]:
+    """The modes to try in turn: offline where parts wait for their upload, whose rows come before all others."""
+    modes = modes_of(config.mode)
+    if "online" not in modes or all(_is_uploaded(part) for part in finished):
+        return modes
+    waiting = next(part for part in finished if not _is_uploaded(part))
+    log.warning(
+        "The run is kept offline, since earlier parts of it are not uploaded: `wandb sync %s/offline-run-*` does that.",
+        shlex.quote(str(waiting.parent)),
+    )
+    return ("offline",)
+
+
+def _kept_rows(folder: Path, finished: Mapping[Path, int]) -> int:
+    """How many rows of an offline run the finished parts have, or had before they were uploaded and deleted."""
     path = folder / "wandb_uploaded"
-    known = _count(path)
-    rows = max([known, *(_count(part / ROWS) for part in parts if any(part.glob("*.wandb.synced")))])
+    known = _count(path) or 0
+    rows = max([known, *(rows for part, rows in finished.items() if _is_uploaded(part))])
     if rows > known:
         atomic_write_text(path, str(rows))
-    return rows
+    return max([rows, *finished.values()])
 
 
-def _count(path: Path) -> int:
-    """The number in a file; 0 where there is none, or half of one that an earlier version left."""
+def _kept_summary(finished: Iterable[Path]) -> dict[str, Any]:
+    """The summary of an offline run at the end of its newest finished part."""
+    paths = [part / SUMMARY for part in finished if (part / SUMMARY).is_file()]
+    newest = max(paths, key=lambda path: path.stat().st_mtime_ns, default=None)
+    try:
+        return read_json(newest) if newest is not None else {}
+    except (OSError, ValueError) as error:
+        log.warning("%s cannot be read (%s): what it says is left out.", newest, error)
+        return {}
+
+
+def _is_uploaded(part: Path) -> bool:
+    """Whether `wandb sync` has sent a part, which wandb marks by a file."""
+    return any(part.glob("*.wandb.synced"))
+
+
+def _count(path: Path) -> int | None:
+    """The number in a file; None where there is none, or half of one that an earlier version left."""
     try:
         return int(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return 0
+        return None
 
 
 def _run_id(folder: Path) -> str:

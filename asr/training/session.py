@@ -18,7 +18,7 @@ from asr.scoring.provenance import keep_provenance
 from asr.settings.compose import plain
 from asr.settings.recipe import Recipe
 from asr.settings.root import Config
-from asr.tracking.tracker import Tracker
+from asr.tracking.tracker import FINISHED, Tracker
 from asr.tracking.wandb_run import Job
 from asr.training.debugging import profiled
 from asr.training.distributed import Ranks, join_ranks
@@ -125,7 +125,7 @@ def _carry_out(training: Training[AnyTask], trainer: Trainer[AnyTask]) -> None:
             trainer.fit(tracker, interruption)
         figures = {trainer.task.unit.figure: state.best_score, "seed": config.seed}
         tracker.model(model_name(folder), folder.model, figures)
-        tracker.alert("finished", "finished", _outcome(training, trainer))
+        tracker.alert(FINISHED, _outcome(training, trainer))
         log.info("%s", tracker.where())
     if ranks.first:
         (folder.path / REPORTED).touch()

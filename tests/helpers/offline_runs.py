@@ -16,13 +16,17 @@ def offline_parts(folder: Path) -> list[Path]:
 
 
 def records(folder: Path, kind: str) -> list[dict[str, Any]]:
-    """The records of a kind in the only offline part of a run folder."""
-    (part,) = offline_parts(folder)
+    """The records of a kind in the offline parts of a run folder, the oldest first."""
+    parts = sorted(offline_parts(folder), key=lambda part: min(part.glob("*.wandb")).stat().st_mtime_ns)
+    return [record[kind] for part in parts for record in _records(part) if record["type"] == kind]
+
+
+def _records(part: Path) -> list[dict[str, Any]]:
     inspect = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(part)]
     lines = subprocess.run(
-        inspect, cwd=folder, capture_output=True, text=True, check=True, timeout=PATIENCE
+        inspect, cwd=part.parent, capture_output=True, text=True, check=True, timeout=PATIENCE
     ).stdout.splitlines()
-    return [record[kind] for record in map(json.loads, lines) if record["type"] == kind]
+    return [json.loads(line) for line in lines]
 
 
 def history(folder: Path) -> list[dict[str, Any]]:

@@ -38,7 +38,7 @@ with open_tracker(folder, mode=mode) as tracker:
         [WorstUtterance(score_texts("an4-1", "fjlp", 0.1, "YES", "NO"), np.zeros(800, np.float32), 8000)]
     )
     tracker.model("model-lstm", folder / "model", {"dev_wer": 0.1})
-    tracker.alert("finished", "finished", "Best dev WER 10 %")
+    tracker.alert("finished", "Best dev WER 10 %")
 with open_tracker(folder / "evaluation", mode=mode) as tracker:
     tracker.uses_model("model-lstm", folder / "model")
 """
@@ -63,7 +63,7 @@ for step in range(2, 102):
     if step % 10 == 0:
         tracker.panel(panel_row(step, step, [score_texts("an4-1", "fjlp", 0.1, "YES", str(step))]))
         tracker.model("model-lstm", folder / "model", {})
-        tracker.alert(str(step), "title", "text")
+        tracker.alert(str(step), "text")
 print(tracker.backlog, flush=True)
 tracker.finish(hurry=True)
 print("ended", flush=True)
@@ -91,9 +91,18 @@ def run_python(code: str, arguments: Sequence[str], env: dict[str, str]) -> str:
 
 
 def sync(part: Path, server: Server) -> None:
-    command = [sys.executable, "-m", "wandb", "sync", str(part)]
+    _sync([part], server)
+
+
+def sync_all(folder: Path, server: Server) -> None:
+    """As a training prints it."""
+    _sync(offline_parts(folder), server)
+
+
+def _sync(parts: Sequence[Path], server: Server) -> None:
+    command = [sys.executable, "-m", "wandb", "sync", *map(str, parts)]
     done = subprocess.run(
-        command, env=environment(server), capture_output=True, text=True, cwd=part.parent, timeout=PATIENCE
+        command, env=environment(server), capture_output=True, text=True, cwd=parts[0].parent, timeout=PATIENCE
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -148,7 +157,7 @@ def test_everything_of_an_offline_run_arrives_by_one_sync(server: Server, folder
     run_python(EVERYTHING, [str(folder), "offline"], os.environ | {"PYTHONPATH": str(ROOT)})
     assert server.runs == {}
     for path in (folder, folder / "evaluation"):
-        sync(path / "wandb" / "latest-run", server)  # as a training prints it
+        sync_all(path, server)
     assert_everything_arrived(server, folder)
 
 
@@ -172,19 +181,83 @@ def test_the_best_value_is_that_of_all_pieces_of_a_resumed_run(server: Server, t
     assert server.summary["dev/wer"] == {"min": 0.1}
 
 
-@pytest.mark.parametrize("killed", [True, False])
-def test_an_offline_run_in_two_pieces_is_one_run_after_sync(server: Server, tmp_path: Path, killed: bool) -> None:
-    train_apart(tmp_path, 0, 13, kill=killed)
-    if not killed:
-        sync(
-            tmp_path / "wandb" / "latest-run", server
-        )  # between the parts: the second sync must add, and repeat nothing under another number
+@pytest.mark.parametrize("between", ["killed", "synced", "kept"])
+def test_an_offline_run_in_two_pieces_is_one_run_after_sync(server: Server, tmp_path: Path, between: str) -> None:
+    train_apart(tmp_path, 0, 13, kill=between == "killed")
+    if between == "synced":
+        sync(tmp_path / "wandb" / "latest-run", server)  # the second sync must add, and repeat nothing
     train_apart(tmp_path, 10, 20)
-    (part,) = offline_parts(tmp_path)
-    sync(part, server)
+    sync_all(tmp_path, server)
     assert list(server.runs) == [(tmp_path / "wandb_id").read_text()]
     rows = [without_own_keys(row) for _, row in sorted(server.history.items())]
     assert rows == read_metrics(tmp_path)
+    assert server.repeated == 0
+
+
+ORDER = """
+import os, signal, sys
+from pathlib import Path
+from asr.tracking.metrics import read_metrics
+from tests.helpers.tracked import open_tracker, train
+
+folder = Path(sys.argv[1])
+for action in sys.argv[2].split():
+    kind, _, text = action.partition(":")
+    step = 0 if kind in ("train", "kill") else read_metrics(folder)[-1]["step"]
+    with open_tracker(folder, step) as tracker:
+        if kind in ("train", "kill", "resume"):
+            tracker.uses_manifests([folder / "yesno" / "train.jsonl"])
+            train(tracker, step, 20 if kind == "resume" else 10)
+            tracker.alert("collapse", "dev WER is still 100 %")
+            tracker.model("model-lstm", folder / "model", {"steps": step})
+        if kind == "kill":
+            tracker._wandb._settle()
+            os.kill(os.getpid(), signal.SIGKILL)
+        if kind == "evaluate":
+            tracker.summary({f"{text}/wer": 0.07})
+            tracker.show_table(f"{text}/utterances", ["id"], [[text]])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "order",
+    [
+        ["train evaluate:test evaluate:test/beam"],
+        ["train resume evaluate:test evaluate:test"],
+        ["train", "resume evaluate:test", "evaluate:test/beam"],
+        ["kill", "train evaluate:test", "evaluate:test/beam evaluate:train"],
+    ],
+)
+def test_no_piece_of_an_offline_run_is_lost(server: Server, folder: Path, order: list[str]) -> None:
+    for actions in order:
+        command = [sys.executable, "-c", ORDER, str(folder), actions]
+        subprocess.run(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=actions != "kill", timeout=PATIENCE)
+    sync_all(folder, server)
+    (run,) = server.runs
+    assert [without_own_keys(row) for _, row in sorted(server.history.items())] == read_metrics(folder)
+    assert server.repeated == 0
+    evaluated = {text for action in " ".join(order).split() if (text := action.partition(":")[2])}
+    assert server.summary["dev/wer"] == {"min": read_metrics(folder)[-1]["dev/wer"]}
+    assert server.summary["train/loss"] == read_metrics(folder)[-2]["train/loss"]
+    for text in evaluated:
+        assert server.summary[f"{text}/wer"] == 0.07
+        table = json.loads(server.files[f"files/{run}/{server.summary[f'{text}/utterances']['path']}"])
+        assert table["data"] == [[text]]
+    assert [alert["text"] for alert in server.alerts] == ["dev WER is still 100 %"]
+    made = {one.kind: one for one in server.artifacts}
+    assert {"manifest", "model"} <= set(made) and all(one.committed for one in made.values())
+
+
+@pytest.mark.slow
+def test_a_run_with_pieces_to_upload_stays_offline_and_says_so(server: Server, tmp_path: Path) -> None:
+    train_apart(tmp_path, 0, 13)
+    said = train_apart(tmp_path, 10, 20, server=server)
+    assert server.runs == {} and f"wandb sync {tmp_path}/wandb/offline-run-*" in said
+    sync_all(tmp_path, server)
+    train_apart(tmp_path, 20, 25, server=server)
+    assert [without_own_keys(row) for _, row in sorted(server.history.items())] == read_metrics(tmp_path)
+    assert server.repeated == 0
 
 
 @pytest.mark.slow
