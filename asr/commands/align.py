@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from asr.commands.flags import FlagParser
-from asr.commands.subjects import find_run
+from asr.commands.subjects import find_given_model
 from asr.commands.transcribe import FORMATS
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str]) -> None:
     from asr.inference.transcription import align_recording, read_text_to_align
     from asr.inference.transcription_jobs import write_transcript
 
-    recognizer = FinishedRun.of_model(find_run(options.model), "MODEL").recognizer(options.device)
+    recognizer = FinishedRun.of_model(find_given_model(options.model), "MODEL").recognizer(options.device)
     language = recognizer.config.text.language
     text = read_text_to_align(options.text, recognizer.tokenizer, normalized=options.normalize, language=language)
     transcript, score = align_recording(recognizer, options.audio, text)

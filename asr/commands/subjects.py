@@ -82,6 +82,21 @@ def find_run(name: str | Path, runs: Path = Path(RUNS)) -> Path:
     return path
 
 
+def find_given_model(name: str | Path) -> Path:
+    """As `find_run`, or a model folder, or a model on the Hugging Face hub, which is downloaded now.
+
+    Raises:
+        RunError: As of `find_run`, or it cannot be downloaded.
+    """
+    from asr.model.hub import is_address
+
+    if not is_address(name):
+        return find_run(name)
+    from asr.model.folder import model_folder
+
+    return model_folder(name, "MODEL")
+
+
 def find_runs_of(name: str | Path) -> Path:
     """As `find_run`, or a folder of runs: of a recipe that is named, in `runs`, where there is none at that path."""
     path = find_run(name)

@@ -6,7 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from asr.commands.flags import FlagParser, whole_number
-from asr.commands.subjects import find_run
+from asr.commands.subjects import find_given_model
 from asr.common.errors import ConfigError, DataError
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str]) -> None:
     if options.jobs > 1 and STANDARD_INPUT in paths:
         raise ConfigError("Standard input is read by one process: leave out --jobs, or give files.")
     places = output_places(paths, options.output) if options.output is not None else {}
-    options.model = find_run(options.model)
+    options.model = find_given_model(options.model)
     settings = TranscriberSettings(**{field.name: vars(options)[field.name] for field in fields(TranscriberSettings)})
     failed = 0
     for path, transcript in zip(paths, transcribe_recordings(settings, paths, options.jobs), strict=True):
@@ -64,7 +64,9 @@ def _parser() -> FlagParser:
         description="Transcribes audio files of any format that libsndfile or, where it is installed, "
         "FFmpeg reads, of any length, sampling rate and number of channels.",
     )
-    parser.add_argument("model", metavar="MODEL", type=Path, help="a model folder, or that of a run")
+    parser.add_argument(
+        "model", metavar="MODEL", type=Path, help="a model folder, or that of a run; or hf://OWNER/NAME"
+    )
     parser.add_argument(
         "files", metavar="FILE", nargs="*", help="audio files, folders, @LIST (a file with a path a line), or - (stdin)"
     )

@@ -12,8 +12,8 @@ from asr.common.documents import read_json
 from asr.common.errors import RunError, asr_command
 from asr.common.files import atomic_write_text
 from asr.inference.forced_alignment import Alignment, WordSpan
+from asr.model.folder import CONFIDENCE
 
-FILE = "confidence.json"
 """In a model folder."""
 EVIDENCE = ("mean_probability", "least_log_probability", "utterance_score")
 LEAST = 1e-4
@@ -55,7 +55,7 @@ class ConfidenceMap:
 def write_confidence(model: Path, fitted: ConfidenceMap, origin: str) -> None:
     """Writes a map into a model folder; `origin` says what it was fitted on."""
     content = {"evidence": EVIDENCE, **asdict(fitted), "fitted_on": origin}
-    atomic_write_text(model / FILE, json.dumps(content, indent=1) + "\n")
+    atomic_write_text(model / CONFIDENCE, json.dumps(content, indent=1) + "\n")
 
 
 def read_confidence(model: Path) -> ConfidenceMap | None:
@@ -64,7 +64,7 @@ def read_confidence(model: Path) -> ConfidenceMap | None:
     Raises:
         RunError: It is damaged.
     """
-    path = model / FILE
+    path = model / CONFIDENCE
     try:
         read = read_json(path)
         if tuple(read["evidence"]) != EVIDENCE or len(read["weights"]) != len(EVIDENCE):

@@ -91,10 +91,12 @@ def load(folder: str | Path, device: str = "cpu") -> Recognizer:
     """Loads a model folder, or that of a run.
 
     Args:
-        folder: As training leaves it in `runs/RECIPE/RUN/model`, or `runs/RECIPE/RUN`.
+        folder: As training leaves it in `runs/RECIPE/RUN/model`, or `runs/RECIPE/RUN`; or a model on the Hugging Face
+            hub, as `hf://OWNER/NAME` or `hf://OWNER/NAME@REVISION`.
         device: Where it computes, as torch names it.
 
     Raises:
-        RunError: A file is missing or damaged.
+        RunError: A file is missing or damaged, or cannot be downloaded.
     """
-    return Recognizer(*load_model(find_model(Path(folder)) or Path(folder)), torch.device(device))
+    found = find_model(Path(folder))
+    return Recognizer(*load_model(found or Path(folder)), torch.device(device))

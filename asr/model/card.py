@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from asr.common.errors import RunError
 from asr.common.files import atomic_write_text
 from asr.model.acoustic import cells_of_layers
-from asr.model.folder import MODEL
+from asr.model.folder import CARD, MODEL
 from asr.scoring.error_unit import ErrorUnit
 from asr.scoring.provenance import kept_identity, kept_provenance
 from asr.scoring.results import Results, read_results
@@ -25,7 +25,6 @@ from asr.settings.tokenizer import TokenizerKind
 
 log = logging.getLogger(__name__)
 
-CARD = "README.md"
 TRAINED_ON = "trained_on"
 """How much was trained on, in words, among what a run keeps of its identity."""
 MARK = "<!-- Written by asr, and again by each evaluation. Delete this line to keep your changes. -->"

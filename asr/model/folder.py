@@ -15,15 +15,21 @@ from asr.common.files import atomic_write, atomic_write_text, sync
 from asr.common.processes import machine_memory
 from asr.features.extractor import FeatureExtractor
 from asr.model.acoustic import AcousticModel, count_parameters
+from asr.model.hub import download, is_address, shown
 from asr.settings.compose import as_yaml, load_config
 from asr.settings.recipe import SETTINGS
 from asr.settings.root import Config
+from asr.text.protocol import FILE as TOKENIZER
 from asr.text.protocol import Tokenizer
 from asr.text.tokenizer import load_tokenizer
 
 AnyModel = TypeVar("AnyModel", bound=nn.Module)
 
 WEIGHTS = "model.safetensors"
+CONFIDENCE = "confidence.json"
+CARD = "README.md"
+FILES = (WEIGHTS, SETTINGS, TOKENIZER, CONFIDENCE, CARD)
+"""All that a model folder may hold; the last two are not needed."""
 PARAMETER_BYTES = 4
 MODEL = "model"
 """The model folder of a run."""
@@ -70,7 +76,17 @@ def build_if_it_fits(build: Callable[[], AnyModel], group: str, copies: int = 1)
 
 
 def find_model(path: Path) -> Path | None:
-    """The model folder at a path, which may be the folder of its run; None where neither has weights."""
+    """The model folder at a path, which may be the folder of its run or, as hf://OWNER/NAME, on the Hugging Face hub;
+    None where there are no weights.
+
+    Raises:
+        RunError: It cannot be downloaded, or holds no model.
+    """
+    if is_address(path):
+        downloaded = download(path, FILES)
+        if not (downloaded / WEIGHTS).is_file():
+            raise RunError(f"{shown(path)} holds no model of asr: it has no {WEIGHTS}.")
+        return downloaded
     return next((folder for folder in (path / MODEL, path) if (folder / WEIGHTS).is_file()), None)
 
 
