@@ -104,6 +104,8 @@ class FeatureExtractor(nn.Module):
             if config.coefficients is not None:
                 cosines = audio.create_dct(config.coefficients, config.mels, norm="ortho")
         self.lead = lead_samples(config, sampling_rate)
+        self.mirrored = max(-(-self.lead // self.hop), 0)
+        """Frames of an utterance whose windows begin before it."""
         window = torch.hann_window(samples)
         if config.kind is FeatureKind.kaldi:
             window = torch.hann_window(samples, periodic=False, dtype=torch.float64).pow(0.85).float()  # Povey's

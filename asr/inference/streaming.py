@@ -106,7 +106,6 @@ class Stream:
         new = features[:, self._given : settled]
         # The last frame stays: its samples tell where the next one begins. So do those that would find the samples
         # before them mirrored, which is right at the beginning of the utterance alone.
-        mirrored = max(-(-extractor.lead // extractor.hop), 0)
-        self._given = min(settled, max(reach + mirrored, 1))
+        self._given = min(settled, max(reach + extractor.mirrored, 1))
         self._samples = self._samples[(settled - self._given) * extractor.hop :]
         return new

@@ -17,6 +17,7 @@ from asr.settings.recipe import RECIPES, Recipe
 from asr.settings.root import Config
 from asr.training.run_folder import find_run_folder
 from tests.helpers.corpora import write_corpus
+from tests.helpers.hub_server import Repository, hub_server
 from tests.helpers.trainings import SMALL
 
 RECIPE = Recipe(RECIPES / "an4")
@@ -68,6 +69,20 @@ def test_a_fine_tuned_model_starts_with_the_weights_and_the_statistics_of_the_tr
     for name, weight in before.items():
         torch.testing.assert_close(after[name], weight, rtol=0, atol=1e-6, msg=name)
     assert "Weights are initialized from" in caplog.text and "at random" not in caplog.text
+
+
+def test_a_model_of_the_hub_is_a_model_to_start_from(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with hub_server(monkeypatch, tmp_path / "cache") as hub:
+        hub.repositories["me/letters"] = Repository()
+        files = {path.name: path.read_bytes() for path in (trained / "run/model").iterdir()}
+        hub.repositories["me/letters"].commit(files)
+        after = fine_tune(trained, "training.init_from=hf://me/letters", "seed=2")
+        before = load_model(trained / "run" / "model")[0].state_dict()
+        for name, weight in before.items():
+            torch.testing.assert_close(after[name], weight, rtol=0, atol=1e-6, msg=name)
+        assert fine_tune(trained, "seed=2").keys() == after.keys(), "the same run, which is finished"
 
 
 def test_heads_of_other_tokens_and_new_heads_start_at_random_and_the_log_says_so(
