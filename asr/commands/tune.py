@@ -39,6 +39,7 @@ def main(arguments: Sequence[str]) -> None:
 
     from asr.inference.finished_run import FinishedRun
     from asr.inference.tuning import tune_run
+    from asr.model.card import write_card
     from asr.settings.bounds import check_bounds
     from asr.settings.compose import flattened, plain
     from asr.settings.decoder import DecoderKind
@@ -61,6 +62,7 @@ def main(arguments: Sequence[str]) -> None:
     config.decoder = replace(untuned, kind=DecoderKind.beam, nbest=1, hot_words=[], recurrent=options.recurrent)
     check_bounds(flattened(plain(config)))
     ngrams, *recurrent = tune_run(run, config)
+    write_card(run.path, run.config)
     weights = ngrams.taken.weights
     print(f"Language model: {ngrams.language_model}")
     print(

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from asr.common.documents import read_json
 from asr.common.errors import RunError
 from asr.common.files import atomic_write_text
 from asr.model.acoustic import cells_of_layers
@@ -25,9 +26,11 @@ from asr.settings.tokenizer import TokenizerKind
 
 log = logging.getLogger(__name__)
 
+FOLDER = "PATH/OF/THIS/FOLDER"
+"""Where a card says how to load a model that may be anywhere."""
 TRAINED_ON = "trained_on"
 """How much was trained on, in words, among what a run keeps of its identity."""
-MARK = "<!-- Written by asr, and again by each evaluation. Delete this line to keep your changes. -->"
+MARK = "<!-- Written by asr, and again by each evaluation and tuning. Delete this line to keep your changes. -->"
 ENSEMBLE = re.compile(r"-(combined|pooled)\d+-")
 """In the names of decoders that other models have a share in."""
 TOKENS = {TokenizerKind.char: "characters", TokenizerKind.bpe: "word pieces", TokenizerKind.phone: "phones"}
@@ -67,6 +70,26 @@ def evaluations_of(run: Path) -> list[Results]:
     return sorted(found, key=lambda one: (one.split, len(one.decoder), one.decoder))
 
 
+def tuned_weights(run: Path) -> list[str]:
+    """The weights that `asr tune` found, as settings, for each language model."""
+    found = []
+    for path in sorted(run.glob("tuning/*/weights.json")):
+        try:
+            weights = read_json(path)
+            rates = [
+                f"{unit.label} {100 * weights[key]:.2f} %"
+                for unit in ErrorUnit
+                if (key := f"dev_{unit.rate}") in weights
+            ]
+            settings = " ".join(
+                f"decoder.{key}={value:g}" for key, value in weights.items() if not key.startswith("dev_")
+            )
+        except (OSError, ValueError, TypeError):
+            continue  # decoding with them names it
+        found.append(f"`{path.parent.name}`: `{settings}`, {' '.join(rates)}")
+    return found
+
+
 def render_card(run: Path, config: Config, results: Sequence[Results]) -> str:
     """The content of a card.
 
@@ -92,6 +115,7 @@ def render_card(run: Path, config: Config, results: Sequence[Results]) -> str:
         trained_on=kept_identity(run).get(TRAINED_ON),
         origin=_origin(run),
         results=results,
+        tuned=tuned_weights(run),
         unit=(results[0].unit if results else ErrorUnit.word).label,
         limits=_limits(config),
     )

@@ -131,6 +131,19 @@ def test_each_split_and_decoder_has_its_line_and_ensembles_have_none(run: Path, 
     assert lines == [["| dev", "greedy"], ["| test", "greedy"], ["| test", "beam-ngram3-words"]]
 
 
+def test_tuned_weights_stand_in_it(run: Path, tmp_path: Path) -> None:
+    for key, content in (
+        ("ngram3-words-01234567", '{"beam": 50, "lm_weight": 0.7, "word_score": -0.5, "dev_wer": 0.125}'),
+        ("damaged", "{"),
+    ):
+        folder = tmp_path / "an4/lstm-01234567/tuning" / key
+        folder.mkdir(parents=True)
+        (folder / "weights.json").write_text(content)
+    card = render_card(tmp_path / "an4/lstm-01234567", load_config(run / SETTINGS), [])
+    expected = "decoder.beam=50 decoder.lm_weight=0.7 decoder.word_score=-0.5"
+    assert f"- `ngram3-words-01234567`: `{expected}`, WER 12.50 %\n" in card and "damaged" not in card
+
+
 @pytest.mark.parametrize(
     ("overrides", "expected"),
     [
