@@ -151,7 +151,8 @@ def test_a_run_is_tuned_once_and_evaluated_with_what_was_found(folder: Path) -> 
     (tuned,) = (run / "tuning").glob("ngram2-words-*")
     weights = json.loads((tuned / "weights.json").read_text())
     assert (tuned / "surface.svg").is_file() and (tuned / "surface.png").is_file()
-    assert f"- `{tuned.name}`: `decoder.beam={weights['beam']} decoder.lm_weight=" in (run / "model/README.md").read_text()
+    card = (run / "model/README.md").read_text()
+    assert f"- `{tuned.name}`: `decoder.beam={weights['beam']} decoder.lm_weight=" in card
     kept = (run / "tuning/dev.npz").stat().st_mtime_ns
     (tuned / "weights.json").write_text(json.dumps(weights | {"lm_weight": 0.123}))
     assert evaluate(folder, "decoder=beam", "lm.order=2", "evaluation.splits=[dev]") == 0
