@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from asr.commands.remedies import filled
+from asr.common.documents import read_text
 from asr.common.errors import ConfigError, RunError
 from asr.common.files import atomic_write_text
 from asr.decoding.decoder import log_search
@@ -81,9 +82,9 @@ def _evaluate(recipe: Recipe, config: Config, again: bool) -> None:
 def _kept(places: Iterable[Path], identities: Mapping[Path, str]) -> list[Results]:
     """The results of all splits, where these were decoded as now and tracked; else none."""
     try:
-        same = all(path.read_text(encoding="utf-8") == identity for path, identity in identities.items())
+        same = all(read_text(path) == identity for path, identity in identities.items())
         return [read_results(place) for place in places] if same else []
-    except (OSError, RunError):
+    except (OSError, ValueError, RunError):
         return []
 
 

@@ -122,11 +122,11 @@ def read_yaml(path: Path) -> str:
 
     Raises:
         OSError: There is no such file, it cannot be read, or it is not a regular file.
-        ValueError: It is too large or too deep, or has aliases, anchors, tags, interpolations or keys without a name.
+        ValueError: It is too large or too deep, is no mapping, or has aliases, anchors, tags or interpolations.
         YAMLError: It is no YAML.
     """
     text = read_text(path, MOST_YAML_BYTES)
-    levels = 0
+    levels, first = 0, None
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         place = f"line {event.start_mark.line + 1}"
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
@@ -135,9 +135,12 @@ def read_yaml(path: Path) -> str:
             raise ValueError(f"{place} has the tag {event.tag}, which settings do not need")
         if isinstance(event, yaml.ScalarEvent) and "${" in event.value:
             raise ValueError(f"{place} has an interpolation (${{), which saved settings do not need")
+        first = first or (event if isinstance(event, yaml.NodeEvent) else None)
         levels += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if levels > MOST_LEVELS:
             raise ValueError(f"{place} is nested too deeply")
+    if not isinstance(first, yaml.MappingStartEvent):
+        raise ValueError("it holds no keys")
     return text
 
 

@@ -17,6 +17,15 @@ def masked(text: str) -> str:
     return _IN_QUERY.sub(rf"\1{MASK}", _IN_ADDRESS.sub(f"{MASK}@", text))
 
 
+LONGEST = 4000
+"""Characters of a sentence, which may quote what a file says."""
+
+
+def shortened(text: str) -> str:
+    """A text, or the begin and the end of one that is too long to be read."""
+    return text if len(text) <= LONGEST else f"{text[: LONGEST * 3 // 4]} ... {text[-LONGEST // 5 :]}"
+
+
 class MaskedFormatter(logging.Formatter):
     """Lines of a log without credentials."""
 
@@ -36,7 +45,7 @@ class UserError(Exception):
     """A mistake of the user. The command line prints it as one sentence, without credentials, and exits with code 2."""
 
     def __str__(self) -> str:
-        return masked(super().__str__())
+        return shortened(masked(super().__str__()))
 
 
 class ConfigError(UserError):

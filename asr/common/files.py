@@ -16,7 +16,7 @@ from io import BufferedReader, TextIOWrapper
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
-from asr.common.errors import DataError
+from asr.common.errors import DataError, RunError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -84,6 +84,26 @@ def atomic_write_text(path: Path, text: str) -> None:
     """Writes a text file in UTF-8, so that nobody reads half of it."""
     with atomic_write(path) as file:
         file.write_text(text, encoding="utf-8")
+
+
+def require_own(folder: Path) -> None:
+    """Makes sure that what is written below a folder, which a stranger may have handed over, stays in it, and that no
+    file there can block: it has no pipes, and no links that lead out. What W&B keeps there is its own business.
+
+    Raises:
+        RunError: It has; names the first.
+    """
+    whole = folder.resolve()
+    for root, folders, files in os.walk(whole):
+        for path in (Path(root, name) for name in (*folders, *files)):
+            if path.is_symlink() and not path.resolve().is_relative_to(whole):
+                raise RunError(
+                    f"{path} is a link that leads out of the folder, which may be written: put a file or folder in its "
+                    "place."
+                )
+            if not path.is_symlink() and not path.is_file() and not path.is_dir():
+                raise RunError(f"{path} is neither a file nor a folder: remove it.")
+        folders[:] = [name for name in folders if name != "wandb"]
 
 
 @contextmanager

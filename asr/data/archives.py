@@ -12,7 +12,7 @@ import tarfile
 import urllib.request
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import IO
 
@@ -28,12 +28,20 @@ CONNECTION_SECONDS = 10.0
 MEGABYTE = 1 << 20
 AR_HEADER = 60
 """Bytes before each member of an ar archive."""
+COMPRESSED = (b"\x1f\x8b\x08", b"BZh", b"\xfd7z", b"\x5d\0\0")
+"""The begin of archives that tarfile decompresses."""
+MOST_ZEROS = 1 << 16
+"""Bytes at the end of a compressed archive."""
 LONG_HEADERS = (
     tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK
 )  # fmt: skip
 """Members that tarfile reads into memory, whatever size they state."""
 MALFORMED = (errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.EINVAL)
 """Errors of the file system that the names of an archive's members cause."""
+DEEPEST = 100
+"""Folders within folders."""
+LONGEST_REASON = 500
+"""Characters; names of members have thousands."""
 ANY_CHECKSUM = "ASR_ANY_CHECKSUM"
 """Environment variable that allows mirrors whose archives are not the publisher's."""
 
@@ -91,7 +99,7 @@ def unpack(archive: Path, folder: Path) -> Path:
     if folder.is_dir():
         return folder
     log.info("Unpacking %s", archive)
-    with _damage_in(archive), atomic_folder(folder) as content, tarfile.open(archive, tarinfo=_Member) as tar:
+    with _damage_in(archive), atomic_folder(folder) as content, _opened(archive) as tar:
         _extract(tar, content)
         # tarfile takes damage for the end of the archive; reading on lets the decompressor compare its checksum.
         while tar.fileobj is not None and tar.fileobj.read(MEGABYTE):
@@ -125,7 +133,7 @@ def unpack_deb(package: Path, folder: Path) -> Path:
         content = file.read(size)
         if len(content) < size:
             raise tarfile.ReadError(f"it ends after {len(content)} of {size} bytes")
-        with atomic_folder(folder) as place, tarfile.open(fileobj=io.BytesIO(content), tarinfo=_Member) as tar:
+        with atomic_folder(folder) as place, _opened(io.BytesIO(content)) as tar:
             _extract(tar, place)
     return folder
 
@@ -137,6 +145,20 @@ class _Member(tarfile.TarInfo):
         if member.type in LONG_HEADERS and member.size > MEGABYTE:
             raise tarfile.ReadError(f"it has a header of {member.size} bytes")
         return member
+
+
+def _opened(archive: Path | IO[bytes]) -> tarfile.TarFile:
+    """An archive as tarfile opens it, unless it goes on with zeros, as a download that was broken off does where the
+    file was made in its full size. Decompressors take minutes over those, byte by byte."""
+    with archive.open("rb") if isinstance(archive, Path) else nullcontext(archive) as file:
+        compressed = file.read(3) in COMPRESSED
+        file.seek(max(0, file.seek(0, os.SEEK_END) - MOST_ZEROS))
+        end = file.read()
+        if compressed and len(end) == MOST_ZEROS and not any(end):
+            raise tarfile.ReadError("it ends in zeros, as if it was not fetched whole")
+        file.seek(0)
+    name, file_object = (archive, None) if isinstance(archive, Path) else (None, archive)
+    return tarfile.open(name, fileobj=file_object, tarinfo=_Member)
 
 
 def _extract(tar: tarfile.TarFile, folder: Path) -> None:
@@ -151,6 +173,8 @@ def _extract(tar: tarfile.TarFile, folder: Path) -> None:
         path = _within(folder, member.name)
         if path is None:
             raise tarfile.ReadError(f"its member {member.name!r} reaches outside the folder")
+        if len(path.parts) - len(folder.parts) > DEEPEST:  # folders are made, and removed, recursively
+            raise tarfile.ReadError(f"its member {member.name!r} is in more than {DEEPEST} folders")
         if member.isdir():
             path.mkdir(parents=True, exist_ok=True)
         elif member.isfile() and path != folder:
@@ -208,6 +232,8 @@ def _ends(links: Mapping[Path, Path | None]) -> dict[Path, Path | None]:
 @contextmanager
 def _damage_in(archive: Path) -> Iterator[None]:
     """Names the archive in an error of a decompressor or of tarfile, and the member in one of the file system."""
+    if not archive.is_file():  # a pipe would block
+        raise _unusable(archive, "there is no such file")
     try:
         yield
     except OSError as error:
@@ -215,12 +241,14 @@ def _damage_in(archive: Path) -> Iterator[None]:
         if error.errno is not None and error.errno not in MALFORMED:
             raise
         raise _unusable(archive, error) from None
-    except (tarfile.TarError, EOFError, ValueError, OverflowError, lzma.LZMAError, zlib.error) as error:
+    except (tarfile.TarError, EOFError, ValueError, OverflowError, MemoryError, lzma.LZMAError, zlib.error) as error:
         raise _unusable(archive, error) from None
 
 
-def _unusable(archive: Path, error: Exception) -> DataError:
-    return DataError(f"The archive {archive} cannot be unpacked ({error}): delete it and fetch it again.")
+def _unusable(archive: Path, error: Exception | str) -> DataError:
+    reason = " ".join(str(error).split())  # tarfile's has a line for each compression that it tried
+    shown = reason if len(reason) <= LONGEST_REASON else f"{reason[:LONGEST_REASON]}..."
+    return DataError(f"The archive {archive} cannot be unpacked ({shown}): delete it and fetch it again.")
 
 
 def _compare_checksum(archive: Path, known: Sequence[str]) -> None:

@@ -14,7 +14,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,7 @@ from asr.common.files import atomic_write
 from asr.common.processes import map_blocks
 from asr.common.seeds import Keys, key_of
 from asr.data.columns import Columns, write_columns
-from asr.data.utterance import LazyUtterances, Seconds, Utterance, parse_known, parse_line
+from asr.data.utterance import LONGEST_LINE, LazyUtterances, Seconds, Utterance, parse_known, parse_line
 from asr.settings.recipe import prepared_elsewhere
 
 log = logging.getLogger(__name__)
@@ -119,7 +119,7 @@ def _read_all(path: Path) -> list[Utterance]:
     utterances = []
     seen: dict[str, int] = {}
     with path.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
+        for number, line in enumerate(_lines(lines), start=1):
             if not line.strip():
                 continue
             utterance = parse_line(line, path, number)
@@ -133,6 +133,11 @@ def _read_all(path: Path) -> list[Utterance]:
     if not utterances:
         raise DataError(f"The manifest {path} is empty: delete it and run `asr prepare RECIPE`.")
     return utterances
+
+
+def _lines(file: IO[bytes]) -> Iterator[bytes]:
+    """The lines of a file, those without end in parts that `parse_line` refuses: memory is taken for no more."""
+    return iter(lambda: file.readline(LONGEST_LINE + 1), b"")
 
 
 def _require(path: Path) -> None:
@@ -273,7 +278,7 @@ def _parse_block(path: Path, begin: int, last: int) -> tuple[Arrays, set[int]]:
     places, speakers = Places(array("q"), array("d"), array("Q")), set[str]()
     with path.open("rb") as file:
         file.seek(begin)
-        for line in file:
+        for line in _lines(file):
             if line.strip():
                 utterance = parse_line(line, path, 0)
                 places.add(begin, utterance.duration, key_of(utterance.id))
@@ -290,7 +295,7 @@ def _cut(path: Path, size: int) -> Iterator[tuple[int, int]]:
     with path.open("rb") as file:
         while begin < size:
             file.seek(min(begin + BLOCK_BYTES, size))
-            file.readline()
+            file.readline(LONGEST_LINE)
             yield begin, file.tell()
             begin = file.tell()
 

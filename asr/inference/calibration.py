@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from asr.common.errors import DataError
-from asr.common.files import atomic_write_text, save_picture
+from asr.common.files import atomic_write_text, require_own, save_picture
 from asr.decoding.decoder import greedy
 from asr.inference.confidence import EVIDENCE, ConfidenceMap, Floats, word_evidence, write_confidence
 from asr.inference.evaluation import split_log_probs
@@ -112,6 +112,7 @@ def calibrate_run(run: FinishedRun, splits: Sequence[str]) -> Iterator[Calibrate
         RunError: There is no such run.
         DataError: A split cannot be read, or has no word to fit on or to measure.
     """
+    require_own(run.path)
     recognizer = run.recognizer()
     dev = split_words(run, recognizer, "dev")
     fitted = fit_confidence(dev.evidence, dev.right)

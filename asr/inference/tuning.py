@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from asr.common.files import atomic_write_text, save_picture
+from asr.common.files import atomic_write_text, require_own, save_picture
 from asr.common.processes import worker_pool
 from asr.common.progress import Progress
 from asr.data.manifest import manifest_checksum
@@ -82,6 +82,7 @@ def tune_run(run: FinishedRun, config: Config) -> list[Tuning]:
         ConfigError: There is no such language model, or it does not fit.
         DataError: The dev split cannot be read.
     """
+    require_own(run.path)
     recipe, recognizer = run.recipe, run.recognizer()
     lm = language_model(recipe, config)
     assert lm is not None

@@ -96,11 +96,9 @@ class Run:
         """
         path = self.folder / SETTINGS
         try:
-            read = yaml.safe_load(read_yaml(path))
+            read: dict[str, Any] = yaml.safe_load(read_yaml(path))
         except (OSError, ValueError, yaml.YAMLError) as error:
             raise RunError(f"{path} cannot be read ({' '.join(str(error).split())}).") from None
-        if not isinstance(read, dict):
-            raise RunError(f"{path} has no settings.")
         return read
 
     @cached_property

@@ -209,9 +209,7 @@ def load_config(path: Path) -> Config:
     """
     try:
         with errors_as_sentences():
-            loaded = OmegaConf.create(read_yaml(path))
-        if not isinstance(loaded, DictConfig):
-            raise ConfigError("it holds no keys.")
+            loaded = cast(DictConfig, OmegaConf.create(read_yaml(path)))
         _require_groups(cast(dict[str, Any], OmegaConf.to_container(loaded)))
         later = {group: OmegaConf.load(CONF / group / f"{choice}.yaml") for group, choice in LATER_GROUPS.items()}
         later["tracker"].update(NOT_OF_TODAY)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from asr.common.errors import ConfigError, MaskedFormatter, RunError, asr_command
-from asr.common.files import atomic_write
+from asr.common.files import atomic_write, require_own
 from asr.lm.ngram import lm_name
 from asr.model.folder import MODEL
 from asr.scoring.provenance import kept_identity
@@ -66,11 +66,13 @@ class RunFolder:
     @property
     def is_held(self) -> bool:
         """Whether another process holds it, which looks at the lock without taking it."""
+        if not (self.path / LOCK).is_file():  # a pipe would block
+            return False
         try:
             with (self.path / LOCK).open("rb") as lock:
                 asked = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
                 (found, *_) = struct.unpack("hhqqi4x", fcntl.fcntl(lock, fcntl.F_GETLK, asked))
-        except OSError:  # no lock, or a file system that has none
+        except OSError:  # a file system that has no locks
             return False
         return bool(found != fcntl.F_UNLCK)
 
@@ -92,8 +94,9 @@ class RunFolder:
             restart: Throws away what the folder holds.
 
         Raises:
-            RunError: Another process holds it, or it cannot be written.
+            RunError: Another process holds it, or it cannot be written, or has links that lead out of it.
         """
+        require_own(self.path)
         with self._written():
             self.path.mkdir(parents=True, exist_ok=True)
             lock = (self.path / LOCK).open("w")

@@ -61,6 +61,16 @@ def test_a_row_of_metrics_without_its_numbers(row: str, run: Path, capsys: Captu
     assert "is not a row of metrics" in refused(capsys, "evaluate", "tiny")
 
 
+@pytest.mark.parametrize("content", [b"\xff", b"", b"\xfe\xff"])
+def test_what_is_kept_of_an_evaluation_may_be_damaged(content: bytes, run: Path, capsys: Capture) -> None:
+    assert main(["evaluate", "tiny"]) == 0
+    (kept,) = run.glob("evaluation/test/*/.reported")
+    kept.write_bytes(content)
+    capsys.readouterr()
+    assert main(["run", "tiny"]) == 0
+    assert "Already evaluated" not in capsys.readouterr().out
+
+
 def test_a_finished_run_without_its_model_says_how_to_get_one(run: Path, capsys: Capture) -> None:
     shutil.rmtree(run / "model")
     assert "start over with training.restart=true" in refused(capsys, "train", "tiny")

@@ -7,6 +7,7 @@ import os
 import stat
 import tarfile
 import threading
+import zipfile
 from collections.abc import Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -253,6 +254,44 @@ def test_names_that_cannot_be_files_name_the_archive(tmp_path: Path, name: str) 
     with pytest.raises(DataError, match=NAME):
         unpack(archive, tmp_path / "data" / "original")
     assert names(tmp_path / "data") == []
+
+
+@pytest.mark.parametrize("name", ["/".join("d" * 500), "/".join("d" * 1900), "/".join(["d" * 200] * 25)])
+def test_folders_beyond_all_depth_are_one_short_sentence(tmp_path: Path, name: str) -> None:
+    archive = write_archive(tmp_path / NAME, {name: b"a"})
+    with pytest.raises(DataError, match=NAME) as error:
+        unpack(archive, tmp_path / "data" / "original")
+    assert "\n" not in str(error.value) and len(str(error.value)) < 1000
+    assert names(tmp_path / "data") == []
+
+
+@pytest.mark.parametrize("suffix", ["gz", "bz2", "xz"])
+def test_an_archive_that_goes_on_with_zeros_was_not_fetched_whole(tmp_path: Path, suffix: str) -> None:
+    archive = tmp_path / f"corpus.tar.{suffix}"
+    with tarfile.open(archive, f"w:{suffix}") as tar:  # type: ignore[call-overload]
+        tar.addfile(tarfile.TarInfo("a"))
+    os.truncate(archive, 1 << 30)
+    with pytest.raises(DataError, match="ends in zeros"):
+        unpack(archive, tmp_path / "data" / "original")
+    assert names(tmp_path / "data") == []
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "zeros", "missing", "zip"])
+@pytest.mark.parametrize("package", [False, True], ids=["tar", "deb"])
+def test_what_is_no_archive_is_one_sentence(tmp_path: Path, kind: str, package: bool) -> None:
+    archive = tmp_path / NAME
+    if kind == "pipe":
+        os.mkfifo(archive)
+    elif kind == "folder":
+        archive.mkdir()
+    elif kind == "zeros":
+        archive.symlink_to("/dev/zero")
+    elif kind == "zip":
+        with zipfile.ZipFile(archive, "w") as file:
+            file.writestr("a", "a")
+    with pytest.raises(DataError, match=NAME) as error:
+        (unpack_deb if package else unpack)(archive, tmp_path / "data" / "original")
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("size", ["-60", "99999999", "x"])

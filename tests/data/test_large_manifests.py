@@ -1,7 +1,9 @@
 """Manifests that are read through an index of their lines: the same utterances, and the same training."""
 
 import json
+import os
 import pickle
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -171,3 +173,19 @@ def test_a_training_is_the_same_and_all_commands_work(tmp_path: Path) -> None:
         assert rows["utterances"] == 2
     (plain, weights), (indexed, others) = states
     assert plain == indexed and all(weights[key].equal(others[key]) for key in weights)
+
+
+@pytest.mark.parametrize("indexed", [False, True])
+def test_a_line_without_end_is_refused_in_little_memory(
+    indexed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "train.jsonl"
+    written(path)
+    os.truncate(path, 1 << 27)
+    monkeypatch.setattr(manifest, "LARGE_BYTES", 0 if indexed else 1 << 28)
+    monkeypatch.setattr(manifest, "BLOCK_BYTES", 1 << 28)  # one block, which stays in this process
+    tracemalloc.start()
+    with pytest.raises(DataError, match=r"train\.jsonl, line 52: it has 1,048,577 bytes, more than"):
+        read_manifest(path)
+    assert tracemalloc.get_traced_memory()[1] < 1 << 24
+    tracemalloc.stop()

@@ -87,6 +87,7 @@ def _check(words: Sequence[str]) -> None:
 def _check_tool(words: Sequence[str]) -> None:
     module, *rest = words[1:] if words[0] == "-m" else words
     path = ROOT / (f"{module.replace('.', '/')}.py" if words[0] == "-m" else module)
+    path = path if path.is_file() else path.with_suffix("") / "__main__.py"
     assert path.is_file(), f"{path} does not exist"
     source = path.read_text()
     for word in rest:

@@ -172,6 +172,10 @@ def test_a_configuration_survives_its_file(tmp_path: Path) -> None:
         ("sead: 1\n", "There is no key sead; did you mean seed?"),
         ("seed: !!python/object/apply:os.getcwd []\n", "has the tag tag:yaml.org,2002:python"),
         ("- seed\n", "it holds no keys"),
+        ("seed\n", "it holds no keys"),
+        ("1e999\n", "it holds no keys"),
+        ("true\n", "it holds no keys"),
+        ("# seed: 1\n", "it holds no keys"),
         ("seed: [\n", "while parsing"),
     ],
 )

@@ -1,6 +1,7 @@
 """A run is found again by the same settings and data, and held by one process at a time."""
 
 import logging
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -140,3 +141,38 @@ def test_a_file_in_the_way_of_the_checkpoints_is_one_sentence(config: Config) ->
     with pytest.raises(RunError, match=r"The checkpoint of step 7 cannot be written to .*: make room there, or set"):
         save_checkpoint(folder.checkpoints, 7, {}, keep=1)
     assert folder.checkpoints.read_text() == "a file"
+
+
+@pytest.mark.parametrize("name", [".lock", "train.log", "config.yaml", "evaluation", "checkpoints/.writing"])
+@pytest.mark.parametrize("target", ["kept.txt", "new.txt", "."])
+def test_nothing_is_written_through_a_link_out_of_the_run_folder(
+    name: str, target: str, config: Config, tmp_path: Path
+) -> None:
+    outside, folder = tmp_path / "outside", find(config)
+    outside.mkdir()
+    (outside / "kept.txt").write_text("kept")
+    (folder.path / name).parent.mkdir(parents=True)
+    (folder.path / name).symlink_to(outside / target)
+    with pytest.raises(RunError, match="is a link that leads out of the folder"), folder.held():
+        pass
+    assert [path.name for path in outside.iterdir()] == ["kept.txt"]
+    assert (outside / "kept.txt").read_text() == "kept"
+
+
+@pytest.mark.parametrize("name", [".lock", "train.log", "metrics.jsonl"])
+def test_a_pipe_in_a_run_folder_blocks_nobody(name: str, config: Config) -> None:
+    folder = find(config)
+    folder.path.mkdir(parents=True)
+    os.mkfifo(folder.path / name)
+    assert not folder.is_held
+    with pytest.raises(RunError, match=f"{name} is neither a file nor a folder"), folder.held():
+        pass
+
+
+def test_links_within_a_run_folder_and_those_of_the_tracker_are_no_hindrance(config: Config, tmp_path: Path) -> None:
+    folder = find(config)
+    (folder.path / "wandb").mkdir(parents=True)
+    (folder.path / "wandb" / "latest-run").symlink_to(tmp_path)
+    (folder.path / "newest").symlink_to("train.log")
+    with folder.held():
+        pass
