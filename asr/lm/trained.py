@@ -1,6 +1,5 @@
 """Trained recurrent language models: folders, scores of text, next words; and models of any kind by their path."""
 
-import hashlib
 import heapq
 import math
 from collections.abc import Callable, Sequence
@@ -17,7 +16,7 @@ from asr.lm.ngram import lm_name
 from asr.lm.recurrent import BOUNDARY, LAYER_STATES, RecurrentLanguageModel, token_log_probs
 from asr.lm.scores import SentenceScore, next_units, open_model, score_sentences
 from asr.lm.text import END, KIND, UNKNOWN_TOKEN, WordTokenizer
-from asr.model.folder import WEIGHTS, find_model, with_weights
+from asr.model.folder import find_model, weights_checksum, with_weights
 from asr.settings.compose import load_config
 from asr.settings.lm import LmUnits
 from asr.settings.recipe import SETTINGS
@@ -48,8 +47,7 @@ class TrainedLanguageModel:
     @property
     def key(self) -> str:
         """Differs between models, as lstm-tokens-0123abcd."""
-        digest = hashlib.sha256((self.folder / WEIGHTS).read_bytes()).hexdigest()[:8]
-        return f"{lm_name(self.config.lm)}-{digest}"
+        return f"{lm_name(self.config.lm)}-{weights_checksum(self.folder)[:8]}"
 
 
 def load_language_model(path: Path, device: str = "cpu") -> TrainedLanguageModel:

@@ -1,9 +1,10 @@
 """A trained model is data: model.safetensors, config.yaml and tokenizer files in one folder. Loading runs no code."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -103,8 +104,23 @@ def model_folder(path: str | Path, given_as: str) -> Path:
 
 
 def weights_checksum(model: Path) -> str:
-    """SHA-256 of the weights in a model folder."""
-    return hashlib.sha256((model / WEIGHTS).read_bytes()).hexdigest()
+    """SHA-256 of the weights in a model folder.
+
+    Raises:
+        RunError: They cannot be read.
+    """
+    with _weights(model / WEIGHTS), (model / WEIGHTS).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _weights(path: Path) -> Iterator[Any]:
+    """Weights, open, of which the header was compared with the size of the file; an error names them."""
+    try:
+        with safe_open(path, "pt") as file:
+            yield file
+    except (SafetensorError, OSError) as error:
+        raise RunError(f"The weights {path} cannot be read ({error}): copy the folder again.") from None
 
 
 def save_model(folder: Path, model: nn.Module, config: Config, tokenizer: Tokenizer) -> None:
@@ -151,10 +167,9 @@ def with_weights(build: Callable[[], AnyModel], folder: Path) -> AnyModel:
     path = folder / WEIGHTS
     with torch.device("meta"):
         expected = {name: (list(value.shape), "F32") for name, value in build().state_dict().items()}
-    try:
-        with safe_open(path, "pt") as file:
-            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
-            found = {name: (part.get_shape(), part.get_dtype()) for name, part in slices.items()}
+    with _weights(path) as file:
+        slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
+        found = {name: (part.get_shape(), part.get_dtype()) for name, part in slices.items()}
         for name in sorted(expected.keys() | found.keys()):
             if expected.get(name) != found.get(name):
                 raise RunError(
@@ -163,8 +178,6 @@ def with_weights(build: Callable[[], AnyModel], folder: Path) -> AnyModel:
                     "again."
                 )
         tensors = load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise RunError(f"The weights {path} cannot be read ({error}): copy the folder again.") from None
     odd = next((name for name, tensor in tensors.items() if not bool(tensor.isfinite().all())), None)
     if odd is not None:
         raise RunError(f"The weights {path} hold values in {odd} that are not finite: copy the folder again.")

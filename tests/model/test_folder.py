@@ -16,7 +16,7 @@ from asr.common.errors import ConfigError, RunError, UserError
 from asr.lm.recurrent import RecurrentLanguageModel
 from asr.lm.text import WordTokenizer
 from asr.lm.trained import load_language_model
-from asr.model.folder import SETTINGS, WEIGHTS, build_model, load_model, save_model
+from asr.model.folder import SETTINGS, WEIGHTS, build_model, load_model, save_model, weights_checksum
 from asr.text.protocol import FILE
 from asr.text.tokenizer import build_tokenizer
 from tests.helpers.configurations import composed
@@ -93,6 +93,13 @@ def test_weights_are_compared_before_memory_is_taken_for_the_model(size: dict[st
     (model / SETTINGS).write_text(yaml.safe_dump(settings))
     with pytest.raises(RunError, match="are not of the model"):
         load_model(model)
+
+
+@pytest.mark.parametrize("size", [0, 7, 100, 5 << 30])
+def test_the_checksum_of_weights_of_another_size_is_refused_before_they_are_read(size: int, model: Path) -> None:
+    os.truncate(model / WEIGHTS, size)
+    with pytest.raises(RunError, match=f"{WEIGHTS} cannot be read"):
+        weights_checksum(model)
 
 
 def settings_with(line: str) -> Callable[[Path], None]:

@@ -21,7 +21,8 @@ from asr.settings.root import Config
 from tests.helpers.corpora import tones, write_corpus
 from tests.helpers.refusals import write_recipe
 from tools.fuzz.cases import Subject, Use, command
-from tools.fuzz.mutations import replace_file, spoil_bytes, spoil_folder
+from tools.fuzz.files import replace_file, spoil_folder
+from tools.fuzz.mutations import spoil_bytes
 
 TEXTS = {"train": ["YES NO", "NO YES", "NO NO NO", "YES"], "dev": ["YES NO", "NO"], "test": ["NO YES YES"]}
 FORMATS = ("flac", "ogg", "mp3", "aiff", "au", "caf", "w64", "wav")

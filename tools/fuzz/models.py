@@ -17,7 +17,7 @@ from asr.text.tokenizer import build_tokenizer
 from tests.helpers.configurations import composed
 from tests.helpers.corpora import tones
 from tools.fuzz.cases import Subject, Use, command
-from tools.fuzz.mutations import spoil_folder
+from tools.fuzz.files import BULKY, spoil_folder
 
 SMALL = ["model.hidden=8", "model.channels=2", "model.layers=2"]
 TEXTS = ["ONE TWO", "TWO THREE ONE", "ONE ONE", "THREE"]
@@ -86,7 +86,9 @@ class Models(Subject):
         return command("transcribe", "model", "speech.wav", "--lm", "lm/lm.arpa")
 
     def spoil(self, kind: str, draw: Random, outside: Path) -> list[str]:
-        return spoil_folder(draw, Path("lm" if kind == "arpa" else "model"), outside)
+        if kind == "arpa":
+            return spoil_folder(draw, Path("lm"), outside, huge=BULKY)
+        return spoil_folder(draw, Path("model"), outside)
 
 
 def score_and_continue() -> None:

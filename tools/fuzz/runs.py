@@ -11,7 +11,8 @@ import torch
 from asr.commands.cli import main
 from tests.helpers.refusals import write_tiny
 from tools.fuzz.cases import Subject, Use, command
-from tools.fuzz.mutations import odd, plant, shown, spoil_folder
+from tools.fuzz.files import plant, spoil_folder
+from tools.fuzz.mutations import odd, shown
 
 RUN = "runs/tiny/run"
 LISTED = ("config.yaml", "metrics.jsonl", "results.json", "provenance.json")
