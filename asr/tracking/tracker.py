@@ -1,6 +1,7 @@
 """The tracker of a run: it writes metrics.jsonl in the run folder, and sends the same to Weights & Biases."""
 
 import json
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,6 +24,8 @@ from asr.tracking.diagnostics import Severity, collapsed, diverging
 from asr.tracking.metrics import PANEL, Row, RowsFile, as_table, metrics_path
 from asr.tracking.wandb_media import WorstUtterance
 from asr.tracking.wandb_run import Job, WandbRun
+
+log = logging.getLogger(__name__)
 
 PANEL_SECONDS = 60.0
 """Between two uploads of the growing panel table."""
@@ -94,8 +97,10 @@ class Tracker:
             self._send_panel()
 
     def alert(self, kind: str, text: str) -> None:
-        """Sends a message through Weights & Biases, each kind once in the life of a run."""
+        """Sends a message through Weights & Biases, each kind once in the life of a run; the log has the problems."""
         if f"{ALERT}{kind}" not in self._summary:
+            if kind != FINISHED:
+                log.warning("%s", text)
             self.summary({f"{ALERT}{kind}": text})
             self._send_alert(kind, text)
 

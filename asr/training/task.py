@@ -53,7 +53,7 @@ class Unit:
 
     def note(self, best_score: float, loss: float, learning_rate: float, speeds: str) -> str:
         """The text behind the progress bar; the best score and the speed are left out as long as there is none."""
-        score = f", {self.score(best_score)}" if math.isfinite(best_score) else ""
+        score = f", best {self.score(best_score)}" if math.isfinite(best_score) else ""
         return f"loss {loss:.3f}{score}, lr {learning_rate:.1e}{speeds and f', {speeds}'}"
 
 

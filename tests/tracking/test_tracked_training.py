@@ -74,13 +74,16 @@ def test_an_alert_of_a_kind_is_sent_once_in_the_life_of_a_run(tmp_path: Path) ->
     ]
 
 
-def test_a_training_that_diverges_within_an_epoch_is_told(tmp_path: Path) -> None:
+def test_a_training_that_diverges_within_an_epoch_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with open_tracker(tmp_path) as tracker:
         for step in range(1, 101):
             tracker.log(step, step / 1000, step, {"train/loss": 1 / step if step < 30 else 0.1 * step})
     (alert,) = records(tmp_path, "alert")
     assert (alert["title"], alert["level"]) == ("yesno lstm: diverging", "ERROR")
     assert alert["text"].startswith("The training loss rises from ")
+    assert [record.getMessage() for record in caplog.records if record.name == "asr.tracking.tracker"] == [
+        alert["text"]
+    ]
 
 
 def test_a_healthy_training_sends_no_alert(tmp_path: Path) -> None:
