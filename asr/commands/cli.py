@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 OWN_ARGUMENTS = (
-    "plan", "compare", "runs", "report", "errors", "new", "export", "lm", "tune", "calibrate", "transcribe", "align"
+    "plan", "compare", "runs", "report", "errors", "new", "export", "lm", "tune", "calibrate", "transcribe", "align",
+    "deploy",
 )  # fmt: skip
 """Commands whose module has `main(arguments)`: they parse the command line, including --help, themselves."""
 

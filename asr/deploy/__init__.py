@@ -1,0 +1,1 @@
+"""Trained models without this package: ONNX graphs, and folders that need only onnxruntime."""
