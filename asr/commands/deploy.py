@@ -5,7 +5,7 @@ from pathlib import Path
 
 from asr.commands import remedies
 from asr.commands.flags import RUN_HELP, FlagParser
-from asr.commands.subjects import find_run
+from asr.commands.subjects import find_given_model
 
 TARGETS = ("onnx",)
 
@@ -19,7 +19,7 @@ def main(arguments: Sequence[str]) -> None:
         "graph is compared with PyTorch on utterances of dev first. A model of one direction also gets a graph for "
         "streams. Needs pip install 'asr[onnx]'.",
     )
-    parser.add_argument("run", metavar="RUN", type=Path, help=f"{RUN_HELP}; or a model folder")
+    parser.add_argument("run", metavar="RUN", type=Path, help=f"{RUN_HELP}; or a model folder, or hf://OWNER/NAME")
     parser.add_argument("--to", choices=TARGETS, required=True, help="what it runs with")
     parser.add_argument(
         "-o", "--output", metavar="FOLDER", type=Path, required=True, help="a folder that is not there, or empty"
@@ -33,7 +33,9 @@ def main(arguments: Sequence[str]) -> None:
     from asr.model.folder import model_folder
 
     remedies.give_run(options.run, options.data)
-    made = deploy(FinishedRun(model_folder(find_run(options.run), "RUN"), options.data), options.output, options.int8)
+    made = deploy(
+        FinishedRun(model_folder(find_given_model(options.run), "RUN"), options.data), options.output, options.int8
+    )
     for file, found in made.agreements.items():
         print(
             f"{options.output / file}: {made.files[file] / 1e6:.1f} MB; largest difference to PyTorch "

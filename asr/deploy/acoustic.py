@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from asr.deploy.features import features, frame_counts, normalized
+from asr.deploy.features import features, frame_counts, normalized, settled_counts
 from asr.deploy.graph import Graph, Shape
 from asr.deploy.layers import layer_norm, linear, lookahead, recurrent, subsampled
 from asr.features.extractor import FeatureExtractor
@@ -46,7 +46,8 @@ def whole_graph(recognizer: Recognizer, metadata: dict[str, str]) -> "ModelProto
         "log_prob_lengths": (np.int64, ("batch",)),
     }
     lengths = frame_counts(graph, extractor, "waveform_lengths")
-    computed = normalized(graph, model.normalizer, features(graph, extractor, "waveforms", lengths), lengths)
+    computed = features(graph, extractor, "waveforms", "waveform_lengths", lengths)
+    computed = normalized(graph, model.normalizer, computed, lengths)
     hidden, lengths = subsampled(graph, model.subsampling, computed, lengths)
     for number in range(len(model.layers)):
         hidden, _ = _layer(graph, model, number, hidden, lengths)
@@ -121,17 +122,18 @@ def _new_features(graph: Graph, model: AcousticModel, extractor: FeatureExtracto
     As `Stream` has it.
     """
     samples = graph("Concat", "samples", "waveform", axis=1)
-    frames = frame_counts(graph, extractor, graph.size(samples, 1))
+    there = graph.size(samples, 1)
+    frames = frame_counts(graph, extractor, there)
     reach = DELTAS_REACH if extractor.config.deltas else 0
-    waiting = graph("Max", graph("Sub", frames, graph.integers(reach)), graph.integers(0))
-    settled = graph("Where", "final", frames, waiting)
+    enough = graph("Sub", settled_counts(graph, extractor, there), graph.integers(reach))
+    settled = graph("Where", "final", frames, graph("Max", enough, graph.integers(0)))
     any_new = graph("Greater", settled, "given_frames")
-    # The last frame stays: its samples tell where the next one begins.
-    few = graph("Min", settled, graph.integers(max(reach, 1)))
+    # The last frame stays: its samples tell where the next one begins. So do those that would be mirrored.
+    few = graph("Min", settled, graph.integers(max(reach + extractor.mirrored, 1)))
     given = graph("Where", any_new, few, "given_frames", out=f"{NEXT}given_frames")
     passed = graph("Mul", graph("Sub", settled, given), graph.integers(extractor.hop))
     _kept(graph, samples, 1, graph("Where", any_new, passed, graph.integers(0)), "samples")
-    computed = normalized(graph, model.normalizer, features(graph, extractor, samples, frames), frames)
+    computed = normalized(graph, model.normalizer, features(graph, extractor, samples, there, frames), frames)
     return graph.slice(computed, 1, "given_frames", graph("Max", settled, "given_frames"))
 
 

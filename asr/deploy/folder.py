@@ -15,9 +15,8 @@ from asr.deploy.verification import Agreement, agreement, compare, compare_strea
 from asr.inference.finished_run import FinishedRun
 from asr.inference.recognizer import Recognizer
 from asr.model.acoustic import cells_of_layers
+from asr.model.card import evaluations_of
 from asr.model.folder import weights_checksum
-from asr.report.runs import Run
-from asr.scoring.results import Results, read_results
 from asr.settings.recipe import SETTINGS
 from asr.settings.runs import is_language_model
 from asr.text.phone import PhoneTokenizer
@@ -80,7 +79,7 @@ def deploy(
             {path.name: path.stat().st_size for path in sorted(content.iterdir())},
             signals.source,
             agreements,
-            _evaluations(run) if of_run else [],
+            evaluations_of(run.path) if of_run else [],
         )
         (content / "README.md").write_text(render(made), encoding="utf-8")
     return made
@@ -127,8 +126,3 @@ def _write_tokens(tokenizer: Tokenizer, folder: Path) -> None:
             words.setdefault(" ".join(phones), word)
         lines = "".join(f"{word} {phones}\n" for phones, word in words.items())
         (folder / "lexicon.txt").write_text(lines, encoding="utf-8", newline="\n")
-
-
-def _evaluations(run: FinishedRun) -> list[Results]:
-    """Those of a run that can be read."""
-    return [read_results(evaluation.folder) for evaluation in Run(run.path).evaluations]

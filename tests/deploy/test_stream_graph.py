@@ -22,6 +22,8 @@ MODELS = {
     "half the subsampling, no lookahead": ["model.subsampling=2", "model.lookahead=0"],
     "half the subsampling": ["model.subsampling=2", "model.lookahead=3"],
     "deltas": ["features.deltas=true", "features=mfcc"],
+    "kaldi": ["features=kaldi"],
+    "kaldi with deltas": ["features=kaldi", "features.deltas=true", "model.subsampling=2"],
     "a hop longer than the window": ["features.hop_ms=30", "features.normalization=none"],
 }
 EXACT = 5e-5
