@@ -21,10 +21,13 @@ from asr.report.error_analysis import Alignment, align, grouped, most_frequent
 from asr.report.runs import ODD, Evaluation, Run
 from asr.report.utterance_media import AudioChoice, Clip, log_mel_picture, make_clips, model_output
 from asr.scoring.bootstrap import differences, resampled_rates
+from asr.scoring.error_unit import ErrorUnit
 
 log = logging.getLogger(__name__)
 
 CONFUSIONS = 100
+MOST_TESTED = 100
+"""Evaluations of the same utterances that are tested in pairs, those with the lowest error rates: 4,950 pairs."""
 FIGURES = (
     "utterances", "words", "characters", "wer", "wer_low", "wer_high", "cer", "cer_low", "cer_high", "substitutions",
     "deletions", "insertions", "seed", "parameters", "train_seconds", "real_time_factor", "hardware", "command",
@@ -65,7 +68,7 @@ class EvaluationPages:
             data: Replaces `paths.data` of the runs.
 
         Returns:
-            The evaluations without their utterances, and the tests of every pair on the same utterances.
+            The evaluations without their utterances, and the tests of pairs on the same utterances.
         """
         shown, alignments = [], {}
         share = math.ceil(self.pictures / max(1, sum(len(run.evaluations) for run in runs)))
@@ -199,12 +202,23 @@ class EvaluationPages:
         return output.blank_share
 
     def _compare(self, shown: Sequence[Mapping[str, Any]], alignments: Mapping[str, Alignment]) -> list[dict[str, Any]]:
-        """Tests every pair of evaluations of the same utterances, in the same unit."""
-        same: dict[tuple[str, str], list[str]] = defaultdict(list)
+        """Tests the pairs of evaluations of the same utterances, in the same unit."""
+        same: dict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
         for evaluation in shown:
-            same[evaluation["utterances_file"], evaluation["unit"]].append(evaluation["file"])
+            same[evaluation["utterances_file"], evaluation["unit"]].append(evaluation)
         pairs = []
-        for files in same.values():
+        for evaluations in same.values():
+            if len(evaluations) > MOST_TESTED:
+                log.info(
+                    "Of %d evaluations of the same utterances of %s, the %d with the lowest error rates are tested in "
+                    "pairs.",
+                    len(evaluations),
+                    evaluations[0]["split"],
+                    MOST_TESTED,
+                )
+            best = sorted(evaluations, key=lambda one: float(one[ErrorUnit(one["unit"]).rate]))[:MOST_TESTED]
+            tested = {one["file"] for one in best}
+            files = [one["file"] for one in evaluations if one["file"] in tested]
             key = short_hash(*files)
             if key not in self._pairs:
                 self._pairs[key] = _tested({file: alignments[file] for file in files})

@@ -110,10 +110,7 @@ def _judged(runs: Sequence[Run]) -> list[tuple[float, Run]]:
 
 def dev_rate(run: Run) -> float | None:
     """The lowest dev error rate after an epoch, which chose the model of a run; None where dev was trained on."""
-    if run.settings.get("training.with_dev"):
-        return None
-    figure = f"dev/{run.unit.rate}"
-    return min((row[figure] for row in run.metrics if figure in row), default=None)
+    return None if run.settings.get("training.with_dev") else run.progress.dev_rate
 
 
 def chosen(evaluations: Sequence[Evaluation], decoder: str | None) -> Evaluation | None:
@@ -172,7 +169,7 @@ def as_csv(lines: Sequence[Summary]) -> str:
 def _summary(run: Run, differing: Sequence[str], best: bool, split: str, decoder: str | None) -> Summary:
     evaluation = chosen([one for one in run.evaluations if one.split == split], decoder)
     results, unit = (evaluation.results, evaluation.unit) if evaluation else ({}, run.unit)
-    last = run.metrics[-1] if run.metrics else {}
+    last = run.progress.last
     return Summary(
         recipe=run.recipe,
         run=run.name,
@@ -251,7 +248,7 @@ def readable_runs(runs: Sequence[Run]) -> list[Run]:
     kept = []
     for run in runs:
         try:
-            run.settings, run.metrics  # noqa: B018  they are read here
+            run.settings, run.progress  # noqa: B018  they are read here
         except RunError as error:
             log.warning("%s is left out: %s", run.folder, error)
         else:

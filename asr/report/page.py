@@ -22,7 +22,7 @@ from asr.data.manifest import manifest_checksum, read_manifest
 from asr.data.splits import SPLITS
 from asr.data.utterance import Utterance
 from asr.report.data_files import short_hash, write_data, write_whole
-from asr.report.evaluations import EvaluationPages
+from asr.report.evaluations import MOST_TESTED, EvaluationPages
 from asr.report.runs import ODD, Run, differing_settings, find_runs
 from asr.report.utterance_media import AudioChoice
 from asr.settings.compose import load_config
@@ -115,6 +115,7 @@ class Report:
             "differences": differing_settings(runs),
             "evaluations": evaluations,
             "pairs": pairs,
+            "most_tested": MOST_TESTED,
             "unreadable": unreadable,
             "corpora": corpora,
             "checks": CHECKS,

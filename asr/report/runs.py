@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from sys import intern
 from typing import Any
 
 import yaml
@@ -72,6 +73,16 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class Progress:
+    """How far a training has come."""
+
+    last: Row
+    """The newest row of metrics; empty where there is none."""
+    dev_rate: float | None
+    """The lowest error rate on dev after an epoch, in the unit of the run."""
+
+
+@dataclass(frozen=True)
 class Run:
     """A run folder."""
 
@@ -88,23 +99,20 @@ class Run:
         return self.folder.parent.name
 
     @cached_property
-    def nested(self) -> dict[str, Any]:
-        """The content of config.yaml, unchecked, since it may be of an earlier version.
+    def settings(self) -> dict[str, Any]:
+        """The settings of config.yaml by their full key, without groups; unchecked, since they may be of an earlier
+        version, which counted errors in words.
 
         Raises:
-            RunError: It cannot be read.
+            RunError: They cannot be read.
         """
         path = self.folder / SETTINGS
         try:
-            read: dict[str, Any] = yaml.safe_load(read_yaml(path))
+            read = read_yaml(path)
         except (OSError, ValueError, yaml.YAMLError) as error:
             raise RunError(f"{path} cannot be read ({' '.join(str(error).split())}).") from None
-        return read
-
-    @cached_property
-    def settings(self) -> dict[str, Any]:
-        """The settings by their full key, without groups; those of earlier versions count errors in words."""
-        return {"scoring.unit": "word"} | without_groups(flattened(self.nested))
+        flat = {"scoring.unit": "word"} | without_groups(flattened(read))
+        return {intern(key): value for key, value in flat.items()}  # the same in all runs
 
     @property
     def unit(self) -> ErrorUnit:
@@ -116,10 +124,20 @@ class Run:
         """The checksum of the dev manifest that its model was chosen on; None where the run is older than it."""
         return kept_identity(self.folder).get(DEV_MANIFEST)
 
-    @cached_property
+    @property
     def metrics(self) -> list[Row]:
-        """The rows of metrics.jsonl, none where there is no such file."""
+        """The rows of metrics.jsonl, none where there is no such file. They are not kept: runs may be thousands."""
         return read_metrics(self.folder)
+
+    @cached_property
+    def progress(self) -> "Progress":
+        """How far its training has come.
+
+        Raises:
+            RunError: Its metrics are damaged.
+        """
+        rows, figure = self.metrics, f"dev/{self.unit.rate}"
+        return Progress(rows[-1] if rows else {}, min((row[figure] for row in rows if figure in row), default=None))
 
     @cached_property
     def panel(self) -> list[Row]:

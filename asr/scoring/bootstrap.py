@@ -8,7 +8,7 @@ was trained with several seeds, as many of its trainings are drawn as there are,
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -188,21 +188,17 @@ def estimate(trainings: Trainings, drawn: Rates, counted_in: ErrorUnit | None = 
 
 def differences(models: Mapping[str, Trainings], drawn: Mapping[str, Rates]) -> list[Difference]:
     """Every pair of models, tested, from the scores of their trainings and their rates, which were drawn together."""
-    pairs = list(combinations(models, 2))
-    gaps = [drawn[first] - drawn[second] for first, second in pairs]
-    p_values = [two_sided_p(gap) for gap in gaps]
-    return [
-        Difference(
-            first,
-            second,
-            float(np.mean(training_rates(models[first])) - np.mean(training_rates(models[second]))),
-            *_interval(gap),
-            improvement=float((gap < 0).mean() + (gap == 0).mean() / 2),
-            p=p,
-            p_corrected=corrected,
-        )
-        for (first, second), gap, p, corrected in zip(pairs, gaps, p_values, holm(p_values), strict=True)
-    ]
+    rates = {name: float(np.mean(training_rates(trainings))) for name, trainings in models.items()}
+    tested = [_tested(rates, drawn, *pair) for pair in combinations(models, 2)]
+    corrected = holm([difference.p for difference in tested])
+    return [replace(difference, p_corrected=p) for difference, p in zip(tested, corrected, strict=True)]
+
+
+def _tested(rates: Mapping[str, float], drawn: Mapping[str, Rates], first: str, second: str) -> Difference:
+    """The test of a pair, not corrected. Its drawn differences are not kept, since pairs may be thousands."""
+    gap = drawn[first] - drawn[second]
+    improvement, p = float((gap < 0).mean() + (gap == 0).mean() / 2), two_sided_p(gap)
+    return Difference(first, second, rates[first] - rates[second], *_interval(gap), improvement, p, p_corrected=p)
 
 
 def training_rates(trainings: Trainings, counted_in: ErrorUnit | None = None) -> Rates:

@@ -209,8 +209,9 @@ def load_config(path: Path) -> Config:
     """
     try:
         with errors_as_sentences():
-            loaded = cast(DictConfig, OmegaConf.create(read_yaml(path)))
-        _require_groups(cast(dict[str, Any], OmegaConf.to_container(loaded)))
+            values = read_yaml(path)
+            _require_groups(values)
+            loaded = OmegaConf.create(values)
         later = {group: OmegaConf.load(CONF / group / f"{choice}.yaml") for group, choice in LATER_GROUPS.items()}
         later["tracker"].update(NOT_OF_TODAY)
         later["data"] = OmegaConf.create({"license": None})  # likewise

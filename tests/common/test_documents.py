@@ -6,6 +6,8 @@ from enum import Enum
 from pathlib import Path
 
 import pytest
+import yaml
+from omegaconf import OmegaConf
 
 from asr.common.documents import MOST_YAML_BYTES, from_json, json_object, read_bytes, read_json, read_yaml
 
@@ -55,7 +57,8 @@ BILLION_LAUGHS = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1
         ("a: !!str 1\n", "has the tag"),
         ("a: 1\nb: ${oc.env:HOME}\n", "line 2 has an interpolation"),
         ("${a}: 1\n", "has an interpolation"),
-        ("a: " + "[" * 5000, "too deeply"),
+        ("a: " + "[" * 100, "too deeply"),
+        ("- " * 100_000, "too deeply"),
         ("#" * (MOST_YAML_BYTES + 1), "larger than"),
     ],
 )
@@ -63,6 +66,23 @@ def test_settings_are_plain(tmp_path: Path, text: str, found: str) -> None:
     (tmp_path / "config.yaml").write_text(text)
     with pytest.raises(ValueError, match=found):
         read_yaml(tmp_path / "config.yaml")
+
+
+@pytest.mark.parametrize("text", ["a: " + "[" * 100_000, "a: 1\na: 2\n", "a: \a", 'a: "\\ud800"', "a: =", "[a]: 1"])
+def test_what_no_settings_are_is_no_yaml(tmp_path: Path, text: str) -> None:
+    (tmp_path / "config.yaml").write_text(text)
+    with pytest.raises(yaml.YAMLError):
+        read_yaml(tmp_path / "config.yaml")
+
+
+TEXT = "date: 2026-01-01\nrate: 1e-4\nlow: -1.e+2\ndebug: off\nnone:\nten: 1_0\ntext: '1e-4'\nlist: [a, ~]\nwide: é\n"
+
+
+def test_values_are_read_as_omegaconf_reads_them(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(TEXT, encoding="utf-8")
+    values = read_yaml(tmp_path / "config.yaml")
+    assert values == OmegaConf.to_container(OmegaConf.create(TEXT))
+    assert (values["date"], values["rate"], values["debug"]) == ("2026-01-01", 0.0001, False)
 
 
 class Color(Enum):

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from asr.commands.cli import main
-from asr.commands.subjects import find_run
+from asr.commands.subjects import find_run, given_runs
+from asr.report import runs as runs_module
+from asr.report.overview import best_run, readable_runs, summarize
 from asr.scoring.provenance import keep_provenance
 from tests.helpers.compared_runs import write_run
 from tests.helpers.refusals import Capture, refused
@@ -51,6 +53,23 @@ def test_the_table_has_a_line_for_each_run_the_lowest_wer_first(capsys: Capture)
     assert [row.split()[0] for row in rows] == ["lstm-10", "*", "rnn-20"]
     assert "model.cells=[gru]" in rows[1] and "seed=2" in rows[2] and "10.00" in rows[1]
     assert "0:00:30" in rows[2] and "3/100" in rows[2] and "evaluated" in rows[2]
+
+
+@pytest.mark.usefixtures("project")
+def test_files_of_a_run_are_read_once_and_its_curves_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+
+    def counted(name: str) -> None:
+        original = getattr(runs_module, name)
+        monkeypatch.setattr(runs_module, name, lambda path: (read.append(f"{name} {path.name}"), original(path))[1])
+
+    counted("read_yaml")
+    counted("read_metrics")
+    runs = readable_runs(given_runs([]))
+    assert len(summarize(runs, "test", None)) == 3 and best_run(runs) is not None
+    expected = [f"read_metrics {name}" for name in ("gru-10", "lstm-10", "rnn-20")] + ["read_yaml config.yaml"] * 3
+    assert sorted(read) == expected
+    assert not any(isinstance(kept, list) and "train/loss" in str(kept) for run in runs for kept in vars(run).values())
 
 
 @pytest.mark.usefixtures("project")

@@ -83,6 +83,18 @@ def test_a_report_shows_every_run_finished_or_not(runs: Path, tmp_path: Path) ->
     assert pair["mean"] == pytest.approx(0.625) and pair["low"] <= pair["mean"] <= pair["high"]
 
 
+def test_of_many_evaluations_the_best_are_tested_in_pairs(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(runs / "gru-1", runs / "gru-2")
+    monkeypatch.setattr("asr.report.evaluations.MOST_TESTED", 2)
+    content = build(runs, tmp_path / "report")
+    files = {content["runs"][one["run"]]["name"]: one["file"] for one in content["evaluations"]}
+    (pair,) = content["pairs"]
+    assert {pair["first"], pair["second"]} == {files["lstm-1"], files["gru-1"]} and len(files) == 3
+    assert "Of 3 evaluations of the same utterances of test, the 2 with the lowest" in capsys.readouterr().err
+
+
 def test_the_panel_of_a_run_is_there_epoch_by_epoch(runs: Path, tmp_path: Path) -> None:
     write_panel(runs / "gru-1", [["", "X"], ["YES", "NO X"], ["YES NO", "NO"]], ["YES NO", "NO"])
     content = build(runs, tmp_path / "report")

@@ -64,7 +64,9 @@
     }));
     const choice = report.choice("Split", splits.map((one) => [one, one]), split, (one) => report.go("compare", { split: one }));
     const title = `${report.rateNames(results)} differences`;
-    if (!pairs.length) return report.section(title, choice, report.el("p", { class: "note" }, `No two of these runs were evaluated on the same utterances of ${split}.`));
+    const most = report.data.most_tested;
+    const untested = report.data.evaluations.filter((one) => one.split === split).length > most ? `, or they are not among the ${most} with the lowest error rates, which alone are tested in pairs` : "";
+    if (!pairs.length) return report.section(title, choice, report.el("p", { class: "note" }, `No two of these runs were evaluated on the same utterances of ${split}${untested}.`));
     return report.section(title, choice,
       report.forest(pairs.map(({ left, right, pair }) => ({
         name: `${report.evaluationName(left)} − ${report.evaluationName(right)}`, value: pair.mean, low: pair.low, high: pair.high,
