@@ -24,7 +24,7 @@ COMMANDS = {
     "calibrate": "Calibrates the confidence of words on dev, and measures how reliable it is.",
     "transcribe": "Transcribes audio files of any format and length: text, subtitles, word times.",
     "align": "Aligns a given text with a recording of any length: the time of each word.",
-    "deploy": "Writes a trained model as a folder that runs without this package: asr deploy RUN --to onnx -o FOLDER.",
+    "deploy": "Takes a trained model to ONNX, sherpa-onnx or the Hugging Face hub: asr deploy RUN --to onnx -o FOLDER.",
     "benchmark": "Measures how training scales with the number of ranks: asr benchmark scaling RECIPE.",
 }
 """The module asr.commands.NAME has `run(recipe, config)`; train returns the best dev WER to Hydra's sweepers."""

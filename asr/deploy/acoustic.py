@@ -48,16 +48,22 @@ def whole_graph(recognizer: Recognizer, metadata: dict[str, str]) -> "ModelProto
     lengths = frame_counts(graph, extractor, "waveform_lengths")
     computed = features(graph, extractor, "waveforms", "waveform_lengths", lengths)
     computed = normalized(graph, model.normalizer, computed, lengths)
+    log_probs, lengths = log_probs_of_features(graph, model, computed, lengths)
+    graph("Identity", log_probs, out="log_probs")
+    graph("Identity", lengths, out="log_prob_lengths")
+    return graph.model(inputs, outputs, metadata)
+
+
+def log_probs_of_features(graph: Graph, model: AcousticModel, computed: str, lengths: str) -> tuple[str, str]:
+    """Log-probabilities (frames, batch, tokens) of normalized features (batch, frames, dim), and the frames of each."""
     hidden, lengths = subsampled(graph, model.subsampling, computed, lengths)
     for number in range(len(model.layers)):
-        hidden, _ = _layer(graph, model, number, hidden, lengths)
+        hidden, _ = layer_of(graph, model, number, hidden, lengths)
     if model.lookahead is not None:
         inside = graph("Transpose", graph.within(hidden, 0, lengths), perm=[1, 0])
         ended = graph.longer(graph.zeroed(hidden, inside, 2), 3, 0, graph.integers(model.lookahead.lookahead))
         hidden = lookahead(graph, model.lookahead, ended)
-    graph("LogSoftmax", _logits(graph, model, hidden), out="log_probs", axis=-1)
-    graph("Identity", lengths, out="log_prob_lengths")
-    return graph.model(inputs, outputs, metadata)
+    return log_probs_of_hidden(graph, model, hidden), lengths
 
 
 def can_stream(config: Config) -> bool:
@@ -90,7 +96,7 @@ def stream_graph(recognizer: Recognizer, metadata: dict[str, str]) -> "ModelProt
         cell = cast(RecurrentLayer, layer).cell
         names = [f"layer_{number}_{part}" for part in ("output", "cell")[: 2 if cell is Cell.lstm else 1]]
         state |= dict.fromkeys(names, (np.float32, (1, 1, model.config.hidden)))
-        hidden, last = _layer(graph, model, number, hidden, state=names)
+        hidden, last = layer_of(graph, model, number, hidden, state=names)
         for name, new in zip(names, last, strict=True):
             graph("Where", any_new, new, name, out=f"{NEXT}{name}")
     if model.lookahead is not None:
@@ -104,7 +110,7 @@ def stream_graph(recognizer: Recognizer, metadata: dict[str, str]) -> "ModelProt
         # One frame more than there is, so that there is one.
         hidden = lookahead(graph, model.lookahead, graph.longer(hidden, 3, 0, graph.integers(ahead + 1)))
         hidden = graph.slice(hidden, 0, graph.integers(0), graph("Max", count, graph.integers(1)))
-    log_probs = graph("LogSoftmax", _logits(graph, model, hidden), axis=-1)
+    log_probs = log_probs_of_hidden(graph, model, hidden)
     graph("Slice", log_probs, graph.integers(0), count, graph.integers(0), out="log_probs")
     return graph.model(
         {"waveform": (np.float32, (1, "chunk_samples")), "final": (np.bool_, (1,)), **state},
@@ -170,7 +176,7 @@ def _renamed(shape: Shape) -> Shape:
     return [f"{NEXT}{size}" if isinstance(size, str) else size for size in shape]
 
 
-def _layer(
+def layer_of(
     graph: Graph, model: AcousticModel, number: int, hidden: str, lengths: str | None = None, state: Any = ()
 ) -> tuple[str, list[str]]:
     """A recurrent layer with what stands around it, and its last state."""
@@ -182,5 +188,7 @@ def _layer(
     return graph("Add", hidden, outputs) if model.config.residual else outputs, last
 
 
-def _logits(graph: Graph, model: AcousticModel, hidden: str) -> str:
-    return linear(graph, model.head, layer_norm(graph, model.head_norm, hidden, "head_norm"), "head")
+def log_probs_of_hidden(graph: Graph, model: AcousticModel, hidden: str) -> str:
+    """Log-probabilities (frames, batch, tokens) of what the last layer gives."""
+    logits = linear(graph, model.head, layer_norm(graph, model.head_norm, hidden, "head_norm"), "head")
+    return graph("LogSoftmax", logits, axis=-1)

@@ -1,9 +1,9 @@
 """Folders in which a trained model runs without this package: graphs, tokens, a script and a README."""
 
 import json
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from asr.common.errors import ConfigError, RunError
 from asr.common.files import atomic_folder
@@ -11,7 +11,7 @@ from asr.common.optional import optional
 from asr.deploy.acoustic import can_stream, stream_graph, whole_graph
 from asr.deploy.readme import Deployment, render_readme
 from asr.deploy.runtime import quantize, require_quantizable
-from asr.deploy.verification import Agreement, agreement, compare, compare_stream, signals_of
+from asr.deploy.verification import Agreement, Signals, agreement, compare, compare_stream, signals_of
 from asr.inference.finished_run import FinishedRun
 from asr.inference.recognizer import Recognizer
 from asr.model.acoustic import cells_of_layers
@@ -30,16 +30,68 @@ BLANK_SYMBOL = "<blk>"
 """As sherpa-onnx and icefall write it in a tokens.txt."""
 
 
-def deploy(
-    run: FinishedRun, folder: Path, int8: bool, render: Callable[[Deployment], str] = render_readme
-) -> Deployment:
+class Target(Protocol):
+    """What a model is written for."""
+
+    @property
+    def readme(self) -> str:
+        """The template of its README."""
+
+    def check(self, recognizer: Recognizer) -> None:
+        """Raises ConfigError for a model that cannot be written for it."""
+
+    def write(
+        self, recognizer: Recognizer, metadata: dict[str, str], signals: Signals, folder: Path
+    ) -> dict[str, Agreement]:
+        """Writes graphs, and what belongs to them, into an empty folder.
+
+        Returns:
+            How well each graph agrees with PyTorch, by its file.
+
+        Raises:
+            ConfigError: The model cannot be exported.
+            RunError: A graph differs from PyTorch.
+        """
+
+
+@dataclass(frozen=True)
+class Onnx:
+    """Graphs of waveforms, and scripts that use them."""
+
+    int8: bool
+    """Whether a quantized graph is written too."""
+    readme: str = "README.md"
+
+    def check(self, recognizer: Recognizer) -> None:
+        if self.int8:
+            require_quantizable(cells_of_layers(recognizer.config.model))
+
+    def write(
+        self, recognizer: Recognizer, metadata: dict[str, str], signals: Signals, folder: Path
+    ) -> dict[str, Agreement]:
+        agreements: dict[str, Agreement] = {}
+        graph = whole_graph(recognizer, metadata)
+        agreements["model.onnx"] = compare(recognizer, save_graph(graph, folder / "model.onnx"), signals)
+        if self.int8:
+            quantize(graph, folder / "model.int8.onnx")
+            agreements["model.int8.onnx"] = agreement(recognizer, folder / "model.int8.onnx", signals)
+        scripts = ["transcribe.py"]
+        if can_stream(recognizer.config):
+            file = save_graph(stream_graph(recognizer, metadata), folder / "stream.onnx")
+            agreements["stream.onnx"] = compare_stream(recognizer, file, signals)
+            scripts.append("stream.py")
+        for script in scripts:
+            (folder / script).write_bytes((TEMPLATES / script).read_bytes())
+        return agreements
+
+
+def deploy(run: FinishedRun, folder: Path, target: Target) -> Deployment:
     """Writes a model into a new folder, which is there only if its graphs compute what PyTorch does.
 
     Args:
         run: Whose model it is; its dev split is what the graphs are compared on.
         folder: Not there, or empty.
-        int8: Whether a quantized graph is written too.
-        render: The content of README.md.
+        target: What it is written for.
 
     Raises:
         ConfigError: The folder is not empty, a library is not installed, or the model cannot be exported.
@@ -52,25 +104,12 @@ def deploy(
     if of_run and is_language_model(run.path, run.config):
         raise RunError(f"{run.path} is the run of a language model, which is not exported: give that of a recognizer.")
     recognizer = run.recognizer()
-    if int8:
-        require_quantizable(cells_of_layers(recognizer.config.model))
+    target.check(recognizer)
     metadata = metadata_of(recognizer, weights_checksum(run.model))
     signals = signals_of(run, recognizer)
     with atomic_folder(folder) as content:
-        agreements: dict[str, Agreement] = {}
-        graph = whole_graph(recognizer, metadata)
-        agreements["model.onnx"] = compare(recognizer, _saved(graph, content / "model.onnx"), signals)
-        if int8:
-            quantize(graph, content / "model.int8.onnx")
-            agreements["model.int8.onnx"] = agreement(recognizer, content / "model.int8.onnx", signals)
-        scripts = ["transcribe.py"]
-        if can_stream(recognizer.config):
-            file = _saved(stream_graph(recognizer, metadata), content / "stream.onnx")
-            agreements["stream.onnx"] = compare_stream(recognizer, file, signals)
-            scripts.append("stream.py")
+        agreements = target.write(recognizer, metadata, signals, content)
         _write_tokens(recognizer.tokenizer, content)
-        for script in scripts:
-            (content / script).write_bytes((TEMPLATES / script).read_bytes())
         made = Deployment(
             f"{run.recipe.name} {run.path.name}" if of_run else run.model.absolute().name,
             run.recipe.name if of_run else None,
@@ -81,7 +120,7 @@ def deploy(
             agreements,
             evaluations_of(run.path) if of_run else [],
         )
-        (content / "README.md").write_text(render(made), encoding="utf-8")
+        (content / "README.md").write_text(render_readme(made, target.readme), encoding="utf-8")
     return made
 
 
@@ -110,7 +149,8 @@ def _require_empty(folder: Path) -> None:
         raise ConfigError(f"{folder} is a file: give a folder for -o.")
 
 
-def _saved(graph: "ModelProto", file: Path) -> Path:
+def save_graph(graph: "ModelProto", file: Path) -> Path:
+    """Writes a graph; gives the file."""
     file.write_bytes(graph.SerializeToString())
     return file
 

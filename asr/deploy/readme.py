@@ -43,25 +43,27 @@ class Deployment:
     """Evaluations of the run."""
 
 
-def render_readme(made: Deployment) -> str:
-    """The content of README.md."""
+def render_readme(made: Deployment, template: str) -> str:
+    """The content of README.md, by one of the templates."""
     environment = Environment(
         loader=PackageLoader("asr.deploy"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
         keep_trailing_newline=True,
     )  # fmt: skip
     config = made.recognizer.config
-    return environment.get_template("README.md").render(
+    return environment.get_template(template).render(
         name=made.name,
         recipe=made.recipe,
         tokens=made.recognizer.tokenizer.size,
         tokenizer=config.tokenizer.kind.name,
         description=_description(made.recognizer),
+        mels=made.recognizer.front.extractor.dim,
         sampling_rate=config.data.sampling_rate,
         parameters=f"{made.recognizer.parameters:,}",
         files={
             name: f"{WHAT[name]}, {size / 1e6:.1f} MB" if name.endswith(".onnx") else WHAT[name]
             for name, size in made.files.items()
         },
+        delay_ms=f"{config.features.hop_ms * (3 + config.model.lookahead * config.model.subsampling):g}",
         frame_ms=f"{config.features.hop_ms * config.model.subsampling:g}",
         streams="stream.onnx" in made.files,
         int8="model.int8.onnx" in made.files,

@@ -90,7 +90,8 @@ def compare(recognizer: Recognizer, file: Path, signals: Signals) -> Agreement:
         row[: len(waveform)] = waveform
     in_batch = _computed(session, padded, [len(waveform) for waveform in waveforms])
     alone = [_computed(session, waveform[None], [len(waveform)])[0] for waveform in waveforms]
-    return _required(recognizer, file.name, signals, zip(alone, in_batch, strict=True))
+    expected = (expected_of(recognizer, waveform) for waveform in waveforms)
+    return require(recognizer, file.name, signals, expected, zip(alone, in_batch, strict=True))
 
 
 def compare_stream(recognizer: Recognizer, file: Path, signals: Signals) -> Agreement:
@@ -105,24 +106,35 @@ def compare_stream(recognizer: Recognizer, file: Path, signals: Signals) -> Agre
         stream, size = ChunkedUtterance(session), round(CHUNKS[number % len(CHUNKS)] * rate) + 1
         chunks = [stream.accept(chunk) for chunk in np.split(waveform.numpy(), range(size, len(waveform), size))]
         outputs.append((np.concatenate([*chunks, stream.accept(waveform[:0].numpy(), final=True)]),))
-    return _required(recognizer, file.name, signals, outputs)
+    expected = (expected_of(recognizer, waveform) for waveform in signals.waveforms.values())
+    return require(recognizer, file.name, signals, expected, outputs)
 
 
 def agreement(recognizer: Recognizer, file: Path, signals: Signals) -> Agreement:
     """How well a graph that is not exact, as a quantized one, agrees with PyTorch, utterance by utterance."""
     session = open_session(file)
     pairs = [
-        (_expected(recognizer, waveform), _computed(session, waveform[None], [len(waveform)])[0])
+        (expected_of(recognizer, waveform), _computed(session, waveform[None], [len(waveform)])[0])
         for waveform in signals.waveforms.values()
     ]
     return _agreement(recognizer, pairs)
 
 
-def _required(recognizer: Recognizer, name: str, signals: Signals, outputs: Iterable[Sequence[Array]]) -> Agreement:
-    """The agreement of a graph that must be exact, given what it computed of each utterance."""
+def require(
+    recognizer: Recognizer, name: str, signals: Signals, pytorch: Iterable[Array], outputs: Iterable[Sequence[Array]]
+) -> Agreement:
+    """The agreement of a graph that must be exact.
+
+    Args:
+        name: Of its file.
+        pytorch: What PyTorch computes of each utterance, (frames, tokens).
+        outputs: What the graph does, in one way or several.
+
+    Raises:
+        RunError: They differ by more than rounding.
+    """
     pairs = []
-    for (id, waveform), found in zip(signals.waveforms.items(), outputs, strict=True):
-        expected = _expected(recognizer, waveform)
+    for id, expected, found in zip(signals.waveforms, pytorch, outputs, strict=True):
         pairs += [(expected, one) for one in found]
         difference = max(_difference(expected, one) for one in found)
         if not difference <= LIMIT:
@@ -146,7 +158,7 @@ def _difference(expected: Array, found: Array) -> float:
     return float(np.abs(expected - found).max(initial=0.0))
 
 
-def _expected(recognizer: Recognizer, waveform: Tensor) -> Array:
+def expected_of(recognizer: Recognizer, waveform: Tensor) -> Array:
     """PyTorch's log-probabilities of an utterance alone, (frames, tokens)."""
     log_probs, (length,) = recognizer.log_probs(waveform[None], torch.tensor([len(waveform)]))
     expected: Array = log_probs[:length, 0].cpu().numpy()

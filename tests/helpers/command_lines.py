@@ -21,7 +21,7 @@ from asr.settings.recipe import RECIPES, Recipe
 from tests.helpers.documented import ROOT
 from tools.docs.commands import parser_of
 
-OTHERS = {".", ".ci/run", "aws", "awk", "bible", "cat", "export", "ffmpeg", "ls", "ssh", "wandb"}
+OTHERS = {".", ".ci/run", "aws", "awk", "bible", "cat", "export", "ffmpeg", "hf", "ls", "ssh", "wandb"}
 """Programs that a page may call and that are not ours."""
 
 USER_RECIPES = {"mine", "own"}
