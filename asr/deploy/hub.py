@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asr.inference.finished_run import FinishedRun
-from asr.model.card import FOLDER, write_card
+from asr.model.card import FOLDER, evaluations_of, is_own, render_card
 from asr.model.folder import CARD, FILES, load_model
 from asr.model.hub import check_repo, upload
 from asr.settings.recipe import SETTINGS
@@ -29,20 +29,21 @@ class Contents:
 
 def contents_of(run: FinishedRun, repo: str) -> Contents:
     """The files of a model folder that are uploaded to OWNER/NAME: those that a model folder may have, no others. The
-    card of a run is written again, with its newest results.
+    card of a run has its newest results.
 
     Raises:
         RunError: The model is damaged or the name is none.
     """
     check_repo(repo)
     load_model(run.model)
-    if (run.path / SETTINGS).is_file():
-        write_card(run.path, run.config)
     files: dict[str, Path | bytes] = {name: run.model / name for name in FILES if (run.model / name).is_file()}
-    if CARD in files:
+    if (run.path / SETTINGS).is_file() and is_own(run.model / CARD):
+        card = render_card(run.path, run.config, evaluations_of(run.path))
+    elif CARD in files:
         card = (run.model / CARD).read_text(encoding="utf-8", errors="replace")
-        files[CARD] = card.replace(FOLDER, f"hf://{repo}").encode()
-    return Contents(files)
+    else:
+        return Contents(files)
+    return Contents(files | {CARD: card.replace(FOLDER, f"hf://{repo}").encode()})
 
 
 def upload_model(run: FinishedRun, repo: str, public: bool) -> str:

@@ -83,5 +83,5 @@ def _description(recognizer: Recognizer) -> str:
     directions = "both directions" if model.bidirectional else "one direction"
     return (
         f"{model.layers} recurrent layers ({cells}) of {model.hidden} units in {directions} read {features.kind.name} "
-        "features, which the graphs compute."
+        "features."
     )

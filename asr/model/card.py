@@ -49,12 +49,21 @@ def write_card(run: Path, config: Config, evaluated: bool = True) -> None:
     """
     path = run / MODEL / CARD
     try:
-        if path.exists() and MARK not in path.read_text(encoding="utf-8", errors="replace"):
+        if is_own(path):
+            atomic_write_text(path, render_card(run, config, evaluations_of(run) if evaluated else []))
+        else:
             log.info("%s was changed by hand and is left as it is.", path)
-            return
-        atomic_write_text(path, render_card(run, config, evaluations_of(run) if evaluated else []))
     except OSError as error:
         raise RunError(f"The model card {path} cannot be written ({error.strerror}): make room there.") from None
+
+
+def is_own(path: Path) -> bool:
+    """Whether a card may be written again: it was written here and left as it was, or there is none.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    return not path.exists() or MARK in path.read_text(encoding="utf-8", errors="replace")
 
 
 def evaluations_of(run: Path) -> list[Results]:

@@ -54,11 +54,17 @@ def test_a_run_is_uploaded_with_its_card_and_nothing_else(hub: Hub, run: Path, c
         assert files[name] == (run / "model" / name).read_bytes()
     card = files[CARD].decode()
     assert 'asr.load("hf://me/letters")' in card and FOLDER not in card and MARK in card
-    assert FOLDER in (run / "model" / CARD).read_text()
+    assert not (run / "model" / CARD).exists(), "the run is as it was"
     assert repository.private
     waveforms, lengths = torch.randn(1, 16000), torch.tensor([16000])
     found, expected = (asr.load(place).log_probs(waveforms, lengths)[0] for place in ("hf://me/letters", run))
     assert torch.equal(found, expected)
+
+
+def test_a_card_that_was_changed_by_hand_goes_as_it_is(hub: Hub, run: Path) -> None:
+    (run / "model" / CARD).write_text("# Mine\n")
+    assert main(["deploy", str(run), *DEPLOY]) == 0
+    assert hub.repositories["me/letters"].files[CARD] == b"# Mine\n"
 
 
 def test_a_model_folder_alone_goes_as_it_is_and_what_it_lacks_goes_from_the_hub(hub: Hub, run: Path) -> None:
