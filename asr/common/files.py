@@ -88,7 +88,7 @@ def atomic_write_text(path: Path, text: str) -> None:
 
 def require_own(folder: Path) -> None:
     """Makes sure that what is written below a folder, which a stranger may have handed over, stays in it, and that no
-    file there can block: it has no pipes, and no links that lead out. What W&B keeps there is its own business.
+    file there can block: it has no pipes, and no links that lead out or nowhere. What W&B keeps there is not looked at.
 
     Raises:
         RunError: It has; names the first.
@@ -96,12 +96,12 @@ def require_own(folder: Path) -> None:
     whole = folder.resolve()
     for root, folders, files in os.walk(whole):
         for path in (Path(root, name) for name in (*folders, *files)):
-            if path.is_symlink() and not path.resolve().is_relative_to(whole):
+            if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(whole):
                 raise RunError(
                     f"{path} is a link that leads out of the folder, which may be written: put a file or folder in its "
                     "place."
                 )
-            if not path.is_symlink() and not path.is_file() and not path.is_dir():
+            if not path.is_file() and not path.is_dir():
                 raise RunError(f"{path} is neither a file nor a folder: remove it.")
         folders[:] = [name for name in folders if name != "wandb"]
 

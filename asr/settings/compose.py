@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import Enum
@@ -148,6 +149,7 @@ def to_config(composed: DictConfig, overrides: Sequence[str] = ()) -> Config:
         expand_home(composed)
         values = flattened(cast(dict[str, Any], OmegaConf.to_container(composed)))
         _require_known(values)
+        _require_numbers(values)
         try:
             merged = OmegaConf.merge(OmegaConf.structured(Config), composed)
         except ValidationError as error:
@@ -250,9 +252,10 @@ def errors_as_sentences() -> Iterator[None]:
             hint = "write `defaults: [/config, _self_]` and what differs"
             raise ConfigError(f"recipe.yaml holds no keys: {hint}.") from None
         message, *ways_out = str(error).split("\nConfig search path")[0].split("\n1. To use it as a list")
-        raise ConfigError(f"{message}: add -m to run each, or write a [list]." if ways_out else message) from None
+        sentence = " ".join(message.split())
+        raise ConfigError(f"{sentence}: add -m to run each, or write a [list]." if ways_out else sentence) from None
     except yaml.YAMLError as error:
-        raise ConfigError(f"A configuration file is no YAML: {error}") from None
+        raise ConfigError(f"A configuration file is no YAML: {' '.join(str(error).split())}") from None
 
 
 @cache
@@ -290,16 +293,29 @@ def _require_known(keys: Iterable[str]) -> None:
 
 
 def _require_groups(values: Mapping[Any, Any], prefix: str = "") -> None:
-    """Refuses what stands in the place of a group, and keys that are not names, such as null."""
+    """Refuses what stands in the place of a group, lists and mappings within those of a setting, which OmegaConf lets
+    pass, and keys that are not names, such as null."""
     for name, value in values.items():
         key = f"{prefix}{name}"
         if not isinstance(name, str) and not _inside_mapping(key):
             raise ConfigError(f"The key {key!r} is no name: write the name of a setting.")
         kind = known_keys().get(key)
+        mapped = isinstance(value, dict) and get_origin(kind) is dict
+        items = value.values() if mapped else value if isinstance(value, list) else ()
+        if any(isinstance(item, list | dict) for item in items):
+            raise ConfigError(f"{key} is {value!r}, where {described(kind)} belongs.")
         if isinstance(value, dict) and not any(get_origin(part) is list for part in (kind, *get_args(kind))):
             _require_groups(value, f"{key}.")
         elif isinstance(value, dict) or dataclasses.is_dataclass(kind) or get_origin(kind) is dict:
             raise ConfigError(f"{key} is {'null' if value is None else repr(value)}, where {described(kind)} belongs.")
+
+
+def _require_numbers(values: Mapping[str, Any]) -> None:
+    """Refuses whole numbers that no floating-point number reaches, which can be neither compared nor printed."""
+    for key, value in values.items():
+        numbers = [item for item in (value if isinstance(value, list) else [value]) if isinstance(item, int)]
+        if any(abs(number) > sys.float_info.max for number in numbers):
+            raise ConfigError(f"{key} has more digits than any number that is meant: give a smaller one.")
 
 
 def _wrong_type(error: ValidationError, composed: DictConfig) -> str:

@@ -77,7 +77,7 @@ def expand_home(composed: DictConfig) -> None:
 def _parse(override: str) -> Override | None:
     try:
         return OverridesParser.create().parse_override(override)
-    except HydraException:
+    except (HydraException, ValueError):  # the latter of numbers of thousands of digits
         return None
 
 

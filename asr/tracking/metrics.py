@@ -1,6 +1,7 @@
 """The metrics of a run as JSON lines in its folder, from which everything else can be restored."""
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
@@ -24,17 +25,14 @@ def read_metrics(folder: Path) -> list[Row]:
     Raises:
         RunError: A line is not a JSON object.
     """
-    return read_rows(metrics_path(folder), AXES)
+    return read_rows(metrics_path(folder))
 
 
-def read_rows(path: Path, numbers: Sequence[str] = ("step",)) -> list[Row]:
-    """The rows of a file of JSON lines, like `read_metrics`; none where there is no such file.
-
-    Args:
-        numbers: Keys that every row has, each with a number.
+def read_rows(path: Path) -> list[Row]:
+    """The rows of metrics.jsonl or panel.jsonl, like `read_metrics`; none where there is no such file.
 
     Raises:
-        RunError: A line is not a JSON object.
+        RunError: A line is not a row of this file.
     """
     if not path.exists():
         return []
@@ -43,7 +41,7 @@ def read_rows(path: Path, numbers: Sequence[str] = ("step",)) -> list[Row]:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise RunError(f"{path} cannot be read ({reason}): repair it, or set training.restart=true.") from None
-    return [_parse(path, number, line, numbers) for number, line in enumerate(lines, start=1)]
+    return [_parse(path, number, line) for number, line in enumerate(lines, start=1)]
 
 
 def last_row(folder: Path) -> Row:
@@ -105,19 +103,52 @@ def _line(row: Row) -> str:
     return json.dumps(row) + "\n"
 
 
-def _parse(path: Path, number: int, line: bytes, numbers: Sequence[str]) -> Row:
+def _parse(path: Path, number: int, line: bytes) -> Row:
+    fits = _is_of_panel if path.name == PANEL else _is_of_metrics
     try:
         row: Row = json_object(line.decode("utf-8"))
     except ValueError:
         row = {}
-    if not row or not all(isinstance(row.get(key), int | float) for key in numbers):
+    if not fits(row):
         raise RunError(
             f"Line {number} of {path} is not a row of metrics: repair it, or start over with training.restart=true."
         )
     return row
 
 
+def _is_of_metrics(row: Row) -> bool:
+    return all(_is_number(row.get(axis)) for axis in AXES) and all(
+        value is None or _is_number(value) for value in row.values()
+    )
+
+
+def _is_of_panel(row: Row) -> bool:
+    utterances = row.get("utterances")
+    return (
+        all(_is_number(row.get(axis)) for axis in ("step", "epoch"))
+        and isinstance(utterances, list)
+        and all(
+            isinstance(one, dict)
+            and all(isinstance(one.get(key), str) for key in TEXTS)
+            and _is_number(one.get("cer", one.get("wer")))
+            for one in utterances
+        )
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return (
+        not isinstance(value, bool)
+        and isinstance(value, int | float)
+        and (isinstance(value, float) or abs(value) <= MOST)
+    )
+
+
 PANEL = "panel.jsonl"
+TEXTS = ("id", "reference", "hypothesis")
+"""Of each of its utterances."""
+MOST = sys.float_info.max
+"""Larger whole numbers cannot be compared with others."""
 
 
 def panel_row(step: int, epoch: int, scores: Sequence[UtteranceScore]) -> Row:
@@ -140,6 +171,6 @@ def as_table(rows: Sequence[Row]) -> tuple[list[str], list[list[Any]]]:
     """The columns of a table of the panel, and its lines: one for each utterance and epoch."""
     lines = [(row, utterance) for row in rows for utterance in row["utterances"]]
     rate = "cer" if lines and "cer" in lines[0][1] else "wer"
-    of_utterance = ("id", "reference", "hypothesis", rate)
-    table = [[row["epoch"], row["step"], *(utterance[key] for key in of_utterance)] for row, utterance in lines]
+    of_utterance = (*TEXTS, rate)
+    table = [[row["epoch"], row["step"], *(utterance.get(key) for key in of_utterance)] for row, utterance in lines]
     return ["epoch", "step", *of_utterance], table

@@ -89,6 +89,10 @@ def newest_checkpoint(folder: Path) -> dict[str, Any] | None:
     return None
 
 
+FOREIGN = (RuntimeError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
+"""What using a state raises that is not one of this training."""
+
+
 @contextlib.contextmanager
 def foreign_checkpoints(folder: Path) -> Iterator[None]:
     """Says in one sentence that a checkpoint, whole as it is, is not of the training that it stands in.
@@ -98,7 +102,7 @@ def foreign_checkpoints(folder: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (RuntimeError, ValueError, LookupError, TypeError, AttributeError, EOFError, PickleError) as error:
+    except (*FOREIGN, EOFError, PickleError) as error:
         reason = " ".join(str(error).split())[:200]
         raise RunError(
             f"The newest checkpoint in {folder} is not one of this training ({reason}): remove it, restore one from a "

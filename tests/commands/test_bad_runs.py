@@ -54,11 +54,34 @@ def test_a_damaged_run(file: str, content: bytes, run: Path, capsys: Capture) ->
 
 
 @pytest.mark.parametrize(
-    "row", ['{"step": 1}', '{"step": null, "epoch": 1, "seconds": 1}', '{"step": 1, "epoch": "x"}']
+    "row",
+    [
+        '{"step": 1}',
+        '{"step": null, "epoch": 1, "seconds": 1}',
+        '{"step": 1, "epoch": "x"}',
+        '{"step": 1, "epoch": 1, "seconds": 1, "dev/wer": "x"}',
+        '{"step": 1, "epoch": 1, "seconds": 1, "dev/wer": [1]}',
+        '{"step": 1, "epoch": 1, "seconds": 1, "dev/wer": true}',
+        '{"step": 1, "epoch": 1, "seconds": 1, "dev/wer": 1' + "0" * 400 + "}",
+    ],
 )
 def test_a_row_of_metrics_without_its_numbers(row: str, run: Path, capsys: Capture) -> None:
     (run / "metrics.jsonl").write_text(row + "\n")
     assert "is not a row of metrics" in refused(capsys, "evaluate", "tiny")
+    assert main(["runs"]) == 0
+    assert "is not a row of metrics" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "utterances", ["5", "[5]", "[{}]", '[{"id": "a", "reference": "A", "hypothesis": null, "wer": 0}]',
+                   '[{"id": "a", "reference": "A", "hypothesis": "", "wer": "0"}]']
+)  # fmt: skip
+def test_a_panel_that_is_none_is_refused_before_the_training_goes_on(
+    utterances: str, run: Path, capsys: Capture
+) -> None:
+    (run / "panel.jsonl").write_text(f'{{"step": 1, "epoch": 1, "utterances": {utterances}}}\n')
+    (run / ".reported").unlink()
+    assert "panel.jsonl is not a row of metrics" in refused(capsys, "train", "tiny")
 
 
 @pytest.mark.parametrize("content", [b"\xff", b"", b"\xfe\xff"])

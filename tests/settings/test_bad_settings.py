@@ -39,6 +39,30 @@ def test_every_bound_has_its_key_and_holds_for_every_recipe() -> None:
         assert all(values[key] is None or bounds.hold(values[key]) for key, bounds in BOUNDS.items())
 
 
+@pytest.mark.parametrize("value", ["[[1]]", "[{a: 1}]", "{a: [1]}", "{a: {b: 1}}"])
+@pytest.mark.parametrize("key", ["model.cells", "lm.prune", "augment.speed_factors", "data.columns", "data.mixture"])
+def test_values_within_values_are_refused(key: str, value: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        compose(find_recipe("yesno"), [f"{key}={value}"])
+    assert key in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("digits", [400, 5000])
+@pytest.mark.parametrize("form", ["{}={}", "++{}=[{}]", "{}={{a:{}}}"])
+@pytest.mark.parametrize("key", ["seed", "compare.dev_wer", "augment.speed_factors", "data.mixture"])
+def test_numbers_of_too_many_digits_are_one_short_sentence(key: str, form: str, digits: int) -> None:
+    with pytest.raises(ConfigError) as error:
+        compose(find_recipe("yesno"), [form.format(key, "9" * digits)])
+    assert "\n" not in str(error.value) and len(str(error.value)) < 6000
+
+
+@pytest.mark.parametrize("override", ["+seed=1", "+lm.order=3", "+model.hidden=3"])
+def test_what_hydra_says_in_several_lines_is_one(override: str) -> None:
+    with pytest.raises(ConfigError, match="An item is already at") as error:
+        compose(find_recipe("yesno"), [override])
+    assert "\n" not in str(error.value)
+
+
 @pytest.mark.parametrize(
     ("override", "words"),
     [

@@ -197,6 +197,20 @@ def test_a_model_of_an_earlier_version_is_read_with_what_came_later(tmp_path: Pa
     assert load_config(tmp_path / "config.yaml") == config
 
 
+@pytest.mark.parametrize("number", ["9" * 400, "-" + "9" * 400, "9" * 5000, "0x" + "f" * 5000])
+@pytest.mark.parametrize("key", ["seed", "compare.dev_wer", "augment.gain.low_db"])
+def test_numbers_of_too_many_digits_are_no_settings(key: str, number: str, tmp_path: Path) -> None:
+    values = plain(compose(find_recipe("yesno")))
+    place = values
+    for name in key.split(".")[:-1]:
+        place = place[name]
+    place[key.split(".")[-1]] = "THE NUMBER"
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(values).replace("THE NUMBER", number))
+    with pytest.raises(ConfigError, match=r"config\.yaml cannot be used") as error:
+        load_config(tmp_path / "config.yaml")
+    assert "\n" not in str(error.value) and len(str(error.value)) < 1000
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"No configuration at .*config\.yaml"):
         load_config(tmp_path / "config.yaml")

@@ -54,7 +54,8 @@ def test_beginning_anew_drops_all_rows(tmp_path: Path) -> None:
 
 
 def test_a_damaged_line_is_named(tmp_path: Path) -> None:
-    metrics_path(tmp_path).write_text('{"step": 1}\nrubbish\n{"step": 3}\n')
+    row = '{"step": 1, "epoch": 1, "seconds": 1}\n'
+    metrics_path(tmp_path).write_text(f"{row}rubbish\n{row}")
     with pytest.raises(RunError, match=r"Line 2 of .*metrics\.jsonl"):
         open_tracker(tmp_path, step=3)
 

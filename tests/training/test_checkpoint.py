@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import io
+import math
 import os
 import pickle
 from collections.abc import Callable
@@ -119,6 +120,12 @@ def test_foreign_content_with_a_right_checksum_is_one_sentence(tmp_path: Path, c
     with pytest.raises(RunError, match="is not one of this training") as error:
         newest_checkpoint(tmp_path)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("ranks", [float("inf"), float("-inf"), float("nan"), "two", None, [], {}, -(2**70)])
+def test_a_number_of_ranks_that_is_none_is_one_sentence(ranks: Any) -> None:
+    with pytest.raises(RunError, match="is not one of this training"), foreign_checkpoints(Path("checkpoints")):
+        math.sqrt(int(ranks))
 
 
 def test_a_pipe_is_not_opened(tmp_path: Path) -> None:

@@ -169,10 +169,20 @@ def test_a_pipe_in_a_run_folder_blocks_nobody(name: str, config: Config) -> None
         pass
 
 
+@pytest.mark.parametrize("target", [".reported", "nothing", "nothing/below"])
+def test_a_link_that_leads_nowhere_is_refused(target: str, config: Config) -> None:
+    folder = find(config)
+    folder.path.mkdir(parents=True)
+    (folder.path / ".reported").symlink_to(target)
+    with pytest.raises(RunError, match=r"reported is neither a file nor a folder"), folder.held():
+        pass
+
+
 def test_links_within_a_run_folder_and_those_of_the_tracker_are_no_hindrance(config: Config, tmp_path: Path) -> None:
     folder = find(config)
     (folder.path / "wandb").mkdir(parents=True)
     (folder.path / "wandb" / "latest-run").symlink_to(tmp_path)
-    (folder.path / "newest").symlink_to("train.log")
+    (folder.path / "summary.json").touch()
+    (folder.path / "newest.json").symlink_to("summary.json")
     with folder.held():
         pass

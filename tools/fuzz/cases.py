@@ -15,6 +15,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any, NoReturn
@@ -128,9 +129,8 @@ class Fuzzer:
             if pid == 0:
                 try:
                     _Process(self).run(waiting[:PER_PROCESS])
-                except BaseException:  # of this program
+                finally:  # this program goes on in the parent only
                     self.log.write_text(traceback.format_exc())
-                finally:
                     os._exit(OF_FUZZER)
             _, status = os.waitpid(pid, 0)
             with suppress(ProcessLookupError):
@@ -220,8 +220,11 @@ class _Process:
                 draw = Random(derive_seed("fuzz", fuzzer.subject.name, fuzzer.seed, number))
                 kind = draw.choice(fuzzer.subject.kinds)
                 with fuzzer.surroundings(fuzzer.folder):
-                    use = fuzzer.subject.take(kind, fuzzer.good)
-                    said = [kind, *fuzzer.subject.spoil(kind, draw, fuzzer.outside)]
+                    try:
+                        use = fuzzer.subject.take(kind, fuzzer.good)
+                        said = [kind, *fuzzer.subject.spoil(kind, draw, fuzzer.outside)]
+                    except Exception as error:
+                        said, use = [kind], Use(partial(_again, error))
                     print(json.dumps([number, said]), file=result, flush=True)
                     faulthandler.dump_traceback_later(fuzzer.seconds, exit=True, file=2)
                     fault = self._fault_of(use)
@@ -280,6 +283,11 @@ class _Process:
                 continue  # it is only made sure that it is there
             if not self._is_allowed(str(path)) and not str(path).startswith(("/dev/null", "/proc/self/", "/dev/shm/")):
                 self.watching.append(f"{event} {path}")
+
+
+def _again(error: Exception) -> NoReturn:
+    """Makes a fault of this program one of the case."""
+    raise error
 
 
 def _kilobytes(key: str) -> int:

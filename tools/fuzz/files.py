@@ -81,7 +81,7 @@ def replace_file(draw: Random, path: Path, others: Sequence[Path], outside: Path
         path.touch()
     elif kind != "removed":
         targets = {
-            "link out": outside / "kept.txt", "link to a folder": outside, "link to itself": path,
+            "link out": outside / "kept.txt", "link to a folder": outside, "link to itself": Path(path.name),
             "link to zeros": Path("/dev/zero"), "link to nothing": outside / "new.txt",
         }  # fmt: skip
         path.symlink_to(targets[kind])

@@ -164,7 +164,7 @@ def spoil_json(draw: Random, text: str) -> tuple[str, str]:
     number = draw.randrange(len(lines)) if lines else 0
     try:
         value = json.loads(lines[number])
-    except (ValueError, IndexError):
+    except (ValueError, IndexError, RecursionError):  # it was spoiled before
         said, content = spoil_bytes(draw, text.encode(errors="surrogatepass"))
         return said, content.decode("latin-1")
     if draw.random() < 0.15:

@@ -60,6 +60,9 @@ class Settings(Subject):
                     said.append(f"{key} is {shown(value)}")
             else:
                 form = draw.choice(FORMS)
-                self.overrides.append(form.format(key, value, odd(draw)))
+                value = (
+                    None if isinstance(value, list) and len(value) > 100 else value
+                )  # Hydra takes seconds for long lists
+                self.overrides.append(form.format(key, value, draw.choice(NUMBERS)))
                 said.append(shown(self.overrides[-1]))
         return said
