@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 PREFIX = "hf:/"
 """Of an address as a path: there, two slashes are one."""
-REPO = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+REPO = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
 ADDRESS = re.compile(rf"hf://?(?P<repo>{REPO.pattern})(@(?P<revision>[\w-][\w./-]*))?", re.ASCII)
 
 
@@ -95,6 +95,11 @@ def _as_sentences(what: str, revision: str | None) -> Iterator[None]:
     token = "`hf auth login`, or the environment variable HF_TOKEN, gives the token that it may need"
     try:
         yield
+    except errors.HFValidationError:
+        raise RunError(
+            f"{what} has a name that the hub refuses: an owner and a name have letters, digits, _ and single . and -, "
+            "and begin and end with none of the last two."
+        ) from None
     except errors.RevisionNotFoundError:
         raise RunError(f"{what} has no revision {revision}: give a branch, a tag or a commit of it.") from None
     except errors.RepositoryNotFoundError:

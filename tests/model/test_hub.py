@@ -108,6 +108,8 @@ def test_a_file_of_the_hub_is_bounded_as_one_of_a_folder(there: Hub, model: Path
         ("hf://me/letters/model", "is no address of a model"),
         ("hf://me/../letters", "is no address of a model"),
         ("hf://me/letters@", "is no address of a model"),
+        ("hf://me/a--b", "hf://me/a--b has a name that the hub refuses"),
+        ("hf://m\u00e9/letters", "is no address of a model"),
         ("hf://me/nothing", "hf://me/nothing does not exist, or is not yours to use"),
         ("hf://me/other", "hf://me/other holds no model of asr: it has no model.safetensors"),
     ],
@@ -169,7 +171,7 @@ def test_an_upload_is_one_commit_and_what_is_stale_goes(there: Hub, model: Path)
     assert not there.repositories["me/public"].private
 
 
-@pytest.mark.parametrize("repo", ["new", "me/new/er", "../new", "hf://me/new", "me/"])
+@pytest.mark.parametrize("repo", ["new", "me/new/er", "../new", "hf://me/new", "me/", "m\u00e9/new"])
 def test_names_that_are_none_are_refused_before_anything_is_sent(hub: Hub, repo: str) -> None:
     with pytest.raises(RunError, match="is no name of a repository: write OWNER/NAME"):
         upload(repo, {}, [], public=False)
