@@ -61,7 +61,7 @@ def render_readme(made: Deployment, template: str) -> str:
         parameters=f"{made.recognizer.parameters:,}",
         files={
             name: f"{WHAT[name]}, {size / 1e6:.1f} MB" if name.endswith(".onnx") else WHAT[name]
-            for name, size in made.files.items()
+            for name, size in sorted(made.files.items(), key=lambda file: list(WHAT).index(file[0]))
         },
         delay_ms=f"{config.features.hop_ms * (3 + config.model.lookahead * config.model.subsampling):g}",
         frame_ms=f"{config.features.hop_ms * config.model.subsampling:g}",
