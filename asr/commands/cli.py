@@ -9,15 +9,16 @@ import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from difflib import get_close_matches
+from io import StringIO
 from typing import TYPE_CHECKING, NoReturn
 
 from asr.commands import remedies
 from asr.commands.help import COMMANDS, command_help, general_help, shipped_recipes, version
 from asr.commands.subjects import given_recipe
-from asr.common.errors import ConfigError, Interrupted, MaskedFormatter, UserError
+from asr.common.errors import ConfigError, Interrupted, MaskedFormatter, UserError, masked, printable
 from asr.common.optional import import_large
 from asr.common.streams import drop_output
 from asr.settings.recipe import Recipe
@@ -160,7 +161,9 @@ def run_over_hydra(command: str, arguments: Sequence[str]) -> None:
             job = Job(command, at_home(recipe), group if multirun else None, tuple(sys.argv[1:]), subject)
             with errors_as_sentences(), submission_errors():
                 if options.cfg:
-                    hydra.show_cfg("recipe", overrides, options.cfg, options.package, options.resolve)
+                    with redirect_stdout(StringIO()) as shown:
+                        hydra.show_cfg("recipe", overrides, options.cfg, options.package, options.resolve)
+                    print(masked(shown.getvalue()), end="")
                 elif multirun:
                     hydra.multirun("recipe", job, [*overrides, "hydra.mode=MULTIRUN"])
                 else:
@@ -216,7 +219,7 @@ def exit_codes() -> Iterator[None]:
 
 
 def _stop(sentence: str, code: int) -> NoReturn:
-    print("asr:", " ".join(remedies.filled(sentence).split()), file=sys.stderr)
+    print("asr:", printable(" ".join(remedies.filled(sentence).split())), file=sys.stderr)
     sys.exit(code)
 
 

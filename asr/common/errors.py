@@ -26,11 +26,19 @@ def shortened(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[: LONGEST * 3 // 4]} ... {text[-LONGEST // 5 :]}"
 
 
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def printable(text: str) -> str:
+    """A text without the characters that control a terminal, as \\x1b for ESC: names and transcripts may have some."""
+    return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
 class MaskedFormatter(logging.Formatter):
-    """Lines of a log without credentials."""
+    """Lines of a log without credentials, and without characters that control a terminal."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return masked(super().format(record))
+        return printable(masked(super().format(record)))
 
 
 def asr_command(verb: str, *arguments: object) -> str:

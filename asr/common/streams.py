@@ -5,7 +5,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from asr.common.errors import UserError
+from asr.common.errors import UserError, printable
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -31,10 +31,15 @@ class _Messages(io.FileIO):
     def write(self, data: "ReadableBuffer") -> int:
         try:
             return super().write(data)
-        except BrokenPipeError:
-            raise
-        except OSError:
+        except OSError:  # also where its reader is gone
             return memoryview(data).nbytes
+
+
+class _Terminal(io.TextIOWrapper):
+    """Standard output on a terminal, which what is printed of data does not control."""
+
+    def write(self, text: str) -> int:
+        return super().write(printable(text))
 
 
 def open_streams() -> None:
@@ -58,7 +63,8 @@ def open_streams() -> None:
         stream = getattr(sys, name)
         opened = io.BufferedWriter(kind(stream.fileno(), "w", closefd=False))
         lines = stream.line_buffering or kind is _Messages
-        text = io.TextIOWrapper(opened, stream.encoding, errors, line_buffering=lines, write_through=False)
+        wrapper = _Terminal if kind is _Output and stream.isatty() else io.TextIOWrapper
+        text = wrapper(opened, stream.encoding, errors, line_buffering=lines, write_through=False)
         setattr(sys, name, text)
 
 

@@ -96,13 +96,16 @@ def public_arguments() -> list[str]:
 
 
 def commit() -> str | None:
-    """The commit of the checkout, with +dirty behind where tracked files were changed; None outside a checkout."""
+    """The commit of the checkout, with +dirty behind where tracked files were changed; None outside a checkout.
+
+    The checkout may be another user's, as on a cluster: its code runs anyway, so git may trust it.
+    """
     if not (CHECKOUT / ".git").exists():  # a wheel, maybe within somebody else's checkout
         return None
     describe = ["describe", "--always", "--exclude=*", "--abbrev=40", "--dirty=+dirty"]
     try:
         answer = subprocess.run(
-            ["git", "--no-optional-locks", "-C", CHECKOUT, *describe],
+            ["git", "-c", f"safe.directory={CHECKOUT.resolve()}", "--no-optional-locks", "-C", CHECKOUT, *describe],
             check=False,
             capture_output=True,
             text=True,

@@ -50,6 +50,13 @@ def test_a_run_keeps_an_address_without_its_credentials(tmp_path: Path) -> None:
     assert load_config(folder.path / "config.yaml").shards.source == "https://***@shards.invalid/mine"
 
 
+@pytest.mark.parametrize("what", ["job", "hydra", "all"])
+def test_a_configuration_that_is_printed_has_none(what: str, capsys: Capture) -> None:
+    assert main(["train", "yesno", f"shards.source={ADDRESS}", "--cfg", what]) == 0
+    shown = capsys.readouterr().out
+    assert SECRET not in shown and "***@shards.invalid/mine" in shown
+
+
 def test_an_address_without_its_credentials_is_not_asked() -> None:
     with pytest.raises(ConfigError, match="has no credentials, since run folders keep none: give it with them"):
         open_ranges("https://***@shards.invalid/mine", 1)

@@ -200,6 +200,8 @@ def test_the_commit_says_whether_files_were_changed(tmp_path: Path, monkeypatch:
     assert provenance.commit() == head
     (tmp_path / "code.py").write_text("2\n")
     assert provenance.commit() == f"{head}+dirty"
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    assert provenance.commit() == f"{head}+dirty", "a checkout that another user owns, as on a cluster"
 
 
 def test_a_package_inside_a_foreign_checkout_has_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
