@@ -120,11 +120,12 @@ def hardware() -> str:
     """Processor, cores that this process may use, and GPUs: "AMD EPYC 9R14, 2 cores, 4 x NVIDIA H100 80GB HBM3"."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     gpus = Counter(torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count()))
-    parts = [_processor(), f"{cores} core{'s' if cores > 1 else ''}"]
+    parts = [processor(), f"{cores} core{'s' if cores > 1 else ''}"]
     return ", ".join([*parts, *(f"{count} x {name}" for name, count in gpus.items())])
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The model of the processor."""
     try:
         found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     except OSError:

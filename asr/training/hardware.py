@@ -1,21 +1,26 @@
 """Hardware of a training: device, precision, threads and memory."""
 
 import ctypes
+import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
+from typing import Any
 
 import torch
 
 from asr.common.errors import ConfigError
 from asr.common.processes import machine_memory
 from asr.model.kernel import library
+from asr.scoring.provenance import processor
 from asr.settings.hardware import Device, HardwareConfig, Kernel, Precision
 from asr.training.launch import Launch, find_launch
+
+log = logging.getLogger(__name__)
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Of malloc.h."""
@@ -77,10 +82,32 @@ class Hardware:
         """Peak memory so far (MB): what PyTorch holds of the GPU, or of this process on a CPU."""
         return {"system/peak_memory_mb": peak_bytes(self.device) / 1e6}
 
+    def conditions(self) -> dict[str, int | str]:
+        """What the last digits of a training depend on beside its settings and the number of ranks."""
+        if self.device.type == "cuda":
+            return {"torch": str(torch.__version__), "processor": torch.cuda.get_device_name(self.device)}
+        return {"torch": str(torch.__version__), "processor": processor(), "threads": torch.get_num_threads()}
+
     @property
     def dtype(self) -> torch.dtype:
         """The type of the weights and of the features."""
         return torch.float64 if self.precision is Precision.fp64 else torch.float32
+
+
+def say_what_changed(saved: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Logs which conditions of a training are not those of its checkpoint; an old one has only the number of ranks."""
+    before = {"ranks": int(saved["ranks"]), **saved.get("conditions", {})}
+    changed = [
+        f"{name}={now[name]} (until here {before[name]})"
+        for name in before
+        if now.get(name) not in (None, before[name])
+    ]
+    if changed:
+        log.info(
+            "The run goes on with %s: the batches are the same, but figures may differ in their last digits from those "
+            "of a training that was not interrupted.",
+            ", ".join(changed),
+        )
 
 
 def resolve_hardware(config: HardwareConfig, trains: bool = True) -> Hardware:

@@ -31,7 +31,7 @@ from asr.training.distributed import (
     no_sync,
 )
 from asr.training.folder_watch import FolderWatch
-from asr.training.hardware import Hardware, give_back_freed_memory
+from asr.training.hardware import Hardware, give_back_freed_memory, say_what_changed
 from asr.training.interruption import Interruption
 from asr.training.memory import named_if_full, try_batches
 from asr.training.optimization import AveragedModel, LayerWatch, OptimizerStep, build_optimizer, learning_rate
@@ -76,9 +76,8 @@ class Trainer(Generic[AnyTask]):
             apply_checkpoint(saved, {"model": self.model, "averaged": self.averaged.module}, self.optimizer)
             if scaler := saved.get("scaler"):
                 self.optimizer_step.scaler.load_state_dict(scaler)
-            self.state, ranks = TrainState.of(saved["progression"]), int(saved["ranks"])
-        if ranks != self.ranks.size:
-            log.warning("The run began on %d ranks and goes on with %d: same batches.", ranks, self.ranks.size)
+            self.state = TrainState.of(saved["progression"])
+            say_what_changed(saved, {"ranks": self.ranks.size, **self.hardware.conditions()})
         return True
 
     def fit(self, tracker: Tracker, interruption: Interruption | None = None) -> float:
@@ -289,6 +288,7 @@ class Trainer(Generic[AnyTask]):
             "scaler": self.optimizer_step.scaler.state_dict(),
             "progression": asdict(self.state),
             "ranks": self.ranks.size,
+            "conditions": self.hardware.conditions(),
         }
         self.ranks.on_rank_0(lambda: self.writer.save(self.state.step, state))
         self._saved = time.monotonic()

@@ -4,6 +4,7 @@ import functools
 import logging
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from asr.settings.features import Normalization
 from asr.settings.hardware import HardwareConfig, Precision
 from asr.settings.recipe import RECIPES, Recipe
 from asr.training.acoustic_task import compile_front
-from asr.training.hardware import Hardware, allow_tf32, resolve_hardware
+from asr.training.hardware import Hardware, allow_tf32, resolve_hardware, say_what_changed
 from tests.helpers.trainings import SMALL, metrics, prepare_yesno, run_folder, train
 
 RECIPE = Recipe(RECIPES / "an4")
@@ -150,3 +151,22 @@ def test_a_training_on_a_gpu_learns_what_one_in_float32_learns(settings: list[st
         run = run_folder(tmp_path / name, recipe)
         losses.append([row["train/loss"] for row in metrics(run) if "train/loss" in row][-1])
     assert losses[0] == pytest.approx(losses[1], rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("saved", "said"),
+    [
+        ({"ranks": 1}, ""),
+        ({"ranks": 2}, "ranks=1 (until here 2)"),
+        ({"ranks": 1, "conditions": {"threads": 4, "torch": "2"}}, "threads=2 (until here 4)"),
+        ({"ranks": 2, "conditions": {"torch": "1"}}, "ranks=1 (until here 2), torch=2 (until here 1)"),
+        ({"ranks": 1, "conditions": {"of a later version": 1}}, ""),
+    ],
+)
+def test_what_changes_the_last_digits_of_a_resumed_training_is_said(
+    saved: dict[str, Any], said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "asr")
+    say_what_changed(saved, {"ranks": 1, "threads": 2, "torch": "2"})
+    assert caplog.messages == ([] if not said else [caplog.messages[0]])
+    assert not said or caplog.messages[0].startswith(f"The run goes on with {said}: the batches are the same, but ")

@@ -101,3 +101,24 @@ def test_a_deterministic_training_on_a_gpu_ends_the_same(settings: list[str], tm
         runs.append(run)
     assert metrics(runs[1]) == metrics(runs[0])
     assert_same_weights(runs[1], runs[0])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [("hardware.workers=2", ""), ("hardware.threads=2", "goes on with threads=2 (until here 1): the batches")],
+)
+def test_workers_change_no_bit_and_threads_are_said_once(
+    setting: str, said: str, undisturbed: Path, tmp_path: Path
+) -> None:
+    recipe = prepare_tones(tmp_path / "data")
+    assert train(recipe, tmp_path, [*OVERRIDES, "hardware.workers=0"], TERMINATE_AT="9") == 128 + 15
+    assert train(recipe, tmp_path, [*OVERRIDES, setting]) == 0
+    run = run_folder(tmp_path, recipe)
+    assert run.name == undisturbed.name
+    log = (run / "train.log").read_text()
+    if said:
+        assert log.count(said) == log.count("The run goes on with") == 1
+    else:
+        assert "The run goes on with" not in log
+        assert_same_weights(run, undisturbed)
