@@ -7,6 +7,7 @@ import stat
 from collections.abc import Iterator
 from enum import Enum
 from functools import cache
+from io import BufferedReader
 from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args, get_origin, get_type_hints
@@ -26,18 +27,27 @@ MOST_LEVELS = 32
 """Of groups within groups."""
 
 
-def read_bytes(path: Path, most: int | None = MOST_BYTES) -> bytes:
-    """The content of a regular file. Pipes and devices are not opened: they could block for ever, or never end.
+def open_bytes(path: Path) -> BufferedReader:
+    """Opens a regular file. Pipes and devices are not opened: they could block for ever, or never end.
 
     Raises:
         OSError: There is no such file, it cannot be read, or it is not a regular file.
-        ValueError: It is larger than `most` bytes; None allows any size.
     """
     if not stat.S_ISREG(path.stat().st_mode):
         raise OSError(errno.EINVAL, "not a regular file", str(path))
-    with path.open("rb") as file:
-        content = file.read(None if most is None else most + 1)
-    if most is not None and len(content) > most:
+    return path.open("rb")
+
+
+def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
+    """The content of a regular file.
+
+    Raises:
+        OSError: As of `open_bytes`.
+        ValueError: It is larger than `most` bytes.
+    """
+    with open_bytes(path) as file:
+        content = file.read(most + 1)
+    if len(content) > most:
         raise ValueError(f"it is larger than {most / 2**20:g} MiB")
     return content
 

@@ -53,7 +53,7 @@ class UserError(Exception):
     """A mistake of the user. The command line prints it as one sentence, without credentials, and exits with code 2."""
 
     def __str__(self) -> str:
-        return shortened(masked(super().__str__()))
+        return shortened(masked(super().__str__()).replace("\n", " "))
 
 
 class ConfigError(UserError):

@@ -290,12 +290,17 @@ def _parse_block(path: Path, begin: int, last: int) -> tuple[Arrays, set[int]]:
 
 
 def _cut(path: Path, size: int) -> Iterator[tuple[int, int]]:
-    """Divides a file into blocks of whole lines."""
+    """Divides a file into blocks of whole lines.
+
+    Raises:
+        DataError: One of the lines is too long.
+    """
     begin = 0
     with path.open("rb") as file:
         while begin < size:
             file.seek(min(begin + BLOCK_BYTES, size))
-            file.readline(LONGEST_LINE)
+            if len(file.readline(LONGEST_LINE + 1)) > LONGEST_LINE:
+                raise DataError(f"{path}: a line has more than {LONGEST_LINE:,} bytes: correct or remove it.")
             yield begin, file.tell()
             begin = file.tell()
 

@@ -132,7 +132,7 @@ def read_tuned(run: Path, key: str) -> Weights | None:
         )
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
         raise RunError(f"{path} holds no weights ({error}): run {asr_command('tune', run)} again.") from None
 
 

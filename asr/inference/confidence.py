@@ -72,6 +72,6 @@ def read_confidence(model: Path) -> ConfidenceMap | None:
         return ConfidenceMap(tuple(map(float, read["weights"])), float(read["bias"]))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
         again = asr_command("calibrate", model.absolute().parent)
         raise RunError(f"{path} cannot be used ({error}): run {again} again.") from None

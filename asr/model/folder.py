@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from asr.common.documents import open_bytes
 from asr.common.errors import ConfigError, RunError
 from asr.common.files import atomic_write, atomic_write_text, sync
 from asr.common.processes import machine_memory
@@ -109,7 +110,7 @@ def weights_checksum(model: Path) -> str:
     Raises:
         RunError: They cannot be read.
     """
-    with _weights(model / WEIGHTS), (model / WEIGHTS).open("rb") as file:
+    with _weights(model / WEIGHTS), open_bytes(model / WEIGHTS) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -117,7 +118,7 @@ def weights_checksum(model: Path) -> str:
 def _weights(path: Path) -> Iterator[Any]:
     """Weights, open, of which the header was compared with the size of the file; an error names them."""
     try:
-        with safe_open(path, "pt") as file:
+        with open_bytes(path), safe_open(path, "pt") as file:
             yield file
     except (SafetensorError, OSError) as error:
         raise RunError(f"The weights {path} cannot be read ({error}): copy the folder again.") from None

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from asr.common.documents import json_object, read_json, read_text, read_yaml
+from asr.common.documents import json_object, read_bytes, read_json, read_text, read_yaml
 from asr.common.errors import RunError, asr_command
 from asr.model.folder import MODEL, WEIGHTS
 from asr.scoring.error_unit import ErrorUnit
@@ -146,9 +146,11 @@ class Run:
 
     @cached_property
     def skipped(self) -> list[str]:
-        """The lines of train.log that name skipped steps."""
-        path = self.folder / "train.log"
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
+        """The lines of train.log that name skipped steps; none where it cannot be read."""
+        try:
+            lines = read_bytes(self.folder / "train.log").decode("utf-8", errors="replace").splitlines()
+        except (OSError, ValueError):
+            return []
         return [line for line in lines if SKIPPED in line]
 
     @cached_property

@@ -302,9 +302,10 @@ def _require_groups(values: Mapping[Any, Any], prefix: str = "") -> None:
         kind = known_keys().get(key)
         mapped = isinstance(value, dict) and get_origin(kind) is dict
         items = value.values() if mapped else value if isinstance(value, list) else ()
-        if any(isinstance(item, list | dict) for item in items):
+        listed = any(get_origin(part) is list for part in (kind, *get_args(kind)))
+        if any(isinstance(item, list | dict) for item in items) or (isinstance(value, list) and kind and not listed):
             raise ConfigError(f"{key} is {value!r}, where {described(kind)} belongs.")
-        if isinstance(value, dict) and not any(get_origin(part) is list for part in (kind, *get_args(kind))):
+        if isinstance(value, dict) and not listed:
             _require_groups(value, f"{key}.")
         elif isinstance(value, dict) or dataclasses.is_dataclass(kind) or get_origin(kind) is dict:
             raise ConfigError(f"{key} is {'null' if value is None else repr(value)}, where {described(kind)} belongs.")

@@ -22,8 +22,8 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
-from asr.common.documents import read_json
-from asr.common.errors import masked
+from asr.common.documents import read_json, read_text
+from asr.common.errors import RunError, masked
 from asr.common.files import atomic_write_text
 from asr.settings.tracker import TrackerConfig
 from asr.tracking.metrics import Row
@@ -39,6 +39,8 @@ LATEST = "latest-run"
 """The link to the newest part of a run, which wandb makes."""
 ROWS = "rows"
 """In a finished offline part: the number of rows of metrics.jsonl up to its end."""
+LONGEST_ID = 1024
+"""Bytes of a file that keeps a number or the id of a run."""
 SUMMARY = "summary.json"
 """In a finished offline part: the summary at its end, with which the next begins: the server keeps only the last."""
 
@@ -295,16 +297,23 @@ def _is_uploaded(part: Path) -> bool:
 def _count(path: Path) -> int | None:
     """The number in a file; None where there is none, or half of one that an earlier version left."""
     try:
-        return int(path.read_text(encoding="utf-8"))
+        return int(read_text(path, LONGEST_ID))
     except (OSError, ValueError):
         return None
 
 
 def _run_id(folder: Path) -> str:
-    """The run's id, drawn once: here, or by the agent of a W&B sweep, which waits for a run with that id."""
+    """The run's id, drawn once: here, or by the agent of a W&B sweep, which waits for a run with that id.
+
+    Raises:
+        RunError: The file that keeps it cannot be read.
+    """
     path = folder / "wandb_id"
     if not path.exists() or not path.stat().st_size:
         folder.mkdir(parents=True, exist_ok=True)
         drawn = os.environ.get("WANDB_RUN_ID") if "WANDB_SWEEP_ID" in os.environ else None
         atomic_write_text(path, drawn or secrets.token_hex(4))
-    return path.read_text(encoding="utf-8")
+    try:
+        return read_text(path, LONGEST_ID)
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path} is no id of a run in Weights & Biases ({error}): delete it.") from None

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from asr.common.documents import read_bytes
+from asr.common.documents import open_bytes
 from asr.common.errors import RunError
 from asr.common.files import sync
 
@@ -73,14 +73,17 @@ def newest_checkpoint(folder: Path) -> dict[str, Any] | None:
     candidates = _candidates(folder)
     for _, checksum, path in candidates:
         try:
-            content = read_bytes(path, most=None)
+            file = open_bytes(path)
         except OSError as error:
             log.warning("The checkpoint %s cannot be read (%s).", path, error.strerror)
             continue
-        if checksum == _checksum(content):
-            with foreign_checkpoints(folder):
-                state: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-                return state
+        # Never whole in memory beside its tensors: whatever its size, what is damaged takes none.
+        with file:
+            if checksum == hashlib.file_digest(file, "sha256").hexdigest()[:16]:
+                file.seek(0)
+                with foreign_checkpoints(folder):
+                    state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+                    return state
         log.warning("The checkpoint %s is damaged.", path)
     if candidates:
         raise RunError(

@@ -15,3 +15,8 @@ def test_a_sentence_that_quotes_a_long_value_keeps_its_begin_and_its_remedy(kind
 
 def test_a_sentence_of_ordinary_length_is_whole() -> None:
     assert str(DataError("x" * LONGEST)) == "x" * LONGEST
+
+
+@pytest.mark.parametrize("quoted", ["a\nb", "\na", "a\n\nb\n"])
+def test_what_a_sentence_quotes_does_not_break_it_into_lines(quoted: str) -> None:
+    assert "\n" not in str(DataError(f"Utterance {quoted}: the file is missing."))

@@ -175,15 +175,16 @@ def test_a_training_is_the_same_and_all_commands_work(tmp_path: Path) -> None:
     assert plain == indexed and all(weights[key].equal(others[key]) for key in weights)
 
 
-@pytest.mark.parametrize("indexed", [False, True])
+@pytest.mark.parametrize(("indexed", "block"), [(False, 1 << 28), (True, 1 << 28), (True, 1 << 20)])
 def test_a_line_without_end_is_refused_in_little_memory(
-    indexed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    indexed: bool, block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "train.jsonl"
     written(path)
     os.truncate(path, 1 << 27)
     monkeypatch.setattr(manifest, "LARGE_BYTES", 0 if indexed else 1 << 28)
-    monkeypatch.setattr(manifest, "BLOCK_BYTES", 1 << 28)  # one block, which stays in this process
+    monkeypatch.setattr(manifest, "BLOCK_BYTES", block)
+    monkeypatch.setattr(manifest, "map_blocks", lambda function, blocks, *_: function(blocks))  # in this process
     tracemalloc.start()
     with pytest.raises(DataError, match=r"train\.jsonl, line 52: it has 1,048,577 bytes, more than"):
         read_manifest(path)

@@ -102,6 +102,18 @@ def test_the_checksum_of_weights_of_another_size_is_refused_before_they_are_read
         weights_checksum(model)
 
 
+@pytest.mark.parametrize("use", [weights_checksum, load_model])
+@pytest.mark.parametrize("kind", ["pipe", "folder", "nothing"])
+def test_weights_that_are_no_file_are_named(use: Callable[[Path], Any], kind: str, model: Path) -> None:
+    (model / WEIGHTS).unlink()
+    if kind == "pipe":
+        os.mkfifo(model / WEIGHTS)
+    elif kind == "folder":
+        (model / WEIGHTS).mkdir()
+    with pytest.raises(RunError, match=WEIGHTS):
+        use(model)
+
+
 def settings_with(line: str) -> Callable[[Path], None]:
     return lambda folder: (folder / SETTINGS).write_text((folder / SETTINGS).read_text() + line)  # type: ignore[return-value,func-returns-value]
 

@@ -1,12 +1,14 @@
 """Run folders that are not as they were written: a report names them and shows the others."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from asr.report.runs import Run
 from tests.helpers.refusals import Capture, refused
 from tests.helpers.reports import evaluate, metrics_rows, write_run, write_test_corpus
 from tests.report.test_page import build
@@ -105,6 +107,13 @@ def test_a_date_among_the_settings_is_a_text(runs: Path, tmp_path: Path, value: 
 def test_a_folder_as_log_has_no_lines(runs: Path, tmp_path: Path) -> None:
     a_folder("train.log")(runs / "odd")
     assert len(build(runs, tmp_path / "report", "--audio", "none", "--pictures", "0")["runs"]) == 2
+
+
+def test_a_log_beyond_all_size_has_no_lines(runs: Path) -> None:
+    (runs / "odd" / "train.log").write_text("Step 7 is skipped: its loss or gradient is not finite\n")
+    assert len(Run(runs / "odd").skipped) == 1
+    os.truncate(runs / "odd" / "train.log", 5 << 30)
+    assert Run(runs / "odd").skipped == []
 
 
 def test_where_no_run_can_be_read_there_is_no_page(runs: Path, tmp_path: Path, capsys: Capture) -> None:

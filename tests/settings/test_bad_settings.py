@@ -47,6 +47,12 @@ def test_values_within_values_are_refused(key: str, value: str) -> None:
     assert key in str(error.value) and "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("key", ["seed", "model.subsampling", "compare.dev_wer", "augment.gain.low_db"])
+def test_a_list_in_the_place_of_one_value_is_refused(key: str) -> None:
+    with pytest.raises(ConfigError, match=rf"{key} is \[1, 2\], where"):
+        compose(find_recipe("yesno"), [f"{key}=[1,2]"])
+
+
 @pytest.mark.parametrize("digits", [400, 5000])
 @pytest.mark.parametrize("form", ["{}={}", "++{}=[{}]", "{}={{a:{}}}"])
 @pytest.mark.parametrize("key", ["seed", "compare.dev_wer", "augment.speed_factors", "data.mixture"])

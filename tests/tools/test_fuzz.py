@@ -61,10 +61,6 @@ def refuse(outside: Path) -> None:
     raise DataError("one sentence.")
 
 
-def refuse_at_length(outside: Path) -> None:
-    raise DataError("one sentence.\nAnd another.")
-
-
 def end(code: int) -> Callable[[Path], None]:
     def leave(outside: Path) -> None:
         print("asr: one sentence.", file=sys.stderr)
@@ -85,7 +81,6 @@ def try_elsewhere(outside: Path) -> None:
 
 FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "exception": (lambda outside: {}["key"], "KeyError in test_fuzz.py"),
-    "lines": (refuse_at_length, "a sentence of several lines"),
     "exit code": (end(1), "exit code 1"),
     "crash": (lambda outside: os.kill(os.getpid(), signal.SIGSEGV), "exit code -11"),
     "memory": (lambda outside: bytearray(2 << 30), "MemoryError in test_fuzz.py"),

@@ -6,6 +6,7 @@ import io
 import math
 import os
 import pickle
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,16 @@ def test_foreign_content_with_a_right_checksum_is_one_sentence(tmp_path: Path, c
 def test_a_number_of_ranks_that_is_none_is_one_sentence(ranks: Any) -> None:
     with pytest.raises(RunError, match="is not one of this training"), foreign_checkpoints(Path("checkpoints")):
         math.sqrt(int(ranks))
+
+
+def test_a_checkpoint_of_any_size_takes_no_memory_where_it_is_damaged(tmp_path: Path) -> None:
+    path = save_checkpoint(tmp_path, 1, {"step": 1}, keep=1)
+    os.truncate(path, 1 << 28)
+    tracemalloc.start()
+    with pytest.raises(RunError, match="is whole"):
+        newest_checkpoint(tmp_path)
+    assert tracemalloc.get_traced_memory()[1] < 1 << 24
+    tracemalloc.stop()
 
 
 def test_a_pipe_is_not_opened(tmp_path: Path) -> None:

@@ -278,7 +278,7 @@ class _Process:
             below = Path(f"/proc/self/fd/{descriptor}" if isinstance(descriptor, int) and descriptor >= 0 else ".")
             path = below / os.fsdecode(given)
             # Other changes than of content are those of a link itself.
-            path = path.resolve() if event == "open" else path.parent.resolve() / path.name
+            path = Path(os.path.realpath(path)) if event == "open" else Path(os.path.realpath(path.parent)) / path.name
             if event == "os.mkdir" and path.is_dir():
                 continue  # it is only made sure that it is there
             if not self._is_allowed(str(path)) and not str(path).startswith(("/dev/null", "/proc/self/", "/dev/shm/")):

@@ -21,7 +21,7 @@ from asr.settings.root import Config
 from tests.helpers.corpora import tones, write_corpus
 from tests.helpers.refusals import write_recipe
 from tools.fuzz.cases import Subject, Use, command
-from tools.fuzz.files import replace_file, spoil_folder
+from tools.fuzz.files import LARGE, replace_file, spoil_folder
 from tools.fuzz.mutations import spoil_bytes
 
 TEXTS = {"train": ["YES NO", "NO YES", "NO NO NO", "YES"], "dev": ["YES NO", "NO"], "test": ["NO YES YES"]}
@@ -65,8 +65,11 @@ class Manifests(Subject):
     def spoil(self, kind: str, draw: Random, outside: Path) -> list[str]:
         said = spoil_folder(draw, DATA, outside, [".jsonl"]) if draw.random() < 0.75 else []
         if not said or draw.random() < 0.2:
-            path = draw.choice(sorted((DATA / "audio").glob("*.wav")))
-            if path.is_file() and not path.is_symlink():
+            paths = [
+                path for path in sorted((DATA / "audio").glob("*.wav")) if path.is_file() and not path.is_symlink()
+            ]
+            if paths:
+                path = draw.choice(paths)
                 said.append(f"{path.name}: {_spoil_audio(draw, path, outside)}")
         return said
 
@@ -104,6 +107,8 @@ def _spoil_audio(draw: Random, path: Path, outside: Path) -> str:
     if kind < 0.15:
         return replace_file(draw, path, [path], outside)
     said = "wav"
+    if path.stat().st_size > LARGE:
+        return "huge before"
     if kind < 0.45:
         said, rate = draw.choice(FORMATS), draw.choice((16000, 16000, 8000, 44100))
         path.unlink()
