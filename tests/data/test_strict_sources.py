@@ -27,7 +27,7 @@ def clips(tmp_path: Path) -> Path:
 def read(source: Path | str, kind: str = "auto", columns: Mapping[str, str] | None = None) -> list[Utterance]:
     config = DataConfig(
         sampling_rate=16000, mixture={"train": 1.0}, source=str(source), format=SourceFormat(kind),
-        columns=dict(columns or {}), held_out=0.1, convert=False,
+        columns=dict(columns or {}), held_out=0.1, convert=False, license=None,
     )  # fmt: skip
     return [one for part in read_source(config, Path(source).parent / "audio").values() for one in part]
 
