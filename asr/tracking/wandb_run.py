@@ -27,7 +27,7 @@ from asr.common.errors import RunError, masked
 from asr.common.files import atomic_write_text
 from asr.settings.tracker import TrackerConfig
 from asr.tracking.metrics import Row
-from asr.tracking.wandb_start import FINISH_SECONDS, LOWEST, Mode, modes_of, one_line, start
+from asr.tracking.wandb_start import FINISH_SECONDS, LOWEST, Mode, forget_service, modes_of, one_line, start
 
 if TYPE_CHECKING:
     import wandb
@@ -210,6 +210,8 @@ class WandbRun:
             if action is _send_row:
                 self._run, self._gave_up = None, True
                 log.warning("Weights & Biases failed and is not used from here on: %s", one_line(error))
+                if isinstance(error, ConnectionError):
+                    forget_service()
             else:
                 self._broken.add(action)
                 what = action.__name__.strip("_").replace("_", " ")

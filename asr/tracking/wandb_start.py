@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Literal
 
 from asr.common.errors import ConfigError, RunError
@@ -123,6 +123,15 @@ def _public_arguments() -> Iterator[None]:
         yield
     finally:
         sys.argv[1:] = arguments
+
+
+def forget_service() -> None:
+    """Lets go of a service that has died, which wandb would ask once more when the process ends; a later run starts
+    another."""
+    import wandb
+
+    with suppress(Exception):
+        wandb.teardown()
 
 
 def _forget_foreign_service() -> None:

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -73,3 +74,20 @@ def _train_alone() -> None:
 
 def summary(folder: Path) -> dict[str, Any]:
     return {key: value for record in records(folder, "summary") for key, value in record.get("update", {}).items()}
+
+
+def lose_the_service() -> None:
+    """Trains to step 40 offline, in the folder of the first argument; after step 10 the service of wandb is killed, and
+    then another run is tracked, in the folder of the second."""
+    first, second = map(Path, sys.argv[1:])
+    with open_tracker(first) as tracker:
+        train(tracker, 0, 10)
+        while tracker.backlog:
+            time.sleep(0.01)
+        for task in Path("/proc/self/task").iterdir():
+            for child in (task / "children").read_text().split():
+                if "wandb-core" in Path(f"/proc/{child}/cmdline").read_text():
+                    os.kill(int(child), signal.SIGKILL)
+        train(tracker, 10, 40)
+    with open_tracker(second) as tracker:
+        train(tracker, 0, 5)

@@ -10,8 +10,9 @@ from asr.scoring.error_rates import score_texts
 from asr.tracking.metrics import panel_row, read_metrics, read_panel
 from asr.tracking.tracker import Tracker
 from asr.tracking.wandb_media import alignment_html
+from tests.helpers import programs
 from tests.helpers.offline_runs import history, offline_parts, records
-from tests.helpers.tracked import no_login, open_tracker, summary, train  # noqa: F401  a fixture among them
+from tests.helpers.tracked import lose_the_service, no_login, open_tracker, summary, train  # noqa: F401  a fixture among them
 
 pytestmark = pytest.mark.usefixtures("no_login")
 
@@ -30,6 +31,14 @@ def table_files(folder: Path, name: str) -> list[Path]:
 def kept(folder: Path) -> dict[str, Any]:
     read: dict[str, Any] = json.loads((folder / "summary.json").read_text())
     return read
+
+
+@pytest.mark.slow
+def test_without_the_service_of_wandb_a_training_goes_on_and_a_later_run_has_another(tmp_path: Path) -> None:
+    done = programs.run(lose_the_service, [str(tmp_path / "first"), str(tmp_path / "second")])
+    assert done.returncode == 0 and "Traceback" not in done.stdout + done.stderr
+    assert [row["step"] for row in read_metrics(tmp_path / "first") if "train/loss" in row] == [*range(1, 41)]
+    assert history(tmp_path / "second") == read_metrics(tmp_path / "second")
 
 
 def test_the_panel_is_cut_back_with_the_metrics_and_shown_as_one_table(tmp_path: Path) -> None:
