@@ -27,7 +27,7 @@ def main(arguments: Sequence[str]) -> None:
     normalize = "leave out the punctuation of the text, and write it in the case of the model"
     parser.add_argument("--normalize", action="store_true", help=normalize)
     parser.add_argument("--device", default="cpu", help="where the model computes, as torch names it (cpu)")
-    options = parser.parse_args(arguments)
+    options = parser.parse(arguments)
     if options.output is None and len(options.format) > 1:
         parser.error(f"--format gives {len(options.format)} formats for standard output: name a folder with -o")
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from asr.commands import remedies
 from asr.commands.flags import RUN_HELP, FlagParser
 from asr.commands.subjects import find_run
 
@@ -21,12 +20,11 @@ def main(arguments: Sequence[str]) -> None:
         "--splits", nargs="+", default=["dev", "test"], metavar="SPLIT", help="where it is measured (dev test)"
     )
     parser.add_argument("--data", metavar="FOLDER", help="the corpus, where it has moved: as paths.data")
-    options = parser.parse_args(arguments)
+    options = parser.parse(arguments)
 
     from asr.inference.calibration import calibrate_run
     from asr.inference.finished_run import FinishedRun
 
-    remedies.give_run(options.run, options.data)
     run = FinishedRun.at(find_run(options.run), options.data)
     run.require_unseen_dev("calibrate")
     for found in calibrate_run(run, options.splits):

@@ -59,13 +59,13 @@ def main(arguments: Sequence[str]) -> None:
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = FlagParser("asr compare", add_help=False)
-    parser.add_argument("what", nargs="*")
+    parser.add_argument("what", nargs="*", metavar="RECIPE")
     parser.add_argument("-m", "--multirun", action="store_true")
     parser.add_argument("-o", "--output")
     parser.add_argument("--decoder")
     parser.add_argument("--dev-wer", type=share)
     parser.add_argument("--memory-seeds", type=whole_number)
-    options = parser.parse_intermixed_args(arguments)
+    options = parser.parse(arguments)
     if not options.what or "=" in options.what[0]:
         raise ConfigError("asr compare needs a RECIPE, or the folders of several runs; see asr compare --help.")
     return options
@@ -92,7 +92,7 @@ def _compare_models(named: str, recipe: Recipe, overrides: Sequence[str]) -> Non
     from asr.training.hardware import resolve_hardware
 
     point = sweep(recipe, overrides)[0]
-    remedies.give(named, point)
+    remedies.give_settings(point)
     settings = compose(recipe, point)
     prepare.run(recipe, settings)
     texts = [utterance.text for utterance in read_manifest(recipe.manifest(settings, "train"))]

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from asr.commands import remedies
 from asr.commands.flags import RUN_HELP, FlagParser, whole_number
 from asr.commands.subjects import find_runs_of
 
@@ -23,14 +22,13 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="the corpus, if it has moved; replaces paths.data")
     parser.add_argument("--no-audio", action="store_true", help="skip the audio: no error rates by estimated SNR")
     parser.add_argument("--json", action="store_true", help="print JSON, with all utterances")
-    options = parser.parse_args(arguments)
+    options = parser.parse(arguments)
 
     from asr.report.overview import as_table, readable_runs, summarize
     from asr.report.run_errors import as_json, as_text, examine_run
     from asr.report.runs import find_runs
 
     path = find_runs_of(options.run)
-    remedies.give_run(options.run)
     runs = find_runs([path])
     if len(runs) > 1 and not options.json:
         print(as_table(summarize(readable_runs(runs), options.split, options.decoder)), flush=True)

@@ -21,7 +21,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings, as paths.data=FOLDER")
     parser.add_argument("--to", choices=FORMATS, required=True, help="the toolkit")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="where it is written")
-    options = parser.parse_intermixed_args(arguments)
+    options = parser.parse(arguments)
 
     from asr.common.files import new_folder
     from asr.data.formats.writing import export
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str]) -> None:
     from asr.data.splits import SPLITS
     from asr.settings.compose import compose
 
-    remedies.give(options.recipe, options.overrides)
+    remedies.give_settings(options.overrides)
     with given_recipe(options.recipe, options.overrides) as recipe:
         config = compose(recipe, ["name=export", *options.overrides])
     splits = {split: read_manifest(recipe.manifest(config, split)) for split in SPLITS}

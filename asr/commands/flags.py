@@ -2,12 +2,19 @@
 
 import argparse
 import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import NoReturn
 
+from asr.commands import remedies
+from asr.commands.subjects import find_run, is_run
 from asr.common.errors import ConfigError
+from asr.settings.recipe import runs_in
 
 RUN_HELP = "a run folder (runs/RECIPE/NAME-HASH), the hash of a run or its beginning, or RECIPE/best"
 """What an argument RUN may be."""
+SUBJECTS = ("RECIPE", "RUN", "MODEL")
+"""Arguments that a command is about, of which RECIPE in a message is the first."""
 
 
 def whole_number(text: str) -> int:
@@ -39,6 +46,26 @@ def share(text: str) -> float:
 class FlagParser(argparse.ArgumentParser):
     """Reports a mistake in the command line as a ConfigError of one sentence."""
 
+    def parse(self, arguments: Sequence[str], flags: Mapping[str, str] | None = None) -> argparse.Namespace:
+        """Parses a command line, with options anywhere in it, and tells `remedies` what it is about.
+
+        Args:
+            flags: What stands for settings here; by default --data for `paths.data`, where there is such a flag.
+
+        Raises:
+            ConfigError: An argument is wrong.
+        """
+        options = self.parse_intermixed_args(arguments)
+        subjects = [action.dest for action in self._actions if action.metavar in SUBJECTS]
+        values = (getattr(options, name) for name in subjects)
+        given = next((str(value[0] if isinstance(value, list) else value) for value in values if value), None)
+        data = getattr(options, "data", None)
+        if flags is None and hasattr(options, "data"):
+            flags = {"paths.data=": "--data "}
+        subject = remedies.RECIPE if given is None else _subject(given)
+        remedies.give(subject, [] if data is None else [f"paths.data={data}"], flags)
+        return options
+
     def error(self, message: str) -> NoReturn:
         """Raises.
 
@@ -46,3 +73,12 @@ class FlagParser(argparse.ArgumentParser):
             ConfigError: Always.
         """
         raise ConfigError(f"{self.prog}: {message}; see {self.prog} --help.")
+
+
+def _subject(given: str) -> str:
+    """What commands on a recipe take in the place of an argument: of a folder of runs the first of them, and nothing of
+    a model that is in no run."""
+    path = Path(given)
+    if not path.is_dir() or (path / "recipe.yaml").is_file() or is_run(find_run(path)):
+        return given
+    return str(next(iter(runs_in(path)), remedies.RECIPE))

@@ -4,7 +4,6 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from asr.commands import remedies
 from asr.commands.flags import FlagParser
 from asr.common.errors import ConfigError
 
@@ -16,13 +15,12 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("source", metavar="PATH", type=Path, help="the corpus: a folder or a file in a known format")
     columns = "columns of a table, as audio=path,text=sentence"
     parser.add_argument("--columns", default="", metavar="ROLE=NAME,...", help=columns)
-    options = parser.parse_args(arguments)
+    options = parser.parse(arguments, {"data.columns.": "--columns ", "data.source=": ""})
     pairs = [part.partition("=") for part in options.columns.split(",") if part]
     if any(not separator or not name for _, separator, name in pairs):
         raise ConfigError(f"--columns is {options.columns!r}: write ROLE=NAME pairs, as audio=path,text=sentence.")
 
     from asr.data.own import write_recipe
 
-    remedies.give(remedies.RECIPE, flags={"data.columns.": "--columns ", "data.source=": ""})
     settings = write_recipe(options.folder, options.source, {role: name for role, _, name in pairs})
     print(settings + f"\nWritten to {options.folder / 'recipe.yaml'}. Next: asr run {shlex.quote(str(options.folder))}")

@@ -43,9 +43,9 @@ def main(arguments: Sequence[str]) -> None:
         print(HELP)
         return
     parser = FlagParser("asr plan", add_help=False)
-    parser.add_argument("what", nargs="*")
+    parser.add_argument("what", nargs="*", metavar="RECIPE")
     parser.add_argument("-m", "--multirun", action="store_true")
-    options = parser.parse_intermixed_args(arguments)
+    options = parser.parse(arguments)
     if not options.what or "=" in options.what[0]:
         raise ConfigError(
             "asr plan needs a RECIPE: a folder, or the name of a shipped one; or the folder of a run; see asr plan "
@@ -65,7 +65,7 @@ def _plan(subject: str, recipe: Recipe, overrides: Sequence[str]) -> None:
     from asr.training.debugging import simplify
 
     points = sweep(recipe, overrides)
-    remedies.give(subject, points[0])
+    remedies.give_settings(points[0])
     configs = [simplify(compose(recipe, point)) for point in points]
     for config in configs:
         check_source(config.features, config.augment)

@@ -28,9 +28,9 @@ def give(subject: str, overrides: Sequence[str] = (), flags: Mapping[str, str] |
     _flags.update(flags or {})
 
 
-def give_run(run: object, data: object = None) -> None:
-    """As `give`, for a command on a run that takes `--data` for a corpus that has moved."""
-    give(str(run), [f"paths.data={data}"] if data else [], {"paths.data=": "--data "})
+def give_settings(overrides: Sequence[str]) -> None:
+    """Tells the settings with which the command is carried out: of a sweep those of one point."""
+    _given[1:] = overrides
 
 
 def filled(sentence: str) -> str:

@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> None:
         "--serve", action="store_true", help="serve the page on this machine and update it while runs are training"
     )
     parser.add_argument("--port", type=int, default=PORT, metavar="N", help=f"for --serve; 0 is any ({PORT})")
-    options = parser.parse_args(arguments)
+    options = parser.parse(arguments)
     if options.pictures < 0:
         raise ConfigError(f"--pictures is {options.pictures}; it must be at least 0.")
     if not 0 <= options.port <= 65535:

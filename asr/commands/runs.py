@@ -22,7 +22,7 @@ def main(arguments: Sequence[str]) -> None:
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON; rates are fractions, times seconds")
     form.add_argument("--csv", action="store_true", help="print CSV, likewise")
-    options = parser.parse_args(arguments)
+    options = parser.parse(arguments)
 
     from asr.report.overview import as_csv, as_json, as_table, readable_runs, summarize
 

@@ -2,18 +2,17 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asr.common.errors import ConfigError, RunError, asr_command
-from asr.settings.recipe import RECIPES, SETTINGS, Recipe, find_recipe, runs_in
+from asr.common.errors import ConfigError, RunError, asr_command, listed
+from asr.common.files import expanded
+from asr.settings.recipe import CONF, RECIPES, SETTINGS, Recipe, find_recipe, runs_in
 
 if TYPE_CHECKING:
     from asr.report.runs import Run
 
-RUNS = "runs"
-"""`paths.runs` where nothing else is set."""
 BEST = "best"
 """In RECIPE/best, the run with the lowest dev error rate."""
 SHORTEST = 3
@@ -35,8 +34,8 @@ def given_recipe(name: str, overrides: Sequence[str], language_models: bool = Fa
     if (Path(name) / "recipe.yaml").is_file() or (RECIPES / name / "recipe.yaml").is_file():
         yield find_recipe(name)
         return
-    place = next((text.partition("=")[2] for text in overrides if text.startswith("paths.runs=")), RUNS)
-    run = find_run(name, Path(place).expanduser())
+    given = (text.partition("=")[2] for text in overrides if text.startswith("paths.runs="))
+    run = find_run(name, next((expanded(place) for place in given), None))
     if not is_run(run):
         if found := runs_in(run):
             raise RunError(f"{name} holds {_counted(found)}: name one, as {found[0]}, or {Path(name) / BEST}.")
@@ -53,11 +52,11 @@ def given_recipe(name: str, overrides: Sequence[str], language_models: bool = Fa
         yield recipe
 
 
-def find_run(name: str | Path, runs: Path = Path(RUNS)) -> Path:
+def find_run(name: str | Path, runs: Path | None = None) -> Path:
     """The folder of the run that a user names: by its path, by its hash or the beginning of it, or as RECIPE/best.
 
     Args:
-        runs: The folder of all runs.
+        runs: The folder of all runs; None takes those that the recipes say.
 
     Returns:
         A path that is no run where there is none of this name.
@@ -71,9 +70,11 @@ def find_run(name: str | Path, runs: Path = Path(RUNS)) -> Path:
     if path.exists():
         return path
     if path.name == BEST and path.parent != Path():
-        return _best(path.parent if runs_in(path.parent) else runs / path.parent.name)
+        return _best(path.parent if runs_in(path.parent) else (runs or runs_root(path.parent)) / path.parent.name)
     if re.fullmatch(f"[0-9a-f]{{{SHORTEST},8}}", str(name)):
-        found = [file.parent for pattern in ("*/*", "*/lm/*") for file in runs.glob(f"{pattern}-{name}*/{SETTINGS}")]
+        patterns = [f"{place}-{name}*/{SETTINGS}" for place in ("*/*", "*/lm/*")]
+        roots = [runs] if runs else run_roots()
+        found = [file.parent for root in roots for pattern in patterns for file in root.glob(pattern)]
         found = [folder for folder in found if folder.name.rpartition("-")[2].startswith(str(name))]
         if len(found) > 1:
             raise RunError(f"{name} begins the hash of {_counted(found)}: {', '.join(map(str, sorted(found)))}.")
@@ -98,9 +99,9 @@ def find_given_model(name: str | Path) -> Path:
 
 
 def find_runs_of(name: str | Path) -> Path:
-    """As `find_run`, or a folder of runs: of a recipe that is named, in `runs`, where there is none at that path."""
+    """As `find_run`, or a folder of runs: that of a recipe that is named, where there is none at that path."""
     path = find_run(name)
-    places = [path, Path(RUNS) / path.absolute().name]
+    places = [path, runs_root(path) / path.absolute().name]
     return next((place for place in places if is_run(place) or runs_in(place)), path)
 
 
@@ -113,16 +114,39 @@ def given_runs(names: Sequence[str]) -> "list[Run]":
     from asr.report.overview import runs_below
     from asr.report.runs import find_runs
 
+    roots = run_roots()
+    known = [run for root in roots for run in runs_below(root)]
+    if not names and known:
+        return known
     runs: list[Run] = []
-    for name in names or [RUNS]:
+    for name in names or map(str, roots[:1]):
         place = find_runs_of(name)
         found = find_runs([place]) if is_run(place) or runs_in(place) else runs_below(place)
         if not found:
-            known = sorted({run.recipe for run in runs_below(Path(RUNS))})
-            there = f"there are runs of {', '.join(known)}" if known else f"the folder {RUNS} has none"
+            recipes = sorted({run.recipe for run in known})
+            there = f"there are runs of {', '.join(recipes)}" if recipes else f"{listed(roots)} has none"
             raise ConfigError(f"No run of {name}: {there}; give a recipe that was trained, or a folder of runs.")
         runs += found
     return runs
+
+
+def runs_root(recipe: str | Path) -> Path:
+    """`paths.runs` of a recipe, by its folder or its name; that of all recipes where there is no such recipe."""
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
+
+    found = None
+    for file in (CONF / "config.yaml", RECIPES / recipe / "recipe.yaml", Path(recipe) / "recipe.yaml"):
+        with suppress(OSError, ValueError, YAMLError, OmegaConfBaseException):  # a command on the recipe tells it
+            found = OmegaConf.select(OmegaConf.load(file), "paths.runs") or found
+    return expanded(str(found))
+
+
+def run_roots() -> list[Path]:
+    """The folders of runs that the recipes in the current folder say, first that of recipes which say nothing."""
+    recipes = sorted(file.parent for file in Path().glob("*/recipe.yaml"))
+    return list(dict.fromkeys(runs_root(recipe) for recipe in [RECIPES, *recipes]))
 
 
 def _best(folder: Path) -> Path:

@@ -7,9 +7,9 @@ from asr.training.session import train
 
 
 def run(recipe: Recipe, config: Config) -> float:
-    """Trains, or goes on with, the run of a configuration.
+    """Begins or resumes the run of a configuration.
 
     Returns:
-        The best WER on the dev split.
+        The best error rate on the dev split.
     """
     return train(AcousticTraining(recipe, config))

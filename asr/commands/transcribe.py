@@ -16,7 +16,7 @@ FORMATS = ("txt", "json", "srt", "vtt", "ctm", "textgrid")
 
 def main(arguments: Sequence[str]) -> None:
     """Transcribes files; those that cannot be transcribed are an error after all others."""
-    options = _parser().parse_args(arguments)
+    options = _parser().parse(arguments)
     formats = options.format or ["txt"]
     if options.output is None and len(formats) > 1:
         raise ConfigError(f"--format gives {len(formats)} formats for standard output: name a folder with -o.")

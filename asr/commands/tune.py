@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asr.commands import remedies
 from asr.commands.flags import RUN_HELP, FlagParser
 from asr.commands.subjects import find_run
 from asr.common.errors import ConfigError
@@ -35,7 +34,7 @@ def main(arguments: Sequence[str]) -> None:
         "too, for rescoring",
     )
     parser.add_argument("--data", metavar="FOLDER", help="the corpus, where it has moved: as paths.data")
-    options = parser.parse_args(arguments)
+    options = parser.parse(arguments)
 
     from asr.inference.finished_run import FinishedRun
     from asr.inference.tuning import tune_run
@@ -45,7 +44,6 @@ def main(arguments: Sequence[str]) -> None:
     from asr.settings.decoder import DecoderKind
     from asr.settings.lm import LmKind, LmUnits
 
-    remedies.give_run(options.run, options.data)
     run = FinishedRun.at(find_run(options.run), options.data)
     run.require_unseen_dev("tune")
     config = run.config

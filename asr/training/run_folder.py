@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from asr.common.errors import ConfigError, MaskedFormatter, RunError, asr_command
+from asr.common.errors import ConfigError, MaskedFormatter, RunError, asr_command, listed
 from asr.common.files import atomic_write, require_own
 from asr.lm.ngram import lm_name
 from asr.model.folder import MODEL
@@ -160,7 +160,7 @@ def find_run_folder(recipe: Recipe, config: Config, precision: Precision) -> Run
 
 
 def as_begun(run: Path, config: Config, resolved: Precision, digest: Callable[[Precision], str]) -> Config:
-    """A configuration that goes on with a run, with the precision that the run was begun with.
+    """A configuration that resumes a run, with the precision that the run was begun with.
 
     Args:
         resolved: The precision on this machine, where another may be the automatic one.
@@ -237,31 +237,22 @@ def runs_beside(folder: RunFolder, config: Config) -> list[tuple[Path, Differenc
 def no_model(recipe: Recipe, config: Config, folder: RunFolder) -> RunError:
     """Says that there is no model to evaluate, which runs there are, and how they differ."""
     if metrics_path(folder.path).exists():
-        return RunError(f"The run {folder.path} has no model yet: {asr_command('train', folder.path)} goes on with it.")
+        return RunError(f"The run {folder.path} has no model yet: {asr_command('train', folder.path)} resumes it.")
     beside = runs_beside(folder, config)
     train = "`asr train RECIPE`"
     if not beside:
         return RunError(f"There is no run of {recipe.name} in {folder.path.parent}: {train} makes one.")
     hashes = {run_hash(recipe, config, one): one for one in Precision if one is not Precision.auto}
-    listed = "; ".join(f"{path.name} ({_described(keys, hashes.get(hash_of(path)))})" for path, keys in beside[:LISTED])
-    more = (
-        f"; and {len(beside) - LISTED} more, which {asr_command('runs', folder.path.parent)} shows"
-        if len(beside) > LISTED
-        else ""
-    )
+    there = [f"{path.name} ({_described(keys, hashes.get(hash_of(path)))})" for path, keys in beside]
     return RunError(
-        f"No run of {recipe.name} has these settings, but there {'are' if len(beside) > 1 else 'is'} {listed}{more}: "
-        f"give one of them, as in {asr_command('evaluate', beside[0][0])}, or train with these settings: {train}."
+        f"No run of {recipe.name} has these settings, but there {'are' if len(beside) > 1 else 'is'} "
+        f"{listed(there, '; ')}: give one of them, as in {asr_command('evaluate', beside[0][0])}, or train with these "
+        f"settings: {train}; {asr_command('runs', folder.path.parent)} shows all."
     )
-
-
-LISTED = 5
-"""Of runs and of differences, in a message."""
 
 
 def _described(keys: Difference, precision: Precision | None) -> str:
     """In what a run differs from what was asked for."""
     if not keys:
         return f"hardware.precision={precision.name}" if precision else "trained on other data"
-    values = [f"{key}={there}, here {here}" for key, (there, here) in keys.items()]
-    return "; ".join(values[:LISTED]) + (f"; {len(values) - LISTED} more" if len(values) > LISTED else "")
+    return listed([f"{key}={there}, here {here}" for key, (there, here) in keys.items()], "; ")

@@ -10,18 +10,15 @@ from typing import Any
 
 import pytest
 import torch
-import yaml
 
 from asr.commands.cli import main
-from asr.commands.subjects import find_run, given_recipe
-from asr.common.errors import ConfigError, RunError
+from asr.commands.subjects import given_recipe
 from asr.inference.evaluation import evaluate_split
 from asr.settings.compose import compose, load_config
 from asr.settings.hardware import Precision
-from asr.settings.recipe import RECIPES, Recipe
+from asr.settings.recipe import Recipe
 from asr.settings.root import Config
 from asr.settings.runs import at_home
-from asr.training.run_folder import find_run_folder
 from tests.helpers.refusals import Capture, refused, threads, write_tiny  # noqa: F401  a fixture among them
 
 OF_THE_RUN = ["model.hidden=8", "training.epochs=2", "hardware.precision=fp32", "decoder.nbest=3", "seed=3"]
@@ -128,28 +125,6 @@ def test_a_training_that_was_begun_with_a_restart_goes_on(caplog: pytest.LogCapt
     assert first.stat().st_mtime_ns == kept and "Resuming from step" in caplog.text
 
 
-@pytest.mark.parametrize(
-    ("begun_with", "otherwise"),
-    [
-        ("training.restart=true", False), ("check.fix=true", False), ("check.model=m", None), ("check.json=j", None),
-        ("listen.utterances=3", 8), ("pack.output=packed", None), ("plan.minutes=5", None), ("compare.jobs=2", 1),
-    ],
-)  # fmt: skip
-def test_what_the_first_command_did_besides_is_not_done_again(
-    begun_with: str, otherwise: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    config = compose(Recipe(RECIPES / "an4"), [begun_with])
-    run = find_run_folder(Recipe(RECIPES / "an4"), with_manifests(config, tmp_path), Precision.fp32)
-    with run.trained(config):
-        pass
-    group, key = begun_with.partition("=")[0].split(".")
-    with given_recipe(str(run.path), []) as given:
-        assert getattr(getattr(compose(given), group), key) == otherwise
-        again = compose(given, [begun_with])
-        assert getattr(getattr(again, group), key) == getattr(getattr(config, group), key), "it is asked for"
-
-
 def test_a_finished_run_is_found_from_any_folder(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run, _ = (path.absolute() for path in runs())
     before = snapshot(run / "model")
@@ -234,7 +209,7 @@ def test_a_plan_and_an_export_take_a_run_too(place: Path, capsys: Capture) -> No
 
 
 @pytest.mark.usefixtures("place")
-def test_the_run_of_a_language_model_is_gone_on_with_by_its_own_command(capsys: Capture) -> None:
+def test_the_run_of_a_language_model_is_resumed_by_its_own_command(capsys: Capture) -> None:
     settings = ["lm=lstm", "lm.hidden=8", "lm.epochs=1", "hardware.precision=fp32"]
     assert main(["lm", "train", "tiny", *settings]) == 0
     (model,) = Path("runs/tiny/lm").iterdir()
@@ -253,10 +228,11 @@ def test_without_a_matching_run_those_that_are_there_are_named(capsys: Capture) 
     assert f"{other.name} (" in printed and "model.hidden=16, here 8" in printed
     assert printed.index(run.name) < printed.index(other.name), "the closest comes first"
     assert set(re.findall(r"-([0-9a-f]{8})\b", printed)) == {path.name.rpartition("-")[2] for path in runs()}
-    evaluate, train = (shlex.split(text)[1:] for text in re.findall(r"`(asr [^`]*)`", printed))
+    evaluate, train, shown = (shlex.split(text)[1:] for text in re.findall(r"`(asr [^`]*)`", printed))
     assert evaluate == ["evaluate", str(run.absolute())]
     assert main(evaluate) == 0
     assert train == ["train", "tiny", "model.hidden=8", "training.epochs=2", "seed=4"]
+    assert main(shown) == 0
 
 
 @pytest.mark.usefixtures("place")
@@ -286,104 +262,6 @@ def test_a_recipe_without_any_run_is_trained_first(place: Path, capsys: Capture)
 @pytest.mark.usefixtures("place")
 def test_what_is_neither_a_recipe_nor_a_run(name: str, sentence: str, capsys: Capture) -> None:
     assert sentence in refused(capsys, "evaluate", name)
-
-
-def write_settings(run: Path, **settings: object) -> Path:
-    """A folder that looks like a run."""
-    run.mkdir(parents=True)
-    (run / "config.yaml").write_text(yaml.safe_dump(settings))
-    return run
-
-
-def test_the_beginning_of_a_hash_must_tell_runs_apart(tmp_path: Path) -> None:
-    first = write_settings(tmp_path / "an4" / "lstm-0123abcd")
-    second = write_settings(tmp_path / "yesno" / "my-gru-0123ffff")
-    lm = write_settings(tmp_path / "an4" / "lm" / "lstm-words-99990000")
-    assert [find_run(name, tmp_path) for name in ("0123a", "0123ffff", "9999")] == [first, second, lm]
-    assert find_run("7777", tmp_path) == Path("7777")
-    with pytest.raises(RunError, match=r"0123 begins the hash of 2 runs: .*lstm-0123abcd, .*my-gru-0123ffff"):
-        find_run("0123", tmp_path)
-    with pytest.raises(RunError, match="has a dev error rate yet"):
-        find_run("an4/best", tmp_path)
-
-
-def test_a_recipe_comes_before_a_run_of_that_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "abcd").mkdir()
-    (tmp_path / "abcd" / "recipe.yaml").write_text("defaults: [/config, _self_]\n")
-    write_settings(tmp_path / "runs" / "an4" / "lstm-abcd0000")
-    for name in ("abcd", "an4"):
-        with given_recipe(name, []) as recipe:
-            assert recipe.run is None and recipe.name == name
-
-
-def test_the_settings_of_a_run_are_composed_as_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Texts that look like numbers, lists and mappings survive; groups leave the other keys alone."""
-    monkeypatch.chdir(tmp_path)
-    recipe = Recipe(RECIPES / "an4")
-    overrides = ["tracker.notes=$5 é", "name='1e3'", "tracker.project=mine", "decoder.nbest=4", "model=hybrid"]
-    overrides += ["cluster.sbatch={qos: high}", "tracker.tags=[a b,'007']", "cluster.gpus_per_node=4"]
-    config = compose(recipe, overrides)
-    run = find_run_folder(Recipe(RECIPES / "an4"), with_manifests(config, tmp_path), Precision.fp32)
-    with run.trained(config):
-        pass
-    with given_recipe(str(run.path), []) as given:
-        same = compose(given)
-    assert same == load_config(run.path / "config.yaml")
-    added = ["tracker=offline", "decoder=beam", "cluster.gpus_per_node=2"]
-    with given_recipe(str(run.path), added) as given:
-        changed = compose(given, added)
-    assert (changed.tracker.mode.name, changed.tracker.project, changed.tracker.notes) == ("offline", "mine", "$5 é")
-    assert (changed.decoder.kind.name, changed.decoder.nbest, changed.cluster.ranks_per_node) == ("beam", 4, 2)
-    assert changed.model == config.model
-
-
-def begun(folder: Path, *overrides: str) -> Path:
-    """The folder of a run of AN4 of which only the settings are there."""
-    config = compose(Recipe(RECIPES / "an4"), overrides)
-    run = find_run_folder(Recipe(RECIPES / "an4"), with_manifests(config, folder), Precision.fp32)
-    with run.trained(config):
-        pass
-    return run.path
-
-
-def test_the_settings_of_a_run_are_there_when_its_job_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A job composes them on its node, after the command has ended that submitted it."""
-    monkeypatch.chdir(tmp_path)
-    run = begun(tmp_path, "seed=7")
-    for _ in range(2):
-        with given_recipe(str(run), ["cluster=slurm"]) as given:
-            pass
-    assert compose(given).seed == 7 and given.folder.is_relative_to(tmp_path / "runs" / ".multirun")
-    with given_recipe(str(run), []) as given:
-        assert not given.folder.is_relative_to(tmp_path)
-    assert not given.folder.exists()
-
-
-def test_a_choice_of_the_recipe_itself_sets_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "an4" / "decoder").mkdir(parents=True)
-    shutil.copy(RECIPES / "an4" / "recipe.yaml", tmp_path / "an4")
-    (tmp_path / "an4" / "decoder" / "mine.yaml").write_text("defaults: [beam, _self_]\nnbest: 7\n")
-    run = begun(tmp_path, "decoder.beam=3")
-    added = ["decoder=mine"]
-    with given_recipe(str(run), added) as given:
-        decoder = compose(given, added).decoder
-    assert (decoder.kind.name, decoder.nbest, decoder.beam) == ("beam", 7, 3)
-
-
-def with_manifests(config, folder: Path):  # type: ignore[no-untyped-def]
-    config.paths.data, config.paths.runs = str(folder / "data"), str(folder / "runs")
-    (folder / "data" / "an4").mkdir(parents=True)
-    for split in ("train", "dev"):
-        (folder / "data" / "an4" / f"{split}.jsonl").write_text("")
-    return config
-
-
-def test_a_run_without_settings_that_can_be_read_is_named(tmp_path: Path) -> None:
-    run = write_settings(tmp_path / "runs" / "an4" / "lstm-01234567", sead=1)
-    with pytest.raises(ConfigError, match=r"There is no key sead"), given_recipe(str(run), []):
-        pass
 
 
 @pytest.fixture
