@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asr.commands import remedies
 from asr.commands.flags import RUN_HELP, FlagParser
 from asr.commands.subjects import find_given_model
 from asr.common.errors import ConfigError
@@ -40,13 +39,12 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--public", action="store_true", help="everybody may read a repository that is made now")
     parser.add_argument("--dry-run", action="store_true", help="only say what would be uploaded")
     parser.add_argument("--data", metavar="FOLDER", help="the corpus, where it has moved: as paths.data")
-    options = parser.parse_args(arguments)
+    options = parser.parse(arguments)
     _check(options)
 
     from asr.inference.finished_run import FinishedRun
     from asr.model.folder import model_folder
 
-    remedies.give_run(options.run, options.data)
     run = FinishedRun(model_folder(find_given_model(options.run), "RUN"), options.data)
     _upload(run, options) if options.to == "hub" else _write(run, options)
 

@@ -1,5 +1,6 @@
 """`asr new`: a recipe folder for a corpus of the user's own."""
 
+import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +17,9 @@ def main(arguments: Sequence[str]) -> None:
     columns = "columns of a table, as audio=path,text=sentence"
     parser.add_argument("--columns", default="", metavar="ROLE=NAME,...", help=columns)
     options = parser.parse(arguments, {"data.columns.": "--columns ", "data.source=": ""})
-    pairs = [part.partition("=") for part in options.columns.split(",") if part]
+    # A comma in a name is followed by no other role.
+    parts = re.split(r",\s*(?=\w*=)", options.columns) if options.columns else []
+    pairs = [part.partition("=") for part in parts]
     if any(not separator or not name for _, separator, name in pairs):
         raise ConfigError(f"--columns is {options.columns!r}: write ROLE=NAME pairs, as audio=path,text=sentence.")
 

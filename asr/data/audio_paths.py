@@ -96,11 +96,23 @@ def _scan(folder: Path, endings: tuple[str, ...] = ()) -> list["os.DirEntry[str]
     try:
         with os.scandir(folder) as found:
             wanted = (entry for entry in found if not endings or entry.name.lower().endswith(endings))
-            return sorted((entry for entry in wanted if not is_leftover(entry.name)), key=lambda entry: entry.name)
+            kept = sorted((entry for entry in wanted if not is_leftover(entry.name)), key=lambda entry: entry.name)
     except OSError as error:
         raise DataError(
             f"The folder {folder} cannot be read ({error.strerror}): allow it, or move it elsewhere."
         ) from None
+    if special := [entry.name for entry in kept if _is_special(entry)]:
+        log.warning("%s has pipes, sockets or devices, which are not read: %s.", folder, listed(special))
+        kept = [entry for entry in kept if entry.name not in special]
+    return kept
+
+
+def _is_special(entry: "os.DirEntry[str]") -> bool:
+    """Whether it is neither a file nor a folder, nor a link that leads nowhere: reading a pipe may never end."""
+    try:
+        return not (entry.is_file() or entry.is_dir() or (entry.is_symlink() and not is_there(Path(entry.path))))
+    except OSError:  # a link to itself
+        return False
 
 
 def _contains(folder: str, path: str) -> bool:

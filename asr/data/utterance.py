@@ -90,13 +90,8 @@ def parse_line(line: bytes, path: Path, number: int) -> Utterance:
             raise DataError(f"{place}: {name!r} must be a number, not {value!r}.")
         if name not in NUMBERS and not isinstance(value, str):
             raise DataError(f"{place}: {name!r} must be a string, not {value!r}.")
-        if isinstance(value, str) and not is_whole(value):
-            raise DataError(
-                f"{place}: {name!r} contains an incomplete character, {value!r}: write names and texts in UTF-8."
-            )
-    for name in ("id", "audio_filepath"):
-        if "\0" in row[name]:
-            raise DataError(f"{place}: {name!r} has the character NUL, {row[name]!r}, which no name has: correct it.")
+        if isinstance(value, str) and (fault := text_fault(name, value)):
+            raise DataError(f"{place}: {name!r} {fault}: correct or remove the line.")
     if not (0 < row["duration"] < LIMIT and 0 <= row["offset"] < LIMIT and 0 < row["sampling_rate"] < LIMIT):
         raise DataError(
             f"{place}: duration and sampling_rate must be above 0, offset not below, and all less than 1e9."
@@ -114,6 +109,20 @@ def utterance_of(row: dict[str, Any], folder: str) -> Utterance:
     path = row["audio_filepath"]
     row["audio_filepath"] = Path(os.path.normpath(f"{folder}/{path}" if path[:1] != "/" else path))
     return Utterance(**{name: row[name] for name in FIELDS})
+
+
+def text_fault(name: str, value: str) -> str | None:
+    """What is wrong with a text in a field of an utterance, which a manifest cannot hold; None where nothing is."""
+    if not is_whole(value):
+        return f"contains an incomplete character, {shortened(value)}, and texts are in UTF-8"
+    if "\0" in value and name != "text":
+        return f"has the character NUL, {shortened(value)}, which no name has"
+    return None
+
+
+def shortened(text: str) -> str:
+    """The beginning of a text, in quotes."""
+    return repr(text if len(text) <= 60 else f"{text[:57]}...")
 
 
 def is_whole(text: str) -> bool:

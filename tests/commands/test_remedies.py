@@ -138,6 +138,16 @@ def test_a_new_recipe_is_advised_the_flags_that_it_takes(capsys: Capture) -> Non
     assert "data.source" not in refused(capsys, "new", "other", "lost.csv")
 
 
+@pytest.mark.parametrize("written", ["text=as said, in words", "audio=what sounds, text=as said, in words"])
+def test_a_column_with_a_comma_in_its_name_can_be_named(written: str, corpus: Path) -> None:
+    content = (corpus / "odd.csv").read_text().replace("what was said", '"as said, in words"')
+    if "audio" not in written:
+        content = content.replace("what sounds", "audio")
+    (corpus / "odd.csv").write_text(content)
+    assert main(["new", "mine", "odd.csv", "--columns", written]) == 0
+    assert main(["prepare", "mine"]) == 0
+
+
 def test_an_unprepared_corpus_is_prepared_as_advised(corpus: Path, capsys: Capture) -> None:
     columns = "audio=what sounds,text=what was said,speaker=who said"
     main(["new", "my recipes/r 1", "odd.csv", "--columns", columns])

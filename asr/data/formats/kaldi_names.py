@@ -68,11 +68,13 @@ def read_originals(folder: Path) -> dict[str, tuple[str, str]]:
         name, _, rest = line.partition(" ")
         try:
             id, speaker = json.loads(rest)
-        except ValueError:
+            if not (isinstance(id, str) and isinstance(speaker, str)):
+                raise TypeError
+        except (ValueError, TypeError):
             raise DataError(
                 f"{path}, line {place}: expected a name and [ID, SPEAKER]: delete the file, or export again."
             ) from None
-        found[name] = str(id), str(speaker)
+        found[name] = id, speaker
     return found
 
 

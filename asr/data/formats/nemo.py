@@ -9,7 +9,7 @@ from typing import Any
 from asr.common.errors import DataError
 from asr.common.files import lines_of
 from asr.data.audio_paths import entries
-from asr.data.formats.rows import Place, Row, audio_path, number, read_by_split, real_folders, split_of
+from asr.data.formats.rows import Place, Row, audio_path, label, number, read_by_split, real_folders, split_of
 from asr.data.formats.table import COLUMNS
 from asr.data.utterance import Utterance
 
@@ -51,11 +51,11 @@ def _rows(path: Path) -> list[Row]:
             Row(
                 audio_path(audio, path.parent, place, others),
                 text,
-                str(row.get("speaker") or ""),
+                label(row.get("speaker"), "the speaker", place) or "",
                 offset=number(row.get("offset"), "the offset", place) or 0.0,
                 duration=number(row.get("duration"), "the duration", place),
                 place=place,
-                name=str(row["id"]) if row.get("id") is not None else None,
+                name=label(row.get("id"), "the id", place),
             )
         )
     return rows
@@ -105,7 +105,8 @@ def _object(line: str, place: Place, rows: int) -> dict[str, Any]:
             "and commas between them."
         )
     raise DataError(
-        f"{place}: expected a JSON object ({reason}); {rows} rows were read before it: correct or remove the line."
+        f"{place}: expected a JSON object, whole in this line ({reason}); {rows} rows were read before it: correct or "
+        "remove the line."
     )
 
 

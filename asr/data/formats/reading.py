@@ -1,6 +1,8 @@
 """Reading a source: detects its format and reads it into splits."""
 
+import json
 import logging
+import shlex
 from collections import Counter
 from itertools import islice
 from pathlib import Path
@@ -37,10 +39,7 @@ LOOKS = {
     SourceFormat.table: "a CSV or TSV table, or a folder with some",
     SourceFormat.folder: "a folder with x.wav and x.txt",
 }
-PARQUET = (
-    "A dataset in Parquet files, as the hub has it, is written so by: python -c "
-    "\"import datasets; datasets.load_dataset('{}').save_to_disk('dataset')\""
-)
+PARQUET = "A dataset in Parquet files, as the hub has it, is written so by: python -c {}"
 COUNTED = 10_000
 """Files of a source in an unknown format whose kinds are told."""
 
@@ -61,7 +60,7 @@ def find_format(source: Path) -> SourceFormat:
     found = _format_of(source)
     if found is None:
         content = _content(source)
-        hint = f" {PARQUET.format(source)}" if " .parquet" in content else ""
+        hint = f" {PARQUET.format(_saving(source))}" if " .parquet" in content else ""
         raise ConfigError(f"data.source={source}, {content}, is none of: {'; '.join(LOOKS.values())}.{hint}")
     return found
 
@@ -70,10 +69,18 @@ def _format_of(source: Path) -> SourceFormat | None:
     return next((kind for kind, matches in FORMATS.items() if matches(source)), None)
 
 
+def _saving(source: Path) -> str:
+    """A program, as an argument in a shell, that writes Parquet files as a dataset that is read here."""
+    what = [str(source)] if source.is_dir() else ["parquet", None, None, str(source)]
+    arguments = ", ".join("None" if part is None else json.dumps(part, ensure_ascii=False) for part in what)
+    return shlex.quote(f'import datasets; datasets.load_dataset({arguments}).save_to_disk("dataset")')
+
+
 def _content(source: Path) -> str:
     """What a source of no known format holds, in a few words."""
     if not source.is_dir():
-        return "a file"
+        kind = f"a {source.suffix} file" if source.suffix else "a file without an ending"
+        return kind if not source.is_file() or source.stat().st_size else "an empty file"
     kinds = Counter(path.suffix.lower() or "without an ending" for path in islice(files_below(source), COUNTED))
     return f"a folder with {', '.join(f'{n} {kind}' for kind, n in kinds.most_common(5)) or 'no files'}"
 

@@ -18,7 +18,7 @@ from asr.common.processes import map_blocks
 from asr.data.audio_paths import AUDIO, MEDIA, foreign, is_there
 from asr.data.headers import count_samples, length_fault
 from asr.data.splits import SPLITS
-from asr.data.utterance import OneChannel, Utterance, is_whole
+from asr.data.utterance import LONGEST_LINE, OneChannel, Utterance, is_whole, shortened, text_fault
 
 log = logging.getLogger(__name__)
 
@@ -141,15 +141,21 @@ def _read_header(row: Row) -> Utterance | str:
     file = f"{row.place}: the audio file {row.audio}" if row.place else f"the audio file {row.audio}"
     if not is_whole(str(row.audio)):
         return f"the name of the audio file {row.audio} is not in UTF-8, as manifests are"
+    if not is_there(row.audio):
+        return f"{file} does not exist"
+    if not row.audio.is_file():
+        return f"{file} is {'a folder' if row.audio.is_dir() else 'a pipe or a device'} and no file"
     try:
         info = soundfile.info(row.audio)
         samples = count_samples(row.audio, info.frames)
         fault = length_fault(row.audio, samples)
     except (soundfile.LibsndfileError, OSError) as error:
-        return f"{file} {f'cannot be decoded ({error})' if is_there(row.audio) else 'does not exist'}"
-    odd = next((what for what in ("id", "text", "speaker") if not is_whole(getattr(row, what))), None)
-    if odd is not None:
-        return f"{row.origin}: its {odd} contains an incomplete character, {getattr(row, odd)!r}"
+        return f"{file} cannot be decoded ({error})"
+    for name, value in (("id", row.id), ("text", row.text), ("speaker", row.speaker)):
+        if odd := text_fault(name, value):
+            return f"{row.origin}: its {name} {odd}"
+        if len(value.encode()) > LONGEST_LINE // 2:
+            return f"{row.origin}: its {name} has {len(value):,} characters, {shortened(value)}"
     if fault is not None:
         return f"{file}: {fault}"
     seconds = samples / info.samplerate
@@ -248,6 +254,19 @@ def real_folders(file: Path) -> list[Path]:
     return [] if real == file.absolute().parent else [real]
 
 
+def label(value: object, what: str, place: object) -> str | None:
+    """A name from JSON, which may be a number; None for an empty value.
+
+    Raises:
+        DataError: It is something else.
+    """
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise DataError(f"{place}: {what} is {str(value)[:40]}; it must be a text or a number.")
+    return str(value)
+
+
 def number(value: object, what: str, place: object) -> float | None:
     """A number of seconds from a table or JSON; None for an empty value.
 
@@ -258,8 +277,8 @@ def number(value: object, what: str, place: object) -> float | None:
         return None
     try:
         seconds = float(value)  # type: ignore[arg-type]  # anything but a number raises
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         seconds = -1.0
-    if not 0 <= seconds < 1e9:
-        raise DataError(f"{place}: {what} is {value!r}; it must be a number of seconds.")
+    if isinstance(value, bool) or not 0 <= seconds < 1e9:
+        raise DataError(f"{place}: {what} is {shortened(str(value))}; it must be a number of seconds.")
     return seconds

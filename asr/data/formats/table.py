@@ -14,6 +14,7 @@ from asr.common.errors import ConfigError, DataError, listed
 from asr.common.files import lines_of
 from asr.data.audio_paths import MEDIA, entries
 from asr.data.formats.rows import SPLIT_NAMES, Place, Row, audio_path, number, read_by_split, real_folders, split_of
+from asr.data.utterance import shortened
 
 log = logging.getLogger(__name__)
 
@@ -186,6 +187,11 @@ def _column(header: Sequence[str], role: str, columns: Mapping[str, str], path: 
         index = next((plain.index(name) for name in COLUMNS[role] if name in plain), None)
     if index is not None and header.count(header[index]) > 1:
         raise DataError(f"{path} has the column {header[index]} twice: rename one of them.")
+    if role not in columns and index is not None and plain.count(plain[index]) > 1:
+        alike = [name for name, form in zip(header, plain, strict=True) if form == plain[index]]
+        raise ConfigError(
+            f"{path} has the columns {' and '.join(alike)}: say which is the {role}, as in data.columns.{role}=NAME."
+        )
     if index is not None or (role not in columns and role not in REQUIRED):
         return index
     if not header:
@@ -196,6 +202,12 @@ def _column(header: Sequence[str], role: str, columns: Mapping[str, str], path: 
         raise DataError(
             f"{path} does not name its columns, since its first line is an utterance already, {', '.join(header)}: "
             "write a line with their names above it, such as audio and text."
+        )
+    if len(header) == 1 and role in REQUIRED:
+        separators = "tabs, or name it .csv" if path.suffix.lower() == ".tsv" else "commas, semicolons, tabs or bars"
+        raise DataError(
+            f"{path} has a single column, {shortened(header[0])}, where audio and text are needed: separate its "
+            f"columns by {separators}."
         )
     if role in columns:
         raise ConfigError(
