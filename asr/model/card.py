@@ -190,7 +190,7 @@ def _limits(config: Config) -> list[str]:
     rate = config.data.sampling_rate
     return [
         "The rates are those of speech like that of the corpus: other speakers, microphones, rooms and words have "
-        "higher ones. Measure on your own: `asr evaluate` with a corpus of your own.",
+        "higher ones. Measure on your own: `asr evaluate RUN` with a corpus of your own.",
         f"Recordings are converted to {rate} Hz and one channel"
         + (", which is telephone bandwidth." if rate < 16000 else ", so narrower ones, as of telephones, do worse."),
         "It writes only the characters of its training transcripts, without punctuation where these had none.",

@@ -1,5 +1,6 @@
 """Datasets of Hugging Face whose rows have no names: unique ids, the same in every run, audio kept apart."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
@@ -46,7 +47,7 @@ def items(levels: Sequence[float], path: str | None = None, **columns: Sequence[
 def read(source: Path, output: Path, columns: Mapping[str, str] | None = None) -> dict[str, Utterance]:
     config = DataConfig(
         sampling_rate=RATE, mixture={"train": 1.0}, source=str(source), format=SourceFormat.auto,
-        columns=dict(columns or {}), held_out=0.1, convert=False,
+        columns=dict(columns or {}), license=None, held_out=0.1, convert=False,
     )  # fmt: skip
     found = [one for part in read_source(config, output / "audio").values() for one in part]
     for one in found:
@@ -125,7 +126,7 @@ def test_a_dataset_as_the_hub_has_it_is_told_how_to_be_read(tmp_path: Path, monk
     datasets.Dataset.from_list([*items([0.1, 0.2])]).to_parquet(str(tmp_path / "hub/data/train-00000-of-00001.parquet"))
     with pytest.raises(ConfigError, match=r"a folder with 1 \.parquet, is none of") as caught:
         read(tmp_path / "hub", tmp_path)
-    remedy = str(caught.value).rpartition("python -c ")[2].strip('"')
+    (remedy,) = shlex.split(str(caught.value).rpartition("python -c ")[2])
     exec(remedy)
     assert [*read(tmp_path / "dataset", tmp_path)] == ["00000000", "00000001"]
 

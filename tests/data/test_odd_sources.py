@@ -23,7 +23,7 @@ from tests.helpers.corpora import write_utterance
 def read(source: Path, **columns: str) -> list[Utterance]:
     config = DataConfig(
         sampling_rate=16000, mixture={"train": 1.0}, source=str(source), format=SourceFormat.auto, columns=columns,
-        held_out=0.1, convert=False,
+        license=None, held_out=0.1, convert=False,
     )  # fmt: skip
     return [one for part in read_source(config, source.parent / "audio").values() for one in part]
 

@@ -18,7 +18,7 @@ NAMES = "abcd"
 def read(source: Path) -> dict[str, Utterance]:
     config = DataConfig(
         sampling_rate=16000, mixture={"train": 1.0}, source=str(source), format=SourceFormat.auto, columns={},
-        held_out=0.1, convert=False,
+        license=None, held_out=0.1, convert=False,
     )  # fmt: skip
     return {one.id: one for part in read_source(config, source.parent / "audio").values() for one in part}
 
