@@ -30,6 +30,8 @@ PATIENCE = timedelta(hours=1)
 """How long a rank waits for the gradients of the others."""
 LONG_PATIENCE = timedelta(days=7)
 """How long a rank waits for what only rank 0 does, such as preparing a corpus."""
+LOST = re.compile(r"\bgloo\b|\bNCCL\b|Connection (closed|reset) by peer|Broken pipe", re.IGNORECASE)
+"""In PyTorch's errors of an all-reduce whose other ranks are gone or do not answer."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,26 @@ def join_ranks(device: torch.device, join_minutes: float) -> Ranks:
             dist.init_process_group(backend, store=store, rank=launch.rank, world_size=launch.size, timeout=PATIENCE)
         atexit.register(dist.destroy_process_group)
     return Ranks(dist.get_rank(), dist.get_world_size(), _patient_group())
+
+
+@contextmanager
+def lost_ranks_named(ranks: Ranks) -> Iterator[None]:
+    """Inside, another rank that is gone, or does not answer for an hour, ends this one with a sentence.
+
+    Raises:
+        RunError: Another rank is lost.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else ""
+        if ranks.size == 1 or not LOST.search(str(error)):
+            raise
+        raise RunError(
+            f"Rank {ranks.rank} of {ranks.size} has lost another ({reason}): that one ended, or did not answer for "
+            f"{PATIENCE.total_seconds() / 60:g} minutes, and its own output says why. The same command goes on from "
+            "the last checkpoint."
+        ) from None
 
 
 def data_parallel(model: Model, ranks: Ranks) -> Model | DistributedDataParallel:

@@ -21,7 +21,7 @@ from asr.settings.root import Config
 from asr.tracking.tracker import FINISHED, Tracker
 from asr.tracking.wandb_run import Job
 from asr.training.debugging import profiled
-from asr.training.distributed import Ranks, join_ranks
+from asr.training.distributed import Ranks, join_ranks, lost_ranks_named
 from asr.training.hardware import Hardware
 from asr.training.interruption import watch_signals
 from asr.training.launch import rejoins, started_again
@@ -86,7 +86,7 @@ def train(training: Training[AnyTask]) -> float:
     """
     config, folder = training.config, training.folder
     ranks = join_ranks(training.hardware.device, config.cluster.join_minutes)
-    with ExitStack() as stack:
+    with ExitStack() as stack, lost_ranks_named(ranks):
 
         def begin() -> None:
             stack.enter_context(folder.trained(config, restarts(config)))
