@@ -124,7 +124,7 @@ def spoil_value(draw: Random, value: Any) -> tuple[str, Any]:
         return f"{name} is as {'.'.join(map(str, other))}", value
     if kind < 0.36 and isinstance(above[last], int | float) and not isinstance(above[last], bool):
         above[last] = draw.choice(
-            (-above[last], above[last] * 10, above[last] + 1, above[last] / 3, str(above[last]), [above[last]])
+            (-above[last], above[last] * 10, above[last] + 1, above[last] // 3, str(above[last]), [above[last]])
         )
     elif kind < 0.42 and isinstance(above[last], str):
         text = above[last]
