@@ -98,8 +98,8 @@ def require_own(folder: Path) -> None:
         for path in (Path(root, name) for name in (*folders, *files)):
             if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(whole):
                 raise RunError(
-                    f"{path} is a link out of the folder, and only the folder itself is written: put a file or folder in "
-                    "its place."
+                    f"{path} is a link out of the folder, and only the folder itself is written: put a file or folder "
+                    "in its place."
                 )
             if not path.is_file() and not path.is_dir():
                 raise RunError(f"{path} is neither a file nor a folder: remove it.")

@@ -153,7 +153,7 @@ def test_nothing_is_written_through_a_link_out_of_the_run_folder(
     (outside / "kept.txt").write_text("kept")
     (folder.path / name).parent.mkdir(parents=True)
     (folder.path / name).symlink_to(outside / target)
-    with pytest.raises(RunError, match="is a link that is a link out of the folder"), folder.held():
+    with pytest.raises(RunError, match="is a link out of the folder"), folder.held():
         pass
     assert [path.name for path in outside.iterdir()] == ["kept.txt"]
     assert (outside / "kept.txt").read_text() == "kept"
