@@ -33,8 +33,8 @@ HYDRA_VERSION = "1.3"
 
 LATER_GROUPS = {
     "decoder": "greedy", "lm": "ngram", "evaluation": "default", "augment": "specaugment", "tokenizer": "char",
-    "hardware": "auto", "listen": "default", "pack": "default", "shards": "default",
-    "check": "default", "tracker": "auto",
+    "hardware": "auto", "listen": "default", "pack": "default", "shards": "default", "check": "default",
+    "tracker": "auto",
 }  # fmt: skip
 """Groups that got keys after models were trained, none of which determines weights, with their default choices."""
 NOT_OF_TODAY: dict[str, Any] = {"name": None, "group": None, "tags": [], "notes": None, "job_type": None}
