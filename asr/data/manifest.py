@@ -125,7 +125,7 @@ def _read_all(path: Path) -> list[Utterance]:
     seen: dict[str, int] = {}
     with path.open("rb") as lines:
         for number, line in enumerate(_lines(lines), start=1):
-            if not line.strip():
+            if len(line) <= LONGEST_LINE and not line.strip():
                 continue
             utterance = parse_line(line, path, number)
             earlier = seen.setdefault(utterance.id, number)

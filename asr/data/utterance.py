@@ -74,7 +74,7 @@ def parse_line(line: bytes, path: Path, number: int) -> Utterance:
     place = f"{path}, line {number}"
     reason = "another value"
     if len(line) > LONGEST_LINE:
-        raise DataError(f"{place}: it has {len(line):,} bytes, more than {LONGEST_LINE:,}: correct or remove the line.")
+        raise DataError(f"{place}: it has more than {LONGEST_LINE:,} bytes: correct or remove the line.")
     try:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:

@@ -186,7 +186,7 @@ def test_a_line_without_end_is_refused_in_little_memory(
     monkeypatch.setattr(manifest, "BLOCK_BYTES", block)
     monkeypatch.setattr(manifest, "map_blocks", lambda function, blocks, *_: function(blocks))  # in this process
     tracemalloc.start()
-    with pytest.raises(DataError, match=r"train\.jsonl, line 52: it has 1,048,577 bytes, more than"):
+    with pytest.raises(DataError, match=r"train\.jsonl, line 52: it has more than 1,048,576 bytes"):
         read_manifest(path)
     assert tracemalloc.get_traced_memory()[1] < 1 << 24
     tracemalloc.stop()

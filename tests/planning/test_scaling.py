@@ -31,9 +31,11 @@ def test_tools_that_need_the_tests_are_called_from_the_root_of_the_project() -> 
     needy = [path for path in (ROOT / "tools").rglob("*.py") if "\nfrom tests." in path.read_text()]
     assert needy
     for path in needy:
-        name = path.relative_to(ROOT).with_suffix("")
-        for text in (pages, path.read_text()):
-            assert f"{name}.py" not in text and f"python -m {'.'.join(name.parts)}" in text
+        main = path.with_name("__main__.py")
+        called, started = (path.parent, main) if main.exists() else (path.with_suffix(""), path)
+        for text in (pages, started.read_text()):
+            assert f"{called.relative_to(ROOT)}.py" not in text
+            assert f"python -m {'.'.join(called.relative_to(ROOT).parts)}" in text
 
 
 @pytest.mark.slow
