@@ -270,7 +270,7 @@ def test_empty_counts_of_a_power_cut_do_not_stop_a_run(tmp_path: Path) -> None:
     assert len(read_metrics(tmp_path)) == 6 and (tmp_path / "wandb_id").read_text()
 
 
-@pytest.mark.parametrize("trouble", ["500", "slow", "gone"])
+@pytest.mark.parametrize("trouble", ["gone", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("500", "slow"))])
 def test_a_server_in_trouble_costs_no_step(trouble: str, server: Server, folder: Path) -> None:
     command = [sys.executable, "-c", TROUBLE, str(folder)]
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
