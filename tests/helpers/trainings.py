@@ -85,8 +85,12 @@ def last_checkpoint(run: Path) -> dict[str, Any]:
 
 def metrics(run: Path) -> list[dict[str, Any]]:
     """The rows of a run without what the clock says."""
-    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    return [{k: v for k, v in row.items() if k != "seconds" and not k.startswith(("time/", "system/"))} for row in rows]
+    return [without_times(json.loads(line)) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def without_times(row: dict[str, Any]) -> dict[str, Any]:
+    """A row without what the clock says."""
+    return {key: value for key, value in row.items() if key != "seconds" and not key.startswith(("time/", "system/"))}
 
 
 def main() -> None:
