@@ -78,7 +78,7 @@ def groups() -> Iterator[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("group", groups())
+@pytest.mark.parametrize("group", list(groups()))
 def test_every_number_is_refused_in_one_sentence_or_can_be_used(group: str, settings: dict[str, Any]) -> None:
     for key in NUMBERS:
         if key.partition(".")[0] == group:

@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=SECONDS, metavar="S", help=f"the longest case ({SECONDS:g})")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the folder of the last case here")
     options = parser.parse_args()
-    torch.set_num_threads(1)
+    torch.set_num_threads(1)  # threads that ran do not come along when a process is forked
     last = options.first + options.cases
     numbers = range(options.first, last) if options.only is None else [options.only]
     faults = 0
