@@ -79,7 +79,8 @@ def _upload(run: "FinishedRun", options: Namespace) -> None:
     from asr.deploy.hub import contents_of, upload_model
 
     if options.dry_run:
-        for name, size in contents_of(run, options.repo).sizes.items():
+        for name, content in contents_of(run, options.repo).items():
+            size = len(content) if isinstance(content, bytes) else content.stat().st_size
             print(f"{name}: {size:,} bytes")
         print(f"Nothing was uploaded to {options.repo}: leave out --dry-run.")
         return

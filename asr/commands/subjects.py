@@ -101,8 +101,10 @@ def find_given_model(name: str | Path) -> Path:
 def find_runs_of(name: str | Path) -> Path:
     """As `find_run`, or a folder of runs: that of a recipe that is named, where there is none at that path."""
     path = find_run(name)
-    places = [path, runs_root(path) / path.absolute().name]
-    return next((place for place in places if is_run(place) or runs_in(place)), path)
+    if is_run(path) or runs_in(path):
+        return path
+    named = runs_root(path) / path.absolute().name
+    return named if is_run(named) or runs_in(named) else path
 
 
 def given_runs(names: Sequence[str]) -> "list[Run]":
@@ -114,20 +116,24 @@ def given_runs(names: Sequence[str]) -> "list[Run]":
     from asr.report.overview import runs_below
     from asr.report.runs import find_runs
 
-    roots = run_roots()
-    known = [run for root in roots for run in runs_below(root)]
-    if not names and known:
-        return known
-    runs: list[Run] = []
-    for name in names or map(str, roots[:1]):
+    if not names and (runs := _all_runs()):
+        return runs
+    runs = []
+    for name in names or [str(run_roots()[0])]:
         place = find_runs_of(name)
         found = find_runs([place]) if is_run(place) or runs_in(place) else runs_below(place)
         if not found:
-            recipes = sorted({run.recipe for run in known})
-            there = f"there are runs of {', '.join(recipes)}" if recipes else f"{listed(roots)} has none"
+            recipes = sorted({run.recipe for run in _all_runs()})
+            there = f"there are runs of {', '.join(recipes)}" if recipes else f"{listed(run_roots())} has none"
             raise ConfigError(f"No run of {name}: {there}; give a recipe that was trained, or a folder of runs.")
         runs += found
     return runs
+
+
+def _all_runs() -> "list[Run]":
+    from asr.report.overview import runs_below
+
+    return [run for root in run_roots() for run in runs_below(root)]
 
 
 def runs_root(recipe: str | Path) -> Path:

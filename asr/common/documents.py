@@ -4,6 +4,7 @@ import dataclasses
 import errno
 import json
 import stat
+import sys
 from collections.abc import Iterator
 from enum import Enum
 from functools import cache
@@ -25,6 +26,8 @@ MOST_YAML_BYTES = 1 << 18
 """Of settings, which the YAML reader takes seconds for."""
 MOST_LEVELS = 32
 """Of groups within groups."""
+LARGEST = sys.float_info.max
+"""Whole numbers beyond it can be neither compared with others nor printed."""
 
 
 def open_bytes(path: Path) -> BufferedReader:
@@ -143,7 +146,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         YAMLError: It is no YAML, or has a key twice.
     """
     text = read_text(path, MOST_YAML_BYTES)
-    loader, levels, first = _yaml_loader(), 0, None
+    loader, levels = _yaml_loader(), 0
     for event in yaml.parse(text, Loader=loader):
         place = f"line {event.start_mark.line + 1}"
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
@@ -152,13 +155,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
             raise ValueError(f"{place} has the tag {event.tag}, which settings do not need")
         if isinstance(event, yaml.ScalarEvent) and "${" in event.value:
             raise ValueError(f"{place} has an interpolation (${{), which saved settings do not need")
-        first = first or (event if isinstance(event, yaml.NodeEvent) else None)
         levels += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if levels > MOST_LEVELS:
             raise ValueError(f"{place} is nested too deeply")
-    if not isinstance(first, yaml.MappingStartEvent):
+    values: Any = yaml.load(text, loader)
+    if not isinstance(values, dict):
         raise ValueError("it holds no keys")
-    values: dict[str, Any] = yaml.load(text, loader)
     return values
 
 

@@ -24,7 +24,7 @@ from asr.common.files import atomic_write
 from asr.common.processes import map_blocks
 from asr.common.seeds import Keys, key_of
 from asr.data.columns import Columns, write_columns
-from asr.data.utterance import LONGEST_LINE, LazyUtterances, Seconds, Utterance, parse_known, parse_line, shortened
+from asr.data.utterance import LONGEST_LINE, LazyUtterances, Seconds, Utterance, parse_known, parse_line, quoted
 from asr.settings.recipe import prepared_elsewhere
 
 log = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ def write_manifest(path: Path, utterances: Iterable[Utterance]) -> int:
                 line = (json.dumps(row, ensure_ascii=False) + "\n").encode()
                 if len(line) > LONGEST_LINE:
                     raise DataError(
-                        f"{shortened(utterance.place)}: its line in {path} would have {len(line):,} bytes, more than "
+                        f"{quoted(utterance.place)}: its line in {path} would have {len(line):,} bytes, more than "
                         f"{LONGEST_LINE:,}: leave it out, or cut it."
                     )
                 lines.write(line)

@@ -114,13 +114,13 @@ def utterance_of(row: dict[str, Any], folder: str) -> Utterance:
 def text_fault(name: str, value: str) -> str | None:
     """What is wrong with a text in a field of an utterance, which a manifest cannot hold; None where nothing is."""
     if not is_whole(value):
-        return f"contains an incomplete character, {shortened(value)}, and texts are in UTF-8"
+        return f"contains an incomplete character, {quoted(value)}, and texts are in UTF-8"
     if "\0" in value and name != "text":
-        return f"has the character NUL, {shortened(value)}, which no name has"
+        return f"has the character NUL, {quoted(value)}, which no name has"
     return None
 
 
-def shortened(text: str) -> str:
+def quoted(text: str) -> str:
     """The beginning of a text, in quotes."""
     return repr(text if len(text) <= 60 else f"{text[:57]}...")
 

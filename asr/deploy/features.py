@@ -118,8 +118,7 @@ def _mirrored(graph: Graph, extractor: FeatureExtractor, waveforms: str, samples
 
 def _delta(graph: Graph, computed: str, frames: str) -> str:
     """Time differences by regression over five frames of each utterance, whose first and last one are repeated."""
-    size = graph("Gather", graph("Shape", computed), graph.integer(1))
-    steps = graph("Unsqueeze", graph("Range", graph.integer(0), size, graph.integer(1)), graph.integers(0))
+    steps = graph.positions(computed, 1)
     last = graph(
         "Unsqueeze", graph("Max", graph("Sub", frames, graph.integers(1)), graph.integers(0)), graph.integers(1)
     )

@@ -93,11 +93,12 @@ class Graph:
 
     def within(self, value: str, axis: int, lengths: str) -> str:
         """Which positions of an axis are before the end of each utterance, bool (batch, positions)."""
+        return self("Less", self.positions(value, axis), self("Unsqueeze", lengths, self.integers(1)))
+
+    def positions(self, value: str, axis: int) -> str:
+        """The numbers of the positions of an axis, int64 (1, positions)."""
         size = self("Gather", self("Shape", value), self.integer(axis))
-        positions = self("Range", self.integer(0), size, self.integer(1))
-        return self(
-            "Less", self("Unsqueeze", positions, self.integers(0)), self("Unsqueeze", lengths, self.integers(1))
-        )
+        return self("Unsqueeze", self("Range", self.integer(0), size, self.integer(1)), self.integers(0))
 
     def inner(self, inputs: Mapping[str, Shape], outputs: Mapping[str, Shape]) -> "GraphProto":
         """This graph as the body of a loop; all values that it exchanges are float32."""

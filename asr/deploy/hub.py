@@ -1,7 +1,5 @@
 """Model folders for the Hugging Face hub, with a card that says how to load them from there."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from asr.inference.finished_run import FinishedRun
@@ -11,25 +9,12 @@ from asr.model.hub import check_repo, upload
 from asr.settings.recipe import SETTINGS
 
 
-@dataclass(frozen=True)
-class Contents:
-    """What is uploaded."""
-
-    files: Mapping[str, Path | bytes]
-    """Files or their contents, by name."""
-
-    @property
-    def sizes(self) -> dict[str, int]:
-        """Bytes of each."""
-        return {
-            name: len(content) if isinstance(content, bytes) else content.stat().st_size
-            for name, content in self.files.items()
-        }
-
-
-def contents_of(run: FinishedRun, repo: str) -> Contents:
+def contents_of(run: FinishedRun, repo: str) -> dict[str, Path | bytes]:
     """The files of a model folder that are uploaded to OWNER/NAME: those that a model folder may have, no others. The
     card of a run has its newest results.
+
+    Returns:
+        Files or their contents, by name.
 
     Raises:
         RunError: The model is damaged or the name is none.
@@ -42,8 +27,8 @@ def contents_of(run: FinishedRun, repo: str) -> Contents:
     elif CARD in files:
         card = (run.model / CARD).read_text(encoding="utf-8", errors="replace")
     else:
-        return Contents(files)
-    return Contents(files | {CARD: card.replace(FOLDER, f"hf://{repo}").encode()})
+        return files
+    return files | {CARD: card.replace(FOLDER, f"hf://{repo}").encode()}
 
 
 def upload_model(run: FinishedRun, repo: str, public: bool) -> str:
@@ -60,5 +45,5 @@ def upload_model(run: FinishedRun, repo: str, public: bool) -> str:
         ConfigError: The hub's library is not installed.
         RunError: The model is damaged, or cannot be uploaded.
     """
-    files = contents_of(run, repo).files
+    files = contents_of(run, repo)
     return upload(repo, files, [name for name in FILES if name not in files and name != CARD], public)

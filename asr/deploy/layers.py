@@ -38,17 +38,34 @@ def subsampled(graph: Graph, module: ConvolutionalSubsampling, features: str, le
     """Shortens features (batch, frames, dim) to (output frames, batch, width); also the output frames of each."""
     hidden = graph("Unsqueeze", features, graph.integers(1))
     for part in ("first", "second"):
-        convolution: nn.Conv2d = getattr(module, part)
-        weights = [graph.constant(getattr(convolution, of), f"subsampling.{part}.{of}") for of in ("weight", "bias")]
-        stride = convolution.stride[0]
-        hidden = graph("Conv", hidden, *weights, kernel_shape=[3, 3], strides=[stride, 2], pads=[1, 1, 1, 1])
+        hidden, stride = convolved(graph, module, part, hidden, pads=[1, 1, 1, 1])
         lengths = graph.divided_up(lengths, stride)
         # Features past the end are zeros, so this product is finite; it takes half the time of a choice.
         inside = graph("Cast", graph.within(hidden, 2, lengths), to=FLOAT32)
         hidden = graph("Mul", graph("Relu", hidden), graph("Unsqueeze", inside, graph.integers(1, 3)))
+    return projected(graph, module, hidden), lengths
+
+
+def convolved(
+    graph: Graph, module: ConvolutionalSubsampling, part: str, inputs: str, pads: Sequence[int]
+) -> tuple[str, int]:
+    """One of the two convolutions of the subsampling, "first" or "second", and its stride in time.
+
+    Args:
+        inputs: (batch, channels, frames, frequencies).
+        pads: Zeros before both axes, then behind them.
+    """
+    convolution: nn.Conv2d = getattr(module, part)
+    weights = [graph.constant(getattr(convolution, of), f"subsampling.{part}.{of}") for of in ("weight", "bias")]
+    stride = convolution.stride[0]
+    return graph("Conv", inputs, *weights, kernel_shape=[3, 3], strides=[stride, 2], pads=pads), stride
+
+
+def projected(graph: Graph, module: ConvolutionalSubsampling, hidden: str) -> str:
+    """The projection of the subsampling, from (batch, channels, frames, frequencies) to (frames, batch, width)."""
     rows = graph("Transpose", hidden, perm=[2, 0, 1, 3])
     flat = graph("Reshape", rows, graph.integers(0, 0, module.projection.in_features))
-    return linear(graph, module.projection, flat, "subsampling.projection"), lengths
+    return linear(graph, module.projection, flat, "subsampling.projection")
 
 
 def lookahead(graph: Graph, module: LookaheadConvolution, hidden: str) -> str:

@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
+from asr.common.templates import render
 from asr.deploy.verification import Agreement
 from asr.inference.recognizer import Recognizer
 from asr.model.acoustic import cells_of_layers
@@ -45,12 +44,10 @@ class Deployment:
 
 def render_readme(made: Deployment, template: str) -> str:
     """The content of README.md, by one of the templates."""
-    environment = Environment(
-        loader=PackageLoader("asr.deploy"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )  # fmt: skip
     config = made.recognizer.config
-    return environment.get_template(template).render(
+    return render(
+        "asr.deploy",
+        template,
         name=made.name,
         recipe=made.recipe,
         tokens=made.recognizer.tokenizer.size,

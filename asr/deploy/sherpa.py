@@ -11,7 +11,7 @@ from asr.common.errors import ConfigError
 from asr.deploy.acoustic import Values, layer_of, log_probs_of_features, log_probs_of_hidden
 from asr.deploy.features import normalized
 from asr.deploy.graph import Graph, Shape
-from asr.deploy.layers import linear, lookahead
+from asr.deploy.layers import convolved, lookahead, projected
 from asr.inference.recognizer import Recognizer
 from asr.model.acoustic import AcousticModel
 from asr.model.recurrent import RecurrentLayer
@@ -151,17 +151,13 @@ def _subsampled(graph: Graph, model: AcousticModel, frames: str, begun: str) -> 
     module = model.subsampling
     hidden = graph("Unsqueeze", frames, graph.integers(1))
     for part in ("first", "second"):
-        convolution = getattr(module, part)
-        weights = [graph.constant(getattr(convolution, of), f"subsampling.{part}.{of}") for of in ("weight", "bias")]
-        hidden = graph("Conv", hidden, *weights, kernel_shape=[3, 3], strides=[2, 2], pads=[0, 1, 0, 1])
+        hidden, _ = convolved(graph, module, part, hidden, pads=[0, 1, 0, 1])
         hidden = graph("Relu", hidden)
         if part == "first":
             inside = graph.constant(np.arange(CHUNK // 2 + 1)[None] > 0, "subsampling.after_the_begin")
             there = graph("Or", graph("Unsqueeze", begun, graph.integers(1)), inside)
             hidden = graph.zeroed(hidden, there, 1, 3)
-    rows = graph("Transpose", hidden, perm=[2, 0, 1, 3])
-    flat = graph("Reshape", rows, graph.integers(0, 0, module.projection.in_features))
-    return linear(graph, module.projection, flat, "subsampling.projection")
+    return projected(graph, module, hidden)
 
 
 def _after_the_first(graph: Graph, log_probs: str, tokens: int, ahead: int) -> str:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from asr.deploy.acoustic import can_stream
 from asr.deploy.folder import save_graph
-from asr.deploy.runtime import Array, open_session
+from asr.deploy.runtime import TYPES, Array, open_session
 from asr.deploy.sherpa import CHUNK, check_sherpa, stream_sherpa_graph, whole_sherpa_graph
 from asr.deploy.verification import Agreement, Signals, expected_of, require
 from asr.inference.recognizer import Recognizer
@@ -75,10 +75,7 @@ def log_probs_of_chunks(session: Any, features: Tensor) -> Array:
     """The log-probabilities (batch, output frames, tokens) of features (batch, frames, mels), chunk by chunk."""
     first, *states = session.get_inputs()
     kept = {
-        state.name: np.zeros(
-            [len(features) if size == "batch" else size for size in state.shape],
-            np.int64 if state.type == "tensor(int64)" else np.float32,
-        )
+        state.name: np.zeros([len(features) if size == "batch" else size for size in state.shape], TYPES[state.type])
         for state in states
     }
     outputs = []

@@ -27,13 +27,16 @@ LARGEST_FILTERBANK = 1 << 26
 
 def window_samples(config: FeaturesConfig, sampling_rate: int) -> int:
     """Length of the analysis window in samples."""
-    samples = config.window_ms * sampling_rate / 1000
-    return int(samples) if config.kind is FeatureKind.kaldi else round(samples)
+    return _samples(config, config.window_ms, sampling_rate)
 
 
 def hop_samples(config: FeaturesConfig, sampling_rate: int) -> int:
     """Samples from one frame to the next."""
-    samples = config.hop_ms * sampling_rate / 1000
+    return _samples(config, config.hop_ms, sampling_rate)
+
+
+def _samples(config: FeaturesConfig, milliseconds: float, sampling_rate: int) -> int:
+    samples = milliseconds * sampling_rate / 1000
     return int(samples) if config.kind is FeatureKind.kaldi else round(samples)
 
 

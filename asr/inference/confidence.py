@@ -14,7 +14,6 @@ from asr.common.files import atomic_write_text
 from asr.inference.forced_alignment import Alignment, WordSpan
 from asr.model.folder import CONFIDENCE
 
-"""In a model folder."""
 EVIDENCE = ("mean_probability", "least_log_probability", "utterance_score")
 LEAST = 1e-4
 """No confidence is lower, and none is higher than 1 less this."""

@@ -98,5 +98,4 @@ def load(folder: str | Path, device: str = "cpu") -> Recognizer:
     Raises:
         RunError: A file is missing or damaged, or cannot be downloaded.
     """
-    found = find_model(Path(folder))
-    return Recognizer(*load_model(found or Path(folder)), torch.device(device))
+    return Recognizer(*load_model(find_model(Path(folder)) or Path(folder)), torch.device(device))

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from asr.common.documents import read_json
 from asr.common.errors import RunError
 from asr.common.files import atomic_write_text
+from asr.common.templates import render
 from asr.model.acoustic import cells_of_layers
 from asr.model.folder import CARD, MODEL
 from asr.scoring.error_unit import ErrorUnit
@@ -107,13 +107,11 @@ def render_card(run: Path, config: Config, results: Sequence[Results]) -> str:
         results: Of the model.
     """
     acoustic, recipe = not is_language_model(run, config), recipe_and_root(run, config)[0]
-    environment = Environment(
-        loader=PackageLoader("asr.model"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )  # fmt: skip
     name = f"{recipe} {run.name}"
     header = _header(name, recipe, config, acoustic, results)
-    return environment.get_template("card.md").render(
+    return render(
+        "asr.model",
+        "card.md",
         header=yaml.safe_dump(header, sort_keys=False, allow_unicode=True, width=120),
         mark=MARK,
         name=name,

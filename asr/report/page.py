@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from asr.checks.corpus import Requirements, examine
 from asr.checks.findings import FINDINGS, Finding, read_findings
 from asr.common.errors import ConfigError, RunError, UserError
 from asr.common.files import new_folder
+from asr.common.templates import render
 from asr.data.manifest import manifest_checksum, read_manifest
 from asr.data.splits import SPLITS
 from asr.data.utterance import Utterance
@@ -183,12 +183,11 @@ class Report:
     def _write_page(self, runs: Sequence[Mapping[str, Any]]) -> None:
         folder = self.options.folder
         shutil.copytree(ASSETS, folder / "assets", dirs_exist_ok=True)
-        environment = Environment(
-            loader=PackageLoader("asr.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-            lstrip_blocks=True,
-        )  # fmt: skip
         recipes = sorted({run["recipe"] for run in runs})
-        page = environment.get_template("index.html").render(
+        page = render(
+            "asr.report",
+            "index.html",
+            html=True,
             title=f"{', '.join(recipes)}: {len(runs)} {'run' if len(runs) == 1 else 'runs'}",
             scripts=SCRIPTS,
             version=version("asr"),

@@ -2,7 +2,6 @@
 
 import dataclasses
 import difflib
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import Enum
@@ -20,7 +19,7 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException, ValidationError
 
-from asr.common.documents import read_yaml
+from asr.common.documents import LARGEST, read_yaml
 from asr.common.errors import ConfigError, masked
 from asr.settings.aliases import canonical, replace_aliases
 from asr.settings.bounds import check_bounds
@@ -315,7 +314,7 @@ def _require_numbers(values: Mapping[str, Any]) -> None:
     """Refuses whole numbers that no floating-point number reaches, which can be neither compared nor printed."""
     for key, value in values.items():
         numbers = [item for item in (value if isinstance(value, list) else [value]) if isinstance(item, int)]
-        if any(abs(number) > sys.float_info.max for number in numbers):
+        if any(abs(number) > LARGEST for number in numbers):
             raise ConfigError(f"{key} has more digits than any number that is meant: give a smaller one.")
 
 

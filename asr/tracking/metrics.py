@@ -1,12 +1,11 @@
 """The metrics of a run as JSON lines in its folder, from which everything else can be restored."""
 
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from asr.common.documents import json_object, read_bytes
+from asr.common.documents import LARGEST, json_object, read_bytes
 from asr.common.errors import RunError
 from asr.common.files import atomic_write_text
 from asr.scoring.error_rates import UtteranceScore, unit_of
@@ -137,18 +136,13 @@ def _is_of_panel(row: Row) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return (
-        not isinstance(value, bool)
-        and isinstance(value, int | float)
-        and (isinstance(value, float) or abs(value) <= MOST)
-    )
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, float) or (whole and abs(value) <= LARGEST)
 
 
 PANEL = "panel.jsonl"
 TEXTS = ("id", "reference", "hypothesis")
 """Of each of its utterances."""
-MOST = sys.float_info.max
-"""Larger whole numbers cannot be compared with others."""
 
 
 def panel_row(step: int, epoch: int, scores: Sequence[UtteranceScore]) -> Row:

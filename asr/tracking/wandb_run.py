@@ -260,9 +260,9 @@ def _as_data(value: Any) -> Any:
 def _modes(config: TrackerConfig, finished: Iterable[Path]) -> Sequence[Mode]:
     """The modes to try in turn: offline where parts wait for their upload, whose rows come before all others."""
     modes = modes_of(config.mode)
-    if "online" not in modes or all(_is_uploaded(part) for part in finished):
+    waiting = next((part for part in finished if not _is_uploaded(part)), None)
+    if "online" not in modes or waiting is None:
         return modes
-    waiting = next(part for part in finished if not _is_uploaded(part))
     log.warning(
         "The run is kept offline, since earlier parts of it are not uploaded: `wandb sync %s/offline-run-*` does that.",
         shlex.quote(str(waiting.parent)),

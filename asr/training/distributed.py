@@ -129,9 +129,9 @@ def lost_ranks_named(ranks: Ranks) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else ""
         if ranks.size == 1 or not LOST.search(str(error)):
             raise
+        reason = str(error).strip().splitlines()[0]
         raise RunError(
             f"Rank {ranks.rank} of {ranks.size} has lost another ({reason}): that one ended, or did not answer for "
             f"{PATIENCE.total_seconds() / 60:g} minutes, and its own output says why. The same command goes on from "

@@ -1,17 +1,28 @@
 """Small models with random weights."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from asr.inference.recognizer import Recognizer
-from asr.model.folder import build_model
+from asr.model.folder import build_model, save_model
 from asr.settings.features import Normalization
 from asr.text.tokenizer import build_tokenizer
 from tests.helpers.configurations import composed
 
 SMALL = ["model.hidden=24", "model.channels=4"]
+
+
+def save_small_model(folder: Path) -> Path:
+    """Writes a model folder of AN4's letters with random weights and a fitted normalizer; gives the folder."""
+    config = composed("an4", "tokenizer=char", *SMALL)
+    tokenizer = build_tokenizer(config.tokenizer, [])
+    model = build_model(config, tokenizer.size)
+    model.normalizer.fit([torch.randn(50, 80)])
+    save_model(folder, model, config, tokenizer)
+    return folder
 
 
 def random_recognizer(overrides: Sequence[str], waveforms: Sequence[Tensor], device: str = "cpu") -> Recognizer:

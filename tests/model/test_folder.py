@@ -16,22 +16,15 @@ from asr.common.errors import ConfigError, RunError, UserError
 from asr.lm.recurrent import RecurrentLanguageModel
 from asr.lm.text import WordTokenizer
 from asr.lm.trained import load_language_model
-from asr.model.folder import SETTINGS, WEIGHTS, build_model, load_model, save_model, weights_checksum
+from asr.model.folder import SETTINGS, WEIGHTS, load_model, save_model, weights_checksum
 from asr.text.protocol import FILE
-from asr.text.tokenizer import build_tokenizer
 from tests.helpers.configurations import composed
-from tests.helpers.models import SMALL
+from tests.helpers.models import save_small_model
 
 
 @pytest.fixture(scope="module")
 def acoustic(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("acoustic")
-    config = composed("an4", "tokenizer=char", *SMALL)
-    tokenizer = build_tokenizer(config.tokenizer, [])
-    model = build_model(config, tokenizer.size)
-    model.normalizer.fit([torch.randn(50, 80)])
-    save_model(folder, model, config, tokenizer)
-    return folder
+    return save_small_model(tmp_path_factory.mktemp("acoustic"))
 
 
 @pytest.fixture(scope="module")

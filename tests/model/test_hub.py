@@ -17,26 +17,17 @@ from asr.model.folder import (
     FILES,
     SETTINGS,
     WEIGHTS,
-    build_model,
     load_model,
     model_folder,
-    save_model,
 )
 from asr.model.hub import download, is_address, upload
-from asr.text.tokenizer import build_tokenizer
-from tests.helpers.configurations import composed
 from tests.helpers.hub_server import TOKEN, Hub, Repository, hub_server
-from tests.helpers.models import SMALL
+from tests.helpers.models import save_small_model
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("model")
-    config = composed("an4", "tokenizer=char", *SMALL)
-    tokenizer = build_tokenizer(config.tokenizer, [])
-    built = build_model(config, tokenizer.size)
-    built.normalizer.fit([torch.randn(50, 80)])
-    save_model(folder, built, config, tokenizer)
+    folder = save_small_model(tmp_path_factory.mktemp("model"))
     (folder / CARD).write_text("---\nlibrary_name: asr\n---\n")
     return folder
 

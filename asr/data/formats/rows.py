@@ -18,7 +18,7 @@ from asr.common.processes import map_blocks
 from asr.data.audio_paths import AUDIO, MEDIA, foreign, is_there
 from asr.data.headers import count_samples, length_fault
 from asr.data.splits import SPLITS
-from asr.data.utterance import LONGEST_LINE, OneChannel, Utterance, is_whole, shortened, text_fault
+from asr.data.utterance import LONGEST_LINE, OneChannel, Utterance, is_whole, quoted, text_fault
 
 log = logging.getLogger(__name__)
 
@@ -155,7 +155,7 @@ def _read_header(row: Row) -> Utterance | str:
         if odd := text_fault(name, value):
             return f"{row.origin}: its {name} {odd}"
         if len(value.encode()) > LONGEST_LINE // 2:
-            return f"{row.origin}: its {name} has {len(value):,} characters, {shortened(value)}"
+            return f"{row.origin}: its {name} has {len(value):,} characters, {quoted(value)}"
     if fault is not None:
         return f"{file}: {fault}"
     seconds = samples / info.samplerate
@@ -280,5 +280,5 @@ def number(value: object, what: str, place: object) -> float | None:
     except (TypeError, ValueError, OverflowError):
         seconds = -1.0
     if isinstance(value, bool) or not 0 <= seconds < 1e9:
-        raise DataError(f"{place}: {what} is {shortened(str(value))}; it must be a number of seconds.")
+        raise DataError(f"{place}: {what} is {quoted(str(value))}; it must be a number of seconds.")
     return seconds

@@ -14,7 +14,7 @@ from asr.common.errors import ConfigError, DataError, listed
 from asr.common.files import lines_of
 from asr.data.audio_paths import MEDIA, entries
 from asr.data.formats.rows import SPLIT_NAMES, Place, Row, audio_path, number, read_by_split, real_folders, split_of
-from asr.data.utterance import shortened
+from asr.data.utterance import quoted
 
 log = logging.getLogger(__name__)
 
@@ -206,7 +206,7 @@ def _column(header: Sequence[str], role: str, columns: Mapping[str, str], path: 
     if len(header) == 1 and role in REQUIRED:
         separators = "tabs, or name it .csv" if path.suffix.lower() == ".tsv" else "commas, semicolons, tabs or bars"
         raise DataError(
-            f"{path} has a single column, {shortened(header[0])}, where audio and text are needed: separate its "
+            f"{path} has a single column, {quoted(header[0])}, where audio and text are needed: separate its "
             f"columns by {separators}."
         )
     if role in columns:
