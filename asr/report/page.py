@@ -34,8 +34,8 @@ log = logging.getLogger(__name__)
 ASSETS = Path(__file__).parent / "assets"
 MARK = ".asr-report"
 SCRIPTS = (
-    "dom", "store", "table", "charts", "forest", "runs", "compare", "panel", "training", "errors", "utterance", "data",
-    "app",
+    "dom", "address", "store", "choosing", "table", "charts", "forest", "runs", "compare", "panel", "training",
+    "errors", "utterance", "data", "app",
 )  # fmt: skip
 """The page's own scripts, each after those that it needs."""
 

@@ -109,19 +109,22 @@ def evaluate(
     hypotheses: Sequence[str],
     split: str = "test",
     unit: ErrorUnit = ErrorUnit.word,
+    decoder: str = "greedy",
 ) -> None:
     """Writes an evaluation of a run with the given hypotheses."""
     scores = [score_utterance(*pair, unit) for pair in zip(utterances, hypotheses, strict=True)]
-    write_evaluation(run, scores, split)
+    write_evaluation(run, scores, split, decoder)
 
 
-def write_evaluation(run: Path, scores: Sequence[UtteranceScore], split: str = "test") -> None:
+def write_evaluation(
+    run: Path, scores: Sequence[UtteranceScore], split: str = "test", decoder: str = "greedy"
+) -> None:
     """Writes an evaluation of a run."""
     results = Results(
         recipe="yesno",
         run=run.name,
         split=split,
-        decoder="greedy",
+        decoder=decoder,
         **split_figures(scores, samples=200),
         seed=1,
         parameters=1_000_000,

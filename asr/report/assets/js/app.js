@@ -5,17 +5,20 @@
   const POLL_MILLISECONDS = 3000;
   const THEMES = { auto: "◐ auto", light: "☀ light", dark: "☾ dark" };
 
-  report.go = (view, parameters) => { location.hash = `#${view}?` + new URLSearchParams(parameters || {}); };
-
+  // Shows the view of the address. Within the same view the page stays where it is, another one begins at its top, and
+  // one that was shown before is where it was left.
   async function show() {
-    const [name, query] = (location.hash.slice(1) || "runs").split("?");
+    const [name, parameters] = report.here();
     const view = report.views.get(name) || report.views.get("runs");
     const content = document.getElementById("content");
-    for (const link of document.querySelectorAll("#views a")) link.toggleAttribute("aria-current", link.hash.slice(1) === view.belongs);
+    const left = history.state || { scroll: content.dataset.view === view.name ? window.scrollY : 0 };
+    for (const link of document.querySelectorAll("#views a")) {
+      if (link.hash.slice(1) === view.belongs) link.setAttribute("aria-current", "page"); else link.removeAttribute("aria-current");
+    }
     const turn = (show.turn = (show.turn || 0) + 1);
     let parts;
     try {
-      parts = await view.render(new URLSearchParams(query || ""));
+      parts = await view.render(parameters);
     } catch (error) {
       parts = [report.el("p", { class: "note", role: "alert" }, String(error.message || error))];
     }
@@ -24,6 +27,7 @@
     content.dataset.view = view.name;
     content.dataset.shown = turn;
     performance.mark("shown");
+    report.restore(left);
   }
 
   function theme(chosen) {
@@ -91,8 +95,8 @@
         report.forget(answer.signature);
         report.data = await report.load("report");
         describe();
-        const place = window.scrollY;
-        if (!document.querySelector("audio") && !document.activeElement.matches("input")) { await show(); window.scrollTo(0, place); }
+        report.scrolled();
+        if (!document.querySelector("audio") && !document.activeElement.matches("input")) await show();
       }
     } catch {
       status.textContent = "▲ no answer from the server";
@@ -119,7 +123,8 @@
     document.getElementById("theme").onclick = nextTheme;
     document.getElementById("keys").onclick = help;
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { theme(storedTheme()); show(); });
-    addEventListener("hashchange", () => { show(); window.scrollTo(0, 0); });
+    report.keepScroll();
+    addEventListener("hashchange", show);
     addEventListener("keydown", onkey);
     printing();
     await show();

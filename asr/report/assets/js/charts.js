@@ -10,6 +10,16 @@
   report.dash = (number) => DASHES[Math.floor(number / COLOURS) % DASHES.length];
   report.cssColour = (number) => `var(--series-${number % COLOURS})`;
 
+  // How the curves of a view are drawn, from its address.
+  report.curveState = () => ({ axis: AXES.some(([axis]) => axis === report.get("axis")) ? report.get("axis") : AXES[0][0], smoothing: Number(report.get("smoothing", 0.6)) });
+
+  const AXES = [["epoch", "epochs"], ["step", "steps"], ["minutes", "minutes"]];
+  report.axisChoice = (state, redraw) => report.choice("Axis", AXES, state.axis, (axis) => {
+    state.axis = axis;
+    report.set({ axis: axis === AXES[0][0] ? null : axis });
+    redraw();
+  });
+
   // Exponential moving average with bias correction.
   report.smoothed = function (values, weight) {
     let sum = 0, norm = 0;

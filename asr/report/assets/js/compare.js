@@ -2,8 +2,6 @@
 // Two or more runs side by side: curves, tests of every pair, and a per-utterance comparison.
 
 (function () {
-  const state = { axis: "epoch", smoothing: 0.6, text: "", kind: "different" };
-
   // The test of two evaluations, as the error rate of the first less that of the second.
   report.pair = function (first, second) {
     for (const pair of report.data.pairs) {
@@ -16,30 +14,27 @@
   };
 
   report.view("compare", "Compare", function (parameters) {
-    const data = report.data;
-    if (report.chosen.size < 2) for (const run of data.runs.slice(0, 2)) report.chosen.add(run.name);
-    const chips = report.el("div", { class: "chips", role: "group", "aria-label": "Runs to compare" }, data.runs.map((run, number) =>
-      report.el("label", { class: "chip" }, report.el("input", {
-        type: "checkbox", checked: report.chosen.has(run.name),
-        onchange: (event) => { if (event.target.checked) report.chosen.add(run.name); else report.chosen.delete(run.name); redraw(); },
-      }), report.swatch(number), run.name)));
+    report.recallChosen();
+    if (report.chosen.size < 2 && !report.getAll("run").length) for (const one of report.entries().slice(0, 2)) report.choose(one.name, true);
     const place = report.el("div", {});
     const redraw = () => place.replaceChildren(...content(parameters));
+    const picker = report.picker("Runs to compare", report.entries(), report.chosen, (name, on) => { report.choose(name, on); redraw(); });
     redraw();
-    return [report.section("Runs to compare", chips), place];
+    return [report.section("Runs to compare", picker), place];
   });
 
   function content(parameters) {
-    const numbers = report.data.runs.map((_, number) => number).filter((number) => report.chosen.has(report.data.runs[number].name));
-    if (numbers.length < 2) return [report.el("p", { class: "note" }, "Choose two or more runs.")];
+    const chosen = report.entries().filter((one) => report.chosen.has(one.name));
+    if (chosen.length < 2) return [report.el("p", { class: "note" }, "Choose two or more runs.")];
+    const numbers = [...new Set(chosen.map((one) => one.number))];
     const splits = report.splits();
     const split = splits.includes(parameters.get("split")) ? parameters.get("split") : splits[0];
-    const results = report.data.evaluations.filter((one) => one.split === split && numbers.includes(one.run));
+    const results = report.data.evaluations.filter((one) => one.split === split && report.chosen.has(report.evaluationName(one)));
     return [curves(numbers), splits.length ? tests(results, splits, split) : null, results.length > 1 ? perUtterance(results) : null].filter(Boolean);
   }
 
   function curves(numbers) {
-    const place = report.el("div", { class: "charts" });
+    const place = report.el("div", { class: "charts" }), state = report.curveState();
     const redraw = async () => {
       const loaded = await Promise.all(numbers.map((number) => report.load(report.data.runs[number].file)));
       const lines = (name) => loaded.map((rows, index) => ({ name: report.data.runs[numbers[index]].name, number: numbers[index], ...report.points_of(rows, name, state.axis) }));
@@ -52,8 +47,6 @@
     redraw();
     return report.section("Curves", report.axisChoice(state, redraw), place);
   }
-
-  report.axisChoice = (state, redraw) => report.choice("Axis", [["epoch", "epochs"], ["step", "steps"], ["minutes", "minutes"]], state.axis, (axis) => { state.axis = axis; redraw(); });
 
   function tests(results, splits, split) {
     const pairs = [];
@@ -89,15 +82,17 @@
 
   function perUtterance(results) {
     const place = report.el("div", {});
-    let [first, second] = results.slice().sort((left, right) => report.rate(left) - report.rate(right));
-    const options = results.map((one) => [one.file, report.evaluationName(one)]);
+    const byRate = results.slice().sort((left, right) => report.rate(left) - report.rate(right));
+    const pick = (name) => results.find((one) => report.evaluationName(one) === name);
+    let first = pick(report.get("a")) || byRate.find((one) => one !== pick(report.get("b")));
+    let second = pick(report.get("b")) || byRate.find((one) => one !== first);
+    const options = results.map((one) => [report.evaluationName(one), report.evaluationName(one)]);
     const redraw = async () => place.replaceChildren(...await pairTable(first, second));
     redraw();
-    const pick = (file) => results.find((one) => one.file === file);
     return report.section("Per-utterance comparison",
       report.el("div", { class: "controls" },
-        report.select("A", options, first.file, (file) => { first = pick(file); redraw(); }),
-        report.select("B", options, second.file, (file) => { second = pick(file); redraw(); })), place);
+        report.select("A", options, report.evaluationName(first), (name) => { first = pick(name); report.set({ a: name }); redraw(); }),
+        report.select("B", options, report.evaluationName(second), (name) => { second = pick(name); report.set({ b: name }); redraw(); })), place);
   }
 
   async function pairTable(first, second) {
@@ -114,24 +109,29 @@
       all: ["all", () => true],
     };
     const counts = Object.fromEntries(Object.entries(kinds).map(([kind, [, is]]) => [kind, rows.filter(is).length]));
+    const address = (row) => report.addressOf(first, "utterance", { id: row.one.id, with: report.evaluationName(second), from: location.hash.slice(1) });
     const columns = [
-      { key: "id", title: "Utterance", width: 7.5, grow: 1, value: (row) => row.one.id, cell: (row) => report.el("a", { href: report.addressOf(first, "utterance", { id: row.one.id, with: report.runOf(second).name }) }, report.text(row.one.id)) },
+      { key: "id", title: "Utterance", width: 7.5, grow: 1, value: (row) => row.one.id, cell: (row) => report.el("a", { href: address(row) }, report.text(row.one.id)) },
       { key: "gain", title: "B − A", hint: "Errors of B minus errors of A: above 0, A is better", width: 4, numeric: true, value: (row) => row.gain, cell: (row) => (row.gain > 0 ? `+${row.gain} A` : row.gain < 0 ? `−${-row.gain} B` : "0") },
       { key: "seconds", title: "Seconds", width: 4.4, numeric: true, value: (row) => row.one.seconds, cell: (row) => row.one.seconds.toFixed(1) },
       { key: "first", title: `A: ${report.evaluationName(first)}`, width: 14, grow: 4, value: (row) => row.one.errors, cell: (row) => report.inline(row.one) },
       { key: "second", title: `B: ${report.evaluationName(second)}`, width: 14, grow: 4, value: (row) => row.other.errors, cell: (row) => report.inline(row.other) },
     ];
     const found = report.el("span", { role: "status", class: "note" });
-    const chosen = () => rows.filter((row) => kinds[state.kind][1](row) && row.haystack.includes(state.text.toLowerCase()));
+    let kind = report.get("which") in kinds ? report.get("which") : "different", text = report.get("search", "");
+    const chosen = () => rows.filter((row) => kinds[kind][1](row) && row.haystack.includes(text.toLowerCase()));
     const grid = report.table({
       label: "Per-utterance comparison", columns, rows: chosen(), all: rows, sort: ["gain", true], height: "50vh",
-      arranged: (shown) => { found.textContent = report.count(shown.length, "utterance"); },
-      open: (row) => { location.hash = report.addressOf(first, "utterance", { id: row.one.id, with: report.runOf(second).name }); },
+      arranged: (shown) => {
+        found.textContent = report.count(shown.length, "utterance");
+        report.walk = { view: "compare", file: first.file, ids: shown.map((row) => row.one.id) };
+      },
+      open: (row) => { location.hash = address(row); },
     });
     const update = () => grid.update(chosen());
     return [report.el("p", { class: "lead" }, `A has fewer errors in ${report.count(counts.better, "utterance")}, B in ${report.number(counts.worse)}; in ${report.number(rows.length - counts.better - counts.worse)} both have the same number.`),
       report.el("div", { class: "controls" },
-        report.choice("Which", Object.entries(kinds).map(([kind, [title]]) => [kind, `${title} (${counts[kind]})`]), state.kind, (kind) => { state.kind = kind; update(); }),
-        report.search("Search", state.text, (text) => { state.text = text; update(); }), found), grid];
+        report.choice("Which", Object.entries(kinds).map(([key, [title]]) => [key, `${title} (${counts[key]})`]), kind, (key) => { kind = key; report.set({ which: key }); update(); }),
+        report.search("Search", text, (typed) => { text = typed; report.set({ search: typed }); update(); }), found), grid];
   }
 })();

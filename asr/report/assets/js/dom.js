@@ -58,7 +58,7 @@ report.select = function (label, options, chosen, onchange) {
 
 report.choice = function (label, options, chosen, onchange) {
   const buttons = options.map(([value, text]) => report.el("button", {
-    type: "button", "aria-pressed": String(value === chosen),
+    type: "button", "aria-pressed": String(value === chosen), "data-value": value,
     onclick: (event) => {
       for (const button of buttons) button.setAttribute("aria-pressed", String(button === event.currentTarget));
       onchange(value);

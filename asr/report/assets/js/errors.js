@@ -3,8 +3,7 @@
 
 (function () {
   const SHOWN = 12;
-  const fresh = () => ({ text: "", kind: "wrong", group: null, pair: null });
-  let state = fresh(), of = null;
+  const USUAL = "wrong";
 
   const KINDS = {
     wrong: ["with errors", (row) => row.errors > 0],
@@ -19,37 +18,62 @@
     const evaluations = report.data.evaluations;
     if (!evaluations.length) return [report.el("p", { class: "note" }, "No run has been evaluated yet: run `asr evaluate`.")];
     const evaluation = report.findEvaluation(parameters) || evaluations.find((one) => one.split === report.splits()[0]) || evaluations[0];
-    if (of !== evaluation.file) [state, of] = [fresh(), evaluation.file];
     const rows = await report.utterances(evaluation);
     const analysis = await report.load(evaluation.file);
     const chosen = report.select("Evaluation", evaluations.map((one) => [one.file, `${report.evaluationName(one)}, ${one.split}`]), evaluation.file,
-      (file) => { location.hash = report.addressOf(evaluations.find((one) => one.file === file), "errors"); });
+      (file) => report.go("errors", report.parametersOf(evaluations.find((one) => one.file === file))));
     const found = report.el("span", { class: "note", role: "status" });
-    const filters = report.el("span", { class: "filters" });
-    const grid = table(evaluation, rows, (shown) => {
+    const active = report.el("span", { class: "filters" });
+    let state = filters(parameters, analysis);
+    const grid = table(evaluation, rows, filtered(rows, state), (shown) => {
       found.textContent = `${report.count(shown.length, "utterance")} of ${report.number(rows.length)}`;
-      report.walk = { file: evaluation.file, ids: shown.map((row) => row.id) };
+      report.walk = { view: "errors", file: evaluation.file, ids: shown.map((row) => row.id) };
     });
-    const update = () => {
-      filters.replaceChildren(...[["group", state.group && `${state.group.measure}: ${state.group.label}`], ["pair", state.pair && state.pair.label]]
-        .filter(([, label]) => label).map(([name, label]) => report.el("button", { type: "button", class: "filter", onclick: () => { state[name] = null; update(); } }, label, " ✕")));
-      grid.update(filtered(rows));
+    const drawActive = () => active.replaceChildren(...["group", "pair"].filter((name) => state[name]).map((name) =>
+      report.el("button", { type: "button", class: "filter", onclick: () => change({ [name]: null }) }, state[name].label, " ✕")));
+    const change = (changes) => {
+      report.set(changes);
+      state = filters(report.here()[1], analysis);
+      for (const button of which.children) button.setAttribute("aria-pressed", String(button.dataset.value === state.kind));
+      drawActive();
+      grid.update(filtered(rows, state));
     };
-    update();
+    const narrow = (changes) => { change({ which: "all", ...changes }); grid.scrollIntoView({ block: "center" }); };
+    drawActive();
     const kinds = Object.entries(KINDS).map(([kind, [title, is]]) => [kind, `${title} (${report.number(rows.filter(is).length)})`]);
+    const which = report.choice("Which", kinds, state.kind, (kind) => change({ which: kind === USUAL ? null : kind }));
     return [
       report.section("Errors", report.el("div", { class: "controls" }, chosen),
         report.el("p", { class: "lead" }, ...summary(evaluation, rows))),
       report.section("Utterances",
         report.el("div", { class: "controls" },
-          report.choice("Which", kinds, state.kind, (kind) => { state.kind = kind; update(); }),
-          report.search("Search", state.text, (text) => { state.text = text; update(); }), filters, found), grid),
-      report.section("Top confusions", confusions(analysis.confusions, (pair) => { state.pair = pair; state.kind = "all"; update(); grid.scrollIntoView({ block: "center" }); })),
+          which, report.search("Search", state.text, (text) => change({ search: text })), active, found), grid),
+      report.section("Top confusions", confusions(analysis.confusions, (pair) => narrow({ pair }))),
       report.section(`${report.rateName(evaluation.unit)} by subgroup`, report.el("p", { class: "note" }, `Bars show the ${report.rateName(evaluation.unit)}; choose a subgroup to see its utterances.`),
         report.el("div", { class: "groups" }, Object.entries(analysis.groups).filter(([, groups]) => groups.length > 1)
-          .map(([measure, groups]) => groupTable(evaluation.unit, measure, groups, (group) => { state.group = group; state.kind = "all"; update(); grid.scrollIntoView({ block: "center" }); })))),
+          .map(([measure, groups]) => groupTable(evaluation.unit, measure, groups, (group) => narrow({ group }))))),
     ];
   });
+
+  const groupKey = (measure, group) => `${measure}: ${group.label}`;
+  const pairKey = (unit, pair) => `${unit}\t${pair.reference}\t${pair.hypothesis}`;
+
+  // The filters of an address: what it names and this evaluation has.
+  function filters(parameters, analysis) {
+    const groups = Object.entries(analysis.groups).flatMap(([measure, all]) => all.map((group) => [groupKey(measure, group), group.places, groupKey(measure, group)]));
+    const pairs = Object.entries(analysis.confusions).flatMap(([unit, all]) => all.map((pair) => [pairKey(unit, pair), pair.places, `${pair.reference || "∅"} → ${pair.hypothesis || "∅"}`]));
+    const chosen = (all, wanted) => { const one = all.find(([key]) => key === wanted); return one ? { members: new Set(one[1]), label: one[2] } : null; };
+    return {
+      text: parameters.get("search") || "", kind: parameters.get("which") in KINDS ? parameters.get("which") : USUAL,
+      group: chosen(groups, parameters.get("group")), pair: chosen(pairs, parameters.get("pair")),
+    };
+  }
+
+  // The ids that the view of an address lists, in its order.
+  report.listed = async function (evaluation, parameters) {
+    const [rows, analysis] = await Promise.all([report.utterances(evaluation), report.load(evaluation.file)]);
+    return report.inOrder(filtered(rows, filters(parameters, analysis)), columnsOf(evaluation, rows), parameters.get("sort"), SORT).map((row) => row.id);
+  };
 
   function summary(evaluation, rows) {
     const wrong = rows.filter((row) => row.errors).length, { unit } = evaluation, other = report.otherUnit(unit);
@@ -58,17 +82,20 @@
       `${report.number(wrong)} of ${report.count(rows.length, "utterance")} have errors.`];
   }
 
-  function filtered(rows) {
-    const text = state.text.toLowerCase(), is = KINDS[state.kind][1], group = state.group, pair = state.pair;
+  function filtered(rows, { text: typed, kind, group, pair }) {
+    const text = typed.toLowerCase(), is = KINDS[kind][1];
     return rows.filter((row) => is(row) && (!text || row.haystack.includes(text)) && (!group || group.members.has(row.place)) && (!pair || pair.members.has(row.place)));
   }
 
-  function table(evaluation, rows, arranged) {
+  const SORT = ["errors", true];
+
+  const address = (evaluation, row) => report.addressOf(evaluation, "utterance", { id: row.id, from: location.hash.slice(1) });
+
+  function columnsOf(evaluation, rows) {
     const { unit } = evaluation, [Unit, units] = [unit === "word" ? "Word" : "Character", `${unit}s`];
-    const address = (row) => report.addressOf(evaluation, "utterance", { id: row.id });
     const numeric = (key, title, hint, width, show) => ({ key, title, hint, numeric: true, width, value: (row) => row[key], cell: (row) => (row[key] === null || row[key] === undefined ? "–" : show(row[key])) });
-    const columns = [
-      { key: "id", title: "Utterance", width: 8, grow: 1, value: (row) => row.id, cell: (row) => report.el("a", { href: address(row) }, report.text(row.id)) },
+    return [
+      { key: "id", title: "Utterance", width: 8, grow: 1, value: (row) => row.id, cell: (row) => report.el("a", { href: address(evaluation, row) }, report.text(row.id)) },
       numeric(report.rateKey(unit), `${report.rateName(unit)} %`, `${Unit} error rate of the utterance`, 4, (value) => (100 * value).toFixed(0)),
       numeric("errors", "Errors", "Substitutions, deletions and insertions", 4, String),
       { key: "aligned", title: "Reference → hypothesis", hint: "≠ reference→hypothesis, − deleted, + inserted", width: 18, grow: 6, value: (row) => row.reference, cell: (row) => report.inline(row) },
@@ -78,24 +105,27 @@
       ...(rows.some((row) => row.confidence !== null && row.confidence !== undefined) ? [numeric("confidence", "Confidence %", "Mean token probability of the hypothesis", 3.6, (value) => (100 * value).toFixed(0))] : []),
       numeric("level", "SNR dB", "Estimated signal-to-noise ratio: power of loud frames over quiet ones", 3.2, (value) => value.toFixed(0)),
     ];
-    return report.table({ label: "Utterances", columns, rows: filtered(rows), all: rows, sort: ["errors", true], open: (row) => { location.hash = address(row); }, arranged });
   }
 
+  const table = (evaluation, rows, shown, arranged) => report.table({
+    label: "Utterances", columns: columnsOf(evaluation, rows), rows: shown, all: rows, sort: SORT, arranged, open: (row) => { location.hash = address(evaluation, row); },
+  });
+
   function confusions(found, choose) {
-    const row = (pair) => report.el("tr", {},
+    const row = (unit) => (pair) => report.el("tr", {},
       report.el("td", { class: "numeric" }, report.number(pair.count)),
-      report.el("td", {}, report.el("button", { type: "button", class: "link", onclick: () => choose({ label: `${pair.reference || "∅"} → ${pair.hypothesis || "∅"}`, members: new Set(pair.places) }) },
+      report.el("td", {}, report.el("button", { type: "button", class: "link", onclick: () => choose(pairKey(unit, pair)) },
         report.item(pair.reference), " → ", report.item(pair.hypothesis))));
-    const list = (title, pairs) => report.el("div", {}, report.el("h3", {}, title),
-      pairs.length ? more(pairs, row, ["#count", "reference → hypothesis"]) : report.el("p", { class: "note" }, "None."));
-    return report.el("div", { class: "groups" }, list("Words", found.words), list("Characters", found.characters));
+    const list = (title, unit) => report.el("div", {}, report.el("h3", {}, title),
+      found[unit].length ? more(found[unit], row(unit), ["#count", "reference → hypothesis"]) : report.el("p", { class: "note" }, "None."));
+    return report.el("div", { class: "groups" }, list("Words", "words"), list("Characters", "characters"));
   }
 
   function groupTable(unit, measure, groups, choose) {
     const rate = report.rateKey(unit);
     const highest = Math.max(...groups.map((group) => group[rate]), 1e-9);
     const row = (group) => report.el("tr", {},
-      report.el("th", { scope: "row" }, report.el("button", { type: "button", class: "link", onclick: () => choose({ measure, label: group.label, members: new Set(group.places) }) }, report.text(group.label))),
+      report.el("th", { scope: "row" }, report.el("button", { type: "button", class: "link", onclick: () => choose(groupKey(measure, group)) }, report.text(group.label))),
       report.el("td", { class: "bar-cell" }, report.el("span", { class: "bar", "aria-hidden": "true" }, report.el("span", { class: "part part-0", style: { width: `${(100 * group[rate]) / highest}%` } }))),
       report.el("td", { class: "numeric" }, `${report.percent(group[rate])} %`),
       report.el("td", { class: "numeric faint", title: `${group.errors} errors in ${group[`${unit}s`]} ${unit}s` }, report.number(group.utterances)));

@@ -4,6 +4,7 @@
 (function () {
   report.view("runs", "Runs", function (parameters) {
     const data = report.data;
+    report.recallChosen();
     const splits = report.splits();
     const split = splits.includes(parameters.get("split")) ? parameters.get("split") : splits[0];
     const results = data.evaluations.filter((one) => one.split === split);
@@ -51,10 +52,8 @@
 
   function table(results, split) {
     const data = report.data;
-    const rows = data.runs.flatMap((run, number) => {
-      const own = results.filter((one) => one.run === number);
-      return own.length ? own.map((result) => ({ run, number, result })) : [{ run, number, result: null }];
-    });
+    const byEntry = new Map(results.map((one) => [report.evaluationName(one), one]));
+    const rows = report.entries().map(({ name, number, decoder }) => ({ name, run: data.runs[number], number, decoder, result: byEntry.get(name) || null }));
     const several = new Set(data.runs.map((run) => run.recipe)).size > 1;
     const of = (key) => (row) => (row.result ? row.result[key] : null);
     const column = (key, title, show, hint, width) => ({ key, title, hint, numeric: true, width: width || 5, value: of(key), cell: (row) => (row.result ? show(row.result[key]) : "–") });
@@ -63,8 +62,9 @@
     // The rate that counts for the first; the interval is of the one that counts for its own run.
     const first = results.length ? results[0].unit : "word";
     const columns = [
-      { key: "chosen", title: "", width: 1.4, cell: (row) => chooser(row.number) },
+      { key: "chosen", title: "", width: 1.4, cell: (row) => chooser(row.name) },
       { key: "name", title: "Run", width: 12, grow: 2, value: (row) => row.run.name, cell: (row) => name(row) },
+      report.hasDecoders() ? { key: "decoder", title: "Decoder", width: 4.5, value: (row) => row.decoder, cell: (row) => row.decoder || "–" } : null,
       several ? { key: "recipe", title: "Recipe", width: 5, value: (row) => row.run.recipe, cell: (row) => row.run.recipe } : null,
       rate(first, 5.2),
       { key: "interval", title: "95 % CI", width: 6.5, numeric: true, value: (row) => (row.result ? report.rate(row.result, "_low") : null), cell: (row) => (row.result ? `${report.percent(report.rate(row.result, "_low"))} – ${report.percent(report.rate(row.result, "_high"))}` : "–") },
@@ -78,7 +78,7 @@
       { key: "counts", title: "S / D / I", width: 6.5, numeric: true, hint: "Substitutions, deletions and insertions; sorted by deletions", value: of("deletions"), cell: (row) => (row.result ? `${row.result.substitutions} / ${row.result.deletions} / ${row.result.insertions}` : "–") },
       { key: "seed", title: "Seed", width: 3, numeric: true, value: (row) => row.run.settings.seed, cell: (row) => report.setting(row.run.settings.seed) },
     ].filter(Boolean);
-    return report.table({ label: "Runs", columns, rows, sort: [report.rateKey(first), false], open: (row) => row.result && report.go("errors", new URLSearchParams(report.addressOf(row.result, "errors").split("?")[1])) });
+    return report.table({ label: "Runs", columns, rows, sort: [report.rateKey(first), false], open: (row) => { if (row.result) location.hash = report.addressOf(row.result, "errors"); } });
   }
 
   function name(row) {
@@ -99,12 +99,9 @@
     return report.el("a", { href: address, class: count ? (bad ? "bad" : "warn") : "good" }, count ? `${bad ? "✖" : "▲"} ${report.count(count, "finding")}` : "✓ none");
   }
 
-  function chooser(number) {
-    return report.el("input", {
-      type: "checkbox", "aria-label": `Choose ${report.data.runs[number].name}`, checked: report.chosen.has(report.data.runs[number].name),
-      onchange: (event) => { const name = report.data.runs[number].name; if (event.target.checked) report.chosen.add(name); else report.chosen.delete(name); },
-    });
-  }
+  const chooser = (name) => report.el("input", {
+    type: "checkbox", "aria-label": `Choose ${name}`, checked: report.chosen.has(name), onchange: (event) => report.choose(name, event.target.checked),
+  });
 
   function differences() {
     const runs = report.data.runs;

@@ -65,20 +65,14 @@ report.view = (name, title, render) => report.views.set(name, { name, title, ren
 
   report.runOf = (evaluation) => report.data.runs[evaluation.run];
 
-  report.evaluationName = function (evaluation) {
-    const alone = new Set(report.data.evaluations.map((one) => one.decoder)).size < 2;
-    return alone ? report.runOf(evaluation).name : `${report.runOf(evaluation).name} ${evaluation.decoder}`;
-  };
-
   report.findEvaluation = function (parameters) {
     const wanted = report.data.evaluations.filter((one) => report.runOf(one).name === parameters.get("run")
       && one.split === parameters.get("split") && (one.decoder === parameters.get("decoder") || !parameters.get("decoder")));
     return wanted[0] || null;
   };
 
-  report.addressOf = (evaluation, view, extra) => "#" + view + "?" + new URLSearchParams({
-    run: report.runOf(evaluation).name, split: evaluation.split, decoder: evaluation.decoder, ...extra,
-  });
+  report.parametersOf = (evaluation) => ({ run: report.runOf(evaluation).name, split: evaluation.split, decoder: evaluation.decoder });
+  report.addressOf = (evaluation, view, extra) => "#" + view + "?" + new URLSearchParams({ ...report.parametersOf(evaluation), ...extra });
 
   // The evaluated splits, test first.
   report.splits = () => [...new Set(report.data.evaluations.map((one) => one.split))].sort((a, b) => (b === "test") - (a === "test") || a.localeCompare(b));

@@ -7,8 +7,41 @@
   const GAP = 0.8;
   const COLLATOR = new Intl.Collator("en", { numeric: true });
 
+  // [key, descending] of "-KEY" or "KEY", null where no column that sorts has it.
+  function sortOf(text, columns) {
+    const key = (text || "").replace(/^-/, "");
+    return columns.some((column) => column.key === key && column.value) ? [key, text.startsWith("-")] : null;
+  }
+
+  // Sort keys as numbers: comparing thousands of texts is slow, so it is done once.
+  function placesOf(rows, column) {
+    const known = rows.map((row) => [row, column.value(row)]).filter(([, value]) => value !== null && value !== undefined && !Number.isNaN(value));
+    if (known.some(([, value]) => typeof value === "string")) {
+      const texts = [...new Set(known.map(([, value]) => value))].sort(COLLATOR.compare);
+      const place = new Map(texts.map((text, number) => [text, number]));
+      for (const entry of known) entry[1] = place.get(entry[1]);
+    }
+    return new Map(known);
+  }
+
+  function inOrder(rows, places, descending) {
+    const empty = (place) => place === undefined;
+    return rows.slice().sort((left, right) => {
+      const a = places.get(left), b = places.get(right);
+      if (empty(a) || empty(b)) return empty(a) - empty(b);
+      return descending ? b - a : a - b;
+    });
+  }
+
+  // Rows as a table would sort them: by "-KEY" or "KEY" of an address, or as it does without.
+  report.inOrder = function (rows, columns, text, usual) {
+    const [key, descending] = sortOf(text, columns) || usual;
+    return inOrder(rows, placesOf(rows, columns.find((column) => column.key === key)), descending);
+  };
+
   // columns: {key, title, hint, width (rem, at least), grow (share of the rest), numeric, value(row) to sort by, cell(row) to show}
   // options: {label, columns, rows, all (every row that may be shown), sort: [key, descending], open(row), rowHeight, height, arranged(rows)}
+  // What it is sorted by is "sort" in the state of the view, with a "-" where that is descending.
   report.table = function (options) {
     const columns = options.columns;
     const rowHeight = options.rowHeight || 30;
@@ -17,7 +50,8 @@
     const widths = columns.map((column) => (column.grow ? `minmax(${column.width}rem, ${column.grow}fr)` : `${leastOf(column)}rem`)).join(" ");
     const least = `${columns.reduce((sum, column) => sum + leastOf(column) + GAP, 1)}rem`;
     let rows = options.rows, shown = [], active = -1;
-    let [key, descending] = options.sort || [null, false];
+    const [usualKey, usualDescending] = options.sort || [null, false];
+    let [key, descending] = sortOf(report.get("sort"), columns) || [usualKey, usualDescending];
 
     const head = report.el("div", { class: "row head", role: "row", style: { gridTemplateColumns: widths, minWidth: least } }, columns.map((column) =>
       report.el("div", { role: "columnheader", class: column.numeric ? "numeric" : null, "data-key": column.key },
@@ -34,36 +68,19 @@
     function sortBy(column) {
       descending = key === column.key ? !descending : Boolean(column.numeric);
       key = column.key;
+      report.set({ sort: key === usualKey && descending === usualDescending ? null : (descending ? "-" : "") + key });
       arrange();
     }
 
-    // Sort keys as numbers: comparing thousands of texts is slow, so it is done once.
     const known = new Map();
     function placesBy(column) {
-      if (!known.has(column.key)) {
-        const all = (options.all || rows).map((row) => [row, column.value(row)]).filter(([, value]) => value !== null && value !== undefined && !Number.isNaN(value));
-        if (all.some(([, value]) => typeof value === "string")) {
-          const texts = [...new Set(all.map(([, value]) => value))].sort(COLLATOR.compare);
-          const place = new Map(texts.map((text, number) => [text, number]));
-          for (const entry of all) entry[1] = place.get(entry[1]);
-        }
-        known.set(column.key, new Map(all));
-      }
+      if (!known.has(column.key)) known.set(column.key, placesOf(options.all || rows, column));
       return known.get(column.key);
     }
 
     function arrange() {
       const column = columns.find((one) => one.key === key);
-      shown = rows.slice();
-      if (column) {
-        const places = placesBy(column);
-        const empty = (place) => place === undefined;
-        shown.sort((left, right) => {
-          const a = places.get(left), b = places.get(right);
-          if (empty(a) || empty(b)) return empty(a) - empty(b);
-          return descending ? b - a : a - b;
-        });
-      }
+      shown = column ? inOrder(rows, placesBy(column), descending) : rows.slice();
       for (const cell of head.children) {
         const mine = cell.dataset.key === key;
         cell.setAttribute("aria-sort", mine ? (descending ? "descending" : "ascending") : "none");

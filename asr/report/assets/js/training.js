@@ -2,8 +2,6 @@
 // Training diagnostics and learning curves.
 
 (function () {
-  const state = { axis: "epoch", smoothing: 0.6 };
-
   const KNOWN = {
     "train/loss": { title: "Training loss", hint: "CTC loss per label" },
     "dev/wer": { title: "Dev WER", unit: "%", scale: 100 },
@@ -34,27 +32,29 @@
   const layer = (name, prefix) => name.slice(prefix.length).replaceAll("_", " ");
   const PARTS = { "time/data_wait_share": "waiting for data", "time/compute_share": "forward and backward", "time/update_share": "clipping and optimizer", "time/ranks_wait_share": "waiting for other ranks" };
 
-  report.view("training", "Training", function (parameters) {
-    const runs = report.data.runs;
-    let numbers = runs.map((_, number) => number).filter((number) => runs[number].name === parameters.get("run"));
-    if (!numbers.length) numbers = runs.map((_, number) => number).filter((number) => report.chosen.has(runs[number].name));
-    if (!numbers.length) numbers = runs.map((_, number) => number).slice(0, 8);
-    const place = report.el("div", {});
-    const redraw = async () => place.replaceChildren(...await content(numbers));
+  report.view("training", "Training", async function (parameters) {
+    const { runs } = report.data, options = runs.map((run, number) => ({ name: run.name, number }));
+    const wanted = new Set(parameters.getAll("run")), before = new Set(report.entries().filter((one) => report.chosen.has(one.name)).map((one) => runs[one.number].name));
+    const first = wanted.size ? wanted : before.size ? before : new Set(runs.slice(0, 8).map((run) => run.name));
+    const chosen = new Set(options.filter((one) => first.has(one.name)).map((one) => one.name));
+    if (!wanted.size) report.set({ run: [...chosen] });
+    const place = report.el("div", {}), state = report.curveState();
+    const redraw = async () => place.replaceChildren(...await content(options.filter((one) => chosen.has(one.name)).map((one) => one.number), state));
     const slider = report.el("label", { class: "field" }, report.el("span", {}, "Smoothing"), report.el("input", {
       type: "range", min: "0", max: "0.98", step: "0.02", value: state.smoothing, id: "smoothing",
       oninput: (event) => { state.smoothing = Number(event.target.value); redraw(); },
+      onchange: () => report.set({ smoothing: state.smoothing }),
     }));
-    const chips = report.el("div", { class: "chips", role: "group", "aria-label": "Runs shown" }, runs.map((run, number) =>
-      report.el("label", { class: "chip" }, report.el("input", {
-        type: "checkbox", checked: numbers.includes(number),
-        onchange: (event) => { numbers = numbers.filter((one) => one !== number).concat(event.target.checked ? [number] : []).sort((a, b) => a - b); redraw(); },
-      }), report.swatch(number), run.name)));
-    redraw();
-    return [report.section("Runs shown", chips, report.el("div", { class: "controls" }, report.axisChoice(state, redraw), slider)), place];
+    const picker = report.picker("Runs shown", options, chosen, (name, on) => {
+      if (on) chosen.add(name); else chosen.delete(name);
+      report.set({ run: [...chosen] });
+      redraw();
+    });
+    await redraw();
+    return [report.section("Runs shown", picker, report.el("div", { class: "controls" }, report.axisChoice(state, redraw), slider)), place];
   });
 
-  async function content(numbers) {
+  async function content(numbers, state) {
     if (!numbers.length) return [report.el("p", { class: "note" }, "Choose a run.")];
     const runs = report.data.runs;
     const loaded = await Promise.all(numbers.map((number) => report.load(runs[number].file)));

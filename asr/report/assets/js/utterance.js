@@ -11,7 +11,7 @@
     const row = rows.find((one) => one.id === parameters.get("id"));
     if (!row) return [report.el("p", { class: "note" }, "There is no such utterance in this evaluation.")];
     const others = report.data.evaluations.filter((one) => one.utterances_file === evaluation.utterances_file && one !== evaluation);
-    return [report.section(row.id, navigation(evaluation, rows, row),
+    return [report.section(row.id, await navigation(evaluation, rows, row, parameters),
       report.el("dl", { class: "facts" }, facts(evaluation, row).map(([name, value]) => report.el("div", {}, report.el("dt", {}, name), report.el("dd", {}, value)))),
       report.columns(report.aligned(row)),
       report.el("p", { class: "note" }, "Top: reference; bottom: hypothesis of ", report.el("b", {}, report.evaluationName(evaluation)), "; ≠ substituted, − deleted, + inserted."),
@@ -19,11 +19,16 @@
     others.length ? report.section("Other runs on this utterance", await comparison(others, row, parameters.get("with"))) : null].filter(Boolean);
   });
 
-  function navigation(evaluation, rows, row) {
-    const ids = report.walk && report.walk.file === evaluation.file && report.walk.ids.includes(row.id) ? report.walk.ids : rows.map((one) => one.id);
+  // The utterances before and after it are those of the list that it was opened from.
+  async function navigation(evaluation, rows, row, parameters) {
+    const from = parameters.get("from") || report.addressOf(evaluation, "errors").slice(1), mark = from.indexOf("?");
+    const walked = report.walk && report.walk.file === evaluation.file && report.walk.view === from.slice(0, mark) ? report.walk.ids
+      : from.startsWith("errors?") ? await report.listed(evaluation, new URLSearchParams(from.slice(mark + 1))) : [];
+    const ids = walked.includes(row.id) ? walked : rows.map((one) => one.id);
+    const kept = Object.fromEntries(["from", "with"].filter((name) => parameters.has(name)).map((name) => [name, parameters.get(name)]));
     const place = ids.indexOf(row.id);
-    const link = (id, text, key) => (id === undefined ? report.el("span", { class: "button off" }, text) : report.el("a", { class: "button", href: report.addressOf(evaluation, "utterance", { id }), "data-key": key }, text));
-    return report.el("div", { class: "controls" }, report.el("a", { class: "button", href: report.addressOf(evaluation, "errors"), "data-key": "u" }, "↑ all utterances"),
+    const link = (id, text, key) => (id === undefined ? report.el("span", { class: "button off" }, text) : report.el("a", { class: "button", href: report.addressOf(evaluation, "utterance", { id, ...kept }), "data-key": key }, text));
+    return report.el("div", { class: "controls" }, report.el("a", { class: "button", href: "#" + from, "data-key": "u" }, "↑ all utterances"),
       link(ids[place - 1], "← previous", "p"), link(ids[place + 1], "next →", "n"), report.el("span", { class: "note" }, `${place + 1} of ${ids.length}`));
   }
 
@@ -41,7 +46,7 @@
   }
 
   async function comparison(others, row, first) {
-    const sorted = others.slice().sort((left, right) => (report.runOf(right).name === first) - (report.runOf(left).name === first));
+    const sorted = others.slice().sort((left, right) => (report.evaluationName(right) === first) - (report.evaluationName(left) === first));
     return Promise.all(sorted.map(async (one) => {
       const own = (await report.utterances(one))[row.place];
       return report.el("div", { class: "other" }, report.el("h3", {}, report.swatch(one.run), report.el("a", { href: report.addressOf(one, "utterance", { id: row.id }) }, report.evaluationName(one)), `: ${report.count(own.errors, "error")}`),
