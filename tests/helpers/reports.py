@@ -116,9 +116,7 @@ def evaluate(
     write_evaluation(run, scores, split, decoder)
 
 
-def write_evaluation(
-    run: Path, scores: Sequence[UtteranceScore], split: str = "test", decoder: str = "greedy"
-) -> None:
+def write_evaluation(run: Path, scores: Sequence[UtteranceScore], split: str = "test", decoder: str = "greedy") -> None:
     """Writes an evaluation of a run."""
     results = Results(
         recipe="yesno",
