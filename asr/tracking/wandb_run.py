@@ -101,7 +101,7 @@ class WandbRun:
         }
         for mode in _modes(config, finished):
             try:
-                self._run = start(mode, _run_id(folder), arguments)
+                self._run = start(mode, _run_id(folder), arguments, parts)
             except Exception as error:
                 log.warning("Weights & Biases could not be started %s: %s", mode, one_line(error))
             else:
@@ -283,7 +283,7 @@ def _kept_rows(folder: Path, finished: Mapping[Path, int]) -> int:
 def _kept_summary(finished: Iterable[Path]) -> dict[str, Any]:
     """The summary of an offline run at the end of its newest finished part."""
     paths = [part / SUMMARY for part in finished if (part / SUMMARY).is_file()]
-    newest = max(paths, key=lambda path: path.stat().st_mtime_ns, default=None)
+    newest = max(paths, key=lambda path: path.parent.name, default=None)
     try:
         return read_json(newest) if newest is not None else {}
     except (OSError, ValueError) as error:

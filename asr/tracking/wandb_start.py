@@ -2,9 +2,13 @@
 
 import logging
 import os
+import re
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from asr.common.errors import ConfigError, RunError
@@ -24,6 +28,9 @@ NOTED = "ASR_NO_LOGIN_NOTED"
 """Variable of the environment: a process of this command has said that there is no login."""
 LOWEST = ("dev/wer", "dev/cer", "dev/loss", "dev/perplexity")
 """Metrics whose lowest value counts: the summary in W&B has it as dev/wer.min."""
+BEGIN = re.compile(r"offline-run-(\d{8}_\d{6})-")
+"""In the name of an offline part, the local time of its begin."""
+BEGIN_FORMAT = "%Y%m%d_%H%M%S"
 
 
 def modes_of(mode: TrackerMode) -> Sequence[Mode]:
@@ -84,7 +91,12 @@ def _logged_in() -> bool:
         return False
 
 
-def start(mode: Mode, run_id: str, arguments: dict[str, Any]) -> "wandb.Run":
+def start(mode: Mode, run_id: str, arguments: dict[str, Any], parts: Iterable[Path]) -> "wandb.Run":
+    """Starts a run, or goes on with it.
+
+    Args:
+        parts: Its offline parts, behind which a new one is sorted.
+    """
     import wandb
 
     _forget_foreign_service()
@@ -100,7 +112,7 @@ def start(mode: Mode, run_id: str, arguments: dict[str, Any]) -> "wandb.Run":
     )
     resume: Literal["allow"] | None = "allow" if mode == "online" else None
     try:
-        with _public_arguments():
+        with _public_arguments(), _clock_after(parts):
             run = wandb.init(id=run_id, mode=mode, resume=resume, reinit="create_new", settings=settings, **arguments)
     except Exception:
         wandb.teardown()  # Otherwise the id is in use when offline is tried.
@@ -123,6 +135,23 @@ def _public_arguments() -> Iterator[None]:
         yield
     finally:
         sys.argv[1:] = arguments
+
+
+@contextmanager
+def _clock_after(parts: Iterable[Path]) -> Iterator[None]:
+    """`wandb sync` takes parts in the order of their names, which wandb makes of the local time. Where it was set back,
+    as at the end of summer time, wandb sees a time at which a new part is the last."""
+    begins = [found[1] for part in parts if (found := BEGIN.match(part.name))]
+    clock, newest = time.time, max(begins, default="")
+    if datetime.fromtimestamp(clock()).strftime(BEGIN_FORMAT) > newest:
+        yield
+        return
+    shift = (datetime.strptime(newest, BEGIN_FORMAT) + timedelta(seconds=1)).timestamp() - clock()
+    time.time = lambda: clock() + shift
+    try:
+        yield
+    finally:
+        time.time = clock
 
 
 def forget_service() -> None:

@@ -1,10 +1,14 @@
 """Metrics on disk, and the same ones, each once, in Weights & Biases, whatever happens to the process."""
 
 import json
+import os
 import subprocess
 import sys
+import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -16,6 +20,7 @@ from asr.scoring.error_rates import score_texts
 from asr.tracking.metrics import metrics_path, read_metrics
 from asr.tracking.tracker import NullTracker, Tracker
 from asr.tracking.wandb_media import WorstUtterance
+from asr.tracking.wandb_start import start
 from tests.helpers.offline_runs import PATIENCE, history, offline_parts, records, without_own_keys
 from tests.helpers.tracked import no_login, open_tracker, summary, train, train_apart  # noqa: F401  a fixture among them
 from tests.helpers.wandb_server import wandb_server
@@ -132,6 +137,67 @@ def test_a_resumed_offline_run_keeps_the_summary(tmp_path: Path) -> None:
     with open_tracker(tmp_path, step=2) as tracker:
         tracker.summary({"test/cer": 0.02})
     assert summary(tmp_path).items() >= {"test/wer": 0.07, "test/cer": 0.02}.items()
+
+
+def shift_clock(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    clock = time.time
+    monkeypatch.setattr(time, "time", lambda: clock() + seconds)
+
+
+@pytest.mark.slow
+def test_parts_of_a_run_are_in_their_order_where_the_clock_is_set_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, shift in enumerate((0, -3600, 86400, -90000)):
+        shift_clock(monkeypatch, shift)
+        with open_tracker(tmp_path, step=number) as tracker:
+            train(tracker, number, number + 1)
+            tracker.summary({"test/wer": 1 / (number + 1)})
+        for path in tmp_path.rglob("summary.json"):
+            os.utime(path, (0, 0))  # as after a copy
+    assert [int((part / "rows").read_text()) for part in offline_parts(tmp_path)] == [1, 2, 3, 4]
+    with open_tracker(tmp_path, step=4):
+        pass
+    assert summary(tmp_path)["test/wer"] == 1 / 4
+
+
+AUTUMN = 1_792_888_200
+"""2026-10-25, half past two of summer time in Berlin."""
+
+
+@pytest.mark.parametrize(
+    ("begins", "names"),
+    [
+        ((AUTUMN, AUTUMN + 5), ["023000", "023005"]),
+        ((AUTUMN, AUTUMN), ["023000", "023001"]),
+        ((AUTUMN, AUTUMN - 3600, AUTUMN + 86400 * 9, AUTUMN - 86400), ["023000", "023001", "013000", "013001"]),
+        ((AUTUMN, AUTUMN + 2400, AUTUMN + 6000), ["023000", "023001", "031000"]),
+    ],
+    ids=["forward", "the same second", "set back", "end of summer time"],
+)
+def test_a_part_is_named_behind_those_before_it(
+    begins: tuple[int, ...],
+    names: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> None:
+    request.addfinalizer(time.tzset)
+    request.addfinalizer(monkeypatch.undo)
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    parts: list[Path] = []
+
+    def init(**arguments: Any) -> Any:
+        parts.append(tmp_path / f"offline-run-{datetime.fromtimestamp(time.time()):%Y%m%d_%H%M%S}-id")
+        return MagicMock()
+
+    monkeypatch.setattr(wandb, "init", init)
+    for begin in begins:
+        monkeypatch.setattr(time, "time", lambda begin=begin: begin)
+        start("offline", "id", {}, parts)
+        assert time.time() == begin
+    assert [part.name[21:27] for part in parts] == names and parts == sorted(parts)
 
 
 def test_the_model_is_no_artifact_where_not_wanted(tmp_path: Path) -> None:
