@@ -11,12 +11,19 @@ def main(arguments: Sequence[str]) -> None:
     """Prints the errors of an evaluation of a run."""
     parser = FlagParser(
         prog="asr errors",
-        description="Prints the recognition errors of a run: error rates by speaker, length, speaking rate and "
-        "estimated SNR, the top confusions of words and characters, and the alignments of the worst utterances.",
+        description="Prints the recognition errors of a run: error rates by the fields of the manifest, speaker, "
+        "length, speaking rate, estimated SNR and class of words, the top confusions of words and characters, and the "
+        "alignments of the worst utterances.",
     )
     parser.add_argument("run", metavar="RUN", help=f"{RUN_HELP}; of a folder of runs, they are listed")
     parser.add_argument("--split", default="test", help="dev or test (test)")
     parser.add_argument("--decoder", help="of the evaluation (greedy, where there are several)")
+    parser.add_argument(
+        "--by",
+        metavar="FIELD[,FIELD]",
+        help="only the error rates by a field of the manifest, such as sex, by two of them together, or by speaker, "
+        "length, speaking rate or estimated SNR",
+    )
     parser.add_argument("--worst", type=whole_number, default=10, metavar="N", help="number of worst utterances (10)")
     parser.add_argument("--pairs", type=whole_number, default=20, metavar="N", help="number of confusions (20)")
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="the corpus, if it has moved; replaces paths.data")
@@ -25,12 +32,15 @@ def main(arguments: Sequence[str]) -> None:
     options = parser.parse(arguments)
 
     from asr.report.overview import as_table, readable_runs, summarize
-    from asr.report.run_errors import as_json, as_text, examine_run
+    from asr.report.run_errors import as_json, as_subgroups, as_text, examine_run
     from asr.report.runs import find_runs
 
     path = find_runs_of(options.run)
     runs = find_runs([path])
     if len(runs) > 1 and not options.json:
         print(as_table(summarize(readable_runs(runs), options.split, options.decoder)), flush=True)
-    errors = examine_run(path, options.split, options.decoder, options.data, read_audio=not options.no_audio)
-    print(as_json(errors, options.pairs) if options.json else as_text(errors, options.worst, options.pairs))
+    errors = examine_run(path, options.split, options.decoder, options.data, not options.no_audio, options.by)
+    if options.json:
+        print(as_json(errors, options.pairs))
+    else:
+        print(as_text(errors, options.worst, options.pairs) if options.by is None else as_subgroups(errors))

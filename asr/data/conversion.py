@@ -76,7 +76,8 @@ def _convert(utterance: Utterance, folder: Path, sampling_rate: int) -> Utteranc
         return f"{utterance.place}: it cannot be converted ({error})"
     if frames == 0:
         return f"{utterance.place}: it holds no audio"
-    return Utterance(utterance.id, path, 0.0, frames / sampling_rate, utterance.text, utterance.speaker, sampling_rate)
+    fields = utterance.id, path, 0.0, frames / sampling_rate, utterance.text, utterance.speaker, sampling_rate
+    return Utterance(*fields, extra=utterance.extra)
 
 
 def _resampled(waveform: Tensor, old: int, new: int, name: str) -> Tensor:

@@ -9,10 +9,11 @@ import hashlib
 import json
 import logging
 import os
+import re
 import shlex
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -63,16 +64,17 @@ def write_manifest(path: Path, utterances: Iterable[Utterance]) -> int:
     with atomic_write(path) as beside:
         with beside.open("wb") as lines:
             for utterance in utterances:
-                row = asdict(utterance)
-                row["audio_filepath"] = Path(os.path.relpath(utterance.audio_filepath, folder)).as_posix()
-                line = (json.dumps(row, ensure_ascii=False) + "\n").encode()
+                row = utterance.row(Path(os.path.relpath(utterance.audio_filepath, folder)).as_posix())
+                counted = line = _line(row)
+                if utterance.extra:
+                    line = _line(row | dict(utterance.extra))
                 if len(line) > LONGEST_LINE:
                     raise DataError(
                         f"{quoted(utterance.place)}: its line in {path} would have {len(line):,} bytes, more than "
                         f"{LONGEST_LINE:,}: leave it out, or cut it."
                     )
                 lines.write(line)
-                digest.update(line)
+                digest.update(counted)
                 places.add(size, utterance.duration, key_of(utterance.id))
                 speakers.add(utterance.speaker)
                 size += len(line)
@@ -82,17 +84,37 @@ def write_manifest(path: Path, utterances: Iterable[Utterance]) -> int:
 
 
 def manifest_checksum(path: Path) -> str:
-    """SHA-256 of a manifest, in hexadecimal.
+    """SHA-256 of a manifest, in hexadecimal, as if it had been written without the further fields of its lines, which
+    concern no training.
 
     Raises:
         DataError: The file is missing.
     """
     _require(path)
     index = ManifestIndex.of(path)
-    if index is not None:
-        return index.checksum
+    return _checksum(path) if index is None else index.checksum
+
+
+TEXT = rb'"(?:[^"\\]|\\.)*+"'
+WITH_EXTRA = re.compile(
+    rb'^(\{"id": %b, "audio_filepath": %b, "offset": [^,"]+, "duration": [^,"]+, "text": %b, "speaker": %b, '
+    rb'"sampling_rate": [^,"}]+), .*\}$' % (TEXT, TEXT, TEXT, TEXT)
+)
+"""A line with further fields as `write_manifest` writes it, and what it is without them."""
+
+
+def _checksum(path: Path) -> str:
+    digest = hashlib.sha256()
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        for line in _lines(file):
+            # Quotes within texts are escaped, so that this is before the last name.
+            last = line.rpartition(b', "')[2]
+            digest.update(line if last.startswith(b"sampling_rate") else WITH_EXTRA.sub(rb"\1}", line))
+    return digest.hexdigest()
+
+
+def _line(row: Mapping[str, Any]) -> bytes:
+    return (json.dumps(row, ensure_ascii=False) + "\n").encode()
 
 
 def make_index(path: Path) -> None:
@@ -265,13 +287,11 @@ def index_lines(path: Path) -> None:
     arrays = {name: np.concatenate([part[name] for part, _ in parsed]) for name in names if parsed}
     if not parsed or not len(arrays["keys"]):
         raise DataError(f"The manifest {path} is empty: delete it and run `asr prepare RECIPE`.")
-    with path.open("rb") as file:
-        checksum = hashlib.file_digest(file, "sha256").hexdigest()
     speakers = set[int]().union(*(keys for _, keys in parsed))
     ordered = np.sort(arrays["keys"])
     if duplicates := int((ordered[1:] == ordered[:-1]).sum()):
         raise DataError(f"{path}: {duplicates} ids occur twice; ids must differ.")
-    ManifestIndex.write(path, status, checksum, arrays, len(speakers))
+    ManifestIndex.write(path, status, _checksum(path), arrays, len(speakers))
 
 
 def _parse(blocks: Sequence[tuple[Path, int, int]]) -> list[tuple[Arrays, set[int]]]:

@@ -26,11 +26,14 @@ from asr.settings.recipe import find_recipe
 from asr.settings.root import Config
 from asr.settings.text import Case, TextConfig
 from asr.text.normalization import MARKERS, doubtful_letters, normalize
+from asr.text.word_classes import write_names
 
 log = logging.getLogger(__name__)
 
 RECORD = "source.json"
 """Says from which source and with which settings the manifests beside it were made."""
+CAPITALIZING = ("de", "lb")
+"""Languages whose nouns have capitals, which do not tell names."""
 OF_SOURCE = ("data.source", "data.format", "data.columns", "data.held_out")
 """Keys that are not compared where a command gives no `data.source`."""
 
@@ -61,6 +64,7 @@ def finish(
             file and nothing is converted.
     """
     require_splits(output, splits)
+    written = [utterance.text for utterance in splits["train"]] if config.text.case is not Case.keep else []
     if config.text.normalize:
         text = replace(config.text, language=config.text.language or language)
         splits = normalized(splits, text)
@@ -71,6 +75,8 @@ def finish(
     else:
         _refuse_channels(splits)
     output.mkdir(parents=True, exist_ok=True)
+    if config.text.normalize and config.text.language not in CAPITALIZING:
+        write_names(output, written)
     settings = _settings(config)
     record = json.dumps({"source": settings.pop("data.source"), "settings": settings}, ensure_ascii=False)
     (output / RECORD).write_text(f"{record}\n", encoding="utf-8")

@@ -11,13 +11,15 @@ from asr.common.errors import DataError
 from asr.common.seeds import derive_seed
 from asr.data.headers import count_samples, length_fault
 from asr.data.manifest import require_all, write_manifest
-from asr.data.utterance import Utterance
+from asr.data.utterance import Extra, Utterance
 
 SPLITS = ("train", "dev", "test")
 
 
-def whole_file(path: Path, text: str, speaker: str, id: str | None = None) -> Utterance:
+def whole_file(path: Path, text: str, speaker: str, id: str | None = None, extra: Extra = ()) -> Utterance:
     """The utterance that fills an audio file; length and rate come from the file's header, the id from its name.
+
+    Further fields, as in `extra=(("sex", "female"),)`, are kept: results are told by them.
 
     Of a truncated file it is what can be read; `asr check` names those.
 
@@ -32,7 +34,8 @@ def whole_file(path: Path, text: str, speaker: str, id: str | None = None) -> Ut
         raise DataError(f"The audio file {path} cannot be read ({error}): replace it or leave it out.") from None
     if fault is not None:
         raise DataError(f"The audio file {path}: {fault}, or leave it out.")
-    return Utterance(id or path.stem, path, 0.0, samples / info.samplerate, text, speaker, info.samplerate)
+    fields = id or path.stem, path, 0.0, samples / info.samplerate, text, speaker, info.samplerate
+    return Utterance(*fields, extra=extra)
 
 
 def write_splits(output: Path, splits: Mapping[str, Sequence[Utterance]]) -> None:

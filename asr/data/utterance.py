@@ -7,8 +7,8 @@ expected. Durations and keys, which batch planning needs of all utterances, are 
 import json
 import os
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, overload
 
@@ -17,6 +17,9 @@ import numpy.typing as npt
 
 from asr.common.errors import DataError
 from asr.common.seeds import Keys, keys_of
+
+Extra = tuple[tuple[str, str | int | float | bool], ...]
+"""Names and values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +40,19 @@ class Utterance:
     """Who speaks; empty where unknown."""
     sampling_rate: int
     """Samples per second of the file."""
+    extra: Extra = field(default=(), kw_only=True)
+    """Further fields of its line, such as sex, accent or device, in their order: results are told by them."""
 
     @property
     def samples(self) -> int:
         """Length in samples."""
         return round(self.duration * self.sampling_rate)
+
+    def row(self, audio: str) -> dict[str, Any]:
+        """Its line of a manifest, with another path of its audio, but without its further fields."""
+        row = asdict(self) | {"audio_filepath": audio}
+        del row["extra"]
+        return row
 
     @property
     def place(self) -> str:
@@ -57,7 +68,7 @@ class OneChannel(Utterance):
     """Counted from 0."""
 
 
-FIELDS = {field.name: field.type for field in fields(Utterance)}
+FIELDS = {one.name: one.type for one in fields(Utterance) if one.name != "extra"}
 NUMBERS = ("offset", "duration", "sampling_rate")
 LIMIT = 1e9
 """All numbers of a line are below it."""
@@ -108,7 +119,22 @@ def utterance_of(row: dict[str, Any], folder: str) -> Utterance:
     """The utterance with a line's fields and an absolute path."""
     path = row["audio_filepath"]
     row["audio_filepath"] = Path(os.path.normpath(f"{folder}/{path}" if path[:1] != "/" else path))
-    return Utterance(**{name: row[name] for name in FIELDS})
+    extra = extra_of(row) if len(row) > len(FIELDS) else ()
+    return Utterance(**{name: row[name] for name in FIELDS}, extra=extra)
+
+
+def extra_of(row: Mapping[str, Any], others: Container[str | None] = ()) -> Extra:
+    """The fields of a row that are no fields of an utterance, nor others: texts, numbers and truth values; empty ones
+    are left out."""
+    return tuple(
+        (name, value)
+        for name, value in row.items()
+        if name not in FIELDS
+        and name not in others
+        and isinstance(value, str | int | float)
+        and value != ""
+        and (is_whole(f"{name}{value}") if isinstance(value, str) else is_whole(name) and abs(value) < LIMIT**2)
+    )
 
 
 def text_fault(name: str, value: str) -> str | None:

@@ -1,15 +1,18 @@
-"""The errors of an evaluation: confusions of words and characters, and error rates by subgroup."""
+"""The errors of an evaluation: confusions of words and characters, and error rates by class of words."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import jiwer
 import numpy as np
 
-from asr.scoring.error_rates import Score, UtteranceScore, alignment_letters, total, unit_of, wrong_pairs
+from asr.data.utterance import Utterance, extra_of
+from asr.scoring.bootstrap import part_interval, resampling_units
+from asr.scoring.error_rates import UtteranceScore, alignment_letters, wrong_pairs
 from asr.scoring.error_unit import ErrorUnit
+from asr.text.word_classes import class_of
 
 NOTHING = ""
 """Stands in a pair for a missing word or character."""
@@ -26,6 +29,8 @@ class Alignment:
     words: Confusions
     """Substituted, deleted and inserted words."""
     characters: Confusions
+    word_steps: list[str]
+    """The alignment of each utterance by words; empty where its hypothesis is correct."""
 
     @property
     def steps(self) -> list[str]:
@@ -45,6 +50,7 @@ def align(rows: Sequence[Mapping[str, Any]], unit: ErrorUnit = ErrorUnit.word) -
     # Most utterances of a good model are correct, and aligning takes time.
     wrong = [(place, row) for place, row in enumerate(rows) if row["reference"] != row["hypothesis"]]
     found: dict[int, tuple[str, int, int]] = {}
+    word_steps = [""] * len(rows)
     if wrong:
         texts = [row["reference"] for _, row in wrong], [row["hypothesis"] for _, row in wrong]
         spelled, worded = jiwer.process_characters(*texts), jiwer.process_words(*texts)
@@ -53,7 +59,8 @@ def align(rows: Sequence[Mapping[str, Any]], unit: ErrorUnit = ErrorUnit.word) -
             for confusions, pairs in ((words, word_pairs), (characters, character_pairs)):
                 for pair in pairs:
                     confusions[pair].append(place)
-            steps = alignment_letters(worded if unit is ErrorUnit.word else spelled, number)
+            word_steps[place] = alignment_letters(worded, number)
+            steps = word_steps[place] if unit is ErrorUnit.word else alignment_letters(spelled, number)
             found[place] = steps, len(word_pairs), len(character_pairs)
     scores = []
     for place, row in enumerate(rows):
@@ -73,9 +80,21 @@ def align(rows: Sequence[Mapping[str, Any]], unit: ErrorUnit = ErrorUnit.word) -
                 alignment=steps,
                 ctc_loss_per_token=row.get("ctc_loss_per_token"),
                 confidence=row.get("confidence"),
+                fields=extra_of(fields) if isinstance(fields := row.get("fields"), dict) else (),
             )
         )
-    return Alignment(scores, words, characters)
+    return Alignment(scores, words, characters, word_steps)
+
+
+def with_fields(alignment: Alignment, utterances: Mapping[str, Utterance]) -> Alignment:
+    """The same with the further fields of the manifest, where an evaluation has none: it is older than they are."""
+    if any(score.fields for score in alignment.scores):
+        return alignment
+    scores = [
+        replace(score, fields=utterances[score.id].extra) if score.id in utterances else score
+        for score in alignment.scores
+    ]
+    return replace(alignment, scores=scores)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,95 +114,59 @@ def most_frequent(confusions: Confusions, count: int) -> list[Confusion]:
     return [Confusion(*pair, len(places), sorted(set(places))) for pair, places in ranked]
 
 
-Key = TypeVar("Key")
-
-LENGTHS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
-"""Boundaries between groups of length (s)."""
-PARTS = 4
-"""Groups of equal size, where there are no natural boundaries."""
+OOV = "out-of-vocabulary words"
+OTHER = "other words"
 
 
-@dataclass(frozen=True)
-class Group:
-    """Some utterances of an evaluation, scored together."""
+@dataclass(frozen=True, slots=True)
+class WordClass:
+    """The words of the references that are in a class: how many of them are substituted or deleted."""
 
     label: str
-    score: Score
-    ids: list[str]
-
-    @property
-    def utterances(self) -> int:
-        """How many they are."""
-        return self.score.utterances
-
-    @property
-    def rate(self) -> float:
-        """The error rate that counts."""
-        return self.score.rate if self.score.size else 0.0
-
-    def described(self) -> dict[str, Any]:
-        """As a report shows it, without the ids: words and wer, or characters and cer."""
-        score = self.score
-        counts = {"utterances": score.utterances, f"{score.unit}s": score.size, "errors": score.errors}
-        return {"label": self.label, **counts, score.unit.rate: self.rate}
+    words: int
+    errors: int
+    wer: float
+    wer_low: float | None
+    """Lower end of the 95 % interval; None where nothing is known of it."""
+    wer_high: float | None
+    places: list[int]
+    """Positions of the utterances in which such a word is wrong."""
 
 
-def speaking_rate(score: UtteranceScore) -> float:
-    """Words, or characters, of the reference for each second."""
-    return score.size / score.duration
+def by_word_class(
+    alignment: Alignment, classes: Mapping[str, frozenset[str]], vocabulary: frozenset[str] | None
+) -> list[WordClass]:
+    """The error rate of each class of words that occurs, of words in no class, and of words that training lacks.
 
-
-def grouped(scores: Sequence[UtteranceScore], levels: Mapping[str, float]) -> dict[str, list[Group]]:
-    """The subgroups of each measure.
+    Inserted words belong to no class. A word may be in several.
 
     Args:
-        scores: All utterances of an evaluation.
-        levels: Estimated SNR (dB), by id; utterances without it are in none of its groups.
+        classes: Words in lower case, by class.
+        vocabulary: The words of the training transcripts; None where they are not known.
     """
-    groups = {
-        "speaker": by_speaker(scores),
-        "length": by_length(scores),
-        "speaking rate": in_parts(scores, speaking_rate, f"{unit_of(scores)}s/s"),
-    }
-    if known := [score for score in scores if score.id in levels]:
-        groups["estimated SNR"] = in_parts(known, lambda score: levels[score.id], "dB")
-    return groups
+    known: dict[str, list[str]] = {}
+    counts: dict[str, dict[int, list[int]]] = defaultdict(dict)
+    for place, (score, steps) in enumerate(zip(alignment.scores, alignment.word_steps, strict=True)):
+        words = ErrorUnit.word.items(score.reference)
+        for word, step in zip(words, steps.replace("I", "") or "=" * len(words), strict=True):
+            if word not in known:
+                found = class_of(classes, word) or [OTHER]
+                known[word] = [*found, OOV] if vocabulary is not None and word not in vocabulary else found
+            for label in known[word]:
+                count = counts[label].setdefault(place, [0, 0])
+                count[0] += step != "="
+                count[1] += 1
+    units = resampling_units(alignment.scores)
+    order = [*classes, OTHER, OOV]
+    return [
+        _word_class(label, counts[label], units)
+        for label in sorted(counts, key=lambda one: order.index(one) if one in order else -1)
+    ]
 
 
-def by_speaker(scores: Sequence[UtteranceScore]) -> list[Group]:
-    """One group for each speaker, the worst first; none where no speaker is known."""
-    speakers = _collect(scores, lambda score: score.speaker)
-    groups = [_group(speaker or "unknown", members) for speaker, members in speakers.items()]
-    return sorted(groups, key=lambda group: (-group.rate, group.label)) if set(speakers) != {""} else []
-
-
-def by_length(scores: Sequence[UtteranceScore]) -> list[Group]:
-    """Groups of doubling length, empty ones left out."""
-    between = [f"{low:g} to {2 * low:g} s" for low in LENGTHS[:-1]]
-    labels = [f"under {LENGTHS[0]:g} s", *between, f"{LENGTHS[-1]:g} s and more"]
-    lengths = _collect(scores, lambda score: int(np.searchsorted(LENGTHS, score.duration, side="right")))
-    return [_group(labels[place], lengths[place]) for place in sorted(lengths)]
-
-
-def in_parts(scores: Sequence[UtteranceScore], measure: Callable[[UtteranceScore], float], unit: str) -> list[Group]:
-    """Groups of about equal size, from the lowest to the highest of a measure."""
-    values = [measure(score) for score in scores]
-    limits = np.unique(np.quantile(values, np.linspace(0, 1, PARTS + 1)))
-    places = np.clip(np.searchsorted(limits, values, side="right") - 1, 0, max(0, len(limits) - 2))
-    groups = []
-    for place in np.unique(places):
-        members = [(score, value) for score, value, at in zip(scores, values, places, strict=True) if at == place]
-        low, high = min(value for _, value in members), max(value for _, value in members)
-        groups.append(_group(f"{low:.1f} to {high:.1f} {unit}", [score for score, _ in members]))
-    return groups
-
-
-def _collect(scores: Sequence[UtteranceScore], key: Callable[[UtteranceScore], Key]) -> dict[Key, list[UtteranceScore]]:
-    collected: dict[Key, list[UtteranceScore]] = defaultdict(list)
-    for score in scores:
-        collected[key(score)].append(score)
-    return collected
-
-
-def _group(label: str, members: Sequence[UtteranceScore]) -> Group:
-    return Group(label, total(members), [member.id for member in members])
+def _word_class(label: str, counts: Mapping[int, list[int]], units: Any) -> WordClass:
+    places = [*counts]
+    errors, sizes = ([counts[place][column] for place in places] for column in (0, 1))
+    low, high = part_interval(errors, sizes, units[np.array(places)]) or (None, None)
+    wrong = [place for place in places if counts[place][0]]
+    return WordClass(label, sum(sizes), sum(errors), sum(errors) / sum(sizes), low, high, wrong)

@@ -17,8 +17,9 @@ from asr.data.splits import SPLITS
 from asr.data.utterance import Utterance
 from asr.inference.recognizer import Recognizer, load
 from asr.report.data_files import short_hash, write_data
-from asr.report.error_analysis import Alignment, align, grouped, most_frequent
-from asr.report.runs import ODD, Evaluation, Run
+from asr.report.error_analysis import Alignment, align, by_word_class, most_frequent, with_fields
+from asr.report.runs import ODD, CorpusWords, Evaluation, Run, corpus_words
+from asr.report.subgroups import field_names, grouped
 from asr.report.utterance_media import AudioChoice, Clip, log_mel_picture, make_clips, model_output
 from asr.scoring.bootstrap import differences, resampled_rates
 from asr.scoring.error_unit import ErrorUnit
@@ -59,6 +60,7 @@ class EvaluationPages:
         self._splits: dict[str, SplitPage] = {}
         self._written: dict[str, tuple[dict[str, Any], Alignment]] = {}
         self._pairs: dict[str, list[dict[str, Any]]] = {}
+        self._words: dict[Any, CorpusWords] = {}
 
     def write(self, runs: Sequence[Run], data: Path | None) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """Writes what is missing.
@@ -95,6 +97,7 @@ class EvaluationPages:
     ) -> tuple[dict[str, Any], Alignment]:
         alignment = align(evaluation.rows(), evaluation.unit)
         split = self._split(run, evaluation, alignment, data)
+        alignment, words = with_fields(alignment, split.utterances), self._words_of(run, data)
         levels = {id: clip.level for id, clip in split.clips.items() if clip.level is not None}
         blanks = self._write_pictures(run, alignment, split, file, pictures)
         write_data(
@@ -109,6 +112,7 @@ class EvaluationPages:
                 "loss": [score.ctc_loss_per_token for score in alignment.scores],
                 "pictured": sorted(blanks),
                 "groups": _described_groups(alignment, levels),
+                "word_classes": [asdict(one) for one in by_word_class(alignment, words.classes, words.vocabulary)],
                 "confusions": {
                     name: [asdict(pair) for pair in most_frequent(found, CONFUSIONS)]
                     for name, found in (("words", alignment.words), ("characters", alignment.characters))
@@ -126,6 +130,12 @@ class EvaluationPages:
             "blank_share": fmean(blanks.values()) if blanks else None,
         }
         return described, alignment
+
+    def _words_of(self, run: Run, data: Path | None) -> CorpusWords:
+        key = run.data(data), run.settings.get("text.language")
+        if key not in self._words:
+            self._words[key] = corpus_words(run, data)
+        return self._words[key]
 
     def _split(self, run: Run, evaluation: Evaluation, alignment: Alignment, data: Path | None) -> SplitPage:
         """The page of an evaluation's utterances, written with the first evaluation of them."""
@@ -146,6 +156,8 @@ class EvaluationPages:
                 run.folder,
             )
         clips = make_clips(list(utterances.values()), self.audio, self.report, f"audio/{name}") if utterances else {}
+        alignment = with_fields(alignment, utterances)
+        told = [dict(score.fields) for score in alignment.scores]
         played = [clips.get(score.id, Clip(None, None)) for score in alignment.scores]
         write_data(
             self.report,
@@ -156,6 +168,7 @@ class EvaluationPages:
                 "seconds": [round(score.duration, 3) for score in alignment.scores],
                 "reference": [score.reference for score in alignment.scores],
                 "level": [clip.level for clip in played],
+                "fields": {name: [one.get(name) for one in told] for name in field_names(alignment.scores)},
                 "audio": [clip.source for clip in played],
                 "format": {
                     score.id: utterances[score.id].audio_filepath.suffix

@@ -1,16 +1,27 @@
 """The errors of one evaluation, for `asr errors`: as text and as JSON."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from asr.common.errors import RunError, asr_command
+from asr.common.errors import ConfigError, RunError, asr_command
 from asr.data.manifest import read_manifest
 from asr.data.splits import SPLITS
-from asr.report.error_analysis import NOTHING, Alignment, Confusion, Group, align, grouped, most_frequent, speaking_rate
+from asr.data.utterance import Utterance
+from asr.report.error_analysis import (
+    NOTHING,
+    Alignment,
+    Confusion,
+    WordClass,
+    align,
+    by_word_class,
+    most_frequent,
+    with_fields,
+)
 from asr.report.overview import best_run, chosen, readable_runs
-from asr.report.runs import ODD, Evaluation, Run, find_runs
+from asr.report.runs import ODD, Evaluation, Run, corpus_words, find_runs
+from asr.report.subgroups import SNR, Group, grouped, speaking_rate
 from asr.report.utterance_media import AudioChoice, make_clips
 from asr.scoring.error_rates import UtteranceScore, total
 from asr.scoring.results import NO_WORD, aligned, worst
@@ -30,9 +41,12 @@ class RunErrors:
     groups: dict[str, list[Group]]
     levels: dict[str, float]
     """Estimated SNR (dB), by id."""
+    classes: list[WordClass]
 
 
-def examine_run(path: Path, split: str, decoder: str | None, data: Path | None, read_audio: bool) -> RunErrors:
+def examine_run(
+    path: Path, split: str, decoder: str | None, data: Path | None, read_audio: bool, by: str | None = None
+) -> RunErrors:
     """Analyses an evaluation of a run.
 
     Args:
@@ -41,9 +55,11 @@ def examine_run(path: Path, split: str, decoder: str | None, data: Path | None, 
         decoder: Which decoder; None takes greedy search where there are several.
         data: Replaces `paths.data` of the run.
         read_audio: Read the audio, for the error rates by estimated SNR.
+        by: The only measure of subgroups that is wanted, such as a field of the manifest, or two: `sex,device`.
 
     Raises:
         RunError: There is no such run or evaluation.
+        ConfigError: Its utterances have no such field.
     """
     runs = find_runs([path])
     if len(runs) > 1:
@@ -53,11 +69,27 @@ def examine_run(path: Path, split: str, decoder: str | None, data: Path | None, 
     evaluation = _choose(run, split, decoder)
     rows = evaluation.rows()
     try:
-        alignment = align(rows, evaluation.unit)
-        levels = _levels(run, split, data) if read_audio else {}
+        utterances = _utterances(run, split, data)
+        alignment = with_fields(align(rows, evaluation.unit), {one.id: one for one in utterances})
+        wants_audio = read_audio and by in (None, SNR)
+        clips = make_clips(utterances, AudioChoice.none, Path(), "") if wants_audio and utterances else {}
+        levels = {id: clip.level for id, clip in clips.items() if clip.level is not None}
+        words = corpus_words(run, data)
+        classes = by_word_class(alignment, words.classes, words.vocabulary)
     except ODD as error:
         raise RunError(f"{evaluation.folder} is not as it was written ({error!r}): evaluate again.") from None
-    return RunErrors(run, evaluation, alignment, grouped(alignment.scores, levels), levels)
+    groups = grouped(alignment.scores, levels)
+    return RunErrors(run, evaluation, alignment, groups if by is None else _only(groups, by), levels, classes)
+
+
+def _only(groups: Mapping[str, list[Group]], by: str) -> dict[str, list[Group]]:
+    """The subgroups of a measure, whose fields may stand in any order."""
+    wanted = sorted(part.strip() for part in by.split(","))
+    for measure, found in groups.items():
+        if found and sorted(measure.split(", ")) == wanted:
+            return {measure: found}
+    known = ", ".join(measure for measure, found in groups.items() if found and ", " not in measure)
+    raise ConfigError(f"--by is {by}, and the utterances are told apart by {known}: give one of them, or two fields.")
 
 
 def _choose(run: Run, split: str, decoder: str | None) -> Evaluation:
@@ -75,12 +107,11 @@ def _choose(run: Run, split: str, decoder: str | None) -> Evaluation:
     return named
 
 
-def _levels(run: Run, split: str, data: Path | None) -> dict[str, float]:
+def _utterances(run: Run, split: str, data: Path | None) -> Sequence[Utterance]:
     folder = run.data(data)
     if folder is None or split not in SPLITS or not (folder / f"{split}.jsonl").is_file():
-        return {}
-    clips = make_clips(read_manifest(folder / f"{split}.jsonl"), AudioChoice.none, Path(), "")
-    return {id: clip.level for id, clip in clips.items() if clip.level is not None}
+        return []
+    return read_manifest(folder / f"{split}.jsonl")
 
 
 def as_json(errors: RunErrors, pairs: int) -> str:
@@ -91,6 +122,7 @@ def as_json(errors: RunErrors, pairs: int) -> str:
         "decoder": errors.evaluation.decoder,
         "results": dict(errors.evaluation.results),
         "groups": {name: [group.described() for group in groups] for name, groups in errors.groups.items()},
+        "word_classes": [{k: v for k, v in asdict(one).items() if k != "places"} for one in errors.classes],
         "confusions": {
             name: [
                 {"reference": pair.reference, "hypothesis": pair.hypothesis, "count": pair.count}
@@ -101,6 +133,7 @@ def as_json(errors: RunErrors, pairs: int) -> str:
         "utterances": [
             {
                 **{name: getattr(score, name) for name in ("id", "speaker", "duration")},
+                "fields": dict(score.fields),
                 f"{score.unit}s_per_second": speaking_rate(score),
                 "speech_above_background_db": errors.levels.get(score.id),
                 "reference": score.reference,
@@ -114,6 +147,15 @@ def as_json(errors: RunErrors, pairs: int) -> str:
     return json.dumps(content, indent=1, ensure_ascii=False)
 
 
+def as_subgroups(errors: RunErrors) -> str:
+    """The error rates by the measure that was asked for, for a terminal."""
+    return "\n\n".join([_heading(errors), *(_group_table(name, groups) for name, groups in errors.groups.items())])
+
+
+def _heading(errors: RunErrors) -> str:
+    return f"{errors.run.recipe} {errors.run.name}, {errors.evaluation.split}, {errors.evaluation.decoder} decoder"
+
+
 def as_text(errors: RunErrors, worst_count: int, pairs: int) -> str:
     """Error rates, subgroups, top confusions and the worst utterances, for a terminal."""
     results, scores = errors.evaluation.results, errors.alignment.scores
@@ -121,11 +163,12 @@ def as_text(errors: RunErrors, worst_count: int, pairs: int) -> str:
     rate, low, high = (_percent(results[f"{unit.rate}{end}"]) for end in ("", "_low", "_high"))
     wrong = sum(score.errors > 0 for score in scores)
     parts = [
-        f"{errors.run.recipe} {errors.run.name}, {errors.evaluation.split}, {errors.evaluation.decoder} decoder",
+        _heading(errors),
         f"{unit.label} {rate} ({low} - {high}), {other.label} {_percent(results[other.rate])}: "
         f"{score.substitutions} substitutions, {score.deletions} deletions, "
         f"{score.insertions} insertions in {score.size} {unit}s; {wrong} of {score.utterances} utterances have errors.",
         *(_group_table(name, groups) for name, groups in errors.groups.items() if len(groups) > 1),
+        _class_table(errors.classes),
         _pair_table("words", most_frequent(errors.alignment.words, pairs)),
         _pair_table("characters", most_frequent(errors.alignment.characters, pairs)),
         *(_aligned(score) for score in worst(scores, worst_count) if score.errors),
@@ -137,12 +180,28 @@ def _group_table(name: str, groups: Sequence[Group]) -> str:
     shown, unit = groups[:SHOWN_SPEAKERS], groups[0].score.unit
     width = max(len(group.label) for group in shown)
     more = f", the worst {len(shown)} of {len(groups)}" if len(groups) > len(shown) else ""
+    intervals = [_interval(group) for group in shown]
+    wide = max(map(len, intervals))
     lines = [
-        f"  {group.label:<{width}}  {_percent(group.rate):>8}  {group.score.errors:>5} errors in "
+        f"  {group.label:<{width}}  {_percent(group.rate):>8}  {interval:<{wide}}{group.score.errors:>5} errors in "
         f"{group.score.size:>5} {unit}s, {group.score.utterances} utterances"
-        for group in shown
+        for group, interval in zip(shown, intervals, strict=True)
     ]
     return "\n".join([f"{unit.label} by {name}{more}", *lines])
+
+
+def _interval(group: Group) -> str:
+    return "" if group.interval is None else "({} - {})  ".format(*map(_percent, group.interval))
+
+
+def _class_table(classes: Sequence[WordClass]) -> str:
+    if len(classes) < 2:
+        return ""
+    width = max(len(one.label) for one in classes)
+    lines = [
+        f"  {one.label:<{width}}  {_percent(one.wer):>8}  {one.errors:>5} of {one.words:>5} words" for one in classes
+    ]
+    return "\n".join(["Substituted and deleted words by class of words", *lines])
 
 
 def _pair_table(name: str, pairs: Sequence[Confusion]) -> str:

@@ -13,12 +13,14 @@ import yaml
 
 from asr.common.documents import json_object, read_bytes, read_json, read_text, read_yaml
 from asr.common.errors import RunError, asr_command
+from asr.data.manifest import read_manifest
 from asr.model.folder import MODEL, WEIGHTS
 from asr.scoring.error_unit import ErrorUnit
 from asr.scoring.provenance import kept_identity
 from asr.settings.compose import flattened
 from asr.settings.recipe import SETTINGS, runs_in
 from asr.settings.runs import find_data
+from asr.text.word_classes import word_classes
 from asr.tracking.metrics import Row, metrics_path, read_metrics, read_panel
 from asr.training.identity import ARITHMETIC, DEV_MANIFEST, determines_weights, without_groups
 
@@ -189,6 +191,31 @@ class Run:
         """Changes whenever the training or an evaluation writes a file."""
         paths = [self.folder / SETTINGS, metrics_path(self.folder), *self.folder.glob("evaluation/*/*/results.json")]
         return repr([(str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in paths if path.exists()])
+
+
+@dataclass(frozen=True)
+class CorpusWords:
+    """What is known of the words of a corpus."""
+
+    classes: Mapping[str, frozenset[str]]
+    """Words in lower case, by class."""
+    vocabulary: frozenset[str] | None
+    """Of the training transcripts; None where there is no manifest."""
+
+
+def corpus_words(run: Run, data: Path | None = None) -> CorpusWords:
+    """The words of the corpus that a run was trained on; `data` replaces `paths.data`.
+
+    Raises:
+        DataError: The manifest, or the lists of words, are damaged.
+    """
+    folder, language = run.data(data), run.settings.get("text.language")
+    manifest = None if folder is None else folder / "train.jsonl"
+    known = manifest is not None and manifest.is_file()
+    utterances = read_manifest(manifest) if known and manifest is not None else []
+    vocabulary = frozenset(word for utterance in utterances for word in utterance.text.split())
+    classes = word_classes(folder, language if isinstance(language, str) else None)
+    return CorpusWords(classes, vocabulary if known else None)
 
 
 def find_runs(paths: Sequence[Path]) -> list[Run]:

@@ -59,6 +59,31 @@ def _interval(drawn: Rates, level: float = LEVEL) -> tuple[float, float]:
     return float(low), float(high)
 
 
+PART_SAMPLES = 1000
+"""Sets that are drawn for each of the many parts of an evaluation."""
+MOST_UNITS = 1000
+"""Of a part: more are drawn in blocks of several, which vary as much as their units do."""
+
+
+def part_interval(errors: Sequence[int], sizes: Sequence[int], units: Counts) -> tuple[float, float] | None:
+    """The 95 % interval of the error rate of a part of a set, a pure function of its arguments.
+
+    Args:
+        errors: Of each utterance of the part.
+        sizes: Words or characters of the reference of each.
+        units: Of `resampling_units` of the whole set, for each.
+
+    Returns:
+        None where the part is a single unit, so that nothing is known of how others would vary.
+    """
+    names, numbers = np.unique(units, return_inverse=True)
+    if len(names) < 2:
+        return None
+    counts = sum_by_unit(np.array([errors, sizes], dtype=np.int64).T, numbers % MOST_UNITS)
+    drawn, size = resampled_sums(counts, PART_SAMPLES, seed=0).T
+    return _interval(drawn[size > 0] / size[size > 0]) if size.any() else None
+
+
 def resampling_units(scores: Sequence[UtteranceScore]) -> Counts:
     """The number of the unit that each utterance is drawn with, from 0, shape (utterances,).
 

@@ -1,13 +1,13 @@
 """Word and character error rates, counted by jiwer."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import zip_longest
 
 import jiwer
 
 from asr.common.errors import DataError
-from asr.data.utterance import Utterance
+from asr.data.utterance import Extra, Utterance
 from asr.scoring.error_unit import ErrorUnit
 from asr.text.phone import PhoneTokenizer
 from asr.text.protocol import Tokenizer
@@ -86,6 +86,8 @@ class UtteranceScore(ErrorCounts):
     """-log p(reference) for each of its tokens, in nats; None where it is not known or infinite."""
     confidence: float | None = None
     """Mean probability of the tokens of the hypothesis; None without tokens or where it is not known."""
+    fields: Extra = ()
+    """Further fields of the utterance, such as sex or device."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +112,8 @@ def score_utterance(utterance: Utterance, hypothesis: str, unit: ErrorUnit = Err
     """
     if not utterance.text.strip():
         raise DataError(f"The transcript of {utterance.id!r} is empty: transcribe the utterance or leave it out.")
-    return score_texts(utterance.id, utterance.speaker, utterance.duration, utterance.text, hypothesis, unit)
+    score = score_texts(utterance.id, utterance.speaker, utterance.duration, utterance.text, hypothesis, unit)
+    return replace(score, fields=utterance.extra)
 
 
 def score_texts(

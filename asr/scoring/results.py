@@ -23,7 +23,7 @@ HYPOTHESIS_KEYS = (
     "id", "speaker", "duration", "reference", "hypothesis", "wer", "cer", "alignment", "ctc_loss_per_token",
     "confidence",
 )  # fmt: skip
-"""Of each line of hypotheses.jsonl."""
+"""Of each line of hypotheses.jsonl; an utterance with further fields has them in `fields`."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,11 @@ def write_results(run: Path, results: Results, scores: Sequence[UtteranceScore])
     """
     folder = evaluation_folder(run, results.split, results.decoder)
     folder.mkdir(parents=True, exist_ok=True)
-    rows = ({name: getattr(score, name) for name in HYPOTHESIS_KEYS} for score in scores)
+    rows = (
+        {name: getattr(score, name) for name in HYPOTHESIS_KEYS}
+        | ({"fields": dict(score.fields)} if score.fields else {})
+        for score in scores
+    )
     contents = {
         "hypotheses.jsonl": "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows),
         "errors.txt": aligned_errors(scores),

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from asr.commands.cli import main
 from asr.data.utterance import Utterance
-from asr.report.error_analysis import align, grouped, most_frequent
+from asr.report.error_analysis import align, most_frequent
+from asr.report.subgroups import grouped
 from asr.scoring.error_rates import UtteranceScore, score_texts, score_utterance
 from asr.scoring.error_unit import ErrorUnit
 from tests.helpers.reports import evaluate, metrics_rows, write_run, write_test_corpus

@@ -10,6 +10,7 @@ from asr.common.files import file_name
 from asr.common.optional import optional
 from asr.data.formats.rows import Place, Row, audio_path, split_of
 from asr.data.formats.table import COLUMNS
+from asr.data.utterance import extra_of
 
 ROLES = ("audio", "text", "speaker", "id")
 """Roles of columns; an utterance is a whole item, and the splits are those of the dataset."""
@@ -58,6 +59,7 @@ def _rows(part: Any, split: str, columns: Mapping[str, str], source: Path, audio
             )
     if isinstance(part.features[names["audio"]], datasets.Audio):
         part = part.cast_column(names["audio"], datasets.Audio(decode=False))
+    classes = {name: kind for name, kind in part.features.items() if isinstance(kind, datasets.ClassLabel)}
     where = f"{source}, {split}" if split else str(source)
     taken: set[str] = set()
     for number, item in enumerate(part):
@@ -76,7 +78,10 @@ def _rows(part: Any, split: str, columns: Mapping[str, str], source: Path, audio
             path = audio / f"{file}{Path(written).suffix or MAGIC.get(content[:4], '.mp3')}"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
-        row = Row(path, text or "", "" if speaker is None else str(speaker), place=place)
+        told = {name: item[name] for name in classes if item[name] not in (None, -1)}
+        labels = {name: classes[name].int2str(told[name]) if name in told else None for name in classes}
+        extra = extra_of(item | labels, names.values())
+        row = Row(path, text or "", "" if speaker is None else str(speaker), place=place, extra=extra)
         # Ids that nobody chose may be counted in each split, or be those of sentences that several people read.
         yield replace(row, id=name) if "id" in columns else replace(row, name=name, alternative=alternative)
 

@@ -74,6 +74,7 @@ def _rows(folder: Path) -> list[Row]:
     recordings, texts = _table(folder / "wav.scp"), _table(folder / "text", may_be_empty=True)
     files = {name: _file_and_channel(entry, folder, place) for name, (place, entry) in recordings.items()}
     speakers = _table(folder / "utt2spk") if (folder / "utt2spk").is_file() else {}
+    genders = _table(folder / "spk2gender") if (folder / "spk2gender").is_file() else {}
     has_segments = (folder / "segments").is_file()
     entries_of_segments = _table(folder / "segments") if has_segments else {}
     originals = read_originals(folder)
@@ -92,10 +93,11 @@ def _rows(folder: Path) -> list[Row]:
             )
         # Without speakers, Kaldi's recipes give every utterance its own.
         speaker = speakers[name][1] if name in speakers else name
+        extra = (("gender", genders[speaker][1]),) if speaker in genders else ()
         id, speaker = originals.get(name, (name, "" if speaker == name else speaker))
         file, channel = files[recording]
         duration = None if end is None else end - begin
-        rows.append(Row(file, text, speaker, id, begin, duration, channel, place))
+        rows.append(Row(file, text, speaker, id, begin, duration, channel, place, extra=extra))
     _tell_unused(folder, "segments" if has_segments else "wav.scp", entries_of_segments or recordings, texts, "text")
     if speakers:
         _tell_unused(folder, "text", texts, speakers, "utt2spk")

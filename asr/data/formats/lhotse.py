@@ -13,7 +13,7 @@ from asr.common.optional import optional
 from asr.data.audio_paths import entries
 from asr.data.formats.rows import Place, Row, audio_path, read_by_split, real_folders
 from asr.data.manifest import require_all
-from asr.data.utterance import Utterance
+from asr.data.utterance import Utterance, extra_of
 
 log = logging.getLogger(__name__)
 
@@ -71,14 +71,16 @@ def _row(cut: Any, place: Place, audio: Path) -> Row:
     text, speaker = supervision.text or "", supervision.speaker or ""
     # Trimming numbers the cuts; other tools know the supervision by its own id.
     name = supervision.id
+    told = {"gender": supervision.gender, "language": supervision.language, **(supervision.custom or {})}
+    extra = extra_of(told)
     file = _file(cut, place)
     if file is not None:
-        return Row(file, text, speaker, name, cut.start, cut.duration, _channel(cut), place)
+        return Row(file, text, speaker, name, cut.start, cut.duration, _channel(cut), place, extra=extra)
     written = audio / f"{file_name(name)}.flac"
     written.parent.mkdir(parents=True, exist_ok=True)
     samples = cut.load_audio()
     soundfile.write(written, samples.T, cut.sampling_rate)
-    return Row(written, text, speaker, name, place=place)
+    return Row(written, text, speaker, name, place=place, extra=extra)
 
 
 def _file(cut: Any, place: Place) -> Path | None:
@@ -133,6 +135,7 @@ def export(splits: Mapping[str, Sequence[Utterance]], folder: Path) -> None:
                 duration=utterance.duration,
                 text=utterance.text,
                 speaker=utterance.speaker or None,
+                custom=dict(utterance.extra) or None,
             )
             for utterance in utterances
         ]

@@ -11,7 +11,7 @@ from asr.common.files import lines_of
 from asr.data.audio_paths import entries
 from asr.data.formats.rows import Place, Row, audio_path, label, number, read_by_split, real_folders, split_of
 from asr.data.formats.table import COLUMNS
-from asr.data.utterance import Utterance
+from asr.data.utterance import Utterance, extra_of
 
 SUFFIXES = (".json", ".jsonl")
 AUDIO_FOLDER = "metadata.jsonl"
@@ -41,7 +41,8 @@ def _rows(path: Path) -> list[Row]:
     for line_number, line in lines_of(path):
         place = Place(str(path), line_number)
         row = _object(line, place, len(rows))
-        audio, text = (next((row[name] for name in names if name in row), None) for names in (audio_names, text_names))
+        named = [next((name for name in names if name in row), None) for names in (audio_names, text_names)]
+        audio, text = (None if name is None else row[name] for name in named)
         if not isinstance(audio, str) or not isinstance(text, str):
             raise DataError(
                 f"{place}: expected the strings {audio_names[0]} and {text_names[0]}; {len(rows)} rows were read "
@@ -56,6 +57,7 @@ def _rows(path: Path) -> list[Row]:
                 duration=number(row.get("duration"), "the duration", place),
                 place=place,
                 name=label(row.get("id"), "the id", place),
+                extra=extra_of(row, named),
             )
         )
     return rows
@@ -122,5 +124,6 @@ def export(splits: Mapping[str, Sequence[Utterance]], folder: Path) -> None:
                     "text": utterance.text,
                     "speaker": utterance.speaker,
                     "id": utterance.id,
+                    **dict(utterance.extra),
                 }
                 lines.write(json.dumps(row, ensure_ascii=False) + "\n")

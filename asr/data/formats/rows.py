@@ -18,7 +18,7 @@ from asr.common.processes import map_blocks
 from asr.data.audio_paths import AUDIO, MEDIA, foreign, is_there
 from asr.data.headers import count_samples, length_fault
 from asr.data.splits import SPLITS
-from asr.data.utterance import LONGEST_LINE, OneChannel, Utterance, is_whole, quoted, text_fault
+from asr.data.utterance import LONGEST_LINE, Extra, OneChannel, Utterance, is_whole, quoted, text_fault
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +70,8 @@ class Row:
     """The id, if no other row has this name; None is the name of the file."""
     alternative: str | None = None
     """The id, if another row has this name; None is the path below the source."""
+    extra: Extra = ()
+    """Further fields of the utterance."""
 
     @property
     def origin(self) -> str:
@@ -167,8 +169,8 @@ def _read_header(row: Row) -> Utterance | str:
         return f"{file} has {info.channels} channels, but utterance {row.id} is channel {row.channel + 1}"
     fields = (row.id, row.audio, row.offset, duration, LINE_BREAKS.sub(" ", row.text), row.speaker, info.samplerate)
     if row.channel is not None and info.channels > 1:
-        return OneChannel(*fields, row.channel)
-    return Utterance(*fields)
+        return OneChannel(*fields, row.channel, extra=row.extra)
+    return Utterance(*fields, extra=row.extra)
 
 
 def _ids(rows: Sequence[Row], root: Path) -> list[str]:

@@ -14,7 +14,7 @@ from asr.common.errors import ConfigError, DataError, listed
 from asr.common.files import lines_of
 from asr.data.audio_paths import MEDIA, entries
 from asr.data.formats.rows import SPLIT_NAMES, Place, Row, audio_path, number, read_by_split, real_folders, split_of
-from asr.data.utterance import quoted
+from asr.data.utterance import extra_of, quoted
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +87,7 @@ def _rows(path: Path, columns: Mapping[str, str]) -> Iterator[tuple[str | None, 
     header = [name.strip() for name in next(records, (0, []))[1]]
     found = {role: _column(header, role, columns, path) for role in COLUMNS}
     others = real_folders(path)
+    roles = {header[place] for place in found.values() if place is not None} | {""}
     for line, values in records:
         place = Place(str(path), line)
         if len(values) != len(header):
@@ -107,6 +108,7 @@ def _rows(path: Path, columns: Mapping[str, str]) -> Iterator[tuple[str | None, 
             duration=number(get("duration"), "the duration", place),
             place=place,
             name=name,
+            extra=extra_of(dict(zip(header, map(str.strip, values), strict=True)), roles),
         )
         yield _split(get("split"), place), row
 

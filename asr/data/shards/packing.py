@@ -6,7 +6,7 @@ import shutil
 import tarfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -70,7 +70,7 @@ def member_name(id: str) -> str:
 
 def description(utterance: Utterance, name: str) -> bytes:
     """KEY.json: the utterance's line of the manifest, for the audio beside it."""
-    row = {**asdict(utterance), "audio_filepath": name, "offset": 0.0}
+    row = utterance.row(name) | {"offset": 0.0} | dict(utterance.extra)
     return (json.dumps(row, ensure_ascii=False) + "\n").encode()
 
 
