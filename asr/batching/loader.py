@@ -16,6 +16,7 @@ from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from asr.batching.batch_plan import Indices
 from asr.common.errors import DataError, RunError, UserError
+from asr.common.processes import LOADERS_START
 from asr.common.seeds import Keys
 from asr.data.utterance import LazyUtterances, Utterance
 from asr.text.protocol import Tokenizer
@@ -188,6 +189,7 @@ def load(
         sampler=micro_batches,  # an iterable of keys for the dataset
         batch_size=None,
         num_workers=workers,
+        multiprocessing_context=LOADERS_START if workers else None,
         prefetch_factor=4 if workers else None,
         pin_memory=pin,
         worker_init_fn=_start_worker,

@@ -18,6 +18,10 @@ Result = TypeVar("Result")
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 """With as many threads in each worker as there are cores, they would wait for each other most of the time."""
 
+LOADERS_START = "fork"
+"""How the processes that load audio start, whatever the default of this Python: they share what this process has in
+memory and its open files, such as a manifest that has been replaced since, and a program needs no main guard."""
+
 
 def map_blocks(
     function: Callable[[Sequence[Item]], Sequence[Result]],

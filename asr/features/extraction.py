@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from asr.common.errors import DataError, UserError
 from asr.common.files import file_lock
+from asr.common.processes import LOADERS_START
 from asr.common.progress import Progress
 from asr.data.audio import FILES, Audio
 from asr.data.utterance import Utterance
@@ -72,7 +73,12 @@ class Extraction:
             parts = plan_store(folder, ids, self.speed_factors, frames, extractor.dim)
             missing = [part for part in parts if not part.complete]
             processes = min(max(workers, 1), len(missing))
-            loader = DataLoader(_Parts(missing, self, extractor), batch_size=None, num_workers=processes)
+            loader = DataLoader(
+                _Parts(missing, self, extractor),
+                batch_size=None,
+                num_workers=processes,
+                multiprocessing_context=LOADERS_START if processes else None,
+            )
             done = len(ids) - sum(part.last - part.first for part in missing)
             with Progress("extracting features", len(ids), "utterances", done) as progress:
                 for outcome in loader:

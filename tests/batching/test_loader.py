@@ -1,5 +1,7 @@
 """Loading micro-batches in their order, and errors in the data as they are."""
 
+import multiprocessing
+import sys
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,6 +11,7 @@ from torch import Tensor
 
 from asr.batching.loader import MicroBatch, evaluation_batches, load
 from asr.common.errors import DataError
+from tests.helpers import programs
 
 LABELS = [[number, number] for number in range(6)]
 
@@ -32,6 +35,22 @@ def test_batches_come_in_order_padded_with_zeros(workers: int) -> None:
     assert last.lengths.tolist() == [5, 3]
     assert last.labels.tolist() == [4, 4, 2, 2]
     assert last.inputs[1, :, 0].tolist() == [3, 3, 3, 0, 0]
+
+
+def load_with_another_start_method() -> None:
+    multiprocessing.set_start_method(sys.argv[1], force=True)
+    offset = 10.0  # what is only in the memory of this process
+    planned = micro_batches([1, 3], [4, 2])
+    here, there = (
+        list(load(planned, lambda number, epoch: read(number, epoch) + offset, LABELS, workers)) for workers in (0, 2)
+    )
+    assert [batch.inputs.tolist() for batch in there] == [batch.inputs.tolist() for batch in here]
+
+
+@pytest.mark.parametrize("method", ["forkserver", "spawn"])
+def test_the_default_start_method_of_python_does_not_matter(method: str) -> None:
+    done = programs.run(load_with_another_start_method, [method])
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -1,7 +1,9 @@
 """The feature store holds what the extractor computes, survives interruption, and notices what is damaged."""
 
+import multiprocessing
 import pickle
 import resource
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,12 +17,13 @@ from torch.utils.data import DataLoader, Dataset
 
 import asr.features.store
 from asr.common.errors import DataError
-from asr.data.audio import read_waveform
+from asr.data.audio import AudioFiles, read_waveform
 from asr.data.utterance import Utterance
 from asr.features.augment import change_speed, perturbed_samples
 from asr.features.extraction import Extraction
 from asr.features.extractor import FeatureExtractor, frame_count
 from asr.features.store import FeatureStore, is_complete, plan_store
+from tests.helpers import programs
 from tests.helpers.stored_features import LOGMEL, RATE, SPEEDS, noise_utterances
 
 
@@ -101,6 +104,21 @@ class Stored(Dataset[Tensor]):
 
     def __getitem__(self, number: int) -> Tensor:
         return self.store.features(self.utterances[number].id, 1.1)
+
+
+def extract_with_another_start_method() -> None:
+    class Shifted(AudioFiles):  # of this process alone
+        def read(self, utterance: Utterance) -> Tensor:
+            return super().read(utterance) / 2
+
+    multiprocessing.set_start_method("spawn", force=True)
+    utterances = noise_utterances(Path(sys.argv[1]))
+    Extraction(utterances, LOGMEL, RATE, SPEEDS, Shifted()).run(Path(sys.argv[1]) / "store", 2)
+
+
+def test_the_default_start_method_of_python_does_not_matter(tmp_path: Path) -> None:
+    done = programs.run(extract_with_another_start_method, [str(tmp_path)])
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.usefixtures("small_parts")
