@@ -1,12 +1,13 @@
 """`asr compare`: models under equal conditions with several seeds each, or finished runs, in one table with tests."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr.commands import remedies
-from asr.commands.flags import FlagParser, share, whole_number
+from asr.commands.flags import FlagParser, points, share, whole_number
 from asr.commands.subjects import find_run, is_run
 from asr.common.errors import ConfigError, RunError
 from asr.settings.recipe import Recipe, find_recipe
@@ -14,13 +15,15 @@ from asr.settings.recipe import Recipe, find_recipe
 if TYPE_CHECKING:
     from asr.comparison.compare import Written
 
+OF_PAGES = ("output", "dev_wer", "memory_seeds")
 HELP = """Usage: asr compare RECIPE [-m] key=value,value ... [key=value ...]
        asr compare RUN RUN ... [-o FOLDER] [--decoder NAME] [--dev-wer SHARE]
+       asr compare RUN ... --baseline RUN [--fail-if-worse POINTS] [--split SPLIT] [--decoder NAME]
 
 Trains every combination of the values in the lists with every seed, and says which model is better: error rates with
 intervals, paired tests, cost, short against long utterances, and how much context the models use. The same command
 continues what was begun; finished runs are not repeated. With run folders instead of a recipe it compares these; runs
-that differ only in the seed are one model.
+that differ only in the seed are one model. With a baseline it tests every run against that one, and only prints.
 
 Keys of its own (docs/how-to/compare-models.md):
   compare.parameters=2e6   gives every model that many parameters, within 2 %
@@ -36,9 +39,14 @@ Options, for run folders:
   --dev-wer SHARE          measures the time to this dev WER
   --memory-seeds NUMBER    measures the use of context on that many runs of each model (default: 0)
 
+  --baseline RUN           tests the others against this run; trains, draws and writes nothing
+  --fail-if-worse POINTS   exit code 1 if one is worse than the baseline by more than that, and significantly so
+  --split SPLIT            of the evaluations, with a baseline (default: test)
+
 Examples:
   asr compare an4 -m model=lstm,gru seed=1,2,3 compare.parameters=2e6
-  asr compare runs/an4/lstm-1a2b3c4d runs/an4/gru-5e6f7a8b -o lstm-or-gru"""
+  asr compare runs/an4/lstm-1a2b3c4d runs/an4/gru-5e6f7a8b -o lstm-or-gru
+  asr compare --baseline runs/an4/lstm-1a2b3c4d runs/an4/gru-5e6f7a8b --fail-if-worse 0.5"""
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -49,7 +57,11 @@ def main(arguments: Sequence[str]) -> None:
     options = _parse(arguments)
     flags = {"-o": options.output, "--decoder": options.decoder, "--dev-wer": options.dev_wer}
     flags["--memory-seeds"] = options.memory_seeds
-    if is_run(find_run(options.what[0])):
+    if options.baseline is not None:
+        _compare_to_baseline(options)
+    elif options.split is not None or options.fail_if_worse is not None:
+        raise ConfigError("--fail-if-worse and --split go with --baseline RUN.")
+    elif is_run(find_run(options.what[0])):
         _compare_runs(options)
     elif given := [flag for flag, value in flags.items() if value is not None]:
         raise ConfigError(f"{given[0]} is for run folders; with a recipe set compare.* or decoder instead.")
@@ -65,19 +77,41 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--decoder")
     parser.add_argument("--dev-wer", type=share)
     parser.add_argument("--memory-seeds", type=whole_number)
+    parser.add_argument("--baseline")
+    parser.add_argument("--fail-if-worse", type=points)
+    parser.add_argument("--split")
     options = parser.parse(arguments)
     if not options.what or "=" in options.what[0]:
         raise ConfigError("asr compare needs a RECIPE, or the folders of several runs; see asr compare --help.")
     return options
 
 
-def _compare_runs(options: argparse.Namespace) -> None:
-    from asr.comparison.compare import compare_runs
-
-    paths, folder = [find_run(name) for name in options.what], Path(options.output or "comparison")
+def _run_folders(names: Sequence[str]) -> list[Path]:
+    paths = [find_run(name) for name in names]
     for path in paths:
         if not is_run(path):
             raise RunError(f"{path} is no run folder: it has no config.yaml.")
+    return paths
+
+
+def _compare_to_baseline(options: argparse.Namespace) -> None:
+    if given := [f"--{name.replace('_', '-')}" for name in OF_PAGES if getattr(options, name) is not None]:
+        raise ConfigError(f"{given[0]} is for comparisons without --baseline.")
+    from asr.comparison.baseline import against_baseline
+
+    (baseline,) = _run_folders([options.baseline])
+    found = against_baseline(baseline, _run_folders(options.what), options.split or "test", options.decoder)
+    print(found.text(), flush=True)
+    if options.fail_if_worse is not None and (worse := found.worse(options.fail_if_worse)):
+        names = ", ".join(model.label for model in worse)
+        print(f"asr: worse than the baseline by more than {options.fail_if_worse:g} points: {names}.", file=sys.stderr)
+        sys.exit(1)
+
+
+def _compare_runs(options: argparse.Namespace) -> None:
+    from asr.comparison.compare import compare_runs
+
+    paths, folder = _run_folders(options.what), Path(options.output or "comparison")
     _print(compare_runs(paths, folder, options.decoder, options.dev_wer, options.memory_seeds or 0))
 
 

@@ -28,6 +28,21 @@ def whole_number(text: str) -> int:
     return int(text)
 
 
+def points(text: str) -> float:
+    """A number of per cent points from 0 to 100, for `type=` of a flag.
+
+    Raises:
+        ArgumentTypeError: It is something else.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 100:
+        raise argparse.ArgumentTypeError(f"{text!r} must be a number of points from 0 to 100")
+    return value
+
+
 def share(text: str) -> float:
     """A fraction from 0 to 1, for `type=` of a flag.
 

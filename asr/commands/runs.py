@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from asr.commands.flags import FlagParser
 from asr.commands.subjects import given_runs
+from asr.common.errors import ConfigError
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -19,12 +20,24 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("runs", metavar="RECIPE", nargs="*", help=what)
     parser.add_argument("--split", default="test", metavar="SPLIT", help="of the evaluations (test)")
     parser.add_argument("--decoder", metavar="NAME", help="of the evaluations (greedy, where there are several)")
+    parser.add_argument(
+        "--seeds",
+        action="store_true",
+        help="a line for each model instead: mean and standard deviation over the runs that differ in the seed only",
+    )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON; rates are fractions, times seconds")
     form.add_argument("--csv", action="store_true", help="print CSV, likewise")
     options = parser.parse(arguments)
 
     from asr.report.overview import as_csv, as_json, as_table, readable_runs, summarize
+    from asr.report.seeds import group_seeds, seeds_as_json, seeds_as_table
 
+    if options.seeds and options.csv:
+        raise ConfigError("--seeds prints a table, or JSON with --json.")
     lines = summarize(readable_runs(given_runs(options.runs)), options.split, options.decoder)
+    if options.seeds:
+        groups = group_seeds(lines)
+        print(seeds_as_json(groups) if options.json else seeds_as_table(groups))
+        return
     print(as_json(lines) if options.json else as_csv(lines) if options.csv else as_table(lines))

@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import logging
-import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -19,7 +18,6 @@ from asr.report.runs import Evaluation, Run, differing_settings
 from asr.scoring.error_unit import ErrorUnit
 from asr.settings.debug import DebugMode
 from asr.settings.recipe import SETTINGS
-from asr.tracking.metrics import metrics_path
 from asr.training.run_folder import RunFolder
 from asr.training.session import REPORTED
 
@@ -63,6 +61,15 @@ class Summary:
     """Those in which the runs of the recipe differ."""
     date: str
     """When the training last wrote something."""
+    seed: int
+    model: str
+    """The same for runs that differ in the seed only."""
+    commit: str | None
+    command: str | None
+    host: str | None
+    """The machine on which the training began."""
+    tags: list[str]
+    """`tracker.tags`."""
 
 
 def summarize(runs: Sequence[Run], split: str, decoder: str | None) -> list[Summary]:
@@ -142,7 +149,7 @@ def as_table(lines: Sequence[Summary]) -> str:
         rows = [_row(line, bool(shown)) for line in members]
         if any(line.settings for line in members):
             headings.append("differs in")
-            rows = [[*row, _settings(line.settings)] for row, line in zip(rows, members, strict=True)]
+            rows = [[*row, shown_settings(line.settings)] for row, line in zip(rows, members, strict=True)]
         align = "ll" + "l" * len(shown) + "rlrrrlll"
         blocks.append(f"{recipe}, {members[0].split}\n{table(headings, rows, align)}")
     return "\n\n".join(blocks)
@@ -189,7 +196,13 @@ def _summary(run: Run, differing: Sequence[str], best: bool, split: str, decoder
         epochs=run.settings.get("training.epochs"),
         train_seconds=last.get("seconds", 0),
         settings={key: run.settings.get(key) for key in differing},
-        date=_date(run),
+        date=run.date,
+        seed=run.settings.get("seed", 0),
+        model=run.model_key,
+        commit=run.origin.get("commit"),
+        command=run.origin.get("command"),
+        host=run.origin.get("host"),
+        tags=run.tags,
     )
 
 
@@ -200,11 +213,6 @@ def _state(run: Run) -> str:
     if run.evaluations:
         return "evaluated"
     return "trained" if (run.folder / REPORTED).exists() else "interrupted"
-
-
-def _date(run: Run) -> str:
-    written = next(path for path in (metrics_path(run.folder), run.folder / SETTINGS) if path.exists())
-    return time.strftime("%Y-%m-%d %H:%M", time.localtime(written.stat().st_mtime))
 
 
 def _row(line: Summary, with_decoder: bool) -> list[str]:
@@ -223,7 +231,8 @@ def _row(line: Summary, with_decoder: bool) -> list[str]:
     ]
 
 
-def _settings(settings: dict[str, Any]) -> str:
+def shown_settings(settings: dict[str, Any]) -> str:
+    """Settings as overrides."""
     return " ".join(f"{key}={_shown(value)}" for key, value in settings.items())
 
 

@@ -1,7 +1,10 @@
 """Run folders as a report reads them: finished, still in training, or of an earlier version."""
 
+import hashlib
+import json
 import logging
 import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +19,7 @@ from asr.common.errors import RunError, asr_command
 from asr.data.manifest import read_manifest
 from asr.model.folder import MODEL, WEIGHTS
 from asr.scoring.error_unit import ErrorUnit
-from asr.scoring.provenance import kept_identity
+from asr.scoring.provenance import PROVENANCE, kept_identity
 from asr.settings.compose import flattened
 from asr.settings.recipe import SETTINGS, runs_in
 from asr.settings.runs import find_data
@@ -125,6 +128,35 @@ class Run:
     def dev_manifest(self) -> str | None:
         """The checksum of the dev manifest that its model was chosen on; None where the run is older than it."""
         return kept_identity(self.folder).get(DEV_MANIFEST)
+
+    @property
+    def date(self) -> str:
+        """When the training last wrote something."""
+        written = next(path for path in (metrics_path(self.folder), self.folder / SETTINGS) if path.exists())
+        return time.strftime("%Y-%m-%d %H:%M", time.localtime(written.stat().st_mtime))
+
+    @cached_property
+    def origin(self) -> dict[str, str]:
+        """Command, commit, hardware, torch and host of the process that began the training; empty where the run is
+        older than that, or the file is damaged."""
+        try:
+            kept = read_json(self.folder / PROVENANCE)
+            return {name: value for name, value in kept.items() if isinstance(value, str)}
+        except ODD:
+            return {}
+
+    @property
+    def tags(self) -> list[str]:
+        """`tracker.tags`."""
+        tags = self.settings.get("tracker.tags")
+        return [str(tag) for tag in tags] if isinstance(tags, list) else []
+
+    @cached_property
+    def model_key(self) -> str:
+        """What it is beside its seed: the same for runs that differ in nothing else that determines the weights."""
+        counted = {key: value for key, value in self.settings.items() if determines_weights(key) and key != "seed"}
+        content = json.dumps([self.recipe, counted], sort_keys=True, default=str)
+        return hashlib.sha256(content.encode(errors="backslashreplace")).hexdigest()[:10]
 
     @property
     def metrics(self) -> list[Row]:

@@ -211,10 +211,14 @@ def estimate(trainings: Trainings, drawn: Rates, counted_in: ErrorUnit | None = 
     return Estimate(float(np.mean(rates)), deviation, max(0.0, low), high)
 
 
-def differences(models: Mapping[str, Trainings], drawn: Mapping[str, Rates]) -> list[Difference]:
-    """Every pair of models, tested, from the scores of their trainings and their rates, which were drawn together."""
+def differences(
+    models: Mapping[str, Trainings], drawn: Mapping[str, Rates], against: str | None = None
+) -> list[Difference]:
+    """Every pair of models, tested, from the scores of their trainings and their rates, which were drawn together; or
+    every other model against one of them."""
     rates = {name: float(np.mean(training_rates(trainings))) for name, trainings in models.items()}
-    tested = [_tested(rates, drawn, *pair) for pair in combinations(models, 2)]
+    pairs = combinations(models, 2) if against is None else ((one, against) for one in models if one != against)
+    tested = [_tested(rates, drawn, *pair) for pair in pairs]
     corrected = holm([difference.p for difference in tested])
     return [replace(difference, p_corrected=p) for difference, p in zip(tested, corrected, strict=True)]
 

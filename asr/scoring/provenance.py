@@ -49,7 +49,7 @@ def keep_provenance(run: Path, identity: Mapping[str, str]) -> None:
     Args:
         identity: What the run is, whatever its folder is named later.
     """
-    kept = asdict(provenance()) | {"identity": dict(identity)}
+    kept = asdict(provenance()) | {"host": platform.node(), "identity": dict(identity)}
     atomic_write_text(run / PROVENANCE, json.dumps(kept, indent=2, ensure_ascii=False) + "\n")
 
 

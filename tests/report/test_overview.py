@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
 import pytest
@@ -203,3 +204,27 @@ def write_character_run(run: Path, rate: float) -> None:
     path = run / "evaluation/test/greedy/results.json"
     figures = {"unit": "character", "cer": rate, "cer_low": rate, "cer_high": rate, "characters": 9}
     path.write_text(json.dumps(json.loads(path.read_text()) | figures))
+
+
+def test_runs_that_differ_in_the_seed_are_one_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    for seed, wrong in ((1, []), (2, range(6)), (3, range(12))):
+        write_run(tmp_path / "runs/an4", "lstm", seed=seed, wrong=wrong)
+    write_run(tmp_path / "runs/an4", "gru", wrong=[0])
+    monkeypatch.chdir(tmp_path)
+    rates = [line["rate"] for line in lines(capsys, "an4") if line["run"].startswith("lstm")]
+    gru, lstm = lines(capsys, "an4", "--seeds")
+    assert (gru["seeds"], gru["rate_deviation"]) == ([1], None)
+    assert lstm["seeds"] == [1, 2, 3] and "seed" not in lstm["settings"]
+    assert lstm["rate"] == pytest.approx(fmean(rates)) and lstm["rate_deviation"] == pytest.approx(stdev(rates))
+    assert main(["runs", "an4", "--seeds"]) == 0
+    printed = capsys.readouterr().out
+    assert "mean ± standard deviation over seeds" in printed and "1,2,3" in printed and " ± " in printed
+
+
+def test_the_origin_of_a_run_is_in_its_line(project: Path, capsys: Capture) -> None:
+    keep_provenance(project / "runs/an4/gru-10", {})
+    found = {line["run"]: line for line in lines(capsys, "an4")}
+    assert found["gru-10"]["host"] and found["gru-10"]["command"].startswith("asr")
+    assert found["lstm-10"]["host"] is None and found["lstm-10"]["tags"] == []
