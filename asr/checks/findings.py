@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import logging
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import Enum
@@ -12,7 +10,8 @@ from pathlib import Path
 from asr.common.documents import read_json
 from asr.common.errors import DataError
 from asr.common.files import atomic_write_text
-from asr.data.manifest import manifest_checksum, read_manifest, require_all, write_manifest
+from asr.data.manifest import manifest_checksum, read_manifest
+from asr.data.marks import rewrite
 from asr.data.mixture import training_checksum
 from asr.data.splits import SPLITS
 from asr.data.utterance import Utterance
@@ -20,11 +19,8 @@ from asr.settings.compose import plain
 from asr.settings.recipe import Recipe
 from asr.settings.root import Config
 
-log = logging.getLogger(__name__)
-
 FINDINGS = "findings.json"
 """Beside the manifests: what the last check found."""
-LEFT_OUT = "left_out.jsonl"
 ANOMALY = "anomaly"
 """The kind of findings about transcripts that do not match their audio, according to a trained model."""
 
@@ -146,8 +142,8 @@ def unwanted(config: Config, findings: Sequence[Finding]) -> list[Finding]:
 def leave_out(recipe: Recipe, config: Config, errors: Sequence[Finding]) -> list[tuple[str, str]]:
     """Rewrites the manifests of a recipe without the utterances that have errors.
 
-    Each manifest as it was stays beside it as SPLIT.original.jsonl; left_out.jsonl says what was removed and why. Audio
-    that is in two splits is removed from the one that is named first, because a model is judged by the others.
+    As `rewrite` does. Audio that is in two splits is removed from the one that is named first, because a model is
+    judged by the others.
 
     Returns:
         The split and the id of each utterance that is left out.
@@ -170,23 +166,7 @@ def leave_out(recipe: Recipe, config: Config, errors: Sequence[Finding]) -> list
         split: [utterance for utterance in utterances if (split, utterance.id) not in reasons]
         for split, utterances in splits.items()
     }
-    for split, utterances in kept.items():
-        if not utterances:
-            raise DataError(f"Every utterance of {split} has an error: check.fix would leave nothing of it.")
-    removed = Counter(split for split, _ in reasons)
-    for split, utterances in kept.items():
-        require_all(len(splits[split]) - removed[split], len(utterances), f"utterances left in {split}")
-    for split, utterances in kept.items():
-        if len(utterances) < len(splits[split]):
-            original = manifests[split].with_name(f"{split}.original.jsonl")
-            if not original.exists():
-                require_all(len(splits[split]), write_manifest(original, splits[split]), f"lines of {original}")
-            require_all(len(utterances), write_manifest(manifests[split], utterances), f"lines of {manifests[split]}")
-            log.info("%s: %d utterances, of %d before.", manifests[split], len(utterances), len(splits[split]))
-            with (manifests[split].parent / LEFT_OUT).open("a", encoding="utf-8") as lines:
-                for (place, name), why in reasons.items():
-                    if place == split:
-                        lines.write(json.dumps({"split": split, "id": name, "reasons": why}, ensure_ascii=False) + "\n")
+    rewrite(manifests, splits, kept, reasons)
     return list(reasons)
 
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from asr.checks.corpus import check_corpus, refuse_errors
 from asr.checks.findings import (
-    LEFT_OUT,
     Finding,
     Severity,
     earlier_findings,
@@ -17,6 +16,7 @@ from asr.checks.findings import (
 )
 from asr.commands.remedies import filled
 from asr.common.tables import table
+from asr.data.marks import LEFT_OUT, apply_marks, read_marks
 from asr.data.mixture import read_split
 from asr.data.splits import SPLITS
 from asr.settings.recipe import Recipe
@@ -29,8 +29,14 @@ if TYPE_CHECKING:
 def run(recipe: Recipe, config: Config) -> None:
     """Decodes every utterance, prints findings, a table of their kinds and a summary, and keeps them all.
 
-    With check.model, a model recognizes what has no errors, and tells which transcripts do not match their audio.
+    With check.model, a model recognizes what has no errors, and tells which transcripts do not match their audio. With
+    check.fix, what is marked is done first.
     """
+    if config.check.fix:
+        manifests = {split: recipe.manifest(config, split) for split in SPLITS}
+        marks = read_marks([recipe.folder, recipe.data(config)])
+        for split, name in apply_marks(manifests, marks):
+            print(f"{'left out of' if marks[name].text is None else 'another transcript in'} {split}: {name} (marked)")
     splits = {split: read_split(recipe, config, split) for split in SPLITS}
     findings = check_corpus(recipe, config, splits, _recognizer(config))
     _print(findings, config.check.lines)

@@ -6,9 +6,10 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from asr.common.errors import DataError
+from asr.common.errors import DataError, asr_command
 from asr.common.files import file_lock
 from asr.data.manifest import IndexedManifest, read_manifest
+from asr.data.marks import apply_marks, read_marks, unapplied
 from asr.data.own import check_record
 from asr.data.splits import SPLITS
 from asr.data.utterance import seconds_of
@@ -37,11 +38,18 @@ def prepare_corpus(recipe: Recipe, config: Config) -> list[SplitSize]:
             settings.
     """
     # Of jobs that start together, the first prepares and the others find it done. Scripts may make the folder itself.
+    manifests = {split: recipe.manifest(config, split) for split in SPLITS}
+    folders = [recipe.folder, recipe.data(config)]
     lock = recipe.data(config).with_name(f".{recipe.name}.lock")
     with file_lock(lock) if _missing(recipe, config) else nullcontext():
         check_record(config, recipe.data(config))
         if not _missing(recipe, config):
             log.info("%s is prepared: %s", recipe.name, recipe.data(config))
+            if (marks := read_marks(folders)) and (waiting := unapplied(manifests, marks)):
+                log.warning(
+                    "%d utterances are marked, and the manifests do not follow it: %s does, and makes other runs.",
+                    *(len(waiting), asr_command("check", "RECIPE", "check.fix=true")),
+                )
         else:
             if (elsewhere := prepared_elsewhere(recipe.manifest(config, "train"), recipe.folder)) is not None:
                 log.warning(
@@ -51,6 +59,7 @@ def prepare_corpus(recipe: Recipe, config: Config) -> list[SplitSize]:
             recipe.prepare(config, archives=Path(config.paths.data).absolute() / "archives")
             if missing := _missing(recipe, config):
                 raise DataError(f"{recipe.folder / 'prepare.py'} wrote no manifest for {', '.join(missing)}: it must.")
+            apply_marks(manifests, read_marks(folders))
     return [_size(recipe, config, split) for split in SPLITS]
 
 

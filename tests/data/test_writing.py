@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from asr.checks import findings
 from asr.checks.findings import Finding, Severity, leave_out
 from asr.common.errors import DataError
-from asr.data import manifest, splits
+from asr.data import manifest, marks, splits
 from asr.data.columns import Columns, write_columns
 from asr.data.formats import kaldi, writing
 from asr.data.manifest import read_manifest, write_manifest
@@ -87,7 +86,7 @@ def test_a_cleaned_manifest_has_what_is_not_left_out(
     config = compose(recipe, [f"paths.data={tmp_path / 'data'}", "name=test"])
     wrong = [Finding(Severity.error, "train", corpus["train"][0].id, "wrong", "kind")] * 2
     with monkeypatch.context() as patch:
-        patch.setattr(findings, "write_manifest", lossy)
+        patch.setattr(marks, "write_manifest", lossy)
         with pytest.raises(DataError, match=r"2 lines of .*train\.original\.jsonl instead of 3"):
             leave_out(recipe, config, wrong)
     (tmp_path / "data/own/train.original.jsonl").unlink()
