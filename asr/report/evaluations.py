@@ -15,6 +15,7 @@ from asr.data.audio import read_waveform
 from asr.data.manifest import read_manifest
 from asr.data.splits import SPLITS
 from asr.data.utterance import Utterance
+from asr.decoding.setup import GREEDY
 from asr.inference.recognizer import Recognizer, load
 from asr.report.data_files import short_hash, write_data
 from asr.report.error_analysis import Alignment, align, by_word_class, most_frequent, with_fields
@@ -22,6 +23,7 @@ from asr.report.runs import ODD, CorpusWords, Evaluation, Run, corpus_words
 from asr.report.subgroups import field_names, grouped
 from asr.report.utterance_media import AudioChoice, Clip, log_mel_picture, make_clips, model_output
 from asr.scoring.bootstrap import differences, resampled_rates
+from asr.scoring.error_rates import UtteranceScore
 from asr.scoring.error_unit import ErrorUnit
 
 log = logging.getLogger(__name__)
@@ -89,7 +91,8 @@ class EvaluationPages:
                         )
                         continue
                 described, alignments[file] = self._written[file]
-                shown.append({"run": number, "file": file, **described})
+                reliability = run.reliability(evaluation.split) if evaluation.decoder == GREEDY else None
+                shown.append({"run": number, "file": file, "reliability": reliability, **described})
         return shown, self._compare(shown, alignments)
 
     def _write_evaluation(
@@ -100,6 +103,8 @@ class EvaluationPages:
         alignment, words = with_fields(alignment, split.utterances), self._words_of(run, data)
         levels = {id: clip.level for id, clip in split.clips.items() if clip.level is not None}
         blanks = self._write_pictures(run, alignment, split, file, pictures)
+        if nbest := evaluation.nbest():
+            write_data(self.report, f"{file}-nbest", [nbest.get(score.id) for score in alignment.scores])
         write_data(
             self.report,
             file,
@@ -127,6 +132,7 @@ class EvaluationPages:
             **{figure: evaluation.results.get(figure) for figure in FIGURES},
             "utterances_file": split.name,
             "has_model": run.model is not None,
+            "nbest": bool(nbest),
             "blank_share": fmean(blanks.values()) if blanks else None,
         }
         return described, alignment
@@ -201,16 +207,17 @@ class EvaluationPages:
             for id in wanted:
                 fits = split.utterances[id].sampling_rate == recognizer.config.data.sampling_rate
                 if fits and split.clips[id].level is not None:
-                    blanks[places[id]] = self._draw(recognizer, split, id, places[id], file)
+                    blanks[places[id]] = self._draw(recognizer, split, alignment.scores[places[id]], places[id], file)
                 progress.advance()
         return blanks
 
-    def _draw(self, recognizer: Recognizer, split: SplitPage, id: str, place: int, file: str) -> float:
-        waveform = read_waveform(split.utterances[id])
+    def _draw(self, recognizer: Recognizer, split: SplitPage, score: UtteranceScore, place: int, file: str) -> float:
+        utterance = split.utterances[score.id]
+        waveform = read_waveform(utterance)
         picture = f"{split.name}-{place}"
         if not (self.report / "data" / f"{picture}.js").exists():
-            write_data(self.report, picture, log_mel_picture(waveform, split.utterances[id].sampling_rate))
-        output = model_output(recognizer, waveform)
+            write_data(self.report, picture, log_mel_picture(waveform, utterance.sampling_rate))
+        output = model_output(recognizer, waveform, score.reference, score.hypothesis)
         write_data(self.report, f"{file}-{place}", asdict(output))
         return output.blank_share
 

@@ -35,7 +35,7 @@ ASSETS = Path(__file__).parent / "assets"
 MARK = ".asr-report"
 SCRIPTS = (
     "dom", "address", "store", "choosing", "table", "charts", "forest", "runs", "compare", "panel", "training",
-    "errors", "utterance", "data", "app",
+    "reliability", "errors", "picture", "utterance", "data", "app",
 )  # fmt: skip
 """The page's own scripts, each after those that it needs."""
 

@@ -29,6 +29,8 @@ from asr.training.identity import ARITHMETIC, DEV_MANIFEST, determines_weights, 
 
 log = logging.getLogger(__name__)
 
+LISTED = 20
+"""The most hypotheses of an utterance that are shown."""
 SKIPPED = "is skipped: its loss or gradient is not finite"
 
 
@@ -71,6 +73,23 @@ class Evaluation:
         except ODD as error:
             raise RunError(f"{path} cannot be used ({error!r}): run {self._again} again.") from None
         raise RunError(f"{path} has a line that is not a hypothesis: run {self._again} again.")
+
+    def nbest(self) -> dict[str, list[tuple[str, float]]]:
+        """The best hypotheses of each utterance by its id, with their scores; none where they were not kept."""
+        path = self.folder / "nbest.jsonl"
+        if not path.is_file():
+            return {}
+        try:
+            rows = [json_object(line) for line in read_text(path).split("\n") if line.strip()]
+            return {
+                str(row["id"]): [
+                    (str(one["text"]), round(float(one["score"]), 3)) for one in row["hypotheses"][:LISTED]
+                ]
+                for row in rows
+            }
+        except ODD as error:
+            log.warning("%s cannot be used and is left out (%r): run %s again.", path, error, self._again)
+            return {}
 
     @property
     def _again(self) -> str:
@@ -203,6 +222,26 @@ class Run:
                 found.append(Evaluation(path.parent, path.parent.parent.name, path.parent.name, results))
         return found
 
+    def reliability(self, split: str) -> dict[str, Any] | None:
+        """How far the confidences of words can be trusted, as `asr calibrate` measured it; None where it did not."""
+        path = self.folder / "calibration" / split / "calibration.json"
+        try:
+            read = read_json(path)
+            _require_numbers(read, ("words", "right", "ece", "nce"))
+            for one in read["bins"]:
+                _require_numbers(one, ("words", "confidence", "right"))
+            return dict(read)
+        except FileNotFoundError:
+            return None
+        except ODD as error:
+            log.warning(
+                "%s cannot be used and is left out (%r): run %s again.",
+                path,
+                error,
+                asr_command("calibrate", self.folder),
+            )
+            return None
+
     @property
     def model(self) -> Path | None:
         """The folder of the best model, where there is one."""
@@ -221,7 +260,12 @@ class Run:
 
     def signature(self) -> str:
         """Changes whenever the training or an evaluation writes a file."""
-        paths = [self.folder / SETTINGS, metrics_path(self.folder), *self.folder.glob("evaluation/*/*/results.json")]
+        paths = [
+            self.folder / SETTINGS,
+            metrics_path(self.folder),
+            *self.folder.glob("evaluation/*/*/results.json"),
+            *self.folder.glob("calibration/*/calibration.json"),
+        ]
         return repr([(str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in paths if path.exists()])
 
 

@@ -28,7 +28,7 @@ from asr.features.extractor import FeatureExtractor
 from asr.inference.forced_alignment import TimedWord, align, frame_times, word_spans
 from asr.inference.recognizer import Recognizer
 from asr.settings.features import FeatureKind, FeaturesConfig, FeatureSource, Normalization
-from asr.text.protocol import BLANK, SPACE_SYMBOL
+from asr.text.protocol import BLANK, SPACE_SYMBOL, labels_of
 
 LEVEL_SECONDS = 0.025
 LOUD, QUIET = 0.95, 0.10
@@ -145,20 +145,32 @@ class ModelOutput:
     tokens: list[TokenProbability]
     """Without blanks."""
     words: list[TimedWord]
+    """Of the hypothesis; of the greedy path where that is another and the hypothesis cannot be aligned."""
+    of_hypothesis: bool
+    """Whether they are those of the hypothesis."""
+    reference: list[TimedWord]
+    """The words of the reference; none where the tokenizer cannot write them, or they do not fit into the frames."""
     blank_share: float
     """Share of frames in which the blank is the best token."""
 
 
 @torch.inference_mode()
-def model_output(recognizer: Recognizer, waveform: Tensor) -> ModelOutput:
-    """Runs a model on the waveform of one utterance, (samples,), with the times of the words on its best path."""
+def model_output(recognizer: Recognizer, waveform: Tensor, reference: str, hypothesis: str) -> ModelOutput:
+    """Runs a model on the waveform of one utterance, (samples,), and aligns reference and hypothesis to its output; the
+    hypothesis may be that of any decoder."""
     log_probs, lengths = recognizer.log_probs(waveform[None], torch.tensor([len(waveform)]))
     frames = int(lengths[0])
     path = log_probs[:frames, 0].float().exp().cpu()
-    times = frame_times(recognizer.config)
-    (alignment,) = align(log_probs, lengths, greedy(log_probs, lengths))
-    assert alignment is not None  # the best path itself fits
-    letters = [symbol.replace(SPACE_SYMBOL, " ").strip() or " " for symbol in recognizer.tokenizer.symbols]
+    times, tokenizer = frame_times(recognizer.config), recognizer.tokenizer
+
+    def timed(labels: Sequence[int] | None) -> list[TimedWord] | None:
+        (alignment,) = (None,) if labels is None else align(log_probs, lengths, [labels])
+        return None if alignment is None else times.words(word_spans(alignment, tokenizer))
+
+    (path_labels,) = greedy(log_probs, lengths)
+    is_greedy = tokenizer.decode(path_labels) == hypothesis
+    found = None if is_greedy else timed(labels_of(tokenizer, hypothesis))
+    letters = [symbol.replace(SPACE_SYMBOL, " ").strip() or " " for symbol in tokenizer.symbols]
     tokens = [
         TokenProbability(int(frame), letters[int(token)], round(float(path[frame, token]), 3))
         for frame, token in (path > LOWEST_PROBABILITY).nonzero().tolist()
@@ -169,7 +181,9 @@ def model_output(recognizer: Recognizer, waveform: Tensor) -> ModelOutput:
         offset=times.offset,
         frames=frames,
         tokens=tokens,
-        words=times.words(word_spans(alignment, recognizer.tokenizer)),
+        words=(timed(path_labels) or []) if found is None else found,
+        of_hypothesis=is_greedy or found is not None,
+        reference=timed(labels_of(tokenizer, reference)) or [],
         blank_share=float((path.argmax(dim=1) == BLANK).float().mean()) if frames else 0.0,
     )
 
@@ -182,7 +196,8 @@ def log_mel_picture(waveform: Tensor, sampling_rate: int) -> Mapping[str, str | 
         sampling_rate: Hz.
 
     Returns:
-        Its width and height in pixels, and `bytes` in base64: column by column, the lowest band first, 0 the quietest.
+        Its width and height in pixels, `bytes` in base64 (column by column, the lowest band first, 0 the quietest), and
+        `highest`, the frequency at its upper edge (Hz); the lower edge is at 0.
     """
     mels = MELS if sampling_rate >= 16000 else MELS_AT_8_KHZ
     settings = FeaturesConfig(
@@ -199,5 +214,6 @@ def log_mel_picture(waveform: Tensor, sampling_rate: int) -> Mapping[str, str | 
     return {
         "width": len(picture),
         "height": mels,
+        "highest": sampling_rate // 2,
         "bytes": base64.b64encode(levels.contiguous().numpy().tobytes()).decode("ascii"),
     }

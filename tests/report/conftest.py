@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, sync_playwright
 from asr.settings.compose import compose
 from asr.settings.recipe import find_recipe
 from tests.helpers.corpora import load_prepare, mirrored
+from tests.helpers.made_up_page import MadeUp, make_up
 from tests.helpers.trainings import asr
 from tests.helpers.watched import Watched
 
@@ -37,6 +38,12 @@ def watched(browser: Browser) -> Iterator[Watched]:
     yield watched
     watched.page.close()
     assert watched.troubles == []
+
+
+@pytest.fixture(scope="session")
+def made_up(tmp_path_factory: pytest.TempPathFactory) -> MadeUp:
+    """A small page with everything that a report can show."""
+    return make_up(tmp_path_factory.mktemp("made-up"))
 
 
 @pytest.fixture(scope="session")

@@ -40,10 +40,10 @@ def test_every_view_fits_and_has_no_trouble(browser: Browser, an4_report: Path, 
 def test_runs_are_sorted_and_lead_to_their_errors(watched: Watched, an4_report: Path) -> None:
     page = watched.open(an4_report, "runs")
     assert page.locator(".forest .result").count() == 2
-    rates = [float(text) for text in column(page, 3)]
+    rates = [float(text) for text in column(page, 4)]
     assert rates == sorted(rates)
     page.get_by_role("button", name=re.compile("^WER %")).click()
-    assert [float(text) for text in column(page, 3)] == sorted(rates, reverse=True)
+    assert [float(text) for text in column(page, 4)] == sorted(rates, reverse=True)
     expect(page.locator(".differs").first).to_be_visible()
     page.locator(".forest .result").first.click()
     expect(page.locator("#content")).to_have_attribute("data-view", "errors")
@@ -142,7 +142,7 @@ def test_two_runs_are_compared(watched: Watched, an4_report: Path) -> None:
     page.wait_for_selector("[aria-label='Per-utterance comparison']")
     counts = {}
     for kind in ("A has fewer errors", "B has fewer errors", "all"):
-        button = page.get_by_role("button", name=re.compile(f"^{kind}"))
+        button = page.get_by_role("button", name=re.compile(rf"^{kind} \("))
         button.click()
         counts[kind] = int(re.search(r"\d+", button.inner_text())[0])  # type: ignore[index]  # None fails, too
         expect(page.locator("#content [role=status]")).to_have_text(re.compile(f"^{counts[kind]} utterance"))
@@ -186,7 +186,8 @@ def test_every_row_of_a_table_is_printed(watched: Watched, an4_report: Path, tmp
     page.get_by_role("button", name=re.compile("^all ")).click()
     drawn = "document.querySelectorAll('.rows .row').length"
     assert page.evaluate(drawn) < 100
-    page.evaluate("addEventListener('beforeprint', () => { window.printed = " + drawn + "; })")
+    printed = "document.querySelectorAll('.on-paper tbody tr').length"
+    page.evaluate("addEventListener('beforeprint', () => { window.printed = " + printed + "; })")
     page.pdf(path=tmp_path / "errors.pdf")
     assert page.evaluate("window.printed") == 130
     pages = re.findall(rb"/Type\s*/Page\b(?!s)", (tmp_path / "errors.pdf").read_bytes())
@@ -237,7 +238,7 @@ def test_a_script_without_spaces_is_shown_by_its_characters(watched: Watched, tm
     said = {view: watched.open(report, view).locator("#content").inner_text() for view in VIEWS}
     assert "Character error rate" in said["runs"] and "has the lowest test CER of yesno" in said["runs"]
     page = watched.open(report, "runs")
-    rates = [float(text) for text in column(page, 3)]
+    rates = [float(text) for text in column(page, 4)]
     assert rates == sorted(rates) and rates[0] < 50
     assert "CER differences" in said["compare"] and "points of CER" in said["compare"]
     assert "WER differences" not in said["compare"] and "Dev CER" in said["compare"]

@@ -2,7 +2,7 @@
 // The page: views by address, the theme, keyboard shortcuts, and live updates of a running training.
 
 (function () {
-  const POLL_MILLISECONDS = 3000;
+  const POLL_MILLISECONDS = 3000, PAPER_WIDTH = 680;
   const THEMES = { auto: "◐ auto", light: "☀ light", dark: "☾ dark" };
 
   // Shows the view of the address. Within the same view the page stays where it is, another one begins at its top, and
@@ -110,7 +110,8 @@
       before = document.documentElement.dataset.theme;
       document.documentElement.dataset.theme = "light";
       for (const table of document.querySelectorAll(".table")) table.printed();
-      for (const plot of document.querySelectorAll(".plot")) if (plot.redraw) plot.redraw();
+      for (const plot of document.querySelectorAll(".plot")) if (plot.printed) plot.printed(PAPER_WIDTH / 2 - 20);
+      for (const forest of document.querySelectorAll(".forest")) forest.printed(PAPER_WIDTH);
     });
     addEventListener("afterprint", () => { document.documentElement.dataset.theme = before; show(); });
   }

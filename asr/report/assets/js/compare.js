@@ -2,6 +2,8 @@
 // Two or more runs side by side: curves, tests of every pair, and a per-utterance comparison.
 
 (function () {
+  const MOST_PAIRS = 60;
+
   // The test of two evaluations, as the error rate of the first less that of the second.
   report.pair = function (first, second) {
     for (const pair of report.data.pairs) {
@@ -38,14 +40,14 @@
     const redraw = async () => {
       const loaded = await Promise.all(numbers.map((number) => report.load(report.data.runs[number].file)));
       const lines = (name) => loaded.map((rows, index) => ({ name: report.data.runs[numbers[index]].name, number: numbers[index], ...report.points_of(rows, name, state.axis) }));
-      const shared = { axis: state.axis, smoothing: 0 };
+      const shared = { ...state, smoothing: 0 };
       place.replaceChildren(
         ...[...new Set(numbers.map((number) => report.data.runs[number].unit))].map((unit) => report.chart(lines(`dev/${report.rateKey(unit)}`), { ...shared, title: `Dev ${report.rateName(unit)}`, unit: "%", scale: 100 })),
         report.chart(lines("train/loss"), { ...shared, title: "Training loss", smoothing: state.smoothing, hint: "smoothed; faint: raw values" }),
       );
     };
     redraw();
-    return report.section("Curves", report.axisChoice(state, redraw), place);
+    return report.section("Curves", report.el("div", { class: "controls" }, report.curveChoices(state, redraw)), place);
   }
 
   function tests(results, splits, split) {
@@ -60,11 +62,15 @@
     const most = report.data.most_tested;
     const untested = report.data.evaluations.filter((one) => one.split === split).length > most ? `, or they are not among the ${most} with the lowest error rates, which alone are tested in pairs` : "";
     if (!pairs.length) return report.section(title, choice, report.el("p", { class: "note" }, `No two of these runs were evaluated on the same utterances of ${split}${untested}.`));
+    // Of many, those with the lowest error rate: against it every other run is judged.
+    const best = results.reduce((one, other) => (report.rate(other) < report.rate(one) ? other : one));
+    const drawn = pairs.length > MOST_PAIRS ? pairs.filter(({ left, right }) => left === best || right === best).slice(0, MOST_PAIRS) : pairs;
     return report.section(title, choice,
-      report.forest(pairs.map(({ left, right, pair }) => ({
+      drawn.length < pairs.length ? report.el("p", { class: "note" }, `${drawn.length} of ${report.number(pairs.length)} pairs: those of the lowest error rate. Choose fewer runs to see the others.`) : null,
+      report.forest(drawn.map(({ left, right, pair }) => ({
         name: `${report.evaluationName(left)} − ${report.evaluationName(right)}`, value: pair.mean, low: pair.low, high: pair.high,
       })), { title, axis: `${report.rateNames(results)} difference, points (below 0: the first is better)`, zero: true, format: (row) => `${report.points(row.value)}  (${report.points(row.low)} to ${report.points(row.high)})` }),
-      report.el("ul", { class: "sentences" }, pairs.map(sentence)),
+      report.el("ul", { class: "sentences" }, drawn.map(sentence)),
       report.el("p", { class: "note" }, "Matched-pair bootstrap over speakers, or over utterances if there is only one speaker. Each run is a single training, so these intervals do not include the variation between seeds; `asr compare` trains several seeds."));
   }
 

@@ -19,14 +19,14 @@
     ];
   });
 
-  function plain(headings, rows) {
-    return report.el("div", { class: "scroll" }, report.el("table", { class: "plain" }, report.el("thead", {}, report.el("tr", {}, headings.map(report.heading))), report.el("tbody", {}, rows)));
+  function plain(label, headings, rows) {
+    return report.el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label }, report.el("table", { class: "plain" }, report.el("thead", {}, report.el("tr", {}, headings.map(report.heading))), report.el("tbody", {}, rows)));
   }
 
   const number = (value) => report.el("td", { class: "numeric" }, value);
 
   function overview(splits) {
-    return plain(["split", "#utterances", "#duration", "#shortest", "#median", "#longest", "#speakers", "#words", "#distinct words", "#out of vocabulary"], splits.map(([split, one]) =>
+    return plain("Splits", ["split", "#utterances", "#duration", "#shortest", "#median", "#longest", "#speakers", "#words", "#distinct words", "#out of vocabulary"], splits.map(([split, one]) =>
       report.el("tr", {}, report.el("th", { scope: "row" }, split), number(report.number(one.utterances)), number(report.clock(one.seconds)), number(`${one.shortest.toFixed(1)} s`),
         number(`${one.median.toFixed(1)} s`), number(`${one.longest.toFixed(1)} s`), number(report.number(one.speakers.filter(([name]) => name).length)), number(report.number(one.words)), number(report.number(one.different_words)),
         number(split === "train" ? "–" : `${report.number(one.unknown_words)} (${report.percent(one.unknown_words / one.words)} %)`))));
@@ -61,7 +61,7 @@
 
   function characters(corpus, splits) {
     const absent = (row) => row[1] === 0 || !splits.includes("train");
-    return plain(["character", ...splits.map((split) => `#${split}`)], corpus.characters.map((row) => report.el("tr", { class: absent(row) ? "differs" : null },
+    return plain("Characters", ["character", ...splits.map((split) => `#${split}`)], corpus.characters.map((row) => report.el("tr", { class: absent(row) ? "differs" : null },
       report.el("th", { scope: "row" }, report.item(row[0])), row.slice(1).map((count) => number(report.number(count))))));
   }
 })();

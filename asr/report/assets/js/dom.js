@@ -34,6 +34,9 @@ report.number = function (value) {
   return Number(value.toPrecision(4)).toLocaleString("en", { maximumFractionDigits: 6 });
 };
 
+// Two significant digits, never rounded to 0.
+report.significant = (value) => (value === null || value === undefined ? "–" : value !== 0 && Math.abs(value) < 1e-4 ? value.toExponential(1) : String(Number(value.toPrecision(2))));
+
 report.millions = (value) => (value ? (value / 1e6).toFixed(2) + " M" : "–");
 
 report.clock = function (seconds) {
@@ -46,6 +49,12 @@ report.clock = function (seconds) {
 report.setting = (value) => (value === null || value === undefined ? "null" : Array.isArray(value) ? value.join(", ") || "[]" : String(value));
 
 report.count = (number, one, many) => `${report.number(number)} ${number === 1 ? one : many || one + "s"}`;
+
+// "rtl" or "ltr", by the first letter of a text.
+report.direction = function (text) {
+  const [letter] = /\p{L}/u.exec(text) || [""];
+  return /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u.test(letter) ? "rtl" : "ltr";
+};
 
 // Text of unknown direction, isolated from its surroundings.
 report.text = (value, attributes) => report.el("bdi", { dir: "auto", ...attributes }, value);
@@ -102,27 +111,43 @@ report.aligned = function ({ reference, hypothesis, steps, unit }) {
   return together([...steps].map((step) => [step, step === "I" ? "" : left[i++] ?? "", step === "D" ? "" : right[j++] ?? ""]));
 };
 
+// The alignment of a hypothesis that was not aligned before, with the fewest errors: a letter of = S D I for each step.
+report.steps = function (reference, hypothesis, unit) {
+  const left = report.items(reference, unit), right = report.items(hypothesis, unit);
+  const cost = [...Array(left.length + 1)].map((_, i) => [...Array(right.length + 1)].map((_, j) => (i && j ? 0 : i + j)));
+  for (let i = 1; i <= left.length; i++) {
+    for (let j = 1; j <= right.length; j++) cost[i][j] = Math.min(cost[i - 1][j - 1] + (left[i - 1] !== right[j - 1]), cost[i - 1][j] + 1, cost[i][j - 1] + 1);
+  }
+  let i = left.length, j = right.length, steps = "";
+  while (i || j) {
+    if (i && j && cost[i][j] === cost[i - 1][j - 1] + (left[i - 1] !== right[j - 1])) { steps = (left[i - 1] === right[j - 1] ? "=" : "S") + steps; i -= 1; j -= 1; }
+    else if (i && cost[i][j] === cost[i - 1][j] + 1) { steps = "D" + steps; i -= 1; }
+    else { steps = "I" + steps; j -= 1; }
+  }
+  return steps;
+};
+
 const SIGNS = { S: "≠", D: "−", I: "+" };
 const MEANINGS = { S: "substituted", D: "deleted", I: "inserted" };
 
 // One line: correct words unchanged, "≠reference→hypothesis", "−deleted", "+inserted".
 report.inline = function (row) {
   const space = row.unit === "character" ? "" : " ";
-  return report.el("span", { class: "aligned-line", dir: "auto" }, report.aligned(row).flatMap(([step, left, right]) => {
+  // The words are isolated, so the direction of the line does not follow from them.
+  const dir = report.direction(row.reference + row.hypothesis), arrow = dir === "rtl" ? "←" : "→";
+  return report.el("span", { class: "aligned-line", dir }, report.aligned(row).flatMap(([step, left, right]) => {
     if (step === "=") return [report.el("bdi", {}, left), space];
-    const parts = step === "S" ? [report.el("bdi", {}, left), "→", report.el("bdi", {}, right)] : [report.el("bdi", {}, left || right)];
+    const parts = step === "S" ? [report.el("bdi", {}, left), arrow, report.el("bdi", {}, right)] : [report.el("bdi", {}, left || right)];
     return [report.el("span", { class: `step step-${step}`, title: MEANINGS[step] }, report.el("b", { class: "sign" }, SIGNS[step]), ...parts), space];
   }));
 };
 
 // Columns: the reference above, the hypothesis below, the sign in between.
 report.columns = function (pairs) {
-  return report.el("div", { class: "aligned-columns", dir: report.isRightToLeft(pairs) ? "rtl" : "ltr" }, pairs.map(([step, left, right]) =>
+  return report.el("div", { class: "aligned-columns", dir: report.direction(pairs.map(([, left, right]) => left + right).join(" ")) }, pairs.map(([step, left, right]) =>
     report.el("div", { class: `pair step-${step}`, title: MEANINGS[step] }, report.text(left || "\u00a0", { class: "ref" }),
       report.el("span", { class: "sign", "aria-label": MEANINGS[step] }, SIGNS[step] || "\u00a0"), report.text(right || "\u00a0", { class: "hyp" }))));
 };
-
-report.isRightToLeft = (pairs) => pairs.some(([, left, right]) => /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/.test(left + right));
 
 // A single word or character: combining marks on a circle, invisible characters by their code.
 report.item = function (item) {

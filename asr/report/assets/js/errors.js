@@ -52,6 +52,7 @@
       report.section(`${report.rateName(evaluation.unit)} by subgroup`, report.el("p", { class: "note" }, `Bars show the ${report.rateName(evaluation.unit)}; choose a subgroup to see its utterances.`),
         report.el("div", { class: "groups" }, Object.entries(analysis.groups).filter(([, groups]) => groups.length > 1)
           .map(([measure, groups]) => groupTable(evaluation.unit, measure, groups, (group) => narrow({ group }))))),
+      evaluation.reliability ? report.reliability(evaluation.reliability) : null,
     ];
   });
 
@@ -61,7 +62,7 @@
   // The filters of an address: what it names and this evaluation has.
   function filters(parameters, analysis) {
     const groups = Object.entries(analysis.groups).flatMap(([measure, all]) => all.map((group) => [groupKey(measure, group), group.places, groupKey(measure, group)]));
-    const pairs = Object.entries(analysis.confusions).flatMap(([unit, all]) => all.map((pair) => [pairKey(unit, pair), pair.places, `${pair.reference || "∅"} → ${pair.hypothesis || "∅"}`]));
+    const pairs = Object.entries(analysis.confusions).flatMap(([unit, all]) => all.map((pair) => [pairKey(unit, pair), pair.places, `\u2068${pair.reference || "∅"}\u2069 → \u2068${pair.hypothesis || "∅"}\u2069`]));
     const chosen = (all, wanted) => { const one = all.find(([key]) => key === wanted); return one ? { members: new Set(one[1]), label: one[2] } : null; };
     return {
       text: parameters.get("search") || "", kind: parameters.get("which") in KINDS ? parameters.get("which") : USUAL,
@@ -102,7 +103,7 @@
       { key: "speaker", title: "Speaker", width: 6, grow: 0.4, value: (row) => row.speaker, cell: (row) => report.text(row.speaker || "–") },
       numeric("seconds", "Seconds", "Duration of the utterance", 4.4, (value) => value.toFixed(1)),
       numeric("speed", `${Unit}s/s`, `Speaking rate: reference ${units} per second`, 4.4, (value) => value.toFixed(1)),
-      ...(rows.some((row) => row.confidence !== null && row.confidence !== undefined) ? [numeric("confidence", "Confidence %", "Mean token probability of the hypothesis", 3.6, (value) => (100 * value).toFixed(0))] : []),
+      ...(rows.some((row) => row.confidence !== null && row.confidence !== undefined) ? [numeric("confidence", evaluation.decoder === "greedy" ? "Confidence %" : "Greedy confidence %", "Mean probability of the tokens of the greedy path", 3.6, (value) => (100 * value).toFixed(0))] : []),
       numeric("level", "SNR dB", "Estimated signal-to-noise ratio: power of loud frames over quiet ones", 3.2, (value) => value.toFixed(0)),
     ];
   }

@@ -66,6 +66,7 @@
       { key: "name", title: "Run", width: 12, grow: 2, value: (row) => row.run.name, cell: (row) => name(row) },
       report.hasDecoders() ? { key: "decoder", title: "Decoder", width: 4.5, value: (row) => row.decoder, cell: (row) => row.decoder || "–" } : null,
       several ? { key: "recipe", title: "Recipe", width: 5, value: (row) => row.run.recipe, cell: (row) => row.run.recipe } : null,
+      { key: "seed", title: "Seed", width: 3, numeric: true, value: (row) => row.run.settings.seed, cell: (row) => report.setting(row.run.settings.seed) },
       rate(first, 5.2),
       { key: "interval", title: "95 % CI", width: 6.5, numeric: true, value: (row) => (row.result ? report.rate(row.result, "_low") : null), cell: (row) => (row.result ? `${report.percent(report.rate(row.result, "_low"))} – ${report.percent(report.rate(row.result, "_high"))}` : "–") },
       rate(report.otherUnit(first), 4),
@@ -74,21 +75,16 @@
       { key: "epoch", title: "Epochs", width: 5, numeric: true, value: (row) => row.run.epoch, cell: (row) => `${Math.round(row.run.epoch * 10) / 10} / ${row.run.epochs ?? "?"}` },
       column("parameters", "Params", report.millions, "Trainable parameters of the model", 5),
       { key: "seconds", title: "Training", width: 4.6, numeric: true, hint: "Training time, h:mm:ss", value: (row) => row.run.seconds, cell: (row) => report.clock(row.run.seconds) },
-      column("real_time_factor", "RTF", (value) => (value === null ? "–" : value.toPrecision(2)), "Real-time factor: decoding time per second of audio", 3.5),
+      column("real_time_factor", "RTF", report.significant, "Real-time factor: decoding time per second of audio", 3.5),
       { key: "counts", title: "S / D / I", width: 6.5, numeric: true, hint: "Substitutions, deletions and insertions; sorted by deletions", value: of("deletions"), cell: (row) => (row.result ? `${row.result.substitutions} / ${row.result.deletions} / ${row.result.insertions}` : "–") },
-      { key: "seed", title: "Seed", width: 3, numeric: true, value: (row) => row.run.settings.seed, cell: (row) => report.setting(row.run.settings.seed) },
     ].filter(Boolean);
     return report.table({ label: "Runs", columns, rows, sort: [report.rateKey(first), false], open: (row) => { if (row.result) location.hash = report.addressOf(row.result, "errors"); } });
   }
 
   function name(row) {
-    const label = report.el("span", {}, swatch(row.number), row.run.name);
-    return row.result ? report.el("a", { href: report.addressOf(row.result, "errors"), title: row.run.folder }, label)
-      : report.el("a", { href: "#training?" + new URLSearchParams({ run: row.run.name }), title: row.run.folder }, label);
+    const href = row.result ? report.addressOf(row.result, "errors") : "#training?" + new URLSearchParams({ run: row.run.name });
+    return report.el("a", { href, title: row.run.name }, report.swatch(row.number), row.run.name);
   }
-
-  const swatch = (number) => report.el("span", { class: "swatch", style: { background: report.cssColour(number) }, "aria-hidden": "true" });
-  report.swatch = swatch;
 
   const weight = (run) => run.diagnostics.reduce((sum, one) => sum + (one.severity === "problem" ? 100 : 1), 0);
 
@@ -114,7 +110,7 @@
         values.map((value) => (most > 1 && value === usual ? report.el("td", {}, value) : report.el("td", { class: "differs" }, report.el("b", {}, most > 1 ? "≠ " : ""), value))));
     });
     return report.el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Settings that differ" }, report.el("table", { class: "plain" },
-      report.el("thead", {}, report.el("tr", {}, report.el("th", { scope: "col" }, "setting"), runs.map((run, number) => report.el("th", { scope: "col" }, swatch(number), run.name)))),
+      report.el("thead", {}, report.el("tr", {}, report.el("th", { scope: "col" }, "setting"), runs.map((run, number) => report.el("th", { scope: "col" }, report.swatch(number), run.name)))),
       report.el("tbody", {}, rows)));
   }
 })();

@@ -5,6 +5,18 @@
   const SPARE = 8;
   const PRINTED = 500;
   const GAP = 0.8;
+  const MEASURED = 60;
+
+  // The text of a cell: a text or an element.
+  report.textOf = (cell) => (cell instanceof Node ? cell.textContent : String(cell ?? ""));
+
+  // The width of a text in rem.
+  const pen = document.createElement("canvas").getContext("2d");
+  function widthOf(text, bold) {
+    const { fontFamily, fontSize } = getComputedStyle(document.body);
+    pen.font = `${bold ? "600 " : ""}${fontSize} ${fontFamily}`;
+    return pen.measureText(text).width / parseFloat(getComputedStyle(document.documentElement).fontSize) + 0.2;
+  }
   const COLLATOR = new Intl.Collator("en", { numeric: true });
 
   // [key, descending] of "-KEY" or "KEY", null where no column that sorts has it.
@@ -45,10 +57,12 @@
   report.table = function (options) {
     const columns = options.columns;
     const rowHeight = options.rowHeight || 30;
-    // Wide enough for the heading and its arrow.
-    const leastOf = (column) => (column.grow ? column.width : Math.max(column.width, column.title.length * 0.62 + (column.value ? 1.5 : 0)));
-    const widths = columns.map((column) => (column.grow ? `minmax(${column.width}rem, ${column.grow}fr)` : `${leastOf(column)}rem`)).join(" ");
-    const least = `${columns.reduce((sum, column) => sum + leastOf(column) + GAP, 1)}rem`;
+    // Wide enough for the heading with its arrow, and for what stands in the first rows.
+    const leastOf = (column) => (column.grow ? column.width * (innerWidth < 500 ? 0.6 : 1) : Math.max(column.width, widthOf(column.title, true) + (column.value ? 1.4 : 0),
+      ...options.rows.slice(0, MEASURED).map((row) => widthOf(report.textOf(column.cell(row))))));
+    const leasts = new Map(columns.map((column) => [column, leastOf(column)]));
+    const widths = columns.map((column) => (column.grow ? `minmax(${leasts.get(column)}rem, ${column.grow}fr)` : `${leasts.get(column)}rem`)).join(" ");
+    const least = `${columns.reduce((sum, column) => sum + leasts.get(column) + GAP, 1)}rem`;
     let rows = options.rows, shown = [], active = -1;
     const [usualKey, usualDescending] = options.sort || [null, false];
     let [key, descending] = sortOf(report.get("sort"), columns) || [usualKey, usualDescending];
@@ -142,10 +156,12 @@
     scroller.printed = function () {
       onPaper = true;
       scroller.style.maxHeight = "none";
-      body.style.height = "auto";
-      window_.style.transform = "none";
-      window_.replaceChildren(...shown.slice(0, PRINTED).map(drawRow));
-      if (shown.length > PRINTED) window_.append(report.el("p", { class: "note" }, `The first ${PRINTED} of ${shown.length} rows.`));
+      // A plain table fits itself to the width of the paper.
+      const of = columns.filter((column) => column.title);
+      scroller.replaceChildren(report.el("table", { class: "plain on-paper" },
+        report.el("thead", {}, report.el("tr", {}, of.map((column) => report.el("th", { scope: "col", class: column.numeric ? "numeric" : null }, column.title)))),
+        report.el("tbody", {}, shown.slice(0, PRINTED).map((row) => report.el("tr", {}, of.map((column) => report.el("td", { class: column.numeric ? "numeric" : null }, column.cell(row))))))),
+      shown.length > PRINTED ? report.el("p", { class: "note" }, `The first ${PRINTED} of ${shown.length} rows.`) : "");
     };
     scroller.update = function (next) { rows = next; scroller.scrollTop = 0; active = -1; arrange(); };
     scroller.order = () => shown;

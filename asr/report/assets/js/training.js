@@ -51,7 +51,7 @@
       redraw();
     });
     await redraw();
-    return [report.section("Runs shown", picker, report.el("div", { class: "controls" }, report.axisChoice(state, redraw), slider)), place];
+    return [report.section("Runs shown", picker, report.el("div", { class: "controls" }, report.curveChoices(state, redraw), slider)), place];
   });
 
   async function content(numbers, state) {
@@ -63,18 +63,18 @@
     const chart = (name) => {
       const { plain, ...options } = KNOWN[name] || { title: name };
       const lines = loaded.map((rows, index) => ({ name: runs[numbers[index]].name, number: numbers[index], ...report.points_of(rows, name, state.axis) }));
-      return report.chart(lines, { axis: state.axis, smoothing: plain || name.startsWith("dev/") ? 0 : state.smoothing, ...options });
+      return report.chart(lines, { ...state, smoothing: plain || name.startsWith("dev/") ? 0 : state.smoothing, ...options });
     };
     const errors = [...new Set(numbers.map((number) => `${runs[number].unit}s`))].join(" or ");
     const related = families(errors).map((one) => ({ ...one, members: metrics.filter((name) => one.names.test(name)) })).filter((one) => one.members.length > 1);
     const inFamily = new Set(related.flatMap((one) => one.members));
     const family = ({ members, label, still, ...options }) => {
       const lines = numbers.length > 1 ? [] : members.map((name, index) => ({ name: label(name), number: index, ...report.points_of(loaded[0], name, state.axis) }));
-      return report.chart(lines, { axis: state.axis, smoothing: still ? 0 : state.smoothing, ...options });
+      return report.chart(lines, { ...state, smoothing: still ? 0 : state.smoothing, ...options });
     };
     const separate = (one) => one.members.filter((name) => !known.includes(name)).map((name) => {
       const lines = loaded.map((rows, index) => ({ name: runs[numbers[index]].name, number: numbers[index], ...report.points_of(rows, name, state.axis) }));
-      return report.chart(lines, { axis: state.axis, smoothing: one.still ? 0 : state.smoothing, unit: one.unit, scale: one.scale, hint: one.hint, fromZero: one.fromZero, title: `${one.title}: ${one.label(name)}` });
+      return report.chart(lines, { ...state, smoothing: one.still ? 0 : state.smoothing, unit: one.unit, scale: one.scale, hint: one.hint, fromZero: one.fromZero, title: `${one.title}: ${one.label(name)}` });
     });
     const others = metrics.filter((name) => !known.includes(name) && !inFamily.has(name));
     const panels = await Promise.all(numbers.map((number) => (runs[number].panel ? report.load(runs[number].panel) : null)));
@@ -96,7 +96,7 @@
         ? report.el("ul", { class: "sentences" }, run.diagnostics.map((one) => report.el("li", { class: one.severity, "data-kind": one.kind },
           report.el("b", { class: "sign" }, one.severity === "problem" ? "✖ problem: " : "▲ notice: "), one.sentence)))
         : report.el("p", {}, report.el("b", { class: "good" }, "✓ "), run.step ? `No problems found. Checked for: ${report.data.checks}.` : "Nothing has been logged yet."),
-      blank.length ? report.el("p", { class: "note" }, `Blank share of the best model in pictured utterances: ${blank.map((one) => `${one.split} ${report.percent(one.blank_share, 0)} %`).join(", ")}.`) : null);
+      blank.length ? report.el("p", { class: "note" }, `Blank share of the best model in pictured utterances: ${[...new Map(blank.map((one) => [one.split, one])).values()].map((one) => `${one.split} ${report.percent(one.blank_share, 0)} %`).join(", ")}.`) : null);
   }
 
   // All metrics that are a share of the time; the rest is computing.
@@ -104,13 +104,16 @@
     const names = Object.keys(rows).filter((name) => name.startsWith("time/") && name.endsWith("_share"));
     if (!names.length) return report.el("p", { class: "note" }, `${run.name}: its step time was not logged.`);
     const mean = (values) => { const known = values.filter((value) => value !== null); return known.reduce((sum, value) => sum + value, 0) / (known.length || 1); };
-    const shares = names.map((name) => [PARTS[name] || name.slice(5, -6).replaceAll("_", " "), mean(rows[name])]).filter(([, share]) => share >= 0.005);
+    // A colour stands for the same part in every run.
+    const shares = names.map((name) => [PARTS[name] || name.slice(5, -6).replaceAll("_", " "), mean(rows[name]), Object.keys(PARTS).indexOf(name)])
+      .map(([name, share, place]) => [name, share, place < 0 ? "more" : place]).filter(([, share]) => share >= 0.005);
     const rest = 1 - shares.reduce((sum, [, share]) => sum + share, 0);
-    if (rest > 0.001) shares.push([names.length > 1 ? "other" : "computing", rest]);
+    if (rest > 0.001) shares.push(names.length > 1 ? ["other", rest, "other"] : ["computing", rest, 1]);
     const speed = mean(rows["time/audio_hours_per_hour"] || []);
-    const words = shares.map(([name, share]) => `${name} ${report.percent(share, 0)} %`).join(", ");
+    const said = (name, share) => `${name} ${report.percent(share, 0)} %`;
+    const words = shares.map(([name, share]) => said(name, share)).join(", ");
     return report.el("div", { class: "split" }, report.el("span", { class: "split-name" }, report.swatch(number), run.name),
-      report.el("span", { class: "bar", role: "img", "aria-label": words }, shares.map(([name, share], index) => report.el("span", { class: `part part-${index % 4}`, style: { width: `${100 * share}%` }, title: name }))),
-      report.el("span", {}, words, speed ? `; ${report.number(Math.round(speed))}x real time` : ""));
+      report.el("span", { class: "bar", role: "img", "aria-label": words }, shares.map(([name, share, part]) => report.el("span", { class: `part part-${part}`, style: { width: `${100 * share}%` }, title: name }))),
+      report.el("span", {}, shares.map(([name, share, part], index) => [index ? ", " : "", report.el("span", { class: `key part-${part}`, "aria-hidden": "true" }), said(name, share)]), speed ? `; ${report.number(Math.round(speed))}x real time` : ""));
   }
 })();
