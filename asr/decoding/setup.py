@@ -17,6 +17,7 @@ from asr.decoding.search import Rescorer, Search, Weights, lexicon_of, read_tune
 from asr.lm.ngram import LanguageModel, language_model, lm_name, training_words
 from asr.lm.trained import TrainedLanguageModel, load_language_model
 from asr.model.folder import weights_checksum
+from asr.scoring.normalizer import build_normalizer
 from asr.settings.decoder import DecoderConfig, DecoderKind, RecurrentUse
 from asr.settings.evaluation import Combine
 from asr.settings.lm import LmConfig, LmKind, LmUnits
@@ -96,6 +97,8 @@ class DecodingSetup:
             "combine": config.evaluation.combine.name,
             "errors counted in": config.scoring.unit.name,
         }
+        if (normalizer := build_normalizer(config.scoring.normalizer)) is not None:
+            identity["normalizer"] = normalizer.name
         if config.decoder.kind is DecoderKind.beam:
             identity |= {
                 "search": {key: str(value) for key, value in vars(config.decoder).items() if key not in PLACES},

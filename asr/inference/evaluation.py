@@ -29,8 +29,9 @@ from asr.decoding.setup import decoder_name
 from asr.inference.recognition import BatchRecognizer, Recognition
 from asr.scoring.error_rates import UtteranceScore, phone_error_rate, score_utterance
 from asr.scoring.error_unit import ErrorUnit, recipe_unit
+from asr.scoring.normalizer import build_normalizer, normalized_scores
 from asr.scoring.provenance import kept_provenance, provenance
-from asr.scoring.results import EvaluatedSplit, Results, split_figures, write_results
+from asr.scoring.results import EvaluatedSplit, Results, split_figures, with_normalized, write_results
 from asr.settings.recipe import Recipe
 from asr.settings.root import Config
 from asr.text.protocol import BLANK, labels_of
@@ -283,7 +284,11 @@ def evaluate_split(
         per=phone_error_rate(recognizer.tokenizer, scores),
         evaluated=None if here == origin else here,
     )
-    folder = write_results(run, results, scores)
+    normalized: Sequence[UtteranceScore] = ()
+    if (normalizer := build_normalizer(config.scoring.normalizer)) is not None:
+        normalized = normalized_scores(scores, normalizer)
+        results = with_normalized(results, normalized, normalizer)
+    folder = write_results(run, results, scores, normalized)
     if recognizer.search is not None:
         settings = search_settings(recognizer.search, recognizer.rescorer)
         atomic_write_text(folder / "search.json", json.dumps(settings, indent=1) + "\n")

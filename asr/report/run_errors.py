@@ -23,8 +23,8 @@ from asr.report.overview import best_run, chosen, readable_runs
 from asr.report.runs import ODD, Evaluation, Run, corpus_words, find_runs
 from asr.report.subgroups import SNR, Group, grouped, speaking_rate
 from asr.report.utterance_media import AudioChoice, make_clips
+from asr.scoring.aligned_errors import NO_WORD, aligned, worst
 from asr.scoring.error_rates import UtteranceScore, total
-from asr.scoring.results import NO_WORD, aligned, worst
 
 SHOWN_SPEAKERS = 20
 COUNTS = ("substitutions", "deletions", "insertions", "wer", "cer", "ctc_loss_per_token", "confidence")

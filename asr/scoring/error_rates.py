@@ -37,6 +37,11 @@ class ErrorCounts:
         return self.substitutions + self.deletions + self.insertions
 
     @property
+    def correct(self) -> int:
+        """Words of the reference that are right, or characters."""
+        return self.size - self.substitutions - self.deletions
+
+    @property
     def size(self) -> int:
         """Words of the reference, or characters."""
         return self.size_in(self.unit)
@@ -58,7 +63,7 @@ class ErrorCounts:
 
     def rate_in(self, unit: ErrorUnit) -> float:
         """The WER or the CER."""
-        return self.errors_in(unit) / self.size_in(unit)
+        return self.errors_in(unit) / max(1, self.size_in(unit))  # of normalized words none may be left
 
     def errors_in(self, unit: ErrorUnit) -> int:
         """Errors in a unit."""
@@ -146,6 +151,14 @@ def score_texts(
         insertions=counted.insertions,
         word_errors=words.substitutions + words.deletions + words.insertions,
         character_errors=characters.substitutions + characters.deletions + characters.insertions,
+    )
+
+
+def with_texts(score: UtteranceScore, reference: str, hypothesis: str) -> UtteranceScore:
+    """The score of an utterance with another reference, which may be empty, and another hypothesis."""
+    counted = score_texts(score.id, score.speaker, score.duration, reference, hypothesis, score.unit)
+    return replace(
+        counted, ctc_loss_per_token=score.ctc_loss_per_token, confidence=score.confidence, fields=score.fields
     )
 
 

@@ -13,7 +13,7 @@ from asr.data.manifest import read_manifest
 from asr.data.utterance import Utterance
 from asr.settings.recipe import Recipe
 from asr.settings.root import Config
-from asr.settings.scoring import ScoringConfig, ScoringUnit
+from asr.settings.scoring import ScoringUnit
 
 UNSPACED = (
     "CJK UNIFIED", "CJK COMPATIBILITY", "HIRAGANA", "KATAKANA", "HALFWIDTH KATAKANA", "BOPOMOFO", "THAI", "LAO",
@@ -89,4 +89,4 @@ def recipe_unit(recipe: Recipe, config: Config) -> ErrorUnit:
 
 def with_unit(config: Config, unit: ErrorUnit) -> Config:
     """A configuration whose `scoring.unit` is no longer auto."""
-    return replace(config, scoring=ScoringConfig(ScoringUnit[unit.name]))
+    return replace(config, scoring=replace(config.scoring, unit=ScoringUnit[unit.name]))

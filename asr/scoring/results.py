@@ -2,28 +2,52 @@
 
 import json
 import os
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import jiwer
-
 from asr.common.documents import from_json, read_json
 from asr.common.errors import RunError, asr_command
 from asr.common.tables import table
+from asr.scoring.aligned_errors import aligned_errors
 from asr.scoring.bootstrap import SAMPLES, bootstrap_interval
-from asr.scoring.error_rates import UtteranceScore, process, total, unit_of, wrong_pairs
+from asr.scoring.error_rates import UtteranceScore, total
 from asr.scoring.error_unit import ErrorUnit
+from asr.scoring.normalizer import Normalizer
 from asr.scoring.provenance import Provenance
 
-HYPOTHESIS_KEYS = (
+HYPOTHESIS_KEYS: tuple[str, ...] = (
     "id", "speaker", "duration", "reference", "hypothesis", "wer", "cer", "alignment", "ctc_loss_per_token",
     "confidence",
 )  # fmt: skip
 """Of each line of hypotheses.jsonl; an utterance with further fields has them in `fields`."""
+NORMALIZED_TEXTS = ("reference", "hypothesis")
+"""Are there as normalized_reference and normalized_hypothesis too, where `scoring.normalizer` is set."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NormalizedFigures:
+    """The figures of `Results` after references and hypotheses went through the rules of `scoring.normalizer`."""
+
+    normalizer: str
+    """The name of the rules, with a version or a checksum."""
+    utterances: int
+    words: int
+    wer: float
+    wer_low: float
+    wer_high: float
+    cer: float
+    substitutions: int
+    deletions: int
+    insertions: int
+    correct: int
+    ser: float
+    unit: ErrorUnit = ErrorUnit.word
+    characters: int | None = None
+    cer_low: float | None = None
+    cer_high: float | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +99,26 @@ class Results:
     """Lower end of the 95 % interval of the CER."""
     cer_high: float | None = None
     """Upper end of the 95 % interval of the CER."""
+    correct: int | None = None
+    """Words of the references that are right, or characters; null in files of earlier versions, as the next."""
+    ser: float | None = None
+    """Sentence error rate: the share of utterances with an error."""
+    normalized: NormalizedFigures | None = None
+    """Left out of the file without `scoring.normalizer`."""
+
+    @property
+    def size(self) -> int:
+        """Words of the references, or characters."""
+        return self.words if self.unit is ErrorUnit.word else self.characters or self.words
+
+    @property
+    def of_normalized(self) -> "Results":
+        """The same of normalized words, where there are any, under a decoder that names the rules."""
+        if self.normalized is None:
+            return self
+        figures = {name: value for name, value in vars(self.normalized).items() if name != "normalizer"}
+        decoder = scored_by(self.decoder, self.normalized.normalizer)
+        return replace(self, **figures, decoder=decoder, per=None, normalized=None)
 
     @property
     def rate(self) -> float:
@@ -119,10 +163,22 @@ def error_figures(scores: Sequence[UtteranceScore], samples: int = SAMPLES) -> d
 def split_figures(scores: Sequence[UtteranceScore], samples: int = SAMPLES) -> dict[str, Any]:
     """What `Results` tells of the utterances of a split."""
     score = total(scores)
+    wrong = sum(one.errors > 0 for one in scores)
     figures = {"utterances": score.utterances, "words": score.words, **error_figures(scores, samples)}
+    figures |= {"correct": score.correct, "ser": wrong / len(scores)}
     if score.unit is ErrorUnit.word:
         return figures
     return figures | {"unit": score.unit, "characters": score.characters}
+
+
+def scored_by(decoder: str, normalizer: str) -> str:
+    """A decoder whose words were normalized before they were scored."""
+    return f"{decoder} ({normalizer})"
+
+
+def with_normalized(results: Results, scores: Sequence[UtteranceScore], normalizer: Normalizer) -> Results:
+    """Results with the figures of normalized words beside them."""
+    return replace(results, normalized=NormalizedFigures(normalizer=normalizer.name, **split_figures(scores)))
 
 
 def evaluation_folder(run: Path, split: str, decoder: str) -> Path:
@@ -130,24 +186,29 @@ def evaluation_folder(run: Path, split: str, decoder: str) -> Path:
     return run / "evaluation" / split / decoder
 
 
-def write_results(run: Path, results: Results, scores: Sequence[UtteranceScore]) -> Path:
+def write_results(
+    run: Path, results: Results, scores: Sequence[UtteranceScore], normalized: Sequence[UtteranceScore] = ()
+) -> Path:
     """Writes the three files of an evaluation, each completely or not at all, results.json last.
 
     Args:
         run: The run's folder.
         results: The numbers.
         scores: Every utterance, in the order of hypotheses.jsonl.
+        normalized: The same with normalized words; none without `scoring.normalizer`.
 
     Returns:
         The folder of the files, as of `evaluation_folder`.
     """
     folder = evaluation_folder(run, results.split, results.decoder)
     folder.mkdir(parents=True, exist_ok=True)
-    rows = (
+    rows = [
         {name: getattr(score, name) for name in HYPOTHESIS_KEYS}
         | ({"fields": dict(score.fields)} if score.fields else {})
         for score in scores
-    )
+    ]
+    for row, one in zip(rows, normalized, strict=bool(normalized)):
+        row |= {f"normalized_{name}": getattr(one, name) for name in NORMALIZED_TEXTS}
     contents = {
         "hypotheses.jsonl": "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows),
         "errors.txt": aligned_errors(scores),
@@ -161,12 +222,17 @@ def write_results(run: Path, results: Results, scores: Sequence[UtteranceScore])
     return folder
 
 
+LEFT_OUT = {"per", "evaluated", "unit", "characters", "cer_low", "cer_high", "correct", "ser", "normalized"}
+"""Keys that a results.json does without where they say nothing."""
+
+
 def results_json(results: Results) -> str:
     """The content of a results.json."""
     figures = asdict(results)
-    for name in ("per", "evaluated", "unit", "characters", "cer_low", "cer_high"):
-        if figures[name] in (None, ErrorUnit.word):
-            del figures[name]
+    for part in (figures, figures["normalized"] or {}):
+        for name in LEFT_OUT & part.keys():
+            if part[name] in (None, ErrorUnit.word):
+                del part[name]
     return json.dumps(figures, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -188,8 +254,9 @@ def read_results(folder: Path) -> Results:
 
 
 def results_table(results: Sequence[Results]) -> str:
-    """A line for each of the results under a line of headings, a table for each unit that errors are counted in; rates
-    in per cent, training time as h:mm:ss."""
+    """A line for each of the results under a line of headings, and one for its normalized words; a table for each unit
+    that errors are counted in; rates in per cent, training time as h:mm:ss."""
+    results = [line for one in results for line in ([one] if one.normalized is None else [one, one.of_normalized])]
     return "\n".join(
         table(_headings(unit), [_table_row(result) for result in results if result.unit is unit], align="llllr")
         for unit in dict.fromkeys(result.unit for result in results)
@@ -197,7 +264,7 @@ def results_table(results: Sequence[Results]) -> str:
 
 
 def _headings(unit: ErrorUnit) -> tuple[str, ...]:
-    rates = (f"{unit.label} %", "95 % interval", f"{unit.other.label} %")
+    rates = (f"{unit.label} %", "95 % interval", f"{unit.other.label} %", "SER %", "corr %")
     return ("recipe", "run", "split", "decoder", *rates, "sub", "del", "ins", "utterances", "training", "parameters")
 
 
@@ -211,63 +278,12 @@ def _table_row(results: Results) -> tuple[str, ...]:
         f"{results.rate * 100:.2f}",
         f"{low * 100:.2f} - {high * 100:.2f}",
         f"{getattr(results, results.unit.other.rate) * 100:.2f}",
+        "-" if results.ser is None else f"{results.ser * 100:.2f}",
+        "-" if results.correct is None else f"{results.correct / results.size * 100:.2f}",
         str(results.substitutions),
         str(results.deletions),
         str(results.insertions),
         str(results.utterances),
         str(timedelta(seconds=round(results.train_seconds))),
         f"{results.parameters / 1e6:.2f} M",
-    )
-
-
-LINE_WIDTH = 120
-CONFUSIONS = 30
-NO_WORD = "***"
-
-
-def worst(scores: Sequence[UtteranceScore], count: int) -> list[UtteranceScore]:
-    """The utterances with the highest error rate, those with more errors first among equals."""
-    return sorted(scores, key=lambda score: (-score.rate, -score.errors, score.id))[:count]
-
-
-def aligned_errors(scores: Sequence[UtteranceScore]) -> str:
-    """Every utterance with errors, aligned with its reference; then the totals and the confusions.
-
-    Below a pair of lines S, D and I mark a substituted, deleted and inserted word, or character.
-    """
-    wrong = [score for score in worst(scores, len(scores)) if score.errors]
-    parts = [
-        f"{score.id}  speaker {score.speaker or 'unknown'}  {score.unit.label} {score.rate:.2%}\n{aligned(score)}"
-        for score in wrong
-    ]
-    score = total(scores)
-    unit = score.unit
-    parts.append(
-        f"{score.utterances} utterances, {len(wrong)} with errors; {score.size} {unit}s\n"
-        f"{unit.label} {score.rate:.2%}  {unit.other.label} {score.rate_in(unit.other):.2%}\n"
-        f"substitutions {score.substitutions}  deletions {score.deletions}  insertions {score.insertions}\n"
-    )
-    return "\n".join([*parts, *([_confusions(wrong)] if wrong else [])])
-
-
-def confusions(scores: Sequence[UtteranceScore]) -> Counter[tuple[str, str]]:
-    """How often each word, or character, of the references became another one; *** is none (a deletion or an
-    insertion)."""
-    outputs = (process(score.reference, score.hypothesis, score.unit) for score in scores)
-    return Counter(pair for output in outputs for pair in wrong_pairs(output, 0, NO_WORD))
-
-
-def aligned(score: UtteranceScore) -> str:
-    """The lines of a reference, its hypothesis and their differences, as jiwer draws them."""
-    output = process(score.reference, score.hypothesis, score.unit)
-    drawn = jiwer.visualize_alignment(output, show_measures=False, line_width=LINE_WIDTH)
-    return drawn.partition("\n\n")[2]  # jiwer's heading only numbers the utterances
-
-
-def _confusions(scores: Sequence[UtteranceScore]) -> str:
-    ranked = sorted(confusions(scores).items(), key=lambda item: (-item[1], item[0]))[:CONFUSIONS]
-    width = max(len(expected) for (expected, _), _ in ranked)
-    lines = [f"{count:5}  {expected:<{width}} -> {found}" for (expected, found), count in ranked]
-    return "\n".join(
-        [f"Most frequent confusions (reference -> hypothesis, {NO_WORD} is no {unit_of(scores)})", *lines, ""]
     )

@@ -216,7 +216,7 @@ def load_config(path: Path) -> Config:
         later = {group: OmegaConf.load(CONF / group / f"{choice}.yaml") for group, choice in LATER_GROUPS.items()}
         later["tracker"].update(NOT_OF_TODAY)
         later["data"] = OmegaConf.create({"license": None})  # likewise
-        later["scoring"] = OmegaConf.create({"unit": "word"})  # before it was a setting
+        later["scoring"] = OmegaConf.create({"unit": "word", "normalizer": "none"})  # before they were settings
         return to_config(DictConfig(OmegaConf.merge(OmegaConf.create(later), loaded)))
     except FileNotFoundError:
         raise ConfigError(f"No configuration at {path}: is its folder a run or a model?") from None

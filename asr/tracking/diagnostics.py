@@ -1,6 +1,5 @@
 """Training diagnostics: what the metrics of a training reveal about its health, in sentences with figures."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -9,6 +8,7 @@ from statistics import fmean, median
 from typing import Any
 
 from asr.scoring.error_unit import ErrorUnit
+from asr.tracking.divergence import LOSS, RISE, LossWatch
 from asr.tracking.metrics import Row
 
 WAIT_SHARE = 0.15
@@ -18,9 +18,17 @@ RISE_POINTS, RISE_SHARE = 0.005, 0.05
 """A dev error rate has risen if it did by this much, absolute and relative to its lowest."""
 STAYS_UP = 0.7
 """And if this share of the epochs since then are above it."""
+LAST, FALL_SHARE = 0.1, 0.1
+"""A training ends too early if dev falls by this share in this share of its epochs, the last ones."""
 NEAR = 4
 """Epochs on both sides of the best that show how much the dev error rate fluctuates."""
 NOTHING_RIGHT = 0.98
+LEARNED = 0.9
+"""A dev error rate of a model that has begun to recognize something."""
+LOST = 2
+"""Epochs in which such a model recognizes nothing, before it is reported."""
+TAKEN_OFF = 0.6
+"""Share of the epochs after which a model should have begun: the smallest of the recipes do after half of them."""
 PATIENCE = 3
 """Epochs before anything is reported."""
 
@@ -61,6 +69,7 @@ def diagnose(rows: Sequence[Row], settings: Mapping[str, Any], skipped: Sequence
         collapsed(rows, settings),
         skipped_steps(rows, skipped),
         over_fitting(rows, settings),
+        under_trained(rows, settings),
         waiting_for_data(rows),
         padded(rows),
     )
@@ -68,7 +77,7 @@ def diagnose(rows: Sequence[Row], settings: Mapping[str, Any], skipped: Sequence
     return sorted(found, key=lambda diagnostic: diagnostic.severity is not Severity.problem)
 
 
-CHECKS = "diverging loss, collapse, skipped steps, over-fitting, waiting for data, padding"
+CHECKS = "diverging loss, collapse, skipped steps, over-fitting, too few epochs, waiting for data, padding"
 """What `diagnose` looks for."""
 
 
@@ -78,62 +87,70 @@ def series(rows: Sequence[Row], name: str) -> list[Point]:
 
 
 def diverging(rows: Sequence[Row]) -> Diagnostic | None:
-    """The training loss rises far above its lowest value, or is not finite at the end."""
-    loss = series(rows, "train/loss")
-    if len(loss) < 4:
-        return None
-    rates = {point.step: point.value for point in series(rows, "train/learning_rate")}
-    if not all(math.isfinite(point.value) for point in loss[-2:]):
-        first = next(point for point in loss if not math.isfinite(point.value))
-        sentence = f"The training loss is not finite since step {first.step}"
-        return Diagnostic("diverging", Severity.problem, sentence + _rate_at(rates, first.step))
-    finite = [point for point in loss if math.isfinite(point.value)]
-    smooth = [median(point.value for point in finite[max(0, i - 1) : i + 2]) for i in range(len(finite))]
-    low = min(range(len(smooth)), key=smooth.__getitem__)
-    start, end = max(smooth[0], finite[0].value), median(point.value for point in finite[-3:])
-    if end < 1.5 * smooth[low] or end - smooth[low] < 0.1 * start:
-        return None
+    """The training loss rose far above its lowest level and stayed there, or is not finite any more."""
+    watch = LossWatch()
+    for row in rows:
+        watch.see(row)
+    return None if watch.found is None else divergence(watch)
+
+
+def divergence(watch: LossWatch) -> Diagnostic:
+    """What was found, in a sentence; a warning where the loss has fallen again since."""
+    found = watch.found
+    assert found is not None
+    if found.low is None:
+        return _diverges(f"The training loss is not finite since step {found.row['step']}", found.row)
     sentence = (
-        f"The training loss rises from {_number(smooth[low])} at step {finite[low].step} to {_number(end)} at step "
-        f"{finite[-1].step}"
+        f"The training loss rises from {_number(found.lowest)} at step {found.low['step']} to "
+        f"{_number(found.level)} at step {found.row['step']}"
     )
-    return Diagnostic("diverging", Severity.problem, sentence + _rate_at(rates, finite[low].step))
+    if watch.last["step"] > found.row["step"]:
+        since = f" and is {_number(watch.level)} at step {watch.last['step']}"
+        if watch.level <= RISE * found.lowest:
+            return Diagnostic("diverging", Severity.warning, f"{sentence}{since} again: the training was unstable.")
+        sentence += since
+    return _diverges(sentence, found.low)
 
 
-def _rate_at(rates: Mapping[int, float], step: int) -> str:
-    rate = f" (learning rate {rates[step]:.1e} there)" if step in rates else ""
-    return f"{rate}: the training diverges. Lower optimizer.learning_rate, or lengthen schedule.warmup."
+def _diverges(sentence: str, row: Row) -> Diagnostic:
+    rate = row.get("train/learning_rate")
+    there = "" if rate is None else f" (learning rate {rate:.1e} there)"
+    remedy = ": the training diverges. Lower optimizer.learning_rate, or lengthen schedule.warmup."
+    return Diagnostic("diverging", Severity.problem, sentence + there + remedy)
 
 
 def collapsed(rows: Sequence[Row], settings: Mapping[str, Any]) -> Diagnostic | None:
-    """The model recognizes nothing, from the start or after it once did."""
+    """The model recognizes nothing any more, or has not begun to."""
     unit = _unit(settings)
     rate, cer = series(rows, f"dev/{unit.rate}"), series(rows, "dev/cer")
-    wanted = max(PATIENCE, math.ceil(0.2 * float(settings.get("training.epochs") or 0)))
-    if not rate or len(rate) < min(wanted, float(settings.get("training.epochs") or wanted)):
-        return None
-    wrong = len(rate)
-    while wrong and rate[wrong - 1].value >= NOTHING_RIGHT:
-        wrong -= 1
-    if wrong == len(rate):
+    if not rate or rate[-1].value < NOTHING_RIGHT:
         return None
     silent = bool(cer) and cer[-1].value >= 0.9 and rate[-1].value <= 1.02
     how = "the model outputs almost nothing" if silent else f"the model recognizes no {unit}"
     names = dict.fromkeys(name for row in rows for name in row if "blank" in name)
     blank = [point for name in names for point in series(rows, name)[-1:]]
     share = f", {_percent(blank[0].value)} of its frames are blank" if blank else ""
-    if wrong:
-        best = min(rate, key=lambda point: point.value)
+    best = min(rate, key=lambda point: point.value)
+    wrong = len(rate)
+    while wrong and rate[wrong - 1].value >= NOTHING_RIGHT:
+        wrong -= 1
+    if best.value <= LEARNED:
+        if len(rate) - wrong < LOST:
+            return None
         sentence = (
             f"dev {unit.label} was {_percent(best.value)} after epoch {best.epoch:.0f} and is "
             f"{_percent(rate[-1].value)} since epoch {rate[wrong].epoch:.0f}: the training collapsed, {how}{share}. "
             "Lower optimizer.learning_rate, and look at the loss and the gradient norm before that epoch."
         )
-    else:
-        sentence = (
-            f"dev {unit.label} is still {_percent(rate[-1].value)} after {len(rate)} epochs: {how}{share}. Train "
-            "longer, change optimizer.learning_rate, or look for transcripts that do not match their audio (asr check)."
-        )
+        return Diagnostic("collapse", Severity.problem, sentence)
+    epochs = float(settings.get("training.epochs") or 0)
+    ended = epochs > 0 and rate[-1].epoch >= epochs
+    if not ended and len(rate) < max(PATIENCE, TAKEN_OFF * epochs):
+        return None
+    sentence = (
+        f"dev {unit.label} is still {_percent(rate[-1].value)} after {len(rate)} epochs: {how}{share}. Train longer, "
+        "change optimizer.learning_rate, or look for transcripts that do not match their audio (asr check)."
+    )
     return Diagnostic("collapse", Severity.problem, sentence)
 
 
@@ -157,7 +174,7 @@ def skipped_steps(rows: Sequence[Row], skipped: Sequence[str]) -> Diagnostic | N
 def over_fitting(rows: Sequence[Row], settings: Mapping[str, Any]) -> Diagnostic | None:
     """The dev error rate rises and stays up while the training loss still falls."""
     unit = _unit(settings)
-    rate, loss = series(rows, f"dev/{unit.rate}"), series(rows, "train/loss")
+    rate, loss = series(rows, f"dev/{unit.rate}"), series(rows, LOSS)
     if len(rate) < PATIENCE + 1 or not loss:
         return None
     values = [point.value for point in rate]
@@ -183,6 +200,24 @@ def over_fitting(rows: Sequence[Row], settings: Mapping[str, Any]) -> Diagnostic
         "Fewer epochs, more dropout or more augmentation would help."
     )
     return Diagnostic("over-fit", Severity.warning, sentence)
+
+
+def under_trained(rows: Sequence[Row], settings: Mapping[str, Any]) -> Diagnostic | None:
+    """The dev error rate still falls when the training ends."""
+    unit = _unit(settings)
+    rate, epochs = series(rows, f"dev/{unit.rate}"), float(settings.get("training.epochs") or 0)
+    if not epochs or len(rate) <= PATIENCE or rate[-1].epoch < epochs:
+        return None
+    last = max(1, round(LAST * len(rate)))
+    before, best = (min(point.value for point in part) for part in (rate[:-last], rate[-last:]))
+    if best >= NOTHING_RIGHT or before - best <= max(RISE_POINTS, FALL_SHARE * before):
+        return None
+    ended = "in the last epoch" if last == 1 else f"in the last {last} epochs"
+    sentence = (
+        f"dev {unit.label} still falls {ended}, from {_percent(before)} to {_percent(best)}: more epochs "
+        "(training.epochs) would help."
+    )
+    return Diagnostic("under-trained", Severity.warning, sentence)
 
 
 def waiting_for_data(rows: Sequence[Row]) -> Diagnostic | None:

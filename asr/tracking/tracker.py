@@ -12,15 +12,17 @@ from asr.common.errors import Interrupted, RunError, asr_command
 from asr.common.files import atomic_write_text
 from asr.data.manifest import read_manifest
 from asr.data.shards.reader import open_audio
+from asr.scoring.aligned_errors import worst
 from asr.scoring.error_unit import ErrorUnit
-from asr.scoring.results import EvaluatedSplit, Results, worst
+from asr.scoring.results import EvaluatedSplit, Results
 from asr.settings.compose import flattened
 from asr.settings.decoder import DecoderKind
 from asr.settings.recipe import Recipe
 from asr.settings.root import Config
 from asr.settings.tracker import TrackerConfig
 from asr.tracking import wandb_media
-from asr.tracking.diagnostics import Severity, collapsed, diverging
+from asr.tracking.diagnostics import Diagnostic, Severity, diagnose, divergence
+from asr.tracking.divergence import LossWatch
 from asr.tracking.metrics import PANEL, Row, RowsFile, as_table, metrics_path
 from asr.tracking.wandb_media import WorstUtterance
 from asr.tracking.wandb_run import Job, WandbRun
@@ -30,10 +32,10 @@ log = logging.getLogger(__name__)
 PANEL_SECONDS = 60.0
 """Between two uploads of the growing panel table."""
 HURRY_SECONDS = 20.0
-CHECK_ROWS = 50
-"""Rows between two checks for a failing training, besides those after every epoch."""
 ALERT = "alert/"
 """Start of the keys in summary.json that hold the alerts that were sent."""
+WARNING = "warning/"
+"""And of those that hold what was said of the training that is no problem."""
 FINISHED = "finished"
 """The alert at the end of a training; all others tell of a problem."""
 
@@ -60,6 +62,9 @@ class Tracker:
         self._name, self._recipe = job.name, job.recipe
         self._metrics = RowsFile(metrics_path(folder), step)
         self._panel = RowsFile(folder / PANEL, step)
+        self._watch = LossWatch()
+        for row in self._metrics.rows:
+            self._watch.see(row)
         self._panel_sent: float | None = None
         self._summary_path = folder / "summary.json"
         self._summary = _read_summary(self._summary_path) if step else {}
@@ -87,8 +92,11 @@ class Tracker:
         row = {"step": step, "epoch": epoch, "seconds": seconds, **metrics}
         self._metrics.append(row)
         self._wandb.log(len(self._metrics.rows) - 1, row)
-        if "dev/wer" in metrics or len(self._metrics.rows) % CHECK_ROWS == 0:
-            self._alert_problems()
+        if self._watch.see(row):
+            self._tell(divergence(self._watch))
+        if any(name.startswith("dev/") for name in metrics):
+            for diagnostic in diagnose(self._metrics.rows, self._settings):
+                self._tell(diagnostic)
 
     def panel(self, row: Row) -> None:
         """Adds the hypotheses of the panel after an epoch, as `asr.tracking.metrics.panel_row` makes them."""
@@ -177,12 +185,13 @@ class Tracker:
             self._wandb.attempt(wandb_media.send_table, "dev/panel", *as_table(self._panel.rows))
             self._panel_sent = time.monotonic()
 
-    def _alert_problems(self) -> None:
-        """Warns of a training that diverges or has collapsed while it can still be stopped."""
-        rows = self._metrics.rows
-        for diagnostic in (diverging(rows), collapsed(rows, self._settings)):
-            if diagnostic is not None and diagnostic.severity is Severity.problem:
-                self.alert(diagnostic.kind, diagnostic.sentence)
+    def _tell(self, diagnostic: Diagnostic) -> None:
+        """Says what a reviewer should know when it arises, each kind once in the life of a run."""
+        if diagnostic.severity is Severity.problem:
+            self.alert(diagnostic.kind, diagnostic.sentence)
+        elif not {f"{ALERT}{diagnostic.kind}", f"{WARNING}{diagnostic.kind}"} & self._summary.keys():
+            log.warning("%s", diagnostic.sentence)
+            self.summary({f"{WARNING}{diagnostic.kind}": diagnostic.sentence})
 
     def __enter__(self) -> Self:
         return self

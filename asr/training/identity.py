@@ -31,6 +31,8 @@ NOT_OF_THE_WEIGHTS = frozenset({
     "data.source", "data.format", "data.columns", "data.held_out", "data.convert",
     # And this is only told.
     "data.license",
+    # Models are chosen by raw figures.
+    "scoring.normalizer",
 })  # fmt: skip
 """Groups and keys that do not determine the weights."""
 ARITHMETIC = ("hardware.precision", "hardware.tf32")

@@ -150,7 +150,11 @@ def _describe(training: Training[AnyTask], trainer: Trainer[AnyTask]) -> None:
 
 
 def _outcome(training: Training[AnyTask], trainer: Trainer[AnyTask]) -> str:
-    return f"{training.outcome(trainer.state.best_score)} after epoch {trainer.state.best_epoch}"
+    state, outcome = trainer.state, training.outcome(trainer.state.best_score)
+    if training.config.training.with_dev or state.improved_epoch == state.best_epoch:
+        return f"{outcome} after epoch {state.best_epoch}"
+    kept = f"the kept model is the last that has it, of epoch {state.best_epoch}"
+    return f"{outcome} after epoch {state.improved_epoch}; {kept}"
 
 
 def model_name(folder: RunFolder) -> str:

@@ -12,7 +12,7 @@ from asr.batching.loader import Batch, Examples
 from asr.scoring.error_rates import UtteranceScore
 from asr.scoring.error_unit import ErrorUnit
 from asr.training.distributed import Ranks
-from asr.training.train_state import UnreadableUtterances
+from asr.training.train_state import TrainState, UnreadableUtterances
 
 PROCESSOR_USE = "system/processor_use"
 MUCH_THE_SAME = 0.8
@@ -51,10 +51,11 @@ class Unit:
         in_processor_time, *_ = self.shown_speed.format(metrics[self.speed] / use).split()
         return f"{shown} ({in_processor_time} in processor time)"
 
-    def note(self, best_score: float, loss: float, learning_rate: float, speeds: str) -> str:
-        """The text behind the progress bar; the best score and the speed are left out as long as there is none."""
-        score = f", best {self.score(best_score)}" if math.isfinite(best_score) else ""
-        return f"loss {loss:.3f}{score}, lr {learning_rate:.1e}{speeds and f', {speeds}'}"
+    def note(self, state: TrainState, loss: float, learning_rate: float, speeds: str) -> str:
+        """The text behind the progress bar; scores and the speed are left out as long as there are none."""
+        last = f", last {self.score(state.last_score)}" if math.isfinite(state.last_score) else ""
+        best = f", best {self.score(state.best_score)}" if math.isfinite(state.best_score) else ""
+        return f"loss {loss:.3f}{last}{best}, lr {learning_rate:.1e}{speeds and f', {speeds}'}"
 
 
 AUDIO = Unit(
@@ -94,6 +95,13 @@ class Validation:
     """For the console."""
     panel: Sequence[UtteranceScore] = ()
     """A few utterances, the same after every epoch; none where there is nothing to show."""
+
+    def of_epoch(self, state: TrainState) -> str:
+        """The line for the console after an epoch: the mean loss of its steps, that of dev, and the scores."""
+        losses = {} if state.epoch_loss is None else {"train": state.epoch_loss}
+        losses |= {"dev": self.metrics["dev/loss"]} if "dev/loss" in self.metrics else {}
+        shown = "".join(f"{split} loss {loss:.3f}, " for split, loss in losses.items())
+        return f"Epoch {state.epoch}: {shown}{self.sentence}"
 
 
 class Task(Protocol):

@@ -1,6 +1,7 @@
 """How far a training is, and which utterances it goes without, since they became unreadable."""
 
 import logging
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -37,7 +38,13 @@ class TrainState:
     best_epoch: int = 0
     """Epochs after which the kept model had it: the last of equals, since small dev splits have many."""
     improved_epoch: int = 0
-    """Epochs after which it was first reached."""
+    """Epochs after which it was first reached: the best epoch, wherever one is told."""
+    last_score: float = float("inf")
+    """Score on the dev split after the last epoch; infinite where an earlier version did not keep it."""
+    loss_sum: float = 0.0
+    """Of the steps of this epoch whose loss was finite."""
+    loss_steps: int = 0
+    """Their number."""
     finished: bool = False
 
     @classmethod
@@ -54,8 +61,22 @@ class TrainState:
             raise ValueError(f"it is at step {state.step}, {state.position} in epoch {state.epoch}")
         return state
 
-    def advance(self, step: Step) -> None:
-        """Counts a step."""
+    @property
+    def epoch_loss(self) -> float | None:
+        """The mean loss of the steps of this epoch; None where none was finite."""
+        return self.loss_sum / self.loss_steps if self.loss_steps else None
+
+    @property
+    def epoch_metrics(self) -> dict[str, float]:
+        """What is logged of an epoch beside its validation."""
+        return {} if self.epoch_loss is None else {"train/epoch_loss": self.epoch_loss}
+
+    def advance(self, step: Step, loss: float) -> None:
+        """Counts a step with its loss."""
+        if step.position == 0:
+            self.loss_sum, self.loss_steps = 0.0, 0
+        if math.isfinite(loss):
+            self.loss_sum, self.loss_steps = self.loss_sum + loss, self.loss_steps + 1
         self.step += 1
         self.epoch, self.position = (step.epoch + 1, 0) if step.ends_epoch else (step.epoch, step.position + 1)
 
@@ -65,6 +86,7 @@ class TrainState:
         Args:
             keep_last: Whether the last model counts as the best, whatever its score.
         """
+        self.last_score = score
         if score < self.best_score:
             self.improved_epoch = self.epoch
         if score > self.best_score and not keep_last:

@@ -109,7 +109,7 @@ class Trainer(Generic[AnyTask]):
                     self.log(tracker, step, result.metrics)
                     speed = self.task.unit.speeds(result.metrics)
                 progress.expect(steps_expected(state.step, step, self.config.training.epochs))
-                progress.advance(note=self.task.unit.note(state.best_score, result.loss, result.learning_rate, speed))
+                progress.advance(note=self.task.unit.note(state, result.loss, result.learning_rate, speed))
                 if step.ends_epoch:
                     self.end_epoch(tracker, step, progress)
                 if result.folder_lost or (step.ends_epoch and self.ranks.broadcast(self.place.lost)):
@@ -167,7 +167,7 @@ class Trainer(Generic[AnyTask]):
             outcome = replace(outcome, loss=loss, gradient_norm=float(norm))
         logged = step.ends_epoch or (state.step + 1) % self.config.training.log_every_steps == 0
         layers = LayerWatch(self.model) if logged else None
-        state.advance(step)
+        state.advance(step, outcome.loss)
         self.watchdog.step_ended()
         if not outcome.finite:
             self._skip(step, outcome)
@@ -238,10 +238,10 @@ class Trainer(Generic[AnyTask]):
         """Validates, logs, keeps the model if it is the best, and decides whether the training is finished."""
         state, early = self.state, self.config.training.early_stopping_epochs
         validation = self.validate()
-        progress.say(f"Epoch {state.epoch}: {validation.sentence}{progress.left}")
+        progress.say(f"{validation.of_epoch(state)}{progress.left}")
         if validation.panel:
             tracker.panel(panel_row(state.step, state.epoch, validation.panel))
-        self.log(tracker, step, validation.metrics)
+        self.log(tracker, step, {**state.epoch_metrics, **validation.metrics})
         self.keep_if_best(validation)
         stopped = early is not None and state.epoch - state.improved_epoch >= early
         if stopped:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from asr.common.errors import DataError
 from asr.data.utterance import Utterance
+from asr.scoring.aligned_errors import aligned_errors, confusions, worst
 from asr.scoring.error_rates import COUNTS, UtteranceScore, score_utterance, total
-from asr.scoring.results import aligned_errors, confusions, worst
 
 WORDS = st.lists(st.sampled_from(["A", "TWO", "THREE", "IT'S"]), max_size=6).map(" ".join)
 

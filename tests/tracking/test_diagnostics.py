@@ -46,7 +46,7 @@ def test_a_dev_wer_that_rises_with_the_loss_is_no_over_fitting() -> None:
 
 def test_a_training_on_characters_is_judged_by_its_cer() -> None:
     settings = SETTINGS | {"scoring.unit": "character"}
-    falling = {"dev__wer": 1.0, "dev__cer": lambda epoch: 0.9 - 0.04 * epoch}
+    falling = {"dev__wer": 1.0, "dev__cer": lambda epoch: 0.9 - 0.04 * min(epoch, 17)}
     assert found(settings=settings, **falling) == {} and "collapse" in found(**falling)
     rising = found(settings=settings, dev__wer=1.0, dev__cer=lambda epoch: 0.2 + 0.01 * abs(epoch - 10))
     assert rising["over-fit"].startswith("dev CER rises since epoch 10, from 20.0 % to 29.0 %")
@@ -65,7 +65,9 @@ def test_a_start_that_waits_is_not_counted() -> None:
 
 def test_a_loss_that_rises_again_diverges() -> None:
     sentences = found(train__loss=lambda epoch: 3 / (1 + epoch) if epoch < 5 else 0.5 + epoch / 5)
-    assert sentences["diverging"].startswith("The training loss rises from 0.545 at step 18 to 4.45 at step 80 ")
+    assert sentences["diverging"].startswith(
+        "The training loss rises from 0.558 at step 19 to 1.58 at step 23 and is 4.43 at step 80 "
+    )
     assert "learning rate 1.0e-03 there" in sentences["diverging"]
 
 
@@ -90,8 +92,34 @@ def test_a_model_that_fails_after_learning_has_collapsed() -> None:
     assert "was 12.5 % after epoch 8 and is 100.0 % since epoch 9: the training collapsed" in sentences["collapse"]
 
 
-def test_the_slow_start_of_a_long_training_is_no_collapse() -> None:
-    assert found(4, dev__wer=1.0, dev__cer=0.99, settings={"training.epochs": 80}) == {}
+@pytest.mark.parametrize("epochs", [4, 20, 40])
+def test_the_slow_start_of_a_long_training_is_no_collapse(epochs: int) -> None:
+    assert found(epochs, dev__wer=1.0, dev__cer=0.99, settings={"training.epochs": 80}) == {}
+
+
+@pytest.mark.parametrize("epochs", [20, 100])
+def test_a_collapse_after_learning_is_found_within_two_epochs_however_long_the_training_is(epochs: int) -> None:
+    def rate(epoch: float) -> float:
+        return 0.5 if epoch < 4 else 1.0
+
+    settings = {"training.epochs": epochs}
+    assert "collapse" not in found(4, dev__wer=rate, dev__cer=rate, settings=settings)
+    assert "collapse" in found(5, dev__wer=rate, dev__cer=rate, settings=settings)
+
+
+def test_an_epoch_that_recognizes_nothing_in_a_slow_start_is_no_collapse() -> None:
+    wers = [1.0, 0.97, 1.0, 0.95, 0.985, 1.0]
+    assert found(6, dev__wer=lambda epoch: wers[round(epoch) - 1], settings={"training.epochs": 80}) == {}
+
+
+@pytest.mark.parametrize(("last", "told"), [(0.2, True), (0.29, False), (0.3, False)])
+def test_a_dev_wer_that_still_falls_at_the_end_asks_for_more_epochs(last: float, told: bool) -> None:
+    rates = {"dev__wer": lambda epoch: 0.3 if epoch < 19 else last}
+    sentences = found(**rates)
+    assert ("under-trained" in sentences) is told
+    if told:
+        assert sentences["under-trained"].startswith("dev WER still falls in the last 2 epochs, from 30.0 % to 20.0 %")
+    assert "under-trained" not in found(19, **rates)
 
 
 def test_skipped_steps_are_counted() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from asr.scoring.error_rates import score_texts
+from asr.tracking.diagnostics import diagnose
 from asr.tracking.metrics import panel_row, read_metrics, read_panel
 from asr.tracking.tracker import Tracker
 from asr.tracking.wandb_media import alignment_html
@@ -93,6 +94,28 @@ def test_a_training_that_diverges_within_an_epoch_is_told(tmp_path: Path, caplog
     assert [record.getMessage() for record in caplog.records if record.name == "asr.tracking.tracker"] == [
         alert["text"]
     ]
+
+
+def test_warnings_are_said_once_each_when_they_arise(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for start in (0, 5):
+        with open_tracker(tmp_path, step=start, mode="disabled") as tracker:
+            for epoch in range(start + 1, start + 6):
+                shares = {"time/data_wait_share": 0.4, "data/padding_share": 0.3}
+                tracker.log(epoch, epoch, epoch, {"train/loss": 1 / epoch, **shares})
+                tracker.log(epoch, epoch, epoch, {"dev/wer": 1 / epoch, "dev/cer": 1 / epoch})
+    said = [record.getMessage() for record in caplog.records if record.name == "asr.tracking.tracker"]
+    assert [sentence.split(" % ")[1][:12] for sentence in said] == ["of step time", "of the compu"]
+    assert list(kept(tmp_path)) == ["warning/data", "warning/padding"]
+
+
+def test_the_terminal_the_alert_and_the_page_tell_of_a_divergence_with_the_same_figures(tmp_path: Path) -> None:
+    with open_tracker(tmp_path, mode="disabled") as tracker:
+        for step in range(1, 61):
+            tracker.log(step, step / 10, step, {"train/loss": 1 / step if step < 30 else 0.1 * step})
+        tracker.log(60, 6, 60, {"train/epoch_loss": 6.0, "dev/wer": 1.0})
+    said = str(kept(tmp_path)["alert/diverging"])
+    (shown,) = [one for one in diagnose(read_metrics(tmp_path), {}) if one.kind == "diverging"]
+    assert said.split(": the training diverges")[0] in shown.sentence.replace(" and is 5.05 at step 60", "")
 
 
 def test_a_healthy_training_sends_no_alert(tmp_path: Path) -> None:
