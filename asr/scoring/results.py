@@ -279,7 +279,7 @@ def _table_row(results: Results) -> tuple[str, ...]:
         f"{low * 100:.2f} - {high * 100:.2f}",
         f"{getattr(results, results.unit.other.rate) * 100:.2f}",
         "-" if results.ser is None else f"{results.ser * 100:.2f}",
-        "-" if results.correct is None else f"{results.correct / results.size * 100:.2f}",
+        f"{(results.size - results.substitutions - results.deletions) / results.size * 100:.2f}",
         str(results.substitutions),
         str(results.deletions),
         str(results.insertions),

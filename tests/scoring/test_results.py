@@ -145,7 +145,10 @@ def test_missing_or_damaged_results_are_refused(tmp_path: Path, content: str | N
 def test_the_table_shows_rates_in_per_cent_and_columns_in_line() -> None:
     table = results_table([RESULTS, replace(RESULTS, recipe="digits", decoder="beam", wer=0.0041, train_seconds=7261)])
     headings, first, second = table.splitlines()
-    assert " ".join(first.split()) == "an4 lstm-1a2b3c4d test greedy 8.79 6.12 - 12.04 3.15 40 10 18 130 0:13:03 4.40 M"
+    assert (
+        " ".join(first.split())
+        == "an4 lstm-1a2b3c4d test greedy 8.79 6.12 - 12.04 3.15 - 93.53 40 10 18 130 0:13:03 4.40 M"
+    )
     assert second.split()[:5] == ["digits", "lstm-1a2b3c4d", "test", "beam", "0.41"]
     assert "2:01:01" in second
     assert headings.split()[-1] == "parameters"
