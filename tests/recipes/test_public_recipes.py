@@ -1,5 +1,6 @@
 """Recipes of public corpora, from archives in the publishers' layout that are built of real speech."""
 
+import gzip
 import io
 import lzma
 import tarfile
@@ -134,6 +135,55 @@ def test_festvox_ru_from_the_debian_package(mirror: Path, speech: Sequence[Utter
     Requirements.of(config, splits["train"])
     (text,) = config.lm.texts
     assert Path(text).read_text(encoding="utf-8").splitlines() == ["ёлка дерево", "да здравствует мир", "жизнь идёт"]
+
+
+def write_asterisk(mirror: Path, language: str, texts: dict[str, str], speech: Sequence[Utterance]) -> None:
+    name = f"asterisk-core-sounds-{language}"
+    listed = "".join(f"{key}: {text}\n" for key, text in texts.items())
+    lines = gzip.compress(f"\ufeff; Core sounds\n\n{listed}".encode())
+    recordings = {
+        f"./usr/share/asterisk/sounds/{language}_XX_f_Voice/{key}.wav": encoded(
+            speech[number % len(speech)], "WAV", 8000
+        )
+        for number, key in enumerate(texts)
+        if key != "missing"
+    }
+    for package, files in (
+        (name, {f"./usr/share/doc/{name}/core-sounds-{language}.txt.gz": lines}),
+        (f"{name}-wav", recordings),
+    ):
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w") as tar:
+            for path, content in files.items():
+                add(tar, path, content)
+        (mirror / f"{package}_1.6.1-1_all.deb").write_bytes(deb(lzma.compress(packed.getvalue(), preset=0)))
+
+
+def test_asterisk_in_one_language_and_in_all(mirror: Path, speech: Sequence[Utterance], tmp_path: Path) -> None:
+    said = {f"word-{first}{second}": f"{first} {second}." for first in "abcdefgh" for second in "abcdefgh"}
+    odd = {
+        "beep": "[tono simple]", "dial": "Dial 500 now", "letters/dot": "dot [.]", "missing": "Of no recording",
+        "twice": "a b", "digits/1": "Press 1!", "again": "again: once more",
+    }  # fmt: skip
+    for language in ("en", "es", "fr", "it"):
+        write_asterisk(mirror, language, said | odd, speech)
+    write_asterisk(mirror, "ru", {key: "да " * number for number, key in enumerate(said, 1)} | odd, speech)
+    splits = prepared("asterisk", tmp_path / "en", "text.language=en")
+    texts = {one.id: one.text for split in SPLITS for one in splits[split]}
+    assert len(texts) == len(said) + 3 and texts["en-digits-1"] == "press one" and texts["en-again"] == "once more"
+    split_of = {one.text: split for split in SPLITS for one in splits[split]}
+    assert all(split_of[one.text] == split for split in SPLITS for one in splits[split])
+    assert {one.sampling_rate for one in splits["train"]} == {8000}
+    every = prepared("asterisk", tmp_path / "all")
+    assert {one.speaker[:2] for one in every["train"]} == {"en", "es", "fr", "it", "ru"}
+    # Russian has no Latin letters.
+    assert not any("once" in one.text for one in every["train"] if one.speaker.startswith("ru"))
+
+
+def test_asterisk_has_five_languages(mirror: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        prepared("asterisk", tmp_path / "data", "text.language=de")
+    assert "choose one of en, es, fr, it, ru" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("content", [b"no package", deb(b"no archive"), deb(b"x" * 9000)[:4000], deb(b"")[:8]])
