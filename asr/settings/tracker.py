@@ -11,6 +11,11 @@ class TrackerMode(Enum):
     disabled = "disabled"
 
 
+class Recorder(Enum):
+    tensorboard = "tensorboard"
+    mlflow = "mlflow"
+
+
 @dataclass
 class TrackerConfig:
     mode: TrackerMode
@@ -35,3 +40,6 @@ class TrackerConfig:
     """Rows in the table of the worst utterances, with audio; 0 logs no table."""
     upload_model: bool
     """Upload the best model as an artifact."""
+    also: list[Recorder]
+    """Trackers that get the same beside Weights & Biases: tensorboard, in the run folder, and mlflow, where
+    MLFLOW_TRACKING_URI says."""

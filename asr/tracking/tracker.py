@@ -1,4 +1,4 @@
-"""The tracker of a run: it writes metrics.jsonl in the run folder, and sends the same to Weights & Biases."""
+"""The tracker of a run: it writes metrics.jsonl in the run folder, and sends them to Weights & Biases and others."""
 
 import json
 import logging
@@ -24,6 +24,7 @@ from asr.tracking import wandb_media
 from asr.tracking.diagnostics import Diagnostic, Severity, diagnose, divergence
 from asr.tracking.divergence import LossWatch
 from asr.tracking.metrics import PANEL, Row, RowsFile, as_table, metrics_path
+from asr.tracking.recorders import Recorders
 from asr.tracking.wandb_media import WorstUtterance
 from asr.tracking.wandb_run import Job, WandbRun
 
@@ -68,6 +69,9 @@ class Tracker:
         self._panel_sent: float | None = None
         self._summary_path = folder / "summary.json"
         self._summary = _read_summary(self._summary_path) if step else {}
+        self._also = Recorders(folder, config, job, step)
+        for number, row in enumerate(self._metrics.rows):
+            self._also.log(number, row)
         self._wandb = WandbRun(folder, config, job)
         self._wandb.replay(self._metrics.rows, self._summary)
         if self._wandb.killed_parts:
@@ -91,7 +95,9 @@ class Tracker:
         """
         row = {"step": step, "epoch": epoch, "seconds": seconds, **metrics}
         self._metrics.append(row)
-        self._wandb.log(len(self._metrics.rows) - 1, row)
+        number = len(self._metrics.rows) - 1
+        self._wandb.log(number, row)
+        self._also.log(number, row)
         if self._watch.see(row):
             self._tell(divergence(self._watch))
         if any(name.startswith("dev/") for name in metrics):
@@ -121,19 +127,23 @@ class Tracker:
         self._summary |= values
         atomic_write_text(self._summary_path, json.dumps(self._summary, indent=1) + "\n")
         self._wandb.summary(values)
+        self._also.summary(values)
 
     def worst_utterances(self, rows: Sequence[WorstUtterance]) -> None:
         """Shows the worst utterances as a table with audio and alignment, replacing an earlier one."""
         if rows:
             self._wandb.attempt(wandb_media.send_worst, rows)
+            self._also.worst_utterances(rows)
 
     def show_table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Shows a table in Weights & Biases."""
         self._wandb.attempt(wandb_media.send_table, name, columns, rows)
+        self._also.table(name, columns, rows)
 
     def show_pictures(self, pictures: Mapping[str, Path]) -> None:
         """Shows image files in Weights & Biases, by name."""
         self._wandb.attempt(wandb_media.send_pictures, pictures)
+        self._also.pictures(pictures)
 
     def model(self, name: str, folder: Path, metadata: Mapping[str, Any]) -> None:
         """Uploads a model folder as a version of an artifact, if `tracker.upload_model` is set."""
@@ -173,16 +183,15 @@ class Tracker:
     def finish(self, exit_code: int = 0, *, hurry: bool = False) -> None:
         """Ends the run; a code other than 0 marks it as failed. In a hurry, the next start sends the rest."""
         self._send_panel()
-        if hurry:
-            self._wandb.finish(exit_code, HURRY_SECONDS)
-        else:
-            self._wandb.finish(exit_code)
+        patience = [HURRY_SECONDS] if hurry else []
+        self._wandb.finish(exit_code, *patience)
+        self._also.finish(exit_code == 0, *patience)
         self._metrics.close()
         self._panel.close()
 
     def _send_panel(self) -> None:
         if self._panel.rows:
-            self._wandb.attempt(wandb_media.send_table, "dev/panel", *as_table(self._panel.rows))
+            self.show_table("dev/panel", *as_table(self._panel.rows))
             self._panel_sent = time.monotonic()
 
     def _tell(self, diagnostic: Diagnostic) -> None:

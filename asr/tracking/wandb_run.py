@@ -15,17 +15,16 @@ import os
 import secrets
 import shlex
 import shutil
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 from asr.common.documents import read_json, read_text
 from asr.common.errors import RunError, masked
 from asr.common.files import atomic_write_text
 from asr.settings.tracker import TrackerConfig
+from asr.tracking.background import Background
 from asr.tracking.metrics import Row
 from asr.tracking.wandb_start import FINISH_SECONDS, LOWEST, Mode, forget_service, modes_of, one_line, start
 
@@ -75,8 +74,7 @@ class WandbRun:
         self._run: wandb.Run | None = None
         self._failed = False
         self._gave_up = False
-        self._thread: threading.Thread | None = None
-        self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._background: Background | None = None
         self._broken: set[Callable[..., None]] = set()
         self._url: str | None = None
         self._part: Path | None = None
@@ -107,8 +105,7 @@ class WandbRun:
             else:
                 self._url = self._run.url if mode == "online" else None
                 self._part = Path(self._run.settings.sync_dir)
-                self._thread = threading.Thread(target=self._work, name="wandb", daemon=True)
-                self._thread.start()
+                self._background = Background("wandb")
                 break
 
     def replay(self, rows: Sequence[Row], summary: Mapping[str, float | str]) -> None:
@@ -141,20 +138,20 @@ class WandbRun:
             exit_code: A code other than 0 marks it as failed.
             patience: How long to wait for the uploads (s).
         """
-        if self._thread is not None:
+        if self._background is not None:
             self.attempt(_finish, exit_code, self._part if self._url is None else None, self._rows)
-            self._queue.put(None)
-            self._thread.join(patience)
-            self._thread = None
+            self._background.close(patience)
+            self._background = None
 
     @property
     def backlog(self) -> int:
         """Actions that wait for the thread."""
-        return self._queue.qsize()
+        return self._background.backlog if self._background else 0
 
     def where(self) -> str | None:
         """One sentence on how to see the run, None if W&B has nothing of it."""
-        self._settle()
+        if self._background is not None:
+            self._background.settle(FINISH_SECONDS)
         if self._url:
             missing = f"; `wandb sync {self._newest}` uploads the rest" if self._failed else ""
             return f"See the run at {self._url}{missing}."
@@ -183,19 +180,8 @@ class WandbRun:
 
     def attempt(self, action: Callable[Concatenate["wandb.Run", P], None], *args: P.args, **kwargs: P.kwargs) -> None:
         """Schedules an action on the run, such as those of `asr.tracking.wandb_media`, in the order of the calls."""
-        if self._thread is not None:
-            self._queue.put(lambda: self._carry_out(action, *args, **kwargs))
-
-    def _work(self) -> None:
-        while (item := self._queue.get()) is not None:
-            item()
-
-    def _settle(self) -> None:
-        """Waits until every action so far is done, or has failed."""
-        if self._thread is not None:
-            done = threading.Event()
-            self._queue.put(done.set)
-            done.wait(FINISH_SECONDS)
+        if self._background is not None:
+            self._background.submit(lambda: self._carry_out(action, *args, **kwargs))
 
     def _carry_out(
         self, action: Callable[Concatenate["wandb.Run", P], None], *args: P.args, **kwargs: P.kwargs

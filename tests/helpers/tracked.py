@@ -4,12 +4,13 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from asr.settings.tracker import TrackerConfig, TrackerMode
+from asr.settings.tracker import Recorder, TrackerConfig, TrackerMode
 from asr.tracking.tracker import Tracker
 from asr.tracking.wandb_run import Job
 from tests.helpers import programs
@@ -28,7 +29,9 @@ def no_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
 
-def open_tracker(folder: Path, step: int = 0, mode: str = "offline", upload_model: bool = True) -> Tracker:
+def open_tracker(
+    folder: Path, step: int = 0, mode: str = "offline", upload_model: bool = True, also: Sequence[Recorder] = ()
+) -> Tracker:
     config = TrackerConfig(
         mode=TrackerMode(mode),
         project="asr",
@@ -41,6 +44,7 @@ def open_tracker(folder: Path, step: int = 0, mode: str = "offline", upload_mode
         panel_utterances=10,
         worst_utterances=30,
         upload_model=upload_model,
+        also=[*also],
     )
     settings = {"seed": 1, "model": {"cells": ["lstm"]}}
     return Tracker(folder, config, Job("lstm", "yesno", settings, "train"), step)

@@ -211,7 +211,7 @@ for action in sys.argv[2].split():
             tracker.alert("collapse", "dev WER is still 100 %")
             tracker.model("model-lstm", folder / "model", {"steps": step})
         if kind == "kill":
-            tracker._wandb._settle()
+            tracker._wandb._background.settle(60)
             os.kill(os.getpid(), signal.SIGKILL)
         if kind == "evaluate":
             tracker.summary({f"{text}/wer": 0.07})
