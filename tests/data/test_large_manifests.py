@@ -58,6 +58,26 @@ def test_it_reads_the_same_utterances(tmp_path: Path) -> None:
     assert [*pickle.loads(pickle.dumps(lines))] == rows
 
 
+def test_memory_does_not_grow_by_the_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, count = tmp_path / "train.jsonl", 4000
+    written(path, count)
+    make_index(path)
+    monkeypatch.setattr(manifest, "ITERATED", 100)
+    tracemalloc.start()
+    try:
+        lines = read_manifest(path)
+        assert sum(len(row.text) > 0 for row in lines) == len(seconds_of(lines)) == len(id_keys(lines)) == count
+        indexed = tracemalloc.get_traced_memory()[1]
+        tracemalloc.reset_peak()
+        index_path(path).unlink()
+        rows = read_manifest(path)
+        whole = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(rows) == count
+    assert indexed < 50 * count and whole < 2000 * count, "bytes for each line"
+
+
 def test_blocks_of_any_size_give_one_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "train.jsonl"
     rows = written(path)

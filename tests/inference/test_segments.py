@@ -2,12 +2,14 @@
 
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 
-from asr.data.recording import open_recording
+from asr.data.recording import BLOCK_SECONDS, open_recording
+from asr.inference import transcription
 from asr.inference.segments import LONGEST, MARGIN, PAUSE_EDGE, cut, stitch
 from asr.inference.transcription import Transcriber, Transcript
 from tests.helpers.corpora import tones
@@ -51,6 +53,33 @@ def test_speech_after_a_long_silence_is_recognized(seconds: float, tmp_path: Pat
     soundfile.write(tmp_path / "late.wav", sound, 16000)
     (found,) = Transcriber(tone_recognizer())([tmp_path / "late.wav"])
     assert isinstance(found, Transcript) and found.text == f"{words(25, 1)} {words(25, 2)}"
+
+
+@pytest.mark.parametrize("minutes", [2, 4])
+def test_a_recording_is_read_in_blocks_and_little_ahead_of_its_recognition(
+    minutes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transcription, "WINDOW_SECONDS", 20.0)
+    sound = np.concatenate([tones(words(10, 1)), np.zeros(8000)])
+    path, asked, ahead, seconds = tmp_path / "long.wav", [], [], [0.0, 0.0]
+    soundfile.write(path, np.resize(sound, minutes * 60 * 16000), 16000)
+
+    class Watched(soundfile.SoundFile):  # type: ignore[misc]
+        def read(self, frames: int = -1, **options: Any) -> Any:
+            asked.append(frames)
+            samples = super().read(frames, **options)
+            seconds[0] += len(samples) / 16000
+            ahead.append(seconds[0] - seconds[1])
+            return samples
+
+    def recognized(duration: float) -> None:
+        seconds[1] += duration
+
+    monkeypatch.setattr(soundfile, "SoundFile", Watched)
+    (found,) = Transcriber(tone_recognizer(), each=recognized)([path])
+    assert isinstance(found, Transcript) and found.seconds == 60 * minutes
+    assert 0 < min(asked) <= max(asked) <= BLOCK_SECONDS * 16000
+    assert max(ahead) <= 20 + 2 * LONGEST + 2 * MARGIN + BLOCK_SECONDS
 
 
 @pytest.mark.parametrize("gap", ["pauses", "none"])

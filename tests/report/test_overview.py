@@ -18,6 +18,7 @@ from asr.report import runs as runs_module
 from asr.report.overview import best_run, readable_runs, summarize
 from asr.scoring.provenance import keep_provenance
 from tests.helpers.compared_runs import write_run
+from tests.helpers.opened import opened_below
 from tests.helpers.refusals import Capture, refused
 
 RUNS = {
@@ -71,6 +72,24 @@ def test_files_of_a_run_are_read_once_and_its_curves_are_not_kept(monkeypatch: p
     expected = [f"read_metrics {name}" for name in ("gru-10", "lstm-10", "rnn-20")] + ["read_yaml config.yaml"] * 3
     assert sorted(read) == expected
     assert not any(isinstance(kept, list) and "train/loss" in str(kept) for run in runs for kept in vars(run).values())
+
+
+@pytest.mark.parametrize(
+    "command", [["runs", "an4", "--json"], ["report", "runs/an4", "-o", "report", "--audio", "none", "--pictures", "0"]]
+)
+def test_each_run_costs_the_same_however_many_there_are(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = []
+    for count in (4, 8):
+        place = tmp_path / str(count)
+        for seed in range(count):
+            write_run(place / "runs" / "an4", seed=seed, wrong=[seed])
+        monkeypatch.chdir(place)
+        with opened_below(place / "runs") as files:
+            assert main(command) == 0
+        opened.append(len(files))
+    assert opened[1] == 2 * opened[0] > 0
 
 
 @pytest.mark.usefixtures("project")
