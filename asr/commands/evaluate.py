@@ -15,7 +15,6 @@ from asr.inference.finished_run import FinishedRun
 from asr.model.card import write_card
 from asr.scoring.error_unit import recipe_unit, with_unit
 from asr.scoring.results import EvaluatedSplit, Results, evaluation_folder, read_results, results_table
-from asr.settings.compose import plain
 from asr.settings.evaluation import Combine
 from asr.settings.recipe import Recipe
 from asr.settings.root import Config
@@ -26,7 +25,7 @@ from asr.training.debugging import simplify
 from asr.training.distributed import join_ranks
 from asr.training.hardware import resolve_hardware
 from asr.training.run_folder import RunFolder, find_run_folder, no_model
-from asr.training.session import REPORTED, manifests, model_name, open_tracker, tracked_name
+from asr.training.session import REPORTED, manifests, model_name, open_tracker, tracked_name, tracked_settings
 
 
 def run(recipe: Recipe, config: Config) -> None:
@@ -104,10 +103,11 @@ def _track(recipe: Recipe, config: Config, folder: RunFolder, evaluations: Seque
         add_figures(tracker, evaluations)
         add_worst_utterances(tracker, recipe, config, evaluations[-1])
         where = tracker.where()
-    job = Job(f"{tracked_name(config, folder)} evaluated", recipe.name, plain(config), "evaluate")
+    job = Job(f"{tracked_name(config, folder)} evaluated", recipe.name, tracked_settings(config), "evaluate")
     with Tracker(folder.path / "evaluation", config.tracker, job) as tracker:
         tracker.uses_manifests(manifests(recipe, config))
         tracker.uses_model(model_name(folder), folder.model)
+        tracker.lowest_of(folder.path)
         add_figures(tracker, evaluations)
         add_utterances(tracker, evaluations)
     return where

@@ -9,6 +9,7 @@ from asr.common.documents import read_json
 from asr.common.errors import ConfigError, RunError
 from asr.common.files import atomic_write_text
 from asr.scoring.error_unit import ErrorUnit
+from asr.tracking.wandb_run import KIND
 from asr.tracking.wandb_start import one_line
 
 SAVED = "saved.json"
@@ -67,7 +68,6 @@ class Dashboard:
         return {"workspace": str(workspace.url), "report": str(report.url)}
 
     def _workspace(self) -> Any:
-        import wandb_workspaces.expr as expr
         import wandb_workspaces.workspaces as ws
 
         sections = [
@@ -82,16 +82,20 @@ class Dashboard:
             name=f"{self.recipe}: speech recognition",
             sections=sections,
             settings=ws.WorkspaceSettings(max_runs=20, group_by_prefix="first", ignore_outliers=False),
-            runset_settings=ws.RunsetSettings(
-                filters=expr.And(expr.Config("recipe") == self.recipe), pinned_columns=columns
-            ),
+            runset_settings=ws.RunsetSettings(filters=self._trainings(), pinned_columns=columns),
         )
 
-    def _report(self) -> Any:
+    def _trainings(self) -> Any:
+        """Filters for the trainings of the recipe: evaluations, with the same figures, and comparisons are other runs."""
         import wandb_workspaces.expr as expr
+
+        others = (expr.Config(KIND) != kind for kind in ("evaluate", "compare"))
+        return expr.And(expr.Config("recipe") == self.recipe, *others)
+
+    def _report(self) -> Any:
         import wandb_workspaces.reports.v2.interface as wr
 
-        runs = expr.And(expr.Config("recipe") == self.recipe)
+        runs = self._trainings()
         blocks: list[Any] = []
         for name, panels in sections_of_panels(self.unit).items():
             groups = ["config.cells"] if name == CELLS else []

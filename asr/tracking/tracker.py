@@ -23,7 +23,7 @@ from asr.settings.tracker import TrackerConfig
 from asr.tracking import wandb_media
 from asr.tracking.diagnostics import Diagnostic, Severity, diagnose, divergence
 from asr.tracking.divergence import LossWatch
-from asr.tracking.metrics import PANEL, Row, RowsFile, as_table, metrics_path
+from asr.tracking.metrics import PANEL, Row, RowsFile, as_table, metrics_path, read_metrics
 from asr.tracking.recorders import Recorders
 from asr.tracking.wandb_media import WorstUtterance
 from asr.tracking.wandb_run import Job, WandbRun
@@ -129,6 +129,14 @@ class Tracker:
         self._wandb.summary(values)
         self._also.summary(values)
 
+    def lowest_of(self, run: Path) -> None:
+        """Sets the lowest dev figures of the training in a run folder.
+
+        Raises:
+            RunError: Its metrics are damaged.
+        """
+        self._wandb.lowest(read_metrics(run))
+
     def worst_utterances(self, rows: Sequence[WorstUtterance]) -> None:
         """Shows the worst utterances as a table with audio and alignment, replacing an earlier one."""
         if rows:
@@ -222,7 +230,9 @@ class NullTracker(Tracker):
     def _say_nothing(self) -> str:
         return ""
 
-    log = summary = panel = alert = worst_utterances = model = uses_model = uses_manifests = finish = rewrite = _ignore
+    log = summary = lowest_of = panel = alert = worst_utterances = model = uses_model = uses_manifests = finish = (
+        rewrite
+    ) = _ignore
     show_table = show_pictures = _ignore
     where = follow = _say_nothing
 

@@ -38,6 +38,8 @@ LATEST = "latest-run"
 """The link to the newest part of a run, which wandb makes."""
 ROWS = "rows"
 """In a finished offline part: the number of rows of metrics.jsonl up to its end."""
+KIND = "job"
+"""The key of the configuration that tells evaluations and comparisons from trainings, whatever tracker.job_type is."""
 LONGEST_ID = 1024
 """Bytes of a file that keeps a number or the id of a run."""
 SUMMARY = "summary.json"
@@ -94,7 +96,7 @@ class WandbRun:
             "notes": config.notes and masked(config.notes),
             "name": job.name,
             "job_type": config.job_type or job.kind,
-            "config": {"recipe": job.recipe, **job.settings},
+            "config": {"recipe": job.recipe, KIND: job.kind, **job.settings},
             "dir": folder,
         }
         for mode in _modes(config, finished):
@@ -126,6 +128,11 @@ class WandbRun:
             for name in lowest:
                 self._lowest[name] = min(row[name], self._lowest.get(name, row[name]))
             self.attempt(_send_lowest, dict(self._lowest), self._kept_rows)
+
+    def lowest(self, rows: Sequence[Row]) -> None:
+        """Sets the lowest values of metrics with a curve, which are of another run."""
+        found = {name: [row[name] for row in rows if name in row] for name in LOWEST}
+        self.attempt(_set_lowest, {name: min(values) for name, values in found.items() if values})
 
     def summary(self, values: Mapping[str, float | str]) -> None:
         """Sets figures of the whole run."""
@@ -217,7 +224,11 @@ def _send_row(run: "wandb.Run", number: int, row: Row, kept: int) -> None:
 def _send_lowest(run: "wandb.Run", lowest: Mapping[str, float], kept: int) -> None:
     """Of a resumed run wandb (0.31) only sees the rows since then, and would take the best of those."""
     if run.starting_step or kept:
-        run.summary.update({name: {"min": value} for name, value in lowest.items()})
+        _set_lowest(run, lowest)
+
+
+def _set_lowest(run: "wandb.Run", lowest: Mapping[str, float]) -> None:
+    run.summary.update({name: {"min": value} for name, value in lowest.items()})
 
 
 def _send_summary(run: "wandb.Run", values: Mapping[str, float | str]) -> None:

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Generic
+from typing import Any, Generic
 
 import torch
 
@@ -200,8 +200,13 @@ def check_precision(ranks: Ranks, hardware: Hardware) -> None:
 
 def open_tracker(recipe: Recipe, config: Config, folder: RunFolder, step: int) -> Tracker:
     """The tracker of a run that goes on from a step."""
-    settings = plain(config) | {"cells": "+".join(cell.name for cell in config.model.cells)}
-    return Tracker(folder.path, config.tracker, Job(tracked_name(config, folder), recipe.name, settings, "train"), step)
+    job = Job(tracked_name(config, folder), recipe.name, tracked_settings(config), "train")
+    return Tracker(folder.path, config.tracker, job, step)
+
+
+def tracked_settings(config: Config) -> dict[str, Any]:
+    """What Weights & Biases keeps of a configuration, with the cells in one word to group by."""
+    return plain(config) | {"cells": "+".join(cell.name for cell in config.model.cells)}
 
 
 def tracked_name(config: Config, folder: RunFolder) -> str:

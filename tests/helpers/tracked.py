@@ -30,7 +30,12 @@ def no_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def open_tracker(
-    folder: Path, step: int = 0, mode: str = "offline", upload_model: bool = True, also: Sequence[Recorder] = ()
+    folder: Path,
+    step: int = 0,
+    mode: str = "offline",
+    upload_model: bool = True,
+    also: Sequence[Recorder] = (),
+    kind: str = "train",
 ) -> Tracker:
     config = TrackerConfig(
         mode=TrackerMode(mode),
@@ -47,7 +52,7 @@ def open_tracker(
         also=[*also],
     )
     settings = {"seed": 1, "model": {"cells": ["lstm"]}}
-    return Tracker(folder, config, Job("lstm", "yesno", settings, "train"), step)
+    return Tracker(folder, config, Job("lstm", "yesno", settings, kind), step)
 
 
 def train(tracker: Tracker, start: int, end: int) -> None:

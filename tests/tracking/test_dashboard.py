@@ -37,7 +37,9 @@ def test_offline_the_specification_is_written(tmp_path: Path, capsys: pytest.Cap
     plotted = metrics_in(workspace)
     assert plotted == metrics_in(report)
     assert plotted >= {"dev/wer", "dev/wer.min", "test/wer", "train/loss", "dev/blank_share", "dev/empty_share"}
-    assert "recipe" in json.dumps(workspace["spec"]["section"]["runSets"])
+    for shown in (workspace["spec"]["section"]["runSets"], report):
+        filters = json.dumps(shown)
+        assert "recipe" in filters and '"evaluate"' in filters and '"compare"' in filters
     assert "worst_utterances" in json.dumps(report)
 
 

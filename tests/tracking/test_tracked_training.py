@@ -156,6 +156,19 @@ def test_curves_of_dev_go_by_epoch_and_their_best_value_is_the_summary(tmp_path:
     assert summary(tmp_path).items() >= {"dev/wer": {"min": 0.2}, "dev/empty_share": 0.3, "test/wer": 0.3}.items()
 
 
+def test_an_evaluation_has_the_lowest_dev_figures_of_its_training(tmp_path: Path) -> None:
+    with open_tracker(tmp_path, mode="disabled") as tracker:
+        for epoch, wer in enumerate((0.5, 0.2, 0.3), start=1):
+            tracker.log(10 * epoch, epoch, epoch, {"dev/wer": wer, "dev/cer": wer / 2})
+    with open_tracker(tmp_path / "evaluation", kind="evaluate") as tracker:
+        tracker.lowest_of(tmp_path)
+        tracker.summary({"test/wer": 0.3})
+    figures = {"dev/wer": {"min": 0.2}, "dev/cer": {"min": 0.1}, "test/wer": 0.3}
+    assert summary(tmp_path / "evaluation").items() >= figures.items()
+    (config,) = [record["config"]["update"] for record in records(tmp_path / "evaluation", "run")]
+    assert {one["key"]: json.loads(one["value_json"]) for one in config}["job"] == "evaluate"
+
+
 def test_the_run_of_a_sweeps_agent_has_the_id_that_the_agent_waits_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
