@@ -9,7 +9,7 @@ from asr.common.tables import table
 from asr.comparison.measured_runs import read_scores
 from asr.decoding.setup import GREEDY
 from asr.report.runs import Run
-from asr.scoring.bootstrap import Difference, Estimate, differences, estimate, resampled_rates
+from asr.scoring.bootstrap import Difference, Estimate, differences, estimate, resampled_rates, shown_interval
 from asr.scoring.error_rates import UtteranceScore
 from asr.scoring.error_unit import ErrorUnit
 from asr.scoring.results import Results, evaluation_folder, read_results
@@ -138,8 +138,13 @@ def _row(model: Judged) -> tuple[str, ...]:
     shown = ("baseline", "", "") if found is None else (
         _points(found.mean), f"{_points(found.low)} to {_points(found.high)}", f"{found.p_corrected:.2g}",
     )  # fmt: skip
-    interval = f"{100 * rate.low:.2f} - {100 * rate.high:.2f}"
-    return (model.label, ", ".join(map(str, model.seeds)), f"{100 * rate.mean:.2f}{spread}", interval, *shown)
+    return (
+        model.label,
+        ", ".join(map(str, model.seeds)),
+        f"{100 * rate.mean:.2f}{spread}",
+        shown_interval(rate.low, rate.high),
+        *shown,
+    )
 
 
 def _points(share: float) -> str:

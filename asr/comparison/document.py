@@ -8,7 +8,7 @@ from statistics import mean
 from asr.common.tables import markdown_table
 from asr.comparison.plots import PICTURES
 from asr.comparison.summary import Comparison, ModelSummary, Spread, shown_size
-from asr.scoring.bootstrap import Difference, Estimate
+from asr.scoring.bootstrap import Difference, Estimate, shown_interval
 
 
 def findings(comparison: Comparison) -> list[str]:
@@ -40,14 +40,21 @@ def _long_utterances(comparison: Comparison) -> list[str]:
     if len(comparison.lengths) < 2 or len(comparison.models) < 2:
         return []
     shortest, longest = comparison.lengths[0], comparison.lengths[-1]
-    best_short = min(comparison.models, key=lambda model: model.by_length[0].mean)
-    best_long = min(comparison.models, key=lambda model: model.by_length[-1].mean)
+    short, long = (
+        _lowest([(model.by_length[place].mean, model.label) for model in comparison.models]) for place in (0, -1)
+    )
     return [
-        f"On the shortest utterances (up to {shortest.longest:.1f} s, {shown_size(shortest)}) {best_short.label} has "
-        f"the lowest {comparison.unit.label}, {_percent(best_short.by_length[0].mean)} %; on the longest (from "
-        f"{longest.shortest:.1f} s, {shown_size(longest)}) {best_long.label} has it, "
-        f"{_percent(best_long.by_length[-1].mean)} %. These are the lowest of several figures and were not tested."
+        f"On the shortest utterances (up to {shortest.longest:.1f} s, {shown_size(shortest)}) {short[0]} the lowest "
+        f"{comparison.unit.label}, {short[1]} %; on the longest (from {longest.shortest:.1f} s, {shown_size(longest)}) "
+        f"{long[0]} it, {long[1]} %. These are the lowest of several figures and were not tested."
     ]
+
+
+def _lowest(rates: Sequence[tuple[float, str]]) -> tuple[str, str]:
+    """Who has the lowest rate as it is shown, as in "lstm has" or "lstm and gru share"; and that rate."""
+    shown = _percent(min(rates)[0])
+    best = [label for rate, label in rates if _percent(rate) == shown]
+    return f"{_listed(best)} {'has' if len(best) == 1 else 'share'}", shown
 
 
 def _cost(comparison: Comparison) -> list[str]:
@@ -60,14 +67,21 @@ def _cost(comparison: Comparison) -> list[str]:
     sentences = [
         f"{fastest.label} trains fastest, at {speeds[0]:.0f}x real time, {speeds[0] / speeds[1]:.1f} times as fast as "
         f"{slowest.label} ({speeds[1]:.0f}x)."
+        if f"{speeds[0] / speeds[1]:.1f}" != "1.0"
+        else f"All models train about as fast, at {speeds[0]:.0f}x real time."
     ]
     timed = [(model.seconds_to_dev_wer.mean, model) for model in models if model.seconds_to_dev_wer is not None]
+    rate = f"dev {comparison.unit.label}"
+    if comparison.dev_wer >= 1:
+        return [*sentences, f"No time to a {rate} is compared: not all models recognize anything of dev."]
     if timed:
-        seconds, first = min(timed, key=lambda pair: pair[0])
-        others = ", ".join(f"{model.label} {taken:.0f} s" for taken, model in timed if model is not first)
+        seconds = min(taken for taken, _ in timed)
+        together = [model.label for taken, model in timed if f"{taken:.0f}" == f"{seconds:.0f}"]
+        others = ", ".join(f"{model.label} {taken:.0f} s" for taken, model in timed if model.label not in together)
+        reach = "reaches" if len(together) == 1 else "reach"
         sentences.append(
-            f"{first.label} reaches a dev {comparison.unit.label} of {_percent(comparison.dev_wer)} % first, after "
-            f"{seconds:.0f} s of training ({others or 'alone'})."
+            f"{_listed(together)} {reach} a {rate} of {_percent(comparison.dev_wer)} % first, after {seconds:.0f} s of "
+            f"training ({others or ('alone' if len(together) == 1 else 'equally fast')})."
         )
     return sentences
 
@@ -273,7 +287,7 @@ def _estimate(rate: Estimate) -> str:
 
 
 def _interval(rate: Estimate) -> str:
-    return f"{_percent(rate.low)} - {_percent(rate.high)}"
+    return shown_interval(rate.low, rate.high)
 
 
 def _spread(spread: Spread | None, decimals: int) -> str:

@@ -15,6 +15,7 @@ from asr.common.errors import RunError
 from asr.common.tables import table
 from asr.decoding.setup import GREEDY
 from asr.report.runs import Evaluation, Run, differing_settings
+from asr.scoring.bootstrap import shown_interval
 from asr.scoring.error_unit import ErrorUnit
 from asr.settings.debug import DebugMode
 from asr.settings.recipe import SETTINGS
@@ -216,7 +217,8 @@ def _state(run: Run) -> str:
 
 
 def _row(line: Summary, with_decoder: bool) -> list[str]:
-    interval = f"{_percent(line.rate_low)} - {_percent(line.rate_high)}" if line.rate is not None else "-"
+    ends = (line.rate_low, line.rate_high)
+    interval = "-" if ends[0] is None or ends[1] is None else shown_interval(ends[0], ends[1])
     return [
         BEST if line.best else "",
         line.run,

@@ -24,9 +24,11 @@ from asr.report.runs import ODD, Evaluation, Run, corpus_words, find_runs
 from asr.report.subgroups import SNR, Group, grouped, speaking_rate
 from asr.report.utterance_media import AudioChoice, make_clips
 from asr.scoring.aligned_errors import NO_WORD, aligned, worst
+from asr.scoring.bootstrap import shown_interval
 from asr.scoring.error_rates import UtteranceScore, total
 
 SHOWN_SPEAKERS = 20
+NO_INTERVAL = "no interval can be given, since no utterance differs from another"
 COUNTS = ("substitutions", "deletions", "insertions", "wer", "cer", "ctc_loss_per_token", "confidence")
 """What the JSON tells of the errors of each utterance."""
 
@@ -160,11 +162,12 @@ def as_text(errors: RunErrors, worst_count: int, pairs: int) -> str:
     """Error rates, subgroups, top confusions and the worst utterances, for a terminal."""
     results, scores = errors.evaluation.results, errors.alignment.scores
     score, unit, other = total(scores), errors.evaluation.unit, errors.evaluation.unit.other
-    rate, low, high = (_percent(results[f"{unit.rate}{end}"]) for end in ("", "_low", "_high"))
+    low, high = (results[f"{unit.rate}{end}"] for end in ("_low", "_high"))
+    interval = NO_INTERVAL if low == high else f"{shown_interval(low, high)} %"
     wrong = sum(score.errors > 0 for score in scores)
     parts = [
         _heading(errors),
-        f"{unit.label} {rate} ({low} - {high}), {other.label} {_percent(results[other.rate])}: "
+        f"{unit.label} {_percent(results[unit.rate])} ({interval}), {other.label} {_percent(results[other.rate])}: "
         f"{score.substitutions} substitutions, {score.deletions} deletions, "
         f"{score.insertions} insertions in {score.size} {unit}s; {wrong} of {score.utterances} utterances have errors.",
         *(_group_table(name, groups) for name, groups in errors.groups.items() if len(groups) > 1),
@@ -191,7 +194,7 @@ def _group_table(name: str, groups: Sequence[Group]) -> str:
 
 
 def _interval(group: Group) -> str:
-    return "" if group.interval is None else "({} - {})  ".format(*map(_percent, group.interval))
+    return "" if group.interval is None else f"({shown_interval(*group.interval)})  "
 
 
 def _class_table(classes: Sequence[WordClass]) -> str:

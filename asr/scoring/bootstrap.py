@@ -37,8 +37,8 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """The interval of the WER or of the CER (fractions), a pure function of its arguments.
 
-    A set of a single unit (one utterance) has nothing to draw from: both ends are then its error rate, and the
-    uncertainty is not known.
+    Where no unit differs from another, as in a set of one utterance or one without any error, there is nothing to draw
+    from: both ends are then the error rate, and no interval can be given (`shown_interval`).
 
     Args:
         scores: All utterances of the set, at least one.
@@ -51,7 +51,12 @@ def bootstrap_interval(
     pairs = [(score.errors_in(counted_in), score.size_in(counted_in)) for score in scores]
     counts = sum_by_unit(np.array(pairs, dtype=np.int64), units)
     errors, words = resampled_sums(counts, samples, seed).T
-    return _interval(errors / words, level)
+    return _interval(errors / np.maximum(words, 1), level)
+
+
+def shown_interval(low: float, high: float, between: str = " - ") -> str:
+    """An interval of rates in per cent; "none" where the bootstrap has none."""
+    return "none" if low == high else f"{100 * low:.2f}{between}{100 * high:.2f}"
 
 
 def _interval(drawn: Rates, level: float = LEVEL) -> tuple[float, float]:
@@ -193,7 +198,7 @@ def resampled_rates(
     sizes = [score.size_in(counted_in) for score in trainings[0]]
     counts = sum_by_unit(np.array([*columns, sizes], dtype=np.int64).T, units)
     sums = resampled_sums(counts, samples, seed)
-    rates = sums[:, :-1] / sums[:, -1:]
+    rates = sums[:, :-1] / np.maximum(sums[:, -1:], 1)
     generator = np.random.default_rng([seed, 1])
     drawn, first = {}, 0
     for name, model in models.items():
@@ -219,6 +224,8 @@ def differences(
     rates = {name: float(np.mean(training_rates(trainings))) for name, trainings in models.items()}
     pairs = combinations(models, 2) if against is None else ((one, against) for one in models if one != against)
     tested = [_tested(rates, drawn, *pair) for pair in pairs]
+    if not any(resampling_units(trainings[0]).any() for trainings in models.values()):
+        tested = [replace(difference, p=1.0) for difference in tested]  # a single unit shows nothing of others
     corrected = holm([difference.p for difference in tested])
     return [replace(difference, p_corrected=p) for difference, p in zip(tested, corrected, strict=True)]
 

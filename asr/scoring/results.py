@@ -12,7 +12,7 @@ from asr.common.documents import from_json, read_json
 from asr.common.errors import RunError, asr_command
 from asr.common.tables import table
 from asr.scoring.aligned_errors import aligned_errors
-from asr.scoring.bootstrap import SAMPLES, bootstrap_interval
+from asr.scoring.bootstrap import SAMPLES, bootstrap_interval, shown_interval
 from asr.scoring.error_rates import UtteranceScore, total
 from asr.scoring.error_unit import ErrorUnit
 from asr.scoring.normalizer import Normalizer
@@ -276,7 +276,7 @@ def _table_row(results: Results) -> tuple[str, ...]:
         results.split,
         results.decoder,
         f"{results.rate * 100:.2f}",
-        f"{low * 100:.2f} - {high * 100:.2f}",
+        shown_interval(low, high),
         f"{getattr(results, results.unit.other.rate) * 100:.2f}",
         "-" if results.ser is None else f"{results.ser * 100:.2f}",
         f"{(results.size - results.substitutions - results.deletions) / results.size * 100:.2f}",

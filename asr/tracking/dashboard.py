@@ -86,7 +86,7 @@ class Dashboard:
         )
 
     def _trainings(self) -> Any:
-        """Filters for the trainings of the recipe: evaluations, with the same figures, and comparisons are other runs."""
+        """Finds the trainings of the recipe; evaluations, which have the same figures, and comparisons are left out."""
         import wandb_workspaces.expr as expr
 
         others = (expr.Config(KIND) != kind for kind in ("evaluate", "compare"))

@@ -350,3 +350,27 @@ def test_runs_that_count_in_different_units_are_not_compared(tmp_path: Path) -> 
     runs = [write_run(tmp_path), write_run(tmp_path, "gru", unit=ErrorUnit.character)]
     with pytest.raises(RunError, match=r"in words \(lstm-10\) and in characters \(gru-10\).*same scoring\.unit"):
         compared(runs)
+
+
+def test_equal_models_are_not_crowned(tmp_path: Path) -> None:
+    nothing = dict.fromkeys((0.2, 0.4, 0.6), 1.0)
+    silent = [write_run(tmp_path, model, wrong=range(24), curve=nothing) for model in ("lstm", "gru")]
+    shown = " ".join(findings(compared(silent)))
+    assert "lstm and gru share the lowest WER" in shown and "has the lowest" not in shown
+    assert "first, after" not in shown and "not all models recognize anything of dev" in shown
+    assert "All models train about as fast" in shown and "fastest" not in shown
+
+
+def test_models_that_are_as_fast_reach_a_dev_wer_together(tmp_path: Path) -> None:
+    curves = {"lstm": {10.1: 0.5, 20.2: 0.2}, "gru": {10.3: 0.5, 20.4: 0.2}, "rnn": {30.0: 0.2}}
+    runs = [write_run(tmp_path, model, curve=curve) for model, curve in curves.items()]
+    shown = " ".join(findings(compared(runs)))
+    assert "lstm and gru reach a dev WER of 20.00 % first, after 20 s of training (rnn 30 s)." in shown
+
+
+def test_a_single_utterance_shows_no_difference_and_has_no_interval(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path, "lstm", texts=["ONE TWO"]), write_run(tmp_path, "gru", wrong=[0], texts=["ONE TWO"])]
+    comparison = compared(runs)
+    assert [pair.p for pair in comparison.pairs] == [1.0] and not comparison.pairs[0].shown
+    shown = body(comparison)
+    assert "No difference between lstm and gru could be shown" in shown and "| none |" in shown

@@ -12,9 +12,17 @@ import torch
 from asr.common.errors import RunError
 from asr.data.utterance import Utterance
 from asr.scoring import provenance
-from asr.scoring.error_rates import UtteranceScore, score_utterance
+from asr.scoring.error_rates import UtteranceScore, score_utterance, with_texts
 from asr.scoring.provenance import Provenance, keep_provenance, kept_identity, kept_provenance
-from asr.scoring.results import Results, evaluation_folder, read_results, results_table, write_results
+from asr.scoring.results import (
+    Results,
+    evaluation_folder,
+    read_results,
+    results_json,
+    results_table,
+    split_figures,
+    write_results,
+)
 
 RESULTS = Results(
     recipe="an4",
@@ -154,6 +162,22 @@ def test_the_table_shows_rates_in_per_cent_and_columns_in_line() -> None:
     assert headings.split()[-1] == "parameters"
     assert len(headings) == len(first) == len(second)
     assert headings.index("WER %") + len("WER %") == first.index("8.79") + len("8.79")
+
+
+def test_a_split_in_which_nothing_differs_has_no_interval(scores: list[UtteranceScore]) -> None:
+    one, right = scores[:1], [with_texts(score, "A B", "A B") for score in scores]
+    for same in (one, right):
+        table = results_table([replace(RESULTS, **split_figures(same))])
+        assert "none" in table.splitlines()[1].split() and " - " not in table.splitlines()[1]
+
+
+def test_sentence_errors_and_correct_words_are_told(scores: list[UtteranceScore]) -> None:
+    figures = split_figures([*scores, with_texts(scores[0], "GRÜN", "GRÜN")])
+    assert (figures["correct"], figures["ser"]) == (2, 2 / 3)
+    results = replace(RESULTS, **figures)
+    assert json.loads(results_json(results))["ser"] == pytest.approx(2 / 3)
+    assert results_table([results]).splitlines()[1].split()[9:11] == ["66.67", "50.00"]
+    assert "ser" not in json.loads(results_json(RESULTS)), "of an earlier version"
 
 
 def test_the_command_is_quoted_for_a_shell(monkeypatch: pytest.MonkeyPatch) -> None:

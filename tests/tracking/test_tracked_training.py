@@ -165,8 +165,6 @@ def test_an_evaluation_has_the_lowest_dev_figures_of_its_training(tmp_path: Path
         tracker.summary({"test/wer": 0.3})
     figures = {"dev/wer": {"min": 0.2}, "dev/cer": {"min": 0.1}, "test/wer": 0.3}
     assert summary(tmp_path / "evaluation").items() >= figures.items()
-    (config,) = [record["config"]["update"] for record in records(tmp_path / "evaluation", "run")]
-    assert {one["key"]: json.loads(one["value_json"]) for one in config}["job"] == "evaluate"
 
 
 def test_the_run_of_a_sweeps_agent_has_the_id_that_the_agent_waits_for(
