@@ -23,6 +23,8 @@ from asr.data.splits import SPLITS
 from asr.data.utterance import Utterance
 from asr.report.data_files import short_hash, write_data, write_whole
 from asr.report.evaluations import MOST_TESTED, EvaluationPages
+from asr.report.local_paths import LocalPaths
+from asr.report.notes import publish_notes
 from asr.report.runs import ODD, Run, differing_settings, find_runs
 from asr.report.utterance_media import AudioChoice
 from asr.settings.compose import load_config
@@ -34,10 +36,12 @@ log = logging.getLogger(__name__)
 ASSETS = Path(__file__).parent / "assets"
 MARK = ".asr-report"
 SCRIPTS = (
-    "dom", "address", "store", "choosing", "table", "charts", "forest", "runs", "compare", "panel", "training",
-    "reliability", "errors", "picture", "utterance", "data", "app",
+    "dom", "address", "store", "notes", "choosing", "export", "table", "charts", "forest", "runs", "compare", "panel",
+    "training", "reliability", "errors", "picture", "utterance", "data", "app",
 )  # fmt: skip
 """The page's own scripts, each after those that it needs."""
+TOLD = ("name", "settings", "notes", "command", "diagnostics")
+"""What is shown of a run that may have paths of this machine."""
 
 
 @dataclass(frozen=True)
@@ -107,20 +111,22 @@ class Report:
             raise RunError(f"No run can be read: {unreadable[0]['sentence']}")
         corpora = self._describe_corpora(runs)
         evaluations, pairs = self._evaluations.write(runs, self.options.data)
+        paths = LocalPaths(*(run.folder.parent for run in runs), *self._corpora)
         content = {
             "built": time.strftime("%Y-%m-%d %H:%M"),
             "signature": signature,
             "live": self.options.live,
-            "runs": shown,
+            "runs": [run | {name: paths.without(run[name]) for name in TOLD} for run in shown],
             "differences": differing_settings(runs),
-            "evaluations": evaluations,
+            "evaluations": [one | {"command": paths.without(one["command"])} for one in evaluations],
             "pairs": pairs,
             "most_tested": MOST_TESTED,
-            "unreadable": unreadable,
-            "corpora": corpora,
+            "unreadable": paths.without(unreadable),
+            "corpora": [one | {name: paths.without(one[name]) for name in ("folder", "findings")} for one in corpora],
             "checks": CHECKS,
         }
         write_data(self.options.folder, "report", content)
+        publish_notes(self.options.folder)
         self._write_page(shown)
 
     def _describe_run(self, run: Run, name: str) -> dict[str, Any]:
@@ -138,7 +144,7 @@ class Report:
         described = {
             "name": name,
             "recipe": run.recipe,
-            "folder": str(run.folder),
+            "key": f"{run.recipe}/{run.name}",
             "file": f"run-{key}",
             "panel": f"panel-{key}" if run.panel else None,
             "settings": settings,
@@ -183,7 +189,7 @@ class Report:
         except ConfigError as error:  # settings of an earlier version
             log.warning("The corpus in %s was not checked: %s", folder, error)
             checked = []
-        return {"name": run.recipe, "folder": str(folder), **describe(splits, checked)}
+        return {"name": run.recipe, "key": short_hash(str(folder)), "folder": str(folder), **describe(splits, checked)}
 
     def _write_page(self, runs: Sequence[Mapping[str, Any]]) -> None:
         folder = self.options.folder

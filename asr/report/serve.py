@@ -11,13 +11,16 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from asr.common.errors import ConfigError, UserError
+from asr.report.notes import save_note
 from asr.report.page import MARK, Report
 
 log = logging.getLogger(__name__)
 
 LOOPBACK = "127.0.0.1"
 SERVED = (".html", ".js", ".css", ".flac")
-STATUS = "/status"
+STATUS, NOTES = "/status", "/notes"
+LARGEST = 100_000
+"""Bytes of a request that is read."""
 
 
 class Following:
@@ -38,6 +41,15 @@ class Following:
                 log.warning("The page was not rebuilt: %s", error)
                 return {"signature": self._signature, "problem": str(error)}
             return {"signature": self._signature, "problem": None}
+
+    def keep_note(self, note: Any) -> None:
+        """Saves a note in the folder of the report.
+
+        Raises:
+            ValueError: It is none, or the file of the notes is damaged.
+        """
+        with self._lock:
+            save_note(self.folder, note)
 
 
 class Handler(SimpleHTTPRequestHandler):
@@ -60,6 +72,24 @@ class Handler(SimpleHTTPRequestHandler):
         else:
             super().do_GET()
 
+    def do_POST(self) -> None:
+        """Keeps a note that the page itself sends, in the folder of the report."""
+        length = self.headers.get("Content-Length") or ""
+        if not self._for_this_machine() or not self._from_the_page():
+            self.send_error(HTTPStatus.FORBIDDEN, "Only this page is served")
+        elif urlsplit(self.path).path != NOTES:
+            self.send_error(HTTPStatus.NOT_FOUND)
+        elif not length.isdecimal() or int(length) > LARGEST:
+            self.close_connection = True  # what was not read would be taken for the next request
+            self.send_error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        else:
+            try:
+                self.following.keep_note(json.loads(self.rfile.read(int(length))))
+            except (ValueError, RecursionError, OSError) as error:
+                self._send(HTTPStatus.BAD_REQUEST, "text/plain; charset=utf-8", str(error).encode())
+            else:
+                self._send(HTTPStatus.OK, "application/json", b"{}")
+
     def do_HEAD(self) -> None:
         """Answers like a GET of a file, without its content."""
         if self._for_this_machine() and self._served_file() is not None:
@@ -81,6 +111,11 @@ class Handler(SimpleHTTPRequestHandler):
         host = (self.headers.get("Host") or "").rsplit(":", 1)[0]
         return host in (LOOPBACK, "localhost")
 
+    def _from_the_page(self) -> bool:
+        """Whether a request that changes something comes from the page, and not from one of another server."""
+        origin, kind = self.headers.get("Origin"), (self.headers.get("Content-Type") or "").partition(";")[0]
+        return kind == "application/json" and origin in (None, f"http://{self.headers.get('Host')}")
+
     def _served_file(self) -> Path | None:
         """The requested file, if it is one of the report."""
         path = unquote(urlsplit(self.path).path)
@@ -91,9 +126,11 @@ class Handler(SimpleHTTPRequestHandler):
         return file if inside and file.suffix in SERVED and file.is_file() else None
 
     def _send_status(self) -> None:
-        body = json.dumps(self.following.refresh()).encode()
-        self.send_response(HTTPStatus.OK)
-        self.send_header("Content-Type", "application/json")
+        self._send(HTTPStatus.OK, "application/json", json.dumps(self.following.refresh()).encode())
+
+    def _send(self, status: HTTPStatus, kind: str, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

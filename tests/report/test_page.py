@@ -128,6 +128,27 @@ def test_the_page_needs_nothing_from_outside(runs: Path, tmp_path: Path) -> None
     assert "Permission is hereby granted" in (ASSETS / "uplot" / "LICENSE").read_text()
 
 
+def test_a_page_that_is_sent_on_has_no_absolute_path(runs: Path, tmp_path: Path) -> None:
+    settings = runs / "rnn-1" / "config.yaml"
+    settings.write_text(
+        settings.read_text() + f"other: ['{tmp_path}/my files/a b.txt', ~/models/x, s3://a/b, and/or]\n"
+    )
+    results = runs / "lstm-1" / "evaluation" / "test" / "greedy" / "results.json"
+    command = f"asr run yesno paths.data={tmp_path}/data -o /scratch/me/out"
+    results.write_text(json.dumps(json.loads(results.read_text()) | {"command": command}))
+    (tmp_path / "data/yesno/audio/2.wav").unlink()  # the corpus check names it
+    (runs / "broken-1").mkdir()
+    (runs / "broken-1" / "config.yaml").write_text("seed: [")
+    content = build(runs, tmp_path / "report")
+    written = "".join(path.read_text() for path in (tmp_path / "report").rglob("*") if path.suffix in (".js", ".html"))
+    assert str(tmp_path) not in written and "/scratch" not in written and "/models" not in json.dumps(content["runs"])
+    other = content["runs"][2]["settings"]["other"]
+    assert other[0].startswith("…/") and other[0].endswith("a b.txt") and other[1:] == ["…/x", "s3://a/b", "and/or"]
+    assert "paths.data=…/data" in content["evaluations"][1]["command"]
+    assert "…/2.wav" in json.dumps(content["corpora"][0]["findings"], ensure_ascii=False)
+    assert "…/config.yaml cannot be read" in content["unreadable"][0]["sentence"]
+
+
 def test_no_script_of_the_page_makes_html_of_text() -> None:
     for script in ASSETS.glob("js/*.js"):
         assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", script.read_text()), (

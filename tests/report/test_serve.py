@@ -102,7 +102,71 @@ def test_nothing_else_is_served(server: ThreadingHTTPServer, tmp_path: Path) -> 
         for method in ("GET", "HEAD"):
             answer, body = get(server, path, method=method)
             assert answer.status == 404 and b"secret" not in body, path
-    assert get(server, "/", method="POST")[0].status == 501
+    assert get(server, "/", method="PUT")[0].status == 501
+
+
+def post(server: ThreadingHTTPServer, body: bytes, path: str = "/notes", **headers: str) -> tuple[int, str]:
+    """Sends a note, as the page does where no header says otherwise."""
+    connection = HTTPConnection(LOOPBACK, server.server_port, timeout=60)
+    sent = {"Content-Type": "application/json", "Origin": f"http://{LOOPBACK}:{server.server_port}"} | headers
+    connection.request("POST", path, body, {name.replace("_", "-"): value for name, value in sent.items()})
+    answer = connection.getresponse()
+    said = answer.status, answer.read().decode()
+    connection.close()
+    return said
+
+
+def note(key: str, text: str, kind: str = "utterances") -> bytes:
+    return json.dumps({"kind": kind, "key": key, "text": text}).encode()
+
+
+def test_notes_are_kept_in_the_folder_and_in_the_page(server: ThreadingHTTPServer, tmp_path: Path) -> None:
+    for key, text in (("yesno/test/0", "cut off שלום"), ("yesno/test/1", "no"), ("yesno/test/1", "")):
+        assert post(server, note(key, text)) == (200, "{}")
+    assert post(server, note("yesno/lstm-1", "a baseline", "runs"))[0] == 200
+    kept = {"runs": {"yesno/lstm-1": "a baseline"}, "utterances": {"yesno/test/0": "cut off שלום"}}
+    assert json.loads((tmp_path / "report" / "notes.json").read_text(encoding="utf-8")) == kept
+    assert "cut off שלום" in get(server, "/data/notes.js")[1].decode()
+    report_of(tmp_path).build()
+    assert "a baseline" in get(server, "/data/notes.js")[1].decode(), "another build keeps them"
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status"),
+    [
+        (note("k", "t"), {"Origin": "http://evil.example"}, 403),
+        (note("k", "t"), {"Host": "evil.example"}, 403),
+        (note("k", "t"), {"Content_Type": "text/plain"}, 403),
+        (note("k", "t" * 20_000), {}, 400),
+        (note("k", "t", "models"), {}, 400),
+        (b"[" * 50_000, {}, 400),
+        (b"[1]", {}, 400),
+    ],
+)
+def test_what_is_no_note_of_the_page_is_refused(
+    server: ThreadingHTTPServer, tmp_path: Path, body: bytes, headers: dict[str, str], status: int
+) -> None:
+    assert post(server, body, **headers)[0] == status
+    assert not (tmp_path / "report" / "notes.json").exists()
+
+
+def test_a_large_request_is_not_read(server: ThreadingHTTPServer, tmp_path: Path) -> None:
+    connection = HTTPConnection(LOOPBACK, server.server_port, timeout=60)
+    connection.putrequest("POST", "/notes")
+    for name, value in (("Content-Type", "application/json"), ("Content-Length", "10000000")):
+        connection.putheader(name, value)
+    connection.endheaders()
+    assert connection.getresponse().status == 413
+    connection.close()
+
+
+def test_a_damaged_file_of_notes_is_not_replaced(server: ThreadingHTTPServer, tmp_path: Path) -> None:
+    path = tmp_path / "report" / "notes.json"
+    path.write_text('{"runs": {"a": 3}}')
+    status, sentence = post(server, note("k", "t"))
+    assert status == 400 and sentence.endswith("notes.json has a note that is no text: correct or remove it.")
+    assert path.read_text() == '{"runs": {"a": 3}}'
+    assert post(server, note("k", "t"), path="/data/report.js")[0] == 404
 
 
 def test_the_page_follows_a_training(server: ThreadingHTTPServer, tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def _look(page_file: Path, utterances: int) -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1400, "height": 900})
-        for view in ("runs", "errors", "health", "compare", "data"):
+        for view in ("runs", "compare", "training", "errors", "data"):
             page.goto("about:blank")
             page.goto(f"{page_file.as_uri()}#{view}")
             page.wait_for_selector("#content[data-shown]")

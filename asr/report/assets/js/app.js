@@ -94,9 +94,10 @@
       if (answer.signature !== report.data.signature) {
         report.forget(answer.signature);
         report.data = await report.load("report");
+        await report.loadNotes();
         describe();
         report.scrolled();
-        if (!document.querySelector("audio") && !document.activeElement.matches("input")) await show();
+        if (!document.querySelector("audio") && !document.activeElement.matches("input, textarea")) await show();
       }
     } catch {
       status.textContent = "▲ no answer from the server";
@@ -119,6 +120,7 @@
   async function start() {
     theme(storedTheme());
     report.data = await report.load("report");
+    await report.loadNotes();
     navigation();
     describe();
     document.getElementById("theme").onclick = nextTheme;

@@ -120,8 +120,8 @@
       { key: "id", title: "Utterance", width: 7.5, grow: 1, value: (row) => row.one.id, cell: (row) => report.el("a", { href: address(row) }, report.text(row.one.id)) },
       { key: "gain", title: "B − A", hint: "Errors of B minus errors of A: above 0, A is better", width: 4, numeric: true, value: (row) => row.gain, cell: (row) => (row.gain > 0 ? `+${row.gain} A` : row.gain < 0 ? `−${-row.gain} B` : "0") },
       { key: "seconds", title: "Seconds", width: 4.4, numeric: true, value: (row) => row.one.seconds, cell: (row) => row.one.seconds.toFixed(1) },
-      { key: "first", title: `A: ${report.evaluationName(first)}`, width: 14, grow: 4, value: (row) => row.one.errors, cell: (row) => report.inline(row.one) },
-      { key: "second", title: `B: ${report.evaluationName(second)}`, width: 14, grow: 4, value: (row) => row.other.errors, cell: (row) => report.inline(row.other) },
+      { key: "first", title: `A: ${report.evaluationName(first)}`, width: 14, grow: 4, value: (row) => row.one.errors, cell: (row) => report.inline(row.one), export: [["Reference", (row) => row.one.reference], [`A: ${report.evaluationName(first)}`, (row) => row.one.hypothesis]] },
+      { key: "second", title: `B: ${report.evaluationName(second)}`, width: 14, grow: 4, value: (row) => row.other.errors, cell: (row) => report.inline(row.other), export: [[`B: ${report.evaluationName(second)}`, (row) => row.other.hypothesis]] },
     ];
     const found = report.el("span", { role: "status", class: "note" });
     let kind = report.get("which") in kinds ? report.get("which") : "different", text = report.get("search", "");
@@ -138,6 +138,6 @@
     return [report.el("p", { class: "lead" }, `A has fewer errors in ${report.count(counts.better, "utterance")}, B in ${report.number(counts.worse)}; in ${report.number(rows.length - counts.better - counts.worse)} both have the same number.`),
       report.el("div", { class: "controls" },
         report.choice("Which", Object.entries(kinds).map(([key, [title]]) => [key, `${title} (${counts[key]})`]), kind, (key) => { kind = key; report.set({ which: key }); update(); }),
-        report.search("Search", text, (typed) => { text = typed; report.set({ search: typed }); update(); }), found), grid];
+        report.search("Search", text, (typed) => { text = typed; report.set({ search: typed }); update(); }), found), grid, grid.exporter];
   }
 })();

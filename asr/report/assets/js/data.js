@@ -5,11 +5,11 @@
   report.view("data", "Data", function (parameters) {
     const corpora = report.data.corpora;
     if (!corpora.length) return [report.el("p", { class: "note" }, "No manifests were found: build the report with --data FOLDER.")];
-    const corpus = corpora.find((one) => one.folder === parameters.get("corpus")) || corpora[0];
+    const corpus = corpora.find((one) => one.key === parameters.get("corpus")) || corpora[0];
     const splits = Object.entries(corpus.splits);
     return [
       report.section(`Corpus ${corpus.name}`,
-        corpora.length > 1 ? report.select("Corpus", corpora.map((one) => [one.folder, `${one.name} (${one.folder})`]), corpus.folder, (folder) => report.go("data", { corpus: folder })) : null,
+        corpora.length > 1 ? report.select("Corpus", corpora.map((one) => [one.key, `${one.name} (${one.folder})`]), corpus.key, (key) => report.go("data", { corpus: key })) : null,
         report.el("p", { class: "note" }, corpus.folder), overview(splits)),
       report.section("Corpus check", corpusCheck(corpus)),
       report.section("Durations", report.el("div", { class: "charts" }, splits.map(([split, one]) => histogram(split, one, corpus.edges)))),
@@ -20,7 +20,8 @@
   });
 
   function plain(label, headings, rows) {
-    return report.el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label }, report.el("table", { class: "plain" }, report.el("thead", {}, report.el("tr", {}, headings.map(report.heading))), report.el("tbody", {}, rows)));
+    return [report.el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label }, report.el("table", { class: "plain" }, report.el("thead", {}, report.el("tr", {}, headings.map(report.heading))), report.el("tbody", {}, rows))),
+      report.exporter(label, () => report.textsOf(headings, rows))];
   }
 
   const number = (value) => report.el("td", { class: "numeric" }, value);
@@ -50,13 +51,13 @@
 
   function unknown(split, one) {
     const title = `${split}: ${report.number(one.unknown_words)} of ${report.count(one.words, "word")}`;
-    return report.el("div", {}, report.el("h3", {}, title), one.unknown.length ? report.more(one.unknown, ([word, count]) => report.el("tr", {}, number(report.number(count)), report.el("td", {}, report.item(word))), ["#count", "word"])
+    return report.el("div", {}, report.el("h3", {}, title), one.unknown.length ? report.more(one.unknown, ([word, count]) => report.el("tr", {}, number(report.number(count)), report.el("td", {}, report.item(word))), ["#count", "word"], `Out-of-vocabulary words of ${split}`)
       : report.el("p", { class: "note" }, "None."));
   }
 
   function speakers(split, one) {
     return report.el("div", {}, report.el("h3", {}, `${split}: ${one.speakers.length}`), report.more(one.speakers, ([name, count, seconds]) =>
-      report.el("tr", {}, report.el("td", {}, report.text(name || "unknown")), number(report.number(count)), number(report.clock(seconds))), ["speaker", "#utterances", "#duration"]));
+      report.el("tr", {}, report.el("td", {}, report.text(name || "unknown")), number(report.number(count)), number(report.clock(seconds))), ["speaker", "#utterances", "#duration"], `Speakers of ${split}`));
   }
 
   function characters(corpus, splits) {

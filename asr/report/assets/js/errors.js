@@ -47,7 +47,7 @@
         report.el("p", { class: "lead" }, ...summary(evaluation, rows))),
       report.section("Utterances",
         report.el("div", { class: "controls" },
-          which, report.search("Search", state.text, (text) => change({ search: text })), active, found), grid),
+          which, report.search("Search", state.text, (text) => change({ search: text })), active, found), grid, grid.exporter),
       report.section("Top confusions", confusions(analysis.confusions, (pair) => narrow({ pair }))),
       report.section(`${report.rateName(evaluation.unit)} by subgroup`, report.el("p", { class: "note" }, `Bars show the ${report.rateName(evaluation.unit)}; choose a subgroup to see its utterances.`),
         report.el("div", { class: "groups" }, Object.entries(analysis.groups).filter(([, groups]) => groups.length > 1)
@@ -99,14 +99,18 @@
       { key: "id", title: "Utterance", width: 8, grow: 1, value: (row) => row.id, cell: (row) => report.el("a", { href: address(evaluation, row) }, report.text(row.id)) },
       numeric(report.rateKey(unit), `${report.rateName(unit)} %`, `${Unit} error rate of the utterance`, 4, (value) => (100 * value).toFixed(0)),
       numeric("errors", "Errors", "Substitutions, deletions and insertions", 4, String),
-      { key: "aligned", title: "Reference → hypothesis", hint: "≠ reference→hypothesis, − deleted, + inserted", width: 18, grow: 6, value: (row) => row.reference, cell: (row) => report.inline(row) },
+      { key: "aligned", title: "Reference → hypothesis", hint: "≠ reference→hypothesis, − deleted, + inserted", width: 18, grow: 6, value: (row) => row.reference, cell: (row) => report.inline(row), export: [["Reference", (row) => row.reference], ["Hypothesis", (row) => row.hypothesis]] },
       { key: "speaker", title: "Speaker", width: 6, grow: 0.4, value: (row) => row.speaker, cell: (row) => report.text(row.speaker || "–") },
       numeric("seconds", "Seconds", "Duration of the utterance", 4.4, (value) => value.toFixed(1)),
       numeric("speed", `${Unit}s/s`, `Speaking rate: reference ${units} per second`, 4.4, (value) => value.toFixed(1)),
       ...(rows.some((row) => row.confidence !== null && row.confidence !== undefined) ? [numeric("confidence", evaluation.decoder === "greedy" ? "Confidence %" : "Greedy confidence %", "Mean probability of the tokens of the greedy path", 3.6, (value) => (100 * value).toFixed(0))] : []),
+      ...(rows.some((row) => row.loss !== null && row.loss !== undefined) ? [numeric("loss", "CTC loss", "CTC loss per token of the reference: high where the model does not find it", 3.6, (value) => value.toFixed(2))] : []),
       numeric("level", "SNR dB", "Estimated signal-to-noise ratio: power of loud frames over quiet ones", 3.2, (value) => value.toFixed(0)),
+      ...(report.hasNotes("utterances") ? [{ key: "note", title: "Note", width: 8, grow: 1, value: (row) => noteOf(evaluation, row), cell: (row) => report.text(noteOf(evaluation, row)) }] : []),
     ];
   }
+
+  const noteOf = (evaluation, row) => report.noteOf("utterances", report.utteranceKey(evaluation, row.id));
 
   const table = (evaluation, rows, shown, arranged) => report.table({
     label: "Utterances", columns: columnsOf(evaluation, rows), rows: shown, all: rows, sort: SORT, arranged, open: (row) => { location.hash = address(evaluation, row); },
@@ -118,7 +122,7 @@
       report.el("td", {}, report.el("button", { type: "button", class: "link", onclick: () => choose(pairKey(unit, pair)) },
         report.item(pair.reference), " → ", report.item(pair.hypothesis))));
     const list = (title, unit) => report.el("div", {}, report.el("h3", {}, title),
-      found[unit].length ? more(found[unit], row(unit), ["#count", "reference → hypothesis"]) : report.el("p", { class: "note" }, "None."));
+      found[unit].length ? more(found[unit], row(unit), ["#count", "reference → hypothesis"], `Confusions of ${unit}`) : report.el("p", { class: "note" }, "None."));
     return report.el("div", { class: "groups" }, list("Words", "words"), list("Characters", "characters"));
   }
 
@@ -130,19 +134,19 @@
       report.el("td", { class: "bar-cell" }, report.el("span", { class: "bar", "aria-hidden": "true" }, report.el("span", { class: "part part-0", style: { width: `${(100 * group[rate]) / highest}%` } }))),
       report.el("td", { class: "numeric" }, `${report.percent(group[rate])} %`),
       report.el("td", { class: "numeric faint", title: `${group.errors} errors in ${group[`${unit}s`]} ${unit}s` }, report.number(group.utterances)));
-    return report.el("div", {}, report.el("h3", {}, `By ${measure}`), more(groups, row, ["", "", `#${report.rateName(unit)}`, "#utterances"]));
+    return report.el("div", {}, report.el("h3", {}, `By ${measure}`), more(groups, row, [measure, "", `#${report.rateName(unit)}`, "#utterances"], `${report.rateName(unit)} by ${measure}`));
   }
 
   // The heading of a numeric column starts with "#".
   report.heading = (heading) => report.el("th", { scope: "col", class: heading.startsWith("#") ? "numeric" : null }, heading.replace("#", ""));
 
   // A table of the first rows, with a button for the rest.
-  function more(items, row, headings) {
+  function more(items, row, headings, label) {
     const body = report.el("tbody", {}, items.slice(0, SHOWN).map(row));
     const table = report.el("table", { class: "plain" }, report.el("thead", {}, report.el("tr", {}, headings.map(report.heading))), body);
-    if (items.length <= SHOWN) return table;
-    const button = report.el("button", { type: "button", onclick: () => { body.append(...items.slice(SHOWN).map(row)); button.remove(); } }, `${items.length - SHOWN} more`);
-    return report.el("div", {}, table, button);
+    const button = items.length <= SHOWN ? null
+      : report.el("button", { type: "button", onclick: () => { body.append(...items.slice(SHOWN).map(row)); button.remove(); } }, `${items.length - SHOWN} more`);
+    return report.el("div", {}, table, button, report.exporter(label, () => report.textsOf(headings, items.map(row))));
   }
   report.more = more;
 })();

@@ -25,8 +25,9 @@
     if (data.unreadable.length) parts.push(report.section("Runs that cannot be read", report.el("ul", { id: "unreadable" },
       ...data.unreadable.map((one) => report.el("li", {}, report.el("b", {}, one.name), `: ${one.sentence}`)))));
     parts.push(report.section("All runs", report.el("p", { class: "note" },
-      "Choose two or more runs to compare. ", report.el("a", { href: "#compare", class: "button", id: "compare-chosen" }, "Compare selected runs")), table(results, split)));
+      "Choose two or more runs to compare. ", report.el("a", { href: "#compare", class: "button", id: "compare-chosen" }, "Compare selected runs")), ...table(results, split)));
     if (data.differences.length) parts.push(report.section("Settings that differ", differences()));
+    parts.push(report.notesSection());
     return parts;
   });
 
@@ -77,8 +78,10 @@
       { key: "seconds", title: "Training", width: 4.6, numeric: true, hint: "Training time, h:mm:ss", value: (row) => row.run.seconds, cell: (row) => report.clock(row.run.seconds) },
       column("real_time_factor", "RTF", report.significant, "Real-time factor: decoding time per second of audio", 3.5),
       { key: "counts", title: "S / D / I", width: 6.5, numeric: true, hint: "Substitutions, deletions and insertions; sorted by deletions", value: of("deletions"), cell: (row) => (row.result ? `${row.result.substitutions} / ${row.result.deletions} / ${row.result.insertions}` : "–") },
+      report.hasNotes("runs") ? { key: "note", title: "Note", width: 10, grow: 1, value: (row) => report.noteOf("runs", row.run.key), cell: (row) => report.text(report.noteOf("runs", row.run.key)) } : null,
     ].filter(Boolean);
-    return report.table({ label: "Runs", columns, rows, sort: [report.rateKey(first), false], open: (row) => { if (row.result) location.hash = report.addressOf(row.result, "errors"); } });
+    const grid = report.table({ label: "Runs", columns, rows, sort: [report.rateKey(first), false], open: (row) => { if (row.result) location.hash = report.addressOf(row.result, "errors"); } });
+    return [grid, grid.exporter];
   }
 
   function name(row) {
@@ -109,8 +112,9 @@
       return report.el("tr", {}, report.el("th", { scope: "row" }, report.el("code", {}, key)),
         values.map((value) => (most > 1 && value === usual ? report.el("td", {}, value) : report.el("td", { class: "differs" }, report.el("b", {}, most > 1 ? "≠ " : ""), value))));
     });
-    return report.el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Settings that differ" }, report.el("table", { class: "plain" },
+    return [report.el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Settings that differ" }, report.el("table", { class: "plain" },
       report.el("thead", {}, report.el("tr", {}, report.el("th", { scope: "col" }, "setting"), runs.map((run, number) => report.el("th", { scope: "col" }, report.swatch(number), run.name)))),
-      report.el("tbody", {}, rows)));
+      report.el("tbody", {}, rows))),
+    report.exporter("Settings that differ", () => [["setting", ...runs.map((run) => run.name)], ...report.data.differences.map((key) => [key, ...runs.map((run) => report.setting(run.settings[key]))])])];
   }
 })();

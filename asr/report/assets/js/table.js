@@ -51,7 +51,7 @@
     return inOrder(rows, placesOf(rows, columns.find((column) => column.key === key)), descending);
   };
 
-  // columns: {key, title, hint, width (rem, at least), grow (share of the rest), numeric, value(row) to sort by, cell(row) to show}
+  // columns: {export (instead of what it shows: [title, text(row)] of one or more), key, title, hint, width (rem, at least), grow (share of the rest), numeric, value(row) to sort by, cell(row) to show}
   // options: {label, columns, rows, all (every row that may be shown), sort: [key, descending], open(row), rowHeight, height, arranged(rows)}
   // What it is sorted by is "sort" in the state of the view, with a "-" where that is descending.
   report.table = function (options) {
@@ -164,7 +164,8 @@
       shown.length > PRINTED ? report.el("p", { class: "note" }, `The first ${PRINTED} of ${shown.length} rows.`) : "");
     };
     scroller.update = function (next) { rows = next; scroller.scrollTop = 0; active = -1; arrange(); };
-    scroller.order = () => shown;
+    const exported = columns.filter((column) => column.title).flatMap((column) => column.export || [[column.title, (row) => report.textOf(column.cell(row))]]);
+    scroller.exporter = report.exporter(options.label, () => [exported.map(([title]) => title), ...shown.map((row) => exported.map(([, text]) => String(text(row))))]);
     arrange();
     new ResizeObserver(() => draw(true)).observe(scroller);
     return scroller;

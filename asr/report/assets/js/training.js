@@ -96,6 +96,7 @@
         ? report.el("ul", { class: "sentences" }, run.diagnostics.map((one) => report.el("li", { class: one.severity, "data-kind": one.kind },
           report.el("b", { class: "sign" }, one.severity === "problem" ? "✖ problem: " : "▲ notice: "), one.sentence)))
         : report.el("p", {}, report.el("b", { class: "good" }, "✓ "), run.step ? `No problems found. Checked for: ${report.data.checks}.` : "Nothing has been logged yet."),
+      report.noteField("runs", run.key, `Note on ${run.name}`),
       blank.length ? report.el("p", { class: "note" }, `Blank share of the best model in pictured utterances: ${[...new Map(blank.map((one) => [one.split, one])).values()].map((one) => `${one.split} ${report.percent(one.blank_share, 0)} %`).join(", ")}.`) : null);
   }
 

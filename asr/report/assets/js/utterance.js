@@ -13,7 +13,8 @@
       report.el("dl", { class: "facts" }, facts(evaluation, row).map(([name, value]) => report.el("div", {}, report.el("dt", {}, name), report.el("dd", {}, value)))),
       report.columns(report.aligned(row)),
       report.el("p", { class: "note" }, "Top: reference; bottom: hypothesis of ", report.el("b", {}, report.evaluationName(evaluation)), "; ≠ substituted, − deleted, + inserted."),
-      await player(evaluation, row)),
+      await player(evaluation, row),
+      report.noteField("utterances", report.utteranceKey(evaluation, row.id), `Note on ${row.id}`)),
     await nbest(evaluation, row),
     others.length ? report.section("Other runs on this utterance", await comparison(others, row, parameters.get("with"))) : null].filter(Boolean);
   });
@@ -80,12 +81,13 @@
   async function nbest(evaluation, row) {
     const found = evaluation.nbest ? (await report.load(`${evaluation.file}-nbest`))[row.place] : null;
     if (!found) return null;
+    const items = found.map(([text, score]) => ({ text, score, steps: report.steps(row.reference, text, row.unit) }));
+    const exporter = report.exporter(`n-best list of ${row.id}`, () => [["rank", "score", "errors", "hypothesis"], ...items.map((one, rank) => [rank + 1, one.score, one.steps.replaceAll("=", "").length, one.text].map(String))]);
     return report.section("n-best list", report.el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "n-best list" }, report.el("table", { class: "plain nbest" },
       report.el("thead", {}, report.el("tr", {}, ["#rank", "#score", "#errors", "reference → hypothesis"].map(report.heading))),
-      report.el("tbody", {}, found.map(([text, score], rank) => {
-        const steps = report.steps(row.reference, text, row.unit);
+      report.el("tbody", {}, items.map(({ text, score, steps }, rank) => {
         return report.el("tr", {}, report.el("td", { class: "numeric" }, rank + 1), report.el("td", { class: "numeric" }, score.toFixed(2)), report.el("td", { class: "numeric" }, steps.replaceAll("=", "").length),
           report.el("td", {}, text ? report.inline({ reference: row.reference, hypothesis: text, steps, unit: row.unit }) : report.el("span", { class: "faint" }, "∅ empty")));
-      })))));
+      })))), exporter);
   }
 })();
