@@ -7,6 +7,7 @@ from pathlib import Path
 from asr.commands.flags import FlagParser
 from asr.commands.subjects import find_given_model
 from asr.commands.transcribe import FORMATS
+from asr.data.audio_paths import MEDIA
 
 log = logging.getLogger(__name__)
 
@@ -31,18 +32,24 @@ def main(arguments: Sequence[str]) -> None:
     if options.output is None and len(options.format) > 1:
         parser.error(f"--format gives {len(options.format)} formats for standard output: name a folder with -o")
 
+    if options.text.suffix.lower() in MEDIA:
+        parser.error(f"the TEXT {options.text} is a recording, which comes first: AUDIO TEXT")
+
     from asr.inference.finished_run import FinishedRun
     from asr.inference.transcript_formats import formatted
     from asr.inference.transcription import align_recording, read_text_to_align
-    from asr.inference.transcription_jobs import write_transcript
+    from asr.inference.transcription_jobs import keep_references, write_transcript
 
+    place = None if options.output is None else options.output / options.audio.stem
+    if place is not None:
+        keep_references(options.audio, place, options.format)
     recognizer = FinishedRun.of_model(find_given_model(options.model), "MODEL").recognizer(options.device)
     language = recognizer.config.text.language
     text = read_text_to_align(options.text, recognizer.tokenizer, normalized=options.normalize, language=language)
     transcript, score = align_recording(recognizer, options.audio, text)
     log.info("%d words, log-probability %.2f per token.", len(transcript.words), score)
-    if options.output is None:
+    if place is None:
         print(formatted(transcript, options.format[0]), end="")
         return
-    write_transcript(transcript, options.output / options.audio.stem, options.format)
+    write_transcript(transcript, place, options.format)
     log.info("The words of %s are in %s.", options.audio, options.output)

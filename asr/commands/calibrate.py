@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from asr.commands.flags import RUN_HELP, FlagParser
-from asr.commands.subjects import find_run
+from asr.commands.subjects import given_run
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str]) -> None:
     from asr.inference.calibration import calibrate_run
     from asr.inference.finished_run import FinishedRun
 
-    run = FinishedRun.at(find_run(options.run), options.data)
+    run = FinishedRun.at(given_run(options.run), options.data)
     run.require_unseen_dev("calibrate")
     for found in calibrate_run(run, options.splits):
         words = found.calibration

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from asr.commands import remedies
 from asr.commands.help import COMMANDS, command_help, general_help, shipped_recipes, version
-from asr.commands.subjects import given_recipe
+from asr.commands.subjects import given_recipe, is_subject
 from asr.common.errors import ConfigError, Interrupted, MaskedFormatter, UserError, masked, printable
 from asr.common.optional import import_large
 from asr.common.streams import drop_output
@@ -44,7 +44,8 @@ HYDRA_OPTIONS = ("overrides", "multirun", "cfg", "package", "resolve", "run")
 
 # Errors of the file system that are no defect of the program.
 FULL = (errno.ENOSPC, errno.EDQUOT)
-CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG)
+FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+CLOSED = (*FORBIDDEN, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -211,11 +212,14 @@ def exit_codes() -> Iterator[None]:
         shown = ascii(error.object[error.start : error.end][:10])
         _stop(f"Standard output is in {sys.stdout.encoding}, which lacks {shown}: set PYTHONUTF8=1 for UTF-8.", 2)
     except OSError as error:
+        if error.errno == errno.ENOENT and not error.filename:  # only the system's own question has no name
+            _stop("The current folder has been deleted: change to another.", 2)
         if error.errno in FULL:
             _stop(f"The disk is full{f' at {error.filename}' if error.filename else ''}: free space and try again.", 2)
         if error.errno not in CLOSED or not error.filename:
             raise
-        _stop(f"{error.filename} cannot be used ({error.strerror}): change its permissions, or choose another path.", 2)
+        remedy = "change its permissions, or choose" if error.errno in FORBIDDEN else "choose"
+        _stop(f"{error.filename} cannot be used ({error.strerror}): {remedy} another path.", 2)
 
 
 def _stop(sentence: str, code: int) -> NoReturn:
@@ -244,7 +248,7 @@ def _parse(parser: argparse.ArgumentParser, command: str, arguments: Sequence[st
 
 
 def _split_subject(command: str, positionals: Sequence[str]) -> tuple[str, list[str]]:
-    if not positionals or "=" in positionals[0]:
+    if not positionals or not is_subject(positionals[0]):
         raise ConfigError(
             f"asr {command} needs a RECIPE: a folder, or one of {', '.join(shipped_recipes())}; or the folder of a run."
         )

@@ -3,13 +3,13 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr.commands import remedies
 from asr.commands.flags import FlagParser, points, share, whole_number
-from asr.commands.subjects import find_run, is_run
+from asr.commands.subjects import find_run, given_run, is_run, is_subject, require_settings
 from asr.common.errors import ConfigError, RunError
+from asr.common.files import expanded
 from asr.settings.recipe import Recipe, find_recipe
 
 if TYPE_CHECKING:
@@ -57,11 +57,13 @@ def main(arguments: Sequence[str]) -> None:
     options = _parse(arguments)
     flags = {"-o": options.output, "--decoder": options.decoder, "--dev-wer": options.dev_wer}
     flags["--memory-seeds"] = options.memory_seeds
+    first = find_run(options.what[0])
+    require_settings(first)
     if options.baseline is not None:
         _compare_to_baseline(options)
     elif options.split is not None or options.fail_if_worse is not None:
         raise ConfigError("--fail-if-worse and --split go with --baseline RUN.")
-    elif is_run(find_run(options.what[0])):
+    elif is_run(first):
         _compare_runs(options)
     elif given := [flag for flag, value in flags.items() if value is not None]:
         raise ConfigError(f"{given[0]} is for run folders; with a recipe set compare.* or decoder instead.")
@@ -81,17 +83,9 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--fail-if-worse", type=points)
     parser.add_argument("--split")
     options = parser.parse(arguments)
-    if not options.what or "=" in options.what[0]:
+    if not options.what or not is_subject(options.what[0]):
         raise ConfigError("asr compare needs a RECIPE, or the folders of several runs; see asr compare --help.")
     return options
-
-
-def _run_folders(names: Sequence[str]) -> list[Path]:
-    paths = [find_run(name) for name in names]
-    for path in paths:
-        if not is_run(path):
-            raise RunError(f"{path} is no run folder: it has no config.yaml.")
-    return paths
 
 
 def _compare_to_baseline(options: argparse.Namespace) -> None:
@@ -99,8 +93,8 @@ def _compare_to_baseline(options: argparse.Namespace) -> None:
         raise ConfigError(f"{given[0]} is for comparisons without --baseline.")
     from asr.comparison.baseline import against_baseline
 
-    (baseline,) = _run_folders([options.baseline])
-    found = against_baseline(baseline, _run_folders(options.what), options.split or "test", options.decoder)
+    runs = [given_run(name) for name in options.what]
+    found = against_baseline(given_run(options.baseline), runs, options.split or "test", options.decoder)
     print(found.text(), flush=True)
     if options.fail_if_worse is not None and (worse := found.worse(options.fail_if_worse)):
         names = ", ".join(model.label for model in worse)
@@ -111,7 +105,7 @@ def _compare_to_baseline(options: argparse.Namespace) -> None:
 def _compare_runs(options: argparse.Namespace) -> None:
     from asr.comparison.compare import compare_runs
 
-    paths, folder = _run_folders(options.what), Path(options.output or "comparison")
+    paths, folder = [given_run(name) for name in options.what], expanded(options.output or "comparison")
     _print(compare_runs(paths, folder, options.decoder, options.dev_wer, options.memory_seeds or 0))
 
 

@@ -23,8 +23,8 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="where it is written")
     options = parser.parse(arguments)
 
-    from asr.common.files import new_folder
-    from asr.data.formats.writing import export
+    from asr.common.files import expanded, new_folder
+    from asr.data.formats.writing import export, keep_source
     from asr.data.manifest import read_manifest
     from asr.data.splits import SPLITS
     from asr.settings.compose import compose
@@ -35,6 +35,8 @@ def main(arguments: Sequence[str]) -> None:
     splits = {split: read_manifest(recipe.manifest(config, split)) for split in SPLITS}
     if options.output.is_file():
         raise ConfigError(f"{options.output} is a file: give a folder for -o.")
+    if (source := config.data.source) is not None:
+        keep_source(expanded(source), options.to, options.output)
     with new_folder(options.output):
         export(options.to, splits, options.output)
     print(f"{recipe.name}: {sum(map(len, splits.values()))} utterances written for {options.to}: {options.output}")

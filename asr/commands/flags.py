@@ -9,6 +9,7 @@ from typing import NoReturn
 from asr.commands import remedies
 from asr.commands.subjects import find_run, is_run
 from asr.common.errors import ConfigError
+from asr.common.files import expanded
 from asr.settings.recipe import runs_in
 
 RUN_HELP = "a run folder (runs/RECIPE/NAME-HASH), the hash of a run or its beginning, or RECIPE/best"
@@ -70,7 +71,12 @@ class FlagParser(argparse.ArgumentParser):
         Raises:
             ConfigError: An argument is wrong.
         """
+        if "" in arguments:
+            self.error("an argument is empty, which would be the current folder: is a variable of the shell not set?")
         options = self.parse_intermixed_args(arguments)
+        for name, value in vars(options).items():
+            if isinstance(value, Path):  # of --output=~/x no shell makes a path
+                setattr(options, name, expanded(value))
         subjects = [action.dest for action in self._actions if action.metavar in SUBJECTS]
         values = (getattr(options, name) for name in subjects)
         given = next((str(value[0] if isinstance(value, list) else value) for value in values if value), None)

@@ -1,12 +1,11 @@
 """`asr new`: a recipe folder for a corpus of the user's own."""
 
 import re
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 from asr.commands.flags import FlagParser
-from asr.common.errors import ConfigError
+from asr.common.errors import ConfigError, shell_argument
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -26,4 +25,4 @@ def main(arguments: Sequence[str]) -> None:
     from asr.data.own import write_recipe
 
     settings = write_recipe(options.folder, options.source, {role: name for role, _, name in pairs})
-    print(settings + f"\nWritten to {options.folder / 'recipe.yaml'}. Next: asr run {shlex.quote(str(options.folder))}")
+    print(settings + f"\nWritten to {options.folder / 'recipe.yaml'}. Next: asr run {shell_argument(options.folder)}")

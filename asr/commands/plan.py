@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from asr.commands import remedies
 from asr.commands.flags import FlagParser
-from asr.commands.subjects import given_recipe
+from asr.commands.subjects import given_recipe, is_subject
 from asr.common.errors import ConfigError
 from asr.settings.recipe import Recipe
 
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("what", nargs="*", metavar="RECIPE")
     parser.add_argument("-m", "--multirun", action="store_true")
     options = parser.parse(arguments)
-    if not options.what or "=" in options.what[0]:
+    if not options.what or not is_subject(options.what[0]):
         raise ConfigError(
             "asr plan needs a RECIPE: a folder, or the name of a shipped one; or the folder of a run; see asr plan "
             "--help."

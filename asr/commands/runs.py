@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from asr.commands.flags import FlagParser
 from asr.commands.subjects import given_runs
-from asr.common.errors import ConfigError
+from asr.common.errors import ConfigError, RunError
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -35,7 +35,12 @@ def main(arguments: Sequence[str]) -> None:
 
     if options.seeds and options.csv:
         raise ConfigError("--seeds prints a table, or JSON with --json.")
-    lines = summarize(readable_runs(given_runs(options.runs)), options.split, options.decoder)
+    runs = readable_runs(given_runs(options.runs))
+    lines = summarize(runs, options.split, options.decoder)
+    asked = options.split != parser.get_default("split") or options.decoder is not None
+    there = sorted({f"{one.split} with {one.decoder}" for run in runs for one in run.evaluations})
+    if asked and there and all(line.decoder is None for line in lines):
+        raise RunError(f"No run has such an evaluation, only of {', '.join(there)}: correct --split or --decoder.")
     if options.seeds:
         groups = group_seeds(lines)
         print(seeds_as_json(groups) if options.json else seeds_as_table(groups))

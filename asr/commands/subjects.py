@@ -1,5 +1,6 @@
 """What commands are given: recipes and runs, by their folders, by their names, or by the hash of a run."""
 
+import logging
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -8,15 +9,22 @@ from typing import TYPE_CHECKING
 
 from asr.common.errors import ConfigError, RunError, asr_command, listed
 from asr.common.files import expanded
-from asr.settings.recipe import CONF, RECIPES, SETTINGS, Recipe, find_recipe, runs_in
+from asr.settings.recipe import CONF, MODEL, RECIPES, SETTINGS, Recipe, find_recipe, runs_in
 
 if TYPE_CHECKING:
     from asr.report.runs import Run
+
+log = logging.getLogger(__name__)
 
 BEST = "best"
 """In RECIPE/best, the run with the lowest dev error rate."""
 SHORTEST = 3
 """Letters of a hash that a user must give."""
+
+
+def is_subject(argument: str) -> bool:
+    """Whether the first argument of a command names a recipe or a run, and is no setting: folders may have a `=`."""
+    return "=" not in argument or Path(argument).exists()
 
 
 @contextmanager
@@ -39,6 +47,7 @@ def given_recipe(name: str, overrides: Sequence[str], language_models: bool = Fa
     if not is_run(run):
         if found := runs_in(run):
             raise RunError(f"{name} holds {_counted(found)}: name one, as {found[0]}, or {Path(name) / BEST}.")
+        require_settings(run)
         yield find_recipe(name)  # which says what may be given
         return
 
@@ -83,6 +92,31 @@ def find_run(name: str | Path, runs: Path | None = None) -> Path:
     return path
 
 
+def given_run(name: str | Path) -> Path:
+    """The folder of the run that a user names, as `find_run` finds it.
+
+    Raises:
+        RunError: There is none, or there are several.
+    """
+    run = find_run(name)
+    if not is_run(run):
+        require_settings(run)
+        found = runs_in(find_runs_of(name))
+        said = f"{name} has {_counted(found)}: name one" if found else f"No run at {name}: give its folder, its hash"
+        raise RunError(f"{said}, as {found[0]}, or {Path(name) / BEST}." if found else f"{said}, or RECIPE/{BEST}.")
+    return run
+
+
+def require_settings(folder: Path) -> None:
+    """Refuses what was a run before its settings were lost; its model has the same.
+
+    Raises:
+        RunError: It is such a folder.
+    """
+    if (copy := folder / MODEL / SETTINGS).is_file() and not (folder / SETTINGS).is_file():
+        raise RunError(f"{folder} has no {SETTINGS}, which every run has: put it back, as a copy of {copy}.")
+
+
 def find_given_model(name: str | Path) -> Path:
     """As `find_run`, or a model folder, or a model on the Hugging Face hub, which is downloaded now.
 
@@ -117,6 +151,7 @@ def given_runs(names: Sequence[str]) -> "list[Run]":
     from asr.report.runs import find_runs
 
     if not names and (runs := _all_runs()):
+        _name_incomplete([folder for root in run_roots() for folder in root.glob("*/*")])
         return runs
     runs = []
     for name in names or [str(run_roots()[0])]:
@@ -126,8 +161,18 @@ def given_runs(names: Sequence[str]) -> "list[Run]":
             recipes = sorted({run.recipe for run in _all_runs()})
             there = f"there are runs of {', '.join(recipes)}" if recipes else f"{listed(run_roots())} has none"
             raise ConfigError(f"No run of {name}: {there}; give a recipe that was trained, or a folder of runs.")
-        runs += found
+        _name_incomplete([*place.glob("*"), *place.glob("*/*")])
+        runs += [run for run in found if run.folder.absolute() not in {one.folder.absolute() for one in runs}]
     return runs
+
+
+def _name_incomplete(folders: Sequence[Path]) -> None:
+    """Warns of those that have the metrics of a training and not its settings, and are no runs any more."""
+    from asr.tracking.metrics import metrics_path
+
+    for folder in folders:
+        if metrics_path(folder).is_file() and not (folder / SETTINGS).is_file():
+            log.warning("%s is left out: it has no %s, which every run has.", folder, SETTINGS)
 
 
 def _all_runs() -> "list[Run]":

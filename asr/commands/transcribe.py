@@ -36,7 +36,7 @@ def main(arguments: Sequence[str]) -> None:
     paths = find_recordings(options.files, options.list)
     if options.jobs > 1 and STANDARD_INPUT in paths:
         raise ConfigError("Standard input is read by one process: leave out --jobs, or give files.")
-    places = output_places(paths, options.output) if options.output is not None else {}
+    places = output_places(paths, options.output, formats) if options.output is not None else {}
     options.model = find_given_model(options.model)
     settings = TranscriberSettings(**{field.name: vars(options)[field.name] for field in fields(TranscriberSettings)})
     failed = 0

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr.commands.flags import RUN_HELP, FlagParser
-from asr.commands.subjects import find_run
+from asr.commands.subjects import given_run
 from asr.common.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> None:
     from asr.settings.decoder import DecoderKind
     from asr.settings.lm import LmKind, LmUnits
 
-    run = FinishedRun.at(find_run(options.run), options.data)
+    run = FinishedRun.at(given_run(options.run), options.data)
     run.require_unseen_dev("tune")
     config = run.config
     changed = {"order": options.order, "texts": options.texts, "path": options.lm}

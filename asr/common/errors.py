@@ -49,6 +49,11 @@ def asr_command(verb: str, *arguments: object) -> str:
     return f"`asr {verb} {shlex.join(map(str, arguments))}`"
 
 
+def shell_argument(path: object) -> str:
+    """A path as an argument in a shell, which no command takes for an option."""
+    return shlex.quote(f"./{path}" if str(path).startswith("-") else str(path))
+
+
 class UserError(Exception):
     """A mistake of the user. The command line prints it as one sentence, without credentials, and exits with code 2."""
 

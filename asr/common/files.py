@@ -16,7 +16,7 @@ from io import BufferedReader, TextIOWrapper
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
-from asr.common.errors import DataError, RunError
+from asr.common.errors import ConfigError, DataError, RunError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,10 +28,22 @@ UMASK = os.umask(0o077)
 os.umask(UMASK)
 
 
+def make_folder(folder: Path) -> None:
+    """Makes a folder, and those above it, unless it is there.
+
+    Raises:
+        ConfigError: None can be made at this path.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileNotFoundError:  # the program itself makes those above it
+        raise ConfigError(f"The folder {folder} cannot be made: choose another path.") from None
+
+
 @contextmanager
 def atomic_folder(folder: Path) -> Iterator[Path]:
     """Gives an empty folder to fill, which replaces `folder` when the block ends without an error."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(folder.parent)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
         content = Path(temporary) / folder.name
         content.mkdir()
@@ -47,7 +59,7 @@ def new_folder(folder: Path) -> Iterator[None]:
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     empty = not missing and folder.is_dir() and not any(folder.iterdir())
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         yield
     except BaseException:
         if missing or empty:
@@ -67,7 +79,7 @@ def atomic_write(path: Path, durable: bool = True) -> Iterator[Path]:
     Args:
         durable: Waits until it is on disk. Not for files that are many and can be made again.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     beside = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         yield beside
@@ -76,8 +88,13 @@ def atomic_write(path: Path, durable: bool = True) -> Iterator[Path]:
         with suppress(PermissionError):  # some mounts have no permissions
             beside.chmod(0o666 & ~UMASK)
         beside.replace(path)
+    except OSError as error:
+        if error.filename == str(beside):
+            error.filename = str(path)  # which the user knows
+        raise
     finally:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):  # a name that is too long is told by what was to write it
+            beside.unlink(missing_ok=True)
 
 
 def atomic_write_text(path: Path, text: str) -> None:
@@ -132,9 +149,20 @@ def file_lock(path: Path) -> Iterator[None]:
         yield
 
 
+LONGEST_NAME = 220
+"""Bytes of the name of a file that is made of an id; file systems allow 255 with the ending and what goes before it
+while the file is written."""
+
+
+def shortened_name(id: str) -> str:
+    """An id as a part of a file name: what no name has is replaced, and the end of a long one is left out."""
+    return id.replace("/", "-").replace("\0", "-").encode()[:LONGEST_NAME].decode(errors="ignore")
+
+
 def file_name(id: str) -> str:
-    """A file name for an utterance; ids that differ only in slashes get different ones."""
-    return id if "/" not in id else f"{id.replace('/', '-')}-{hashlib.sha256(id.encode()).hexdigest()[:8]}"
+    """A file name for an utterance; ids of which only parts can stand in a name get different ones."""
+    name = shortened_name(id)
+    return id if name == id else f"{name}-{hashlib.sha256(id.encode()).hexdigest()[:8]}"
 
 
 def sync(path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from asr.common.errors import RunError
 from asr.common.files import atomic_write_text
 from asr.comparison.context_use import ContextUse, measure_context_use
 from asr.comparison.document import PAGE, body, model_cells, page
@@ -24,6 +25,9 @@ from asr.tracking.tracker import Tracker
 from asr.tracking.wandb_run import Job
 
 log = logging.getLogger(__name__)
+
+MEMORY = "memory"
+"""In the folder of a comparison, what was measured of the use of context."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +79,11 @@ def compare_runs(
         memory_seeds: Runs of each model on which its use of context is measured.
 
     Raises:
-        RunError: A path is no run, or the runs cannot be compared.
+        RunError: A path is no run, the runs cannot be compared, or the folder has other files than a comparison.
     """
+    there = {path.name for path in folder.iterdir()} - {MEMORY} if folder.is_dir() else set()
+    if there and SUMMARY not in there:  # a run has metrics.jsonl too
+        raise RunError(f"{folder} has other files: set -o to an empty folder, or to that of an earlier comparison.")
     runs = [read_run(path.absolute(), decoder or GREEDY) for path in paths]
     models = group_runs(runs)
     recipes = sorted({run.test.recipe for run in runs})
@@ -95,7 +102,7 @@ def _context_use(models: Mapping[str, Sequence[MeasuredRun]], folder: Path, seed
     for label, runs in models.items():
         for run in runs[:seeds]:
             log.info("Measuring the use of context of %s: %s", label, run.path.name)
-            kept = folder / "memory" / f"{run.path.name}.json"
+            kept = folder / MEMORY / f"{run.path.name}.json"
             recipe = Recipe(Path(run.test.recipe))
             use[run.path] = measure_context_use(FinishedRun.at(run.path), recipe, kept, run.test.unit)
     return use

@@ -11,10 +11,10 @@ from asr.decoding.setup import GREEDY
 from asr.features.extractor import FeatureExtractor
 from asr.inference.finished_run import FinishedRun
 from asr.model.acoustic import multiply_adds_per_second
-from asr.model.folder import MODEL
 from asr.scoring.error_rates import UtteranceScore, score_texts
 from asr.scoring.error_unit import ErrorUnit
 from asr.scoring.results import Results, read_results
+from asr.settings.recipe import MODEL
 from asr.settings.root import Config
 from asr.text.tokenizer import load_tokenizer
 from asr.tracking.metrics import Row, read_metrics
@@ -70,6 +70,9 @@ def read_run(path: Path, decoder: str = GREEDY) -> MeasuredRun:
     """
     run = FinishedRun.at(path)
     config, folder = run.config, run.evaluation("test", decoder)
+    there = sorted(results.parent.name for results in path.glob("evaluation/test/*/results.json"))
+    if there and decoder not in there:
+        raise RunError(f"{path} was evaluated with {', '.join(there)} and not with {decoder}: give --decoder.")
     dev = None if config.training.with_dev else read_results(run.evaluation("dev", decoder))
     test, rows = read_results(folder), read_metrics(path)
     figure = f"dev/{test.unit.rate}"

@@ -13,7 +13,7 @@ from torch import Tensor
 from torchaudio.functional import resample
 
 from asr.common.errors import DataError, faults_among
-from asr.common.files import atomic_write
+from asr.common.files import atomic_write, shortened_name
 from asr.common.processes import map_blocks
 from asr.data.recording import ChannelMean
 from asr.data.resampling import check_rate, has_few_phases, resampled
@@ -56,7 +56,7 @@ def _convert_block(utterances: Sequence[Utterance], folder: Path, sampling_rate:
 def _convert(utterance: Utterance, folder: Path, sampling_rate: int) -> Utterance | str:
     """The converted utterance, or what is wrong with it."""
     try:
-        path = folder / f"{utterance.id.replace('/', '-')}-{_hash(utterance, sampling_rate)}.flac"
+        path = folder / f"{shortened_name(utterance.id)}-{_hash(utterance, sampling_rate)}.flac"
         if not path.is_file():
             with soundfile.SoundFile(utterance.audio_filepath) as file:
                 file.seek(round(utterance.offset * file.samplerate))

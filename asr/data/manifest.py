@@ -169,6 +169,11 @@ def _lines(file: IO[bytes]) -> Iterator[bytes]:
 
 def _require(path: Path) -> None:
     if not path.is_file():
+        splits = sorted(file.stem for file in path.parent.glob("*.jsonl"))
+        if {"train", "dev", "test"} <= {*splits}:
+            raise DataError(
+                f"There is no split {path.stem} in {path.parent}, only {', '.join(splits)}: name one of them."
+            )
         elsewhere = prepared_elsewhere(path)
         there = "" if elsewhere is None else f", or set paths.data={shlex.quote(str(elsewhere))}, where it is prepared"
         raise DataError(f"No manifest at {path}: run `asr prepare RECIPE` first{there}.")

@@ -3,7 +3,6 @@
 import json
 import logging
 import re
-import shlex
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,7 +13,7 @@ from typing import Any
 import soundfile
 
 from asr.common.documents import read_json
-from asr.common.errors import ConfigError, DataError
+from asr.common.errors import ConfigError, DataError, shell_argument
 from asr.common.files import expanded
 from asr.data.formats.reading import find_format, read_source
 from asr.data.manifest import require_all
@@ -22,7 +21,7 @@ from asr.data.splits import complete_splits, require_splits, write_splits
 from asr.data.utterance import OneChannel, Utterance
 from asr.settings.bounds import fault_of_text
 from asr.settings.compose import compose
-from asr.settings.recipe import find_recipe
+from asr.settings.recipe import RECIPES, find_recipe
 from asr.settings.root import Config
 from asr.settings.text import Case, TextConfig
 from asr.text.normalization import MARKERS, doubtful_letters, normalize
@@ -235,6 +234,12 @@ def write_recipe(folder: Path, source: Path, columns: Mapping[str, str]) -> str:
     for text in (str(folder), str(source), *columns.values()):
         if fault := fault_of_text(text):
             raise ConfigError(f"A recipe cannot name {text!r}, which {fault}: rename it.")
+    if (RECIPES / folder.name).is_dir():
+        raise ConfigError(
+            f"{folder.name} is a shipped recipe, and recipes of one name share their data and runs: give another name."
+        )
+    if not folder.name.isprintable():
+        raise ConfigError(f"{folder.name!r} has a character that cannot be printed: give another name.")
     config = compose(find_recipe("own"), ["name=new"]).data
     config.source, config.columns, config.format = str(source), dict(columns), find_format(source)
     with tempfile.TemporaryDirectory() as audio:
@@ -253,7 +258,7 @@ def write_recipe(folder: Path, source: Path, columns: Mapping[str, str]) -> str:
         minutes=sum(utterance.duration for utterance in utterances) / 60,
         speakers=len({utterance.speaker for utterance in utterances if utterance.speaker}) or "unknown",
         rates=", ".join(f"{rate} Hz" for rate, _ in rates.most_common()),
-        folder=shlex.quote(str(folder)),
+        folder=shell_argument(folder),
     )
     (folder / "README.md").write_text(readme, encoding="utf-8")
     return settings

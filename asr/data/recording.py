@@ -79,8 +79,7 @@ def recording_seconds(path: Path) -> float:
 def _open(path: Path, name: str, sampling_rate: int) -> Iterator[Recording]:
     try:
         if not path.is_file():
-            fault = foreign(name)
-            raise DataError(f"{name} {fault}." if fault else f"{name}: there is no such file; correct the path.")
+            raise DataError(_no_file(path, name))
         if path.stat().st_size == 0:
             raise DataError(f"{name}: the file is empty; record it again.")
         try:
@@ -103,6 +102,16 @@ def _open(path: Path, name: str, sampling_rate: int) -> Iterator[Recording]:
             yield Recording(blocks, f"{name}: {', '.join(changes)}" if changes else None)
     except OSError as error:
         raise DataError(f"{name} cannot be read ({error.strerror}): allow it, or leave it out.") from None
+
+
+def _no_file(path: Path, name: str) -> str:
+    """What is wrong with a path at which there is no file."""
+    if path.is_dir():
+        return f"{name} is a folder, where a recording belongs: name a file in it."
+    if path.exists():
+        return f"{name} is a pipe or a device: write the audio to a file, or to standard input, whose name is -."
+    fault = foreign(name)
+    return f"{name} {fault}." if fault else f"{name}: there is no such file; correct the path."
 
 
 class ChannelMean:

@@ -85,6 +85,11 @@ def complete_splits(splits: Mapping[str | None, Sequence[Utterance]], share: flo
         there = ", ".join(f"{len(part)} for {split}" for split, part in found.items() if part) or "none at all"
         raise DataError(f"The source has no utterance for training ({there}): name a part of it train.")
     missing = [split for split in ("test", "dev") if not found[split]]
+    if len(found["train"]) <= len(missing):
+        raise DataError(
+            f"The source has too few utterances for training, {len(found['train'])}, to hold out "
+            f"{' and '.join(missing)} of them: {len(missing) + 1} are the least; add recordings."
+        )
     speakers = {utterance.speaker for utterance in found["train"] if utterance.speaker}
     by_speaker = len(speakers) >= FEWEST_SPEAKERS
     if missing and not by_speaker:

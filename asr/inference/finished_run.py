@@ -8,10 +8,10 @@ from typing import Self
 from asr.common.errors import ConfigError
 from asr.decoding.search import tuning_folder
 from asr.inference.recognizer import Recognizer, load
-from asr.model.folder import MODEL, model_folder
+from asr.model.folder import model_folder
 from asr.scoring.results import evaluation_folder
 from asr.settings.compose import load_config
-from asr.settings.recipe import SETTINGS, Recipe
+from asr.settings.recipe import MODEL, SETTINGS, Recipe
 from asr.settings.root import Config
 from asr.settings.runs import data_root
 

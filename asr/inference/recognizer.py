@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from asr.common.errors import DataError
+from asr.common.errors import ConfigError, DataError
 from asr.decoding.decoder import Decoder, GreedyDecoder
 from asr.features.extractor import FeatureExtractor
 from asr.features.front_end import FrontEnd
@@ -97,5 +97,18 @@ def load(folder: str | Path, device: str = "cpu") -> Recognizer:
 
     Raises:
         RunError: A file is missing or damaged, or cannot be downloaded.
+        ConfigError: There is no such device.
     """
-    return Recognizer(*load_model(find_model(Path(folder)) or Path(folder)), torch.device(device))
+    return Recognizer(*load_model(find_model(Path(folder)) or Path(folder)), _device(device))
+
+
+def _device(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:  # the second of a PyTorch without CUDA
+        reason = (str(error).splitlines() or [""])[0].rstrip(".")
+        raise ConfigError(f"The device {name!r} cannot be used here ({reason}): use cpu, or cuda on a GPU.") from None
+    if device.type == "meta":
+        raise ConfigError(f"The device {name!r} computes nothing: use cpu, or cuda on a GPU.")
+    return device

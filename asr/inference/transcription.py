@@ -290,5 +290,6 @@ def read_text_to_align(path: Path, tokenizer: Tokenizer, *, normalized: bool, la
     try:
         tokenizer.encode(" ".join(text.split()))
     except DataError as error:
-        raise DataError(f"{path}: {error} --normalize leaves out punctuation and adapts the case.") from None
+        hint = "" if normalized else " --normalize leaves out punctuation and adapts the case."
+        raise DataError(f"{path}: {error}{hint}") from None
     return text

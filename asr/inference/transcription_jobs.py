@@ -48,17 +48,20 @@ def find_recordings(files: Sequence[str], listed: Path | None) -> list[Path]:
             found.append(Path(name))
     if not found:
         raise ConfigError("There is nothing to transcribe: give audio files, folders, @LIST or - for standard input.")
-    return list(dict.fromkeys(found))
+    once: dict[str, Path] = {}
+    for path in found:
+        once.setdefault(os.path.normpath(path.absolute()), path)
+    return list(once.values())
 
 
-def output_places(paths: Sequence[Path], output: Path) -> dict[Path, Path]:
+def output_places(paths: Sequence[Path], output: Path, formats: Sequence[str]) -> dict[Path, Path]:
     """Where the transcript of each recording goes, without its ending: in OUTPUT as in the folder that all recordings
     have in common.
 
     Raises:
-        ConfigError: Two recordings differ only in their endings.
+        ConfigError: Two recordings differ only in their endings, or a file that is there would be lost.
     """
-    whole = {path: path.absolute() for path in paths}
+    whole = {path: Path(os.path.normpath(path.absolute())) for path in paths}
     common = Path(os.path.commonpath([path.parent for path in whole.values()]))
     places: dict[Path, Path] = {}
     taken: dict[Path, Path] = {}
@@ -68,7 +71,25 @@ def output_places(paths: Sequence[Path], output: Path) -> dict[Path, Path]:
         if places[path] in taken:
             raise ConfigError(f"{taken[places[path]]} and {path} would both become {places[path]}: rename one.")
         taken[places[path]] = path
+        keep_references(path, places[path], formats)
     return places
+
+
+def keep_references(recording: Path, place: Path, formats: Sequence[str]) -> None:
+    """Refuses to write over what lies beside a recording under its name: it may be the reference.
+
+    Args:
+        place: That of the transcript, without its ending.
+
+    Raises:
+        ConfigError: There is such a file.
+    """
+    for written in (place.with_name(f"{place.name}.{ENDINGS[name]}") for name in formats):
+        if recording != STANDARD_INPUT and written.exists() and written.parent.samefile(recording.parent):
+            raise ConfigError(
+                f"{written} lies beside {recording} already and may be its reference: give another folder for -o, or "
+                "move the file."
+            )
 
 
 def transcribe_recordings(
@@ -95,7 +116,6 @@ def transcribe_recordings(
 
 def write_transcript(transcript: Transcript, place: Path, formats: Sequence[str]) -> None:
     """Writes a transcript in formats of `ENDINGS`, at a path without its ending."""
-    place.parent.mkdir(parents=True, exist_ok=True)
     for name in formats:
         atomic_write_text(place.with_name(f"{place.name}.{ENDINGS[name]}"), formatted(transcript, name))
 

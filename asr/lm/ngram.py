@@ -201,7 +201,8 @@ def _estimated(folder: Path, units: LmUnits) -> LanguageModel:
 
 def _given(path: Path, units: LmUnits) -> LanguageModel:
     if path.is_dir():
-        raise ConfigError(f"The language model {path} is a folder: give the file in it, as {path / ARPA}.")
+        there = f"give the file in it, as {path / ARPA}" if (path / ARPA).is_file() else "give an ARPA file"
+        raise ConfigError(f"The language model {path} is a folder: {there}.")
     if not path.is_file():
         raise ConfigError(f"No language model at {path}: give an ARPA file or a KenLM binary.")
     vocabulary = read_vocabulary(path) if is_arpa(path) else None

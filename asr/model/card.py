@@ -16,10 +16,11 @@ from asr.common.errors import RunError
 from asr.common.files import atomic_write_text
 from asr.common.templates import render
 from asr.model.acoustic import cells_of_layers
-from asr.model.folder import CARD, MODEL
+from asr.model.folder import CARD
 from asr.scoring.error_unit import ErrorUnit
 from asr.scoring.provenance import kept_identity, kept_provenance
 from asr.scoring.results import Results, read_results
+from asr.settings.recipe import MODEL
 from asr.settings.root import Config
 from asr.settings.runs import is_language_model, recipe_and_root
 from asr.settings.tokenizer import TokenizerKind

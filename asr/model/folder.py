@@ -19,7 +19,7 @@ from asr.features.extractor import FeatureExtractor
 from asr.model.acoustic import AcousticModel, count_parameters
 from asr.model.hub import download, is_address, shown
 from asr.settings.compose import as_yaml, load_config
-from asr.settings.recipe import SETTINGS
+from asr.settings.recipe import MODEL, SETTINGS
 from asr.settings.root import Config
 from asr.text.protocol import FILE as TOKENIZER
 from asr.text.protocol import Tokenizer
@@ -33,10 +33,6 @@ CARD = "README.md"
 FILES = (WEIGHTS, SETTINGS, TOKENIZER, CONFIDENCE, CARD)
 """All that a model folder may hold; the last two are not needed."""
 PARAMETER_BYTES = 4
-MODEL = "model"
-"""The model folder of a run."""
-
-
 TRAINED = 5
 """What a training keeps of each parameter: weight, gradient, two moments and the average."""
 

@@ -100,7 +100,7 @@ def _choose(run: Run, split: str, decoder: str | None) -> Evaluation:
         known = ", ".join(sorted({evaluation.split for evaluation in run.evaluations}))
         raise RunError(
             f"{run.folder} has no evaluation of {split}{f', only of {known}' if known else ''}: run "
-            f"{asr_command('evaluate', run.folder)}."
+            f"{asr_command('evaluate', run.folder, f'evaluation.splits=[{split}]')}."
         )
     named = chosen(found, decoder)
     if named is None:

@@ -17,11 +17,11 @@ import yaml
 from asr.common.documents import json_object, read_bytes, read_json, read_text, read_yaml
 from asr.common.errors import RunError, asr_command
 from asr.data.manifest import read_manifest
-from asr.model.folder import MODEL, WEIGHTS
+from asr.model.folder import WEIGHTS
 from asr.scoring.error_unit import ErrorUnit
 from asr.scoring.provenance import PROVENANCE, kept_identity
 from asr.settings.compose import flattened
-from asr.settings.recipe import SETTINGS, runs_in
+from asr.settings.recipe import MODEL, SETTINGS, runs_in
 from asr.settings.runs import find_data
 from asr.text.word_classes import word_classes
 from asr.tracking.metrics import Row, metrics_path, read_metrics, read_panel

@@ -27,7 +27,7 @@ class DataConfig:
     """Format of the source; auto detects it."""
     columns: dict[str, str]
     """Columns of a table or of a Hugging Face dataset, as in {audio: path, text: sentence, speaker: client_id}; also
-    id and, of a table, offset, duration and split. Common names are found without it."""
+    id and, of a table, offset, duration or end, and split. Common names are found without it."""
     license: str | None
     """Licence of the corpus, for the model card: as Hugging Face names it, such as cc-by-4.0, or in words."""
     held_out: float

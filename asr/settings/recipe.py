@@ -19,6 +19,8 @@ CONF = SHIPPED / "conf"
 RECIPES = SHIPPED / "recipes"
 SETTINGS = "config.yaml"
 """The settings of a run, in its folder."""
+MODEL = "model"
+"""In the folder of a run, that of its best model."""
 
 
 @dataclass(frozen=True)
@@ -108,8 +110,9 @@ def prepared_elsewhere(manifest: Path, *places: Path) -> Path | None:
 
 
 def runs_in(folder: Path) -> list[Path]:
-    """The run folders that a folder holds, by their settings; none where there is no such folder."""
-    return sorted(file.parent for file in folder.glob(f"*/{SETTINGS}"))
+    """The run folders that a folder holds, by their settings; none where there is no such folder. A model, which is in
+    a run and has settings too, is none."""
+    return sorted(file.parent for file in folder.glob(f"*/{SETTINGS}") if file.parent.name != MODEL)
 
 
 def find_recipe(name: str) -> Recipe:

@@ -15,11 +15,10 @@ from typing import Any
 from asr.common.errors import ConfigError, MaskedFormatter, RunError, asr_command, listed
 from asr.common.files import atomic_write, require_own
 from asr.lm.ngram import lm_name
-from asr.model.folder import MODEL
 from asr.scoring.provenance import kept_identity
 from asr.settings.compose import as_yaml, load_config
 from asr.settings.hardware import Precision
-from asr.settings.recipe import SETTINGS, Recipe, runs_in
+from asr.settings.recipe import MODEL, SETTINGS, Recipe, runs_in
 from asr.settings.root import Config
 from asr.tracking.metrics import metrics_path
 from asr.training.identity import differing_keys, flat_weight_settings, lm_hash, run_hash

@@ -18,6 +18,7 @@ from asr.scoring.provenance import keep_provenance
 from asr.settings.compose import plain
 from asr.settings.recipe import Recipe
 from asr.settings.root import Config
+from asr.tracking.metrics import read_metrics
 from asr.tracking.tracker import FINISHED, Tracker
 from asr.tracking.wandb_run import Job
 from asr.training.debugging import profiled
@@ -26,6 +27,7 @@ from asr.training.hardware import Hardware
 from asr.training.interruption import watch_signals
 from asr.training.launch import rejoins, started_again
 from asr.training.run_folder import CONFIG_HASH, RunFolder
+from asr.training.train_state import TrainState
 from asr.training.trainer import AnyTask, Trainer
 
 log = logging.getLogger(__name__)
@@ -95,14 +97,34 @@ def train(training: Training[AnyTask]) -> float:
         ranks.on_rank_0(begin)
         check_precision(ranks, training.hardware)
         trainer = training.build(ranks)
-        if trainer.state.finished and ranks.broadcast((folder.path / REPORTED).exists()):
-            if not ranks.broadcast(folder.model.is_dir()):
+        reported, has_model = ranks.broadcast(((folder.path / REPORTED).exists(), folder.model.is_dir()))
+        if reported and has_model and trainer.state.step == 0:
+            log.info("The checkpoints of %s are gone, and its model is there.", folder.path)
+            trainer.state = ranks.on_rank_0(lambda: _state_of(trainer, folder))
+        if reported and trainer.state.finished:
+            if not has_model:
                 raise RunError(f"{folder.model} of the finished run is gone: start over with training.restart=true.")
             log.info("The run %s is finished.", folder.path)
         else:
             _carry_out(training, trainer)
         log.info("%s: %s", _outcome(training, trainer), folder.model)
         return trainer.state.best_score
+
+
+def _state_of(trainer: Trainer[AnyTask], folder: RunFolder) -> TrainState:
+    """The state of a finished training whose checkpoints somebody has deleted, to the last of its metrics.
+
+    Raises:
+        RunError: They are gone too.
+    """
+    figure = trainer.task.unit.figure.replace("_", "/", 1)
+    rows = [row for row in read_metrics(folder.path) if figure in row]
+    if not rows:
+        raise RunError(
+            f"{folder.path} has neither checkpoints nor metrics, only a model: start over with training.restart=true."
+        )
+    best = min(reversed(rows), key=lambda row: row[figure])
+    return TrainState(best_score=best[figure], best_epoch=int(best["epoch"]), finished=True)
 
 
 def _carry_out(training: Training[AnyTask], trainer: Trainer[AnyTask]) -> None:

@@ -321,7 +321,7 @@ def test_help_names_every_key_of_its_own(capsys: pytest.CaptureFixture[str]) -> 
 def test_runs_are_compared_greedily_unless_another_decoder_is_named(tmp_path: Path) -> None:
     runs = [write_run(tmp_path, "lstm", overrides=["decoder=beam"]), write_run(tmp_path, "gru")]
     assert [read_run(run).test.decoder for run in runs] == ["greedy", "greedy"]
-    with pytest.raises(RunError, match=r"No results at .*/evaluation/dev/beam-words/results.json"):
+    with pytest.raises(RunError, match=r"was evaluated with greedy and not with beam-words: give --decoder"):
         main([*map(str, runs), "-o", str(tmp_path / "out"), "--decoder", "beam-words"])
 
 

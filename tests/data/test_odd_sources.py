@@ -7,7 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import lhotse
 import pytest
+import soundfile
 
 from asr.common.errors import ConfigError, DataError
 from asr.data.audio_paths import files_below
@@ -119,3 +121,109 @@ def test_the_program_that_reads_parquet_is_quoted_for_a_shell(name: str, tmp_pat
     python, flag, program = shlex.split(str(caught.value).partition("is written so by: ")[2])
     assert (python, flag) == ("python", "-c") and json.dumps(str(source)) in program
     compile(program, "program", "exec")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"speaker": {"name": "a"}}, "the speaker is {'name': 'a'}; it must be a text or a number"),
+        ({"id": True}, "the id is True; it must be a text or a number"),
+        ({"text": 7}, "its text is 7; it must be a text"),
+        ({"text": ["YES"]}, r"its text is \['YES'\]; it must be a text"),
+    ],
+)
+def test_an_odd_value_in_cuts_is_refused_with_its_place(change: dict[str, Any], said: str, folder: Path) -> None:
+    cuts = write_cuts(folder, change)
+    with pytest.raises(DataError, match=f"cuts.jsonl, supervision 1: {said}"):
+        read(cuts)
+
+
+def test_cuts_may_have_numbers_for_names(folder: Path) -> None:
+    (one,) = read(write_cuts(folder, {"speaker": 5, "id": 12}))
+    assert (one.id, one.speaker) == ("12", "5")
+
+
+def write_cuts(folder: Path, change: dict[str, Any]) -> Path:
+    """A file of one cut, of which the supervision is changed."""
+    recording = lhotse.Recording.from_file(folder / "a.wav")
+    supervision = lhotse.SupervisionSegment("s", recording.id, 0, recording.duration, text="YES", speaker="x")
+    (cut,) = lhotse.CutSet.from_manifests(
+        lhotse.RecordingSet.from_recordings([recording]), lhotse.SupervisionSet.from_segments([supervision])
+    )
+    row = cut.to_dict()
+    row["supervisions"][0] |= change
+    (folder / "cuts.jsonl").write_text(f"{json.dumps(row)}\n")
+    return folder / "cuts.jsonl"
+
+
+@pytest.mark.parametrize("header", ["start,end", "start_time,end_time", "offset,end"])
+def test_segments_of_a_table_end_where_it_says(header: str, folder: Path) -> None:
+    seconds = read_seconds(folder / "a.wav")
+    (folder / "m.csv").write_text(f"audio,text,{header}\na.wav,YES,0,0.1\na.wav,NO,0.1,{seconds}\n")
+    assert [(one.offset, one.duration) for one in read(folder / "m.csv")] == [(0, 0.1), (0.1, seconds - 0.1)]
+    (folder / "m.csv").write_text(f"audio,text,{header}\na.wav,YES,0.2,0.1\n")
+    with pytest.raises(DataError, match=r"line 2: it ends at 0\.1 s, not after its start at 0\.2 s"):
+        read(folder / "m.csv")
+
+
+def test_a_duration_counts_before_an_end(folder: Path) -> None:
+    (folder / "m.csv").write_text("audio,text,start,duration,end\na.wav,YES,0,0.1,0.2\n")
+    assert [one.duration for one in read(folder / "m.csv")] == [0.1]
+
+
+def read_seconds(path: Path) -> float:
+    return float(soundfile.info(path).duration)
+
+
+@pytest.mark.parametrize(
+    ("names", "audio", "there"),
+    [
+        ("lists/m.jsonl", "clips/a.wav", "clips/a.wav"),
+        ("corpus/validated.tsv", "corpus/clips/a.wav", "a.wav"),
+        ("one/two/m.csv", "clips/a.wav", "clips/a.wav"),
+    ],
+)
+def test_paths_that_are_seen_from_elsewhere_are_found_and_told(
+    names: str, audio: str, there: str, tmp_path: Path
+) -> None:
+    write_utterance(tmp_path / audio, "YES")
+    source = tmp_path / names
+    source.parent.mkdir(parents=True, exist_ok=True)
+    separator = "\t" if source.suffix == ".tsv" else ","
+    lines = [json.dumps({"audio_filepath": there, "text": "YES"})]
+    if source.suffix != ".jsonl":
+        lines = [separator.join(("path", "sentence")), separator.join((there, "YES"))]
+    source.write_text("".join(f"{line}\n" for line in lines))
+    with pytest.raises(DataError) as caught:
+        read(source)
+    said = str(caught.value)
+    assert f"a.wav is at {tmp_path / audio}: move the file that names it, or correct the paths" in said
+    source.rename(source.parent / "clips" / source.name if there == "a.wav" else tmp_path / source.name)
+    assert len(read(source.parent / "clips" / source.name if there == "a.wav" else tmp_path / source.name)) == 1
+
+
+def test_the_transcripts_of_librispeech_are_lines_of_a_file_for_each_chapter(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for split in ("train-clean-5", "dev-clean", "test-other"):
+        chapter = tmp_path / split / "11" / "7"
+        for number in (0, 1):
+            write_utterance(chapter / f"{split[0]}-11-{number}.wav", "YES")
+        lines = [f"{split[0]}-11-{number} {split.upper()}  {number}" for number in (0, 1, 9)]
+        (chapter / "11-7.trans.txt").write_text("".join(f"{line}\n" for line in lines))
+    rows = audio_folder.read(tmp_path)
+    assert {split: [(row.text, row.speaker) for row in part] for split, part in rows.items()} == {
+        "dev": [("DEV-CLEAN 0", "11"), ("DEV-CLEAN 1", "11")],
+        "test": [("TEST-OTHER 0", "11"), ("TEST-OTHER 1", "11")],
+        "train": [("TRAIN-CLEAN-5 0", "11"), ("TRAIN-CLEAN-5 1", "11")],
+    }
+    assert f"3 lines of *.trans.txt have no audio beside them: {tmp_path / 'dev-clean/11/7/d-11-9'}" in caplog.text
+
+
+def test_a_name_that_stands_twice_in_a_chapter_is_named_with_its_line(folder: Path) -> None:
+    (folder / "c.trans.txt").write_text("a YES\na NO\n")
+    with pytest.raises(DataError, match=r"c.trans.txt, line 2: a occurs twice"):
+        audio_folder.read(folder)
+    write_utterance(folder / "c.trans.wav", "YES")
+    (folder / "a.txt").write_text("NO")
+    assert [row.text for row in audio_folder.read(folder)[None]] == ["NO", "a YES a NO"], "of a file of that name"

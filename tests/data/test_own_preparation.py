@@ -1,5 +1,6 @@
 """Preparing a corpus of the user's own: no setting is ignored, no audio is that of before, no job meets another."""
 
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,7 @@ from asr.data.utterance import Utterance
 from asr.settings.compose import compose
 from asr.settings.recipe import Recipe, find_recipe
 from tests.helpers.corpora import write_utterance
+from tests.helpers.refusals import Capture, refused
 
 RATE = 16000
 
@@ -272,3 +274,51 @@ def test_numbers_that_stay_in_digits_are_named(source: Path, tmp_path: Path, cap
     )
     assert next(iter(utterances.values())).text == "am 1.5.2024 um 10:05 waren es zwölf agent 007"
     assert "3 numbers can be read in several ways and stay in digits, as 1.5.2024, 10:05, 007" in caplog.text
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_of_too_few_utterances_all_are_counted(count: int, tmp_path: Path) -> None:
+    for number in range(count):
+        one = write_utterance(tmp_path / "few" / f"{number}.wav", "YES")
+        one.audio_filepath.with_suffix(".txt").write_text("YES")
+    said = rf"too few utterances for training, {count}, to hold out test and dev of them: 3 are the least"
+    with pytest.raises(DataError, match=said):
+        prepared(tmp_path / "few", tmp_path / "data")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("yesno", "yesno is a shipped recipe, and recipes of one name share their data and runs"),
+        ("elsewhere/an4", "an4 is a shipped recipe"),
+        ("a\nb", "has a character that cannot be printed"),
+    ],
+)
+def test_a_recipe_is_not_named_like_another_or_unprintably(
+    name: str, said: str, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert said in refused(capsys, "new", name, str(source))
+    assert not Path(name).exists()
+
+
+@pytest.mark.parametrize("name", ["./-x", "lang=de/mine", "a=b"])
+def test_a_recipe_of_any_other_name_is_prepared_as_advised(
+    name: str, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["new", name, str(source)]) == 0
+    (advised,) = [line for line in capsys.readouterr().out.splitlines() if "Next: asr run " in line]
+    folder = shlex.split(advised.partition("Next: asr run ")[2])[0]
+    assert main(["prepare", folder, "tracker=disabled"]) == 0
+    assert f"asr run {shlex.quote(folder)} " in (Path(folder) / "README.md").read_text()
+    assert "asr plan needs" not in refused(capsys, "plan", folder, "no_key=1")
+    assert "asr compare needs" not in refused(capsys, "compare", folder, "no_key=1")
+
+
+@pytest.mark.parametrize("id", ["x" * 260, "語" * 90, "a/" * 120])
+def test_an_id_of_any_length_is_converted(id: str, source: Path, tmp_path: Path) -> None:
+    rows = [f"train/train.wav,YES,train,{id}", "dev/dev.wav,YES,dev,d", "test/test.wav,YES,test,t"]
+    (source / "all.csv").write_text("".join(f"{row}\n" for row in ["audio,text,split,id", *rows]))
+    found = prepared(source / "all.csv", tmp_path / "data", "data.convert=true")
+    assert found[id].audio_filepath.is_file() and len(found) == 3

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from asr.checks.findings import Finding, Severity, leave_out
+from asr.commands.cli import main
 from asr.common.errors import DataError
 from asr.data import manifest, marks, splits
 from asr.data.columns import Columns, write_columns
@@ -21,6 +22,7 @@ from asr.features.extraction import Extraction
 from asr.settings.compose import compose
 from asr.settings.recipe import find_recipe
 from tests.helpers.corpora import write_corpus
+from tests.helpers.refusals import Capture, refused
 
 Corpus = dict[str, list[Utterance]]
 
@@ -128,3 +130,20 @@ def test_a_repeated_line_of_a_manifest_is_named_with_both(indexed: bool, corpus:
     with pytest.raises(DataError, match=r"train\.jsonl, line 1: not a JSON object \(.*\): correct or remove the line"):
         manifest.make_index(path) if indexed else read_manifest(path)
     assert json.loads(lines[0])["id"]
+
+
+@pytest.mark.parametrize("name", writing.FORMATS)
+def test_an_export_does_not_write_over_its_source(name: str, corpus: Corpus, tmp_path: Path, capsys: Capture) -> None:
+    """As somebody may who mistakes one folder for the other; segments of a Kaldi directory would even be deleted."""
+    source, data = tmp_path / "source", f"paths.data={tmp_path / 'data2'}"
+    source.mkdir()
+    writing.export(name, corpus, source)
+    assert main(["new", str(tmp_path / "mine"), str(source)]) == 0
+    assert main(["prepare", str(tmp_path / "mine"), data]) == 0
+    before = {path: path.stat().st_mtime_ns for path in sorted(source.rglob("*"))}
+    for output in (source, tmp_path / "mine/../source"):
+        said = refused(capsys, "export", str(tmp_path / "mine"), data, "--to", name, "-o", str(output))
+        assert "is a file of data.source" in said and "give another folder for -o" in said
+    assert before == {path: path.stat().st_mtime_ns for path in sorted(source.rglob("*"))}
+    for _ in range(2):  # its own output may be written again
+        assert main(["export", str(tmp_path / "mine"), data, "--to", name, "-o", str(tmp_path / "out")]) == 0

@@ -1,6 +1,7 @@
 """A training that was killed and started again ends as one that never was."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -122,3 +123,21 @@ def test_workers_change_no_bit_and_threads_are_said_once(
     else:
         assert "The run goes on with" not in log
         assert_same_weights(run, undisturbed)
+
+
+def test_a_finished_training_whose_checkpoints_were_deleted_is_not_done_again(
+    undisturbed: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As somebody may who needs the space: the model is all that is used."""
+    shutil.copytree(undisturbed.parents[2], tmp_path, dirs_exist_ok=True)
+    run = run_folder(tmp_path, "yesno")
+    shutil.rmtree(run / "checkpoints")
+    kept = {path: path.read_bytes() for path in [*(run / "model").iterdir(), run / "metrics.jsonl"]}
+    assert train("yesno", tmp_path, OVERRIDES) == 0
+    said = capfd.readouterr().err
+    best = min(row["dev/wer"] for row in metrics(run) if "dev/wer" in row)
+    assert "is finished" in said and f"Best dev WER {100 * best:.2f} %" in said
+    assert kept == {path: path.read_bytes() for path in kept}
+    (run / "metrics.jsonl").unlink()
+    assert train("yesno", tmp_path, OVERRIDES) == 2
+    assert "has neither checkpoints nor metrics, only a model: start over with" in capfd.readouterr().err

@@ -1,14 +1,18 @@
-"""A folder of recordings: x.wav with its transcript in x.txt, optionally in folders of splits and speakers."""
+"""A folder of recordings: x.wav with its transcript in x.txt, optionally in folders of splits and speakers; or with
+LibriSpeech's files of transcripts."""
 
 import logging
 from pathlib import Path
 
 from asr.common.errors import DataError, listed
-from asr.common.files import read_text
+from asr.common.files import lines_of, read_text
 from asr.data.audio_paths import AUDIO, MEDIA, audio_below, files_below
 from asr.data.formats.rows import Row, split_of
 
 log = logging.getLogger(__name__)
+
+OF_CHAPTERS = ".trans.txt"
+"""Ends the names of LibriSpeech's transcripts, a line for each recording beside them: its name, and what is said."""
 
 
 def matches(source: Path) -> bool:
@@ -17,7 +21,7 @@ def matches(source: Path) -> bool:
 
 
 def read(source: Path) -> dict[str | None, list[Row]]:
-    """Reads SPLIT/SPEAKER/ID.wav with ID.txt, where SPLIT and SPEAKER may be left out.
+    """Reads SPLIT/SPEAKER/ID.wav with ID.txt, where SPLIT and SPEAKER may be left out, or with a line in *.trans.txt.
 
     Raises:
         DataError: Audio has no transcript or is of a kind that is not read, or a transcript cannot be read.
@@ -30,14 +34,19 @@ def read(source: Path) -> dict[str | None, list[Row]]:
             texts[path.with_suffix(".txt")] = path
         elif path.suffix.lower() in MEDIA:
             media.append(path)
+    lines: dict[Path, str] = {}
+    """The transcripts in files of several, by what the file of each alone would be."""
+    alone = {path.with_suffix(".txt") for path in media}
+    for path in [path for path in texts if path.name.endswith(OF_CHAPTERS) and path not in alone]:
+        lines |= _lines(texts.pop(path))
     rows: dict[str | None, list[Row]] = {}
     without = []
     for path in sorted(path for path in media if path.suffix.lower() in AUDIO):
-        transcript = texts.get(path.with_suffix(".txt"))
-        if transcript is None:
+        transcript = path.with_suffix(".txt")
+        if transcript not in texts and transcript not in lines:
             without.append(path)
             continue
-        text = " ".join(read_text(transcript).split())
+        text = " ".join(read_text(texts[transcript]).split()) if transcript in texts else lines[transcript]
         folders = path.relative_to(source).parts[:-1]
         split = split_of(folders[0]) if folders else None
         within = folders[1:] if split else folders
@@ -56,4 +65,19 @@ def read(source: Path) -> dict[str | None, list[Row]]:
         )
     if texts:
         log.info("%s: %d texts have no audio beside them: %s.", source, len(texts), listed(sorted(texts.values())))
+    if unused := sorted(lines.keys() - alone):
+        names = listed([str(path.with_suffix("")) for path in unused])
+        log.warning("%s: %d lines of *%s have no audio beside them: %s.", source, len(unused), OF_CHAPTERS, names)
     return rows
+
+
+def _lines(path: Path) -> dict[Path, str]:
+    """The transcripts of a file of several."""
+    lines: dict[Path, str] = {}
+    for number, line in lines_of(path):
+        name, *words = line.split()
+        own = path.with_name(f"{name}.txt")
+        if own in lines:
+            raise DataError(f"{path}, line {number}: {name} occurs twice: remove one of the lines.")
+        lines[own] = " ".join(words)
+    return lines

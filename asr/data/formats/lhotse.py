@@ -11,7 +11,7 @@ from asr.common.errors import DataError
 from asr.common.files import file_name
 from asr.common.optional import optional
 from asr.data.audio_paths import entries
-from asr.data.formats.rows import Place, Row, audio_path, read_by_split, real_folders
+from asr.data.formats.rows import Place, Row, audio_path, label, read_by_split, real_folders
 from asr.data.manifest import require_all
 from asr.data.utterance import Utterance, extra_of
 
@@ -68,9 +68,11 @@ def _files(source: Path) -> list[Path]:
 
 def _row(cut: Any, place: Place, audio: Path) -> Row:
     (supervision,) = cut.supervisions
-    text, speaker = supervision.text or "", supervision.speaker or ""
+    text, speaker = supervision.text or "", label(supervision.speaker, "the speaker", place) or ""
+    if not isinstance(text, str):
+        raise DataError(f"{place}: its text is {str(text)[:40]}; it must be a text: write it in quotes.")
     # Trimming numbers the cuts; other tools know the supervision by its own id.
-    name = supervision.id
+    name = label(supervision.id, "the id", place) or cut.id
     told = {"gender": supervision.gender, "language": supervision.language, **(supervision.custom or {})}
     extra = extra_of(told)
     file = _file(cut, place)

@@ -126,11 +126,24 @@ def utterances_of(rows: Rows, root: Path) -> dict[str | None, list[Utterance]]:
     outcomes = map_blocks(_read_headers, named, 4096, "Reading headers", "files")
     if faults := [outcome for outcome in outcomes if isinstance(outcome, str)]:
         remedy = "rename or replace the file, or correct or remove its row"
+        if len(faults) == len(flat) and (there := _found_elsewhere(flat[0][1].audio, root)) is not None:
+            remedy = (
+                f"such paths are seen from the folder of the file that names them, and {flat[0][1].audio.name} is at "
+                f"{there}: move the file that names it, or correct the paths"
+            )
         raise faults_among(faults, len(flat), f"utterances of {root}", remedy)
     for (split, _), outcome in zip(flat, outcomes, strict=True):
         assert isinstance(outcome, Utterance)
         utterances[split].append(outcome)
     return utterances
+
+
+def _found_elsewhere(audio: Path, root: Path) -> Path | None:
+    """Where a missing file below a root is, seen from a folder above the root or from one in it."""
+    if not audio.is_relative_to(root) or is_there(audio):
+        return None
+    folders = (*root.parents[:3], *sorted(path for path in root.iterdir() if path.is_dir()))
+    return next((path for folder in folders if is_there(path := folder / audio.relative_to(root))), None)
 
 
 def _read_headers(rows: Sequence[Row]) -> list[Utterance | str]:

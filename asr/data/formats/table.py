@@ -28,8 +28,9 @@ COLUMNS = {
     "text": ("text", "transcript", "transcription", "sentence", "normalized_text"),
     "speaker": ("speaker", "speaker_id", "spk", "client_id"),
     "id": ("id", "utt_id", "utterance_id"),
-    "offset": ("offset", "start"),
+    "offset": ("offset", "start", "start_time"),
     "duration": ("duration",),
+    "end": ("end", "end_time"),
     "split": ("split", "subset", "set"),
 }  # fmt: skip
 """Names by which the role of a column is recognized where data.columns does not name it; "File name" is file_name."""
@@ -99,13 +100,20 @@ def _rows(path: Path, columns: Mapping[str, str]) -> Iterator[tuple[str | None, 
         if not get("audio"):
             raise DataError(f"{place}: no audio file is named: fill the column or remove the line.")
         name = get("id") or None
+        offset, duration = (
+            number(get("offset"), "the offset", place) or 0.0,
+            number(get("duration"), "the duration", place),
+        )
+        end = number(get("end"), "the end", place)
+        if end is not None and end <= offset:
+            raise DataError(f"{place}: it ends at {end:g} s, not after its start at {offset:g} s: correct the line.")
         row = Row(
             audio_path(get("audio"), path.parent, place, others),
             get("text"),
             get("speaker"),
             name if "id" in columns else None,
-            offset=number(get("offset"), "the offset", place) or 0.0,
-            duration=number(get("duration"), "the duration", place),
+            offset=offset,
+            duration=end - offset if duration is None and end is not None else duration,
             place=place,
             name=name,
             extra=extra_of(dict(zip(header, map(str.strip, values), strict=True)), roles),

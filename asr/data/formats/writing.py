@@ -4,8 +4,10 @@ import gzip
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from asr.common.errors import ConfigError
 from asr.data.formats import kaldi, lhotse, nemo
 from asr.data.manifest import require_all
+from asr.data.splits import SPLITS
 from asr.data.utterance import Utterance
 
 FORMATS: Mapping[str, tuple[Callable[[Mapping[str, Sequence[Utterance]], Path], None], Sequence[str]]] = {
@@ -30,6 +32,18 @@ def export(name: str, splits: Mapping[str, Sequence[Utterance]], folder: Path) -
         for path in (folder / file.format(split) for file in files):
             remedy = "look for ids that repeat and line breaks in transcripts"
             require_all(len(utterances), _lines(path), f"lines in {path}", remedy)
+
+
+def keep_source(source: Path, name: str, folder: Path) -> None:
+    """Refuses to write over a source.
+
+    Raises:
+        ConfigError: A file of the source is among those that would be written.
+    """
+    real, (_, files) = source.resolve(), FORMATS[name]
+    for path in (folder / file.format(split) for file in files for split in SPLITS):
+        if path.exists() and path.resolve().is_relative_to(real):
+            raise ConfigError(f"{path} is a file of data.source, {source}: give another folder for -o.")
 
 
 def _lines(path: Path) -> int:

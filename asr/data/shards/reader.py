@@ -195,7 +195,8 @@ def open_audio(config: ShardsConfig, data: Path) -> AudioFiles | ShardedAudio:
         name, checksum = str(described["index"]), str(described["sha256"])
     except DataError as error:
         raise DataError(
-            f"There are no shards: {error}; make them with `asr pack RECIPE`, or correct shards.source."
+            f"There are no shards: {error}; make them with `asr pack RECIPE shards.source=null`, or correct "
+            "shards.source."
         ) from None
     except (ValueError, KeyError, TypeError):
         raise DataError(f"{config.source}/{DESCRIPTION} is damaged: pack the corpus again.") from None
