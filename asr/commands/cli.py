@@ -39,9 +39,6 @@ OWN_ARGUMENTS = (
 ON_RANK_0 = ("prepare", "check", "listen", "pack", "extract")
 """Commands that run on rank 0 only."""
 
-HYDRA_OPTIONS = ("overrides", "multirun", "cfg", "package", "resolve", "run")
-"""Options of Hydra's command line that apply here."""
-
 # Errors of the file system that are no defect of the program.
 FULL = (errno.ENOSPC, errno.EDQUOT)
 FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -133,7 +130,7 @@ def run_over_hydra(command: str, arguments: Sequence[str]) -> None:
     """
     from hydra import version
     from hydra._internal.hydra import Hydra
-    from hydra._internal.utils import create_config_search_path, get_args_parser
+    from hydra._internal.utils import create_config_search_path
     from hydra.core.global_hydra import GlobalHydra
     from hydra.types import RunMode
 
@@ -143,8 +140,7 @@ def run_over_hydra(command: str, arguments: Sequence[str]) -> None:
     from asr.training.cluster import submission_errors
 
     log_to_stderr()
-    parser = get_args_parser()
-    options = _parse(parser, command, arguments)
+    options = _parse(command, arguments)
     subject, overrides = _split_subject(command, options.overrides)
     remedies.give(subject)
     with given_recipe(subject, overrides, language_models=command == "lm") as recipe:
@@ -227,14 +223,19 @@ def _stop(sentence: str, code: int) -> NoReturn:
     sys.exit(code)
 
 
-def _parse(parser: argparse.ArgumentParser, command: str, arguments: Sequence[str]) -> argparse.Namespace:
-    parser.exit_on_error = False
+def _parse(command: str, arguments: Sequence[str]) -> argparse.Namespace:
+    """Reads the options of Hydra's command line that apply here; Hydra's own parser fails on Python 3.14."""
+    parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
+    parser.add_argument("overrides", nargs="*")
+    parser.add_argument("--multirun", "-m", action="store_true")
+    parser.add_argument("--run", "-r", action="store_true")
+    parser.add_argument("--cfg", "-c", choices=["job", "hydra", "all"])
+    parser.add_argument("--package", "-p")
+    parser.add_argument("--resolve", action="store_true")
     try:
         options, unknown = parser.parse_known_intermixed_args(arguments)
     except argparse.ArgumentError as error:
         raise ConfigError(f"asr {command}: {error}.") from None
-    given = {name for name, value in vars(options).items() if value} - {*HYDRA_OPTIONS}
-    unknown += [f"--{name.replace('_', '-')}" for name in sorted(given)]
     if options.resolve and not options.cfg:
         raise ConfigError(f"asr {command}: --resolve goes with --cfg job.")
     if options.multirun and options.cfg:

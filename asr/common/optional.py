@@ -7,6 +7,13 @@ from types import ModuleType
 
 from asr.common.errors import ConfigError
 
+BEAM = (
+    "pip install 'asr[beam]' brings it"
+    if sys.version_info < (3, 13)
+    else "there is none for Python 3.13 and newer: use Python 3.12 and pip install 'asr[beam]'"
+)
+"""How to get what the extra `beam` is about."""
+
 
 def optional(name: str, extra: str) -> ModuleType:
     """Imports a library of an optional extra.

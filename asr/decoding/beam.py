@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from asr.common.errors import ConfigError, RunError
+from asr.common.optional import BEAM
 from asr.common.processes import worker_pool
 from asr.decoding.decoder import Decoder
 from asr.decoding.search import Hypothesis, Rescorer, Search
@@ -105,9 +106,7 @@ def require_packages() -> None:
         import kenlm  # noqa: F401 - the next import works without it, and fails later
         from flashlight.lib.text.decoder.kenlm import KenLM  # noqa: F401 - whether it is there
     except ImportError as error:
-        raise ConfigError(
-            f"decoder=beam needs {error.name or 'flashlight-text'}: pip install 'asr[beam]' brings it."
-        ) from None
+        raise ConfigError(f"decoder=beam needs {error.name or 'flashlight-text'}: {BEAM}.") from None
 
 
 _Found = tuple[list[str], list[int], float]

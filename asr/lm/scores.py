@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from asr.common.documents import read_json
 from asr.common.errors import ConfigError, DataError, RunError
 from asr.common.files import atomic_write_text
+from asr.common.optional import BEAM
 from asr.lm.kneser_ney import Perplexity
 from asr.lm.ngram import ARPA, BINARY, HELD_OUT_TEXT, REPORT, is_arpa, read_vocabulary, unit_split
 from asr.lm.text import held_out_checksum, held_out_sentences
@@ -46,7 +47,7 @@ def open_model(path: Path) -> "kenlm.Model":
     try:
         import kenlm
     except ImportError:
-        raise ConfigError("Language models are read with kenlm: pip install 'asr[beam]' brings it.") from None
+        raise ConfigError(f"Language models are read with kenlm: {BEAM}.") from None
     file = path
     if path.is_dir():
         file = next((path / name for name in (BINARY, ARPA) if (path / name).is_file()), path / ARPA)

@@ -109,6 +109,14 @@ def test_a_command_gets_the_composed_configuration(training: Training) -> None:
     assert (config.name, config.seed, config.data.sampling_rate) == ("gru", 7, 8000)
 
 
+def test_the_command_line_is_read_without_the_parser_of_hydra(
+    training: Training, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hydra._internal.utils.get_args_parser", lambda: pytest.fail("it fails on Python 3.14"))
+    main(["train", "an4", "-m", "seed=1,2"])
+    assert [config.seed for config in training.configs] == [1, 2]
+
+
 def test_a_recipe_may_lie_anywhere(training: Training, tmp_path: Path) -> None:
     shutil.copytree(find_recipe("an4").folder, tmp_path / "my corpus")
     main(["train", "my corpus"])
