@@ -45,7 +45,7 @@ class Launcher:
             logs: Folder for the output of each.
 
         Returns:
-            By the name of each run that failed, the last line of its output.
+            By the name of each run that failed, the last line of its output, or which signal ended it.
 
         Raises:
             Interrupted: A signal arrived; the runs in progress have saved their state.
@@ -64,7 +64,7 @@ class Launcher:
                 if code == 0:
                     progress.say(f"{run.name} is trained and evaluated: {run.folder.path}")
                 else:
-                    failures[run.name] = _last_line(_log_path(logs, run))
+                    failures[run.name] = _last_line(_log_path(logs, run)) if code > 0 else _ended_by(-code)
                     progress.say(f"{run.name} failed: {failures[run.name]}")
                 progress.advance()
         return failures
@@ -107,6 +107,12 @@ class Launcher:
     def _stop_if_interrupted(self) -> None:
         if self._signal:
             raise Interrupted("The runs in progress are saved; the same command continues them.", self._signal)
+
+
+def _ended_by(number: int) -> str:
+    """Why a process ended that could say nothing itself."""
+    short = ", as where memory is short" if number == signal.SIGKILL else ""
+    return f"{signal.strsignal(number) or number} (signal {number}) ended it{short}."
 
 
 def _last_line(path: Path) -> str:

@@ -101,7 +101,7 @@ def check_overrides(recipe: Recipe, overrides: Sequence[str], swept: bool = Fals
         parsed = OverridesParser.create().parse_overrides(overrides)
     for override in parsed:
         key, value = override.key_or_group, override.value()
-        if key == "sweep" and override.is_sweep_override():
+        if key == "sweep" and (override.is_sweep_override() or isinstance(value, list)):
             raise ConfigError("sweep takes one name: run one sweep after the other.")
         choices = sorted(path.stem for root in (CONF, recipe.folder) for path in (root / key).glob("*.yaml"))
         if choices and isinstance(value, list):

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import GrammarParseError
 from omegaconf.grammar_parser import parse
 
+from asr.common.errors import ConfigError
 from asr.common.files import expanded
 
 PATHS = (
@@ -43,8 +44,13 @@ def readable(override: str, kind: Any, swept: bool) -> str:
     Args:
         kind: The type of the key; None where there is no such key.
         swept: Whether commas separate the values of a sweep; else they may belong to a text.
+
+    Raises:
+        ConfigError: It has no key.
     """
     key, equals, value = override.partition("=")
+    if not key.strip("+~"):
+        raise ConfigError(f"Cannot read {override!r}: write key=value.")
     if not equals or _is_meant(override, kind, swept):
         return override
     parts = _parts(value) if swept else [value]

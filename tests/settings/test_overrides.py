@@ -139,6 +139,10 @@ def test_a_sweep_file_may_hold_any_text(tmp_path: Path) -> None:
         ("seed", "Cannot read 'seed': write key=value."),
         ("tracker.notes=${5 é", "tracker.notes is '${5 é', which has ${"),
         ("ü=1", "Cannot read 'ü=1': write key=value."),
+        ("=1", "Cannot read '=1': write key=value."),
+        ("===", "Cannot read '===': write key=value."),
+        ("+=1", "Cannot read '+=1': write key=value."),
+        ("sweep=[cells,size]", "sweep takes one name: run one sweep after the other."),
     ],
 )
 def test_a_mistake_is_still_named(override: str, sentence: str) -> None:
