@@ -1,6 +1,7 @@
 """Charts and tables that stay readable: of a run that diverged, of many runs, on a narrow page, and on paper."""
 
 import json
+import re
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,7 @@ def test_nothing_is_cut_or_overlaps(browser: Browser, report: Path, width: int) 
     texts = boxes(page, ".forest .result >> nth=0 >> text")
     assert texts[0][1] <= texts[1][0] or texts[0][3] <= texts[1][2], "a name does not run into its figures"
     assert page.locator(".forest .beyond").count() == 1, "the run that diverged is beyond the axis"
+    expect(page.locator(".forest .figures").last).to_have_text(re.compile(r"^100\.00\s+\(no interval\)$"))
     cut = "all => all.filter(one => one.scrollWidth > one.clientWidth).map(one => one.textContent)"
     assert page.locator(".row .numeric, .head .numeric button").evaluate_all(cut) == []
     heading = boxes(page, ".head [data-key=seed]")[0]

@@ -56,6 +56,8 @@ def test_the_picture_is_zoomed_and_has_an_axis_of_frequencies(watched: Watched, 
     expect(page.get_by_role("button", name=re.compile("^4"))).to_have_attribute("aria-pressed", "true")
     expect(page.locator("canvas.picture")).to_have_js_property("clientWidth", 4 * width)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator("canvas.picture").evaluate("canvas => canvas.clientWidth") < 680, "all of it fits on paper"
 
 
 def test_the_reliability_of_confidences_is_drawn_where_it_was_measured(watched: Watched, made_up: MadeUp) -> None:

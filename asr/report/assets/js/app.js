@@ -112,7 +112,7 @@
       document.documentElement.dataset.theme = "light";
       for (const table of document.querySelectorAll(".table")) table.printed();
       for (const plot of document.querySelectorAll(".plot")) if (plot.printed) plot.printed(PAPER_WIDTH / 2 - 20);
-      for (const forest of document.querySelectorAll(".forest")) forest.printed(PAPER_WIDTH);
+      for (const figure of document.querySelectorAll(".forest, .picture-frame")) if (figure.printed) figure.printed(PAPER_WIDTH);
     });
     addEventListener("afterprint", () => { document.documentElement.dataset.theme = before; show(); });
   }

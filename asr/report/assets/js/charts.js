@@ -124,7 +124,7 @@
         series.push({ label: "", stroke, width: 1, alpha: 0.25, points: { show: false }, spanGaps: true, class: "raw" });
       }
       tables.push([one.x, raw ? report.smoothed(one.y, options.smoothing) : one.y]);
-      series.push({ label: one.name, number: one.number, stroke, dash, width: 2, spanGaps: true, value: format, points: { show: sparse && !raw && !many, size: 5, fill: stroke } });
+      series.push({ label: one.name, number: one.number, stroke, dash, width: many ? 1.5 : 2, spanGaps: true, value: format, points: { show: sparse && !raw && !many, size: 5, fill: stroke } });
     }
     const axis = { stroke: ink, font, grid: { stroke: faint, width: 1 }, ticks: { stroke: faint, width: 1 } };
     const values = (_, ticks) => ticks.map((tick) => (tick === null ? "" : tick === 0 ? "0" : report.number(tick)));

@@ -24,6 +24,10 @@ report.fill = function (element, attributes, children) {
 };
 
 report.percent = (share, digits = 1) => (share === null || share === undefined ? "–" : (100 * share).toFixed(digits));
+
+// An interval of rates in per cent. One without width is none: no utterance differs from another, as where there is one.
+report.interval = (one, between = " – ", low = report.rate(one, "_low"), high = report.rate(one, "_high")) => (low === high ? "no interval" : report.percent(low) + between + report.percent(high));
+report.said = (one) => (report.rate(one, "_low") === report.rate(one, "_high") ? "no interval" : `95 % interval ${report.interval(one, " to ")}`);
 report.points = (share) => (share > 0 ? "+" : share < 0 ? "−" : "") + Math.abs(100 * share).toFixed(2);
 
 report.number = function (value) {

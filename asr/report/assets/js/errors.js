@@ -78,7 +78,7 @@
 
   function summary(evaluation, rows) {
     const wrong = rows.filter((row) => row.errors).length, { unit } = evaluation, other = report.otherUnit(unit);
-    return [report.el("b", {}, `${report.rateName(unit)} ${report.percent(report.rate(evaluation), 2)} %`), ` (95 % interval ${report.percent(report.rate(evaluation, "_low"))} to ${report.percent(report.rate(evaluation, "_high"))}), ${report.rateName(other)} ${report.percent(evaluation[report.rateKey(other)], 2)} %: `,
+    return [report.el("b", {}, `${report.rateName(unit)} ${report.percent(report.rate(evaluation), 2)} %`), ` (${report.said(evaluation)}), ${report.rateName(other)} ${report.percent(evaluation[report.rateKey(other)], 2)} %: `,
       `${report.count(evaluation.substitutions, "substitution")}, ${report.count(evaluation.deletions, "deletion")} and ${report.count(evaluation.insertions, "insertion")} in ${report.count(evaluation[`${unit}s`], unit)}. `,
       `${report.number(wrong)} of ${report.count(rows.length, "utterance")} have errors.`];
   }

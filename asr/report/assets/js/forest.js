@@ -2,7 +2,7 @@
 // A forest plot: each result as a dot on its 95 % interval, on one axis.
 
 (function () {
-  const LETTER = 7.4, TOP = 8, BOTTOM = 24, NARROW = 520;
+  const LETTER = 7.4, TOP = 8, BOTTOM = 24, NARROW = 520, PLOT = 240;
 
   // rows: [{name, value, low, high, number, open}] in fractions; options: {title, axis, format(row), zero: differences,
   // with a line at 0 instead of the lowest value}
@@ -27,7 +27,7 @@
     // On a narrow page a name and its figures stand above the interval, each in a line of its own where both are long.
     const narrow = width < NARROW, figures = 12 + longest(options.format), named = 16 + longest((row) => row.name);
     const apart = narrow && named + figures > width, line = apart ? 58 : narrow ? 42 : 26;
-    const names = apart ? width : narrow ? width - figures : Math.min(width * 0.36, named);
+    const names = apart ? width : narrow ? width - figures : Math.min(Math.max(width * 0.36, width - figures - PLOT), named);
     const left = narrow ? 12 : names, right = narrow ? 12 : figures + 8;
     const [least, greatest] = most === null ? [-Infinity, Infinity] : [options.zero ? -most : -Infinity, most];
     const low = Math.max(least, Math.min(...rows.map((row) => row.low), options.zero ? 0 : Infinity));

@@ -48,7 +48,9 @@
         if (move) { event.preventDefault(); audio.currentTime += move; show(); }
       });
     }
-    return report.el("div", {}, report.el("div", { class: "controls" }, zooms), report.el("div", { class: "picture-frame" }, axis, scroller));
+    const frame = report.el("div", { class: "picture-frame" }, axis, scroller);
+    frame.printed = (paper) => { paint(canvas, paper - AXIS, picture, output, row, null); paintAxis(axis, picture, output); };
+    return report.el("div", {}, report.el("div", { class: "controls" }, zooms), frame);
   };
 
   // The words at a time, of the hypothesis and of the reference.

@@ -31,7 +31,7 @@
     return parts;
   });
 
-  const figures = (one) => `${report.percent(one.value, 2)}  (${report.percent(one.low)} – ${report.percent(one.high)})`;
+  const figures = (one) => `${report.percent(one.value, 2)}  (${report.interval(one, " – ", one.low, one.high)})`;
 
   function recipesOf(results) {
     const recipes = [...new Set(results.map((one) => one.recipe))];
@@ -42,7 +42,7 @@
     return recipesOf(results).flatMap(([recipe, found]) => {
       const [best, ...others] = found;
       const start = [report.el("b", {}, report.evaluationName(best)),
-        ` has the lowest ${split} ${report.rateName(best.unit)} of ${recipe}, ${report.percent(report.rate(best), 2)} % (95 % interval ${report.percent(report.rate(best, "_low"))} to ${report.percent(report.rate(best, "_high"))}). `];
+        ` has the lowest ${split} ${report.rateName(best.unit)} of ${recipe}, ${report.percent(report.rate(best), 2)} % (${report.said(best)}). `];
       if (!others.length) return start;
       const behind = others.filter((one) => { const pair = report.pair(best, one); return pair && pair.p_corrected < 0.05; }).length;
       return [...start, behind === others.length ? "It is significantly better than all others. "
@@ -69,7 +69,7 @@
       several ? { key: "recipe", title: "Recipe", width: 5, value: (row) => row.run.recipe, cell: (row) => row.run.recipe } : null,
       { key: "seed", title: "Seed", width: 3, numeric: true, value: (row) => row.run.settings.seed, cell: (row) => report.setting(row.run.settings.seed) },
       rate(first, 5.2),
-      { key: "interval", title: "95 % CI", width: 6.5, numeric: true, value: (row) => (row.result ? report.rate(row.result, "_low") : null), cell: (row) => (row.result ? `${report.percent(report.rate(row.result, "_low"))} – ${report.percent(report.rate(row.result, "_high"))}` : "–") },
+      { key: "interval", title: "95 % CI", width: 6.5, numeric: true, value: (row) => (row.result ? report.rate(row.result, "_low") : null), cell: (row) => (row.result ? report.interval(row.result) : "–") },
       rate(report.otherUnit(first), 4),
       { key: "best", title: "Best dev %", width: 6.8, numeric: true, hint: `Lowest dev ${report.rateNames(data.runs)}, and its epoch`, value: (row) => row.run.best_dev && row.run.best_dev[report.rateKey(row.run.unit)], cell: (row) => (row.run.best_dev ? `${report.percent(row.run.best_dev[report.rateKey(row.run.unit)], 2)} @ ${Math.round(row.run.best_dev.epoch)}` : "–") },
       { key: "diagnostics", title: "Diagnostics", width: 6, numeric: true, hint: "Training diagnostics", value: (row) => weight(row.run), cell: (row) => diagnostics(row) },
