@@ -101,7 +101,7 @@ def apply_marks(manifests: Manifests, marks: Mapping[str, Mark]) -> list[tuple[s
     dropped = {place: [f"dropped by {marks[place[1]].place}"] for place in changes if marks[place[1]].text is None}
     kept = {
         split: [
-            replace(utterance, text=marks[utterance.id].text) if utterance.id in marks else utterance
+            _followed(utterance, marks.get(utterance.id))
             for utterance in utterances
             if (split, utterance.id) not in dropped
         ]
@@ -109,6 +109,10 @@ def apply_marks(manifests: Manifests, marks: Mapping[str, Mark]) -> list[tuple[s
     }
     rewrite(manifests, splits, kept, dropped)
     return changes
+
+
+def _followed(utterance: Utterance, mark: Mark | None) -> Utterance:
+    return utterance if mark is None or mark.text is None else replace(utterance, text=mark.text)
 
 
 def _unknown(manifests: Manifests, marks: Mapping[str, Mark]) -> list[str]:

@@ -23,6 +23,7 @@ from asr.data.splits import SPLITS
 from asr.data.utterance import Utterance
 from asr.report.data_files import short_hash, write_data, write_whole
 from asr.report.evaluations import MOST_TESTED, EvaluationPages
+from asr.report.importance import sweep_importance
 from asr.report.local_paths import LocalPaths
 from asr.report.notes import publish_notes
 from asr.report.runs import ODD, Run, differing_settings, find_runs
@@ -118,6 +119,7 @@ class Report:
             "live": self.options.live,
             "runs": [run | {name: paths.without(run[name]) for name in TOLD} for run in shown],
             "differences": differing_settings(runs),
+            "importance": [one for split in SPLITS for one in sweep_importance(runs, split)],
             "evaluations": [one | {"command": paths.without(one["command"])} for one in evaluations],
             "pairs": pairs,
             "most_tested": MOST_TESTED,

@@ -116,6 +116,9 @@ class Dashboard:
 
 
 CELLS = "LSTM vs. GRU"
+SWEEP = "What matters"
+SWEPT = ("model.hidden", "model.layers", "model.dropout", "optimizer.learning_rate", "batching.global_seconds", "seed")
+"""Settings on the axes of a sweep; W&B adds others at a click."""
 TEXTS = {
     "Overview": "Test and dev {0}, and what they cost. The model is chosen by the lowest dev {0}; test is evaluated "
     "once.",
@@ -123,6 +126,8 @@ TEXTS = {
     "rises while the training loss falls means over-fitting; while a step waits for data, the processor is idle.",
     "Errors": "The worst test utterances with audio and alignment, and hypotheses of a fixed panel of dev utterances "
     "after every epoch.",
+    SWEEP: "Settings against dev {0}: each line is a run. The importance is that of a random forest that W&B fits to "
+    "the runs shown, without an interval: of a dozen runs it says little. The page of asr report tells how sure it is.",
     CELLS: "Runs grouped by their cells, with the spread over seeds. asr compare tests the difference.",
 }
 
@@ -139,7 +144,8 @@ def _laid_out(panels: list[Any]) -> list[Any]:
 
     x = y = 0
     for panel in panels:
-        width = WIDTH if isinstance(panel, wr.WeavePanelSummaryTable) else WIDTH // 3
+        wide = isinstance(panel, wr.WeavePanelSummaryTable | wr.ParallelCoordinatesPlot)
+        width = WIDTH if wide else WIDTH // 3
         if x + width > WIDTH:
             x, y = 0, y + HEIGHT
         panel.layout = wr.Layout(x=x, y=y, w=width, h=HEIGHT)
@@ -162,6 +168,7 @@ def sections_of_panels(unit: ErrorUnit = ErrorUnit.word) -> dict[str, list[Any]]
         return wr.LinePlot(title=title, x=x, y=list(metrics), **options)
 
     rate, title = unit.rate, unit.label
+    lowest = wr.SummaryMetric(f"dev/{rate}.min")
     cells: dict[str, Any] = {"groupby": wr.Config("cells"), "groupby_aggfunc": "mean", "groupby_rangefunc": "minmax"}
     return {
         "Overview": [
@@ -190,6 +197,18 @@ def sections_of_panels(unit: ErrorUnit = ErrorUnit.word) -> dict[str, list[Any]]
             line("Substitutions, deletions and insertions on dev", *(f"dev/{error}" for error in ERRORS), x="epoch"),
             wr.WeavePanelSummaryTable(table_name="worst_utterances"),
             wr.WeavePanelSummaryTable(table_name="dev/panel"),
+        ],
+        SWEEP: [
+            wr.ParallelCoordinatesPlot(
+                title=f"Settings and lowest dev {title}",
+                columns=[
+                    *(wr.ParallelCoordinatesPlotColumn(wr.Config(key), display_name=key) for key in ("cells", *SWEPT)),
+                    wr.ParallelCoordinatesPlotColumn(lowest, display_name=f"dev {title}"),
+                ],
+            ),
+            wr.ParameterImportancePlot(with_respect_to=f"dev/{rate}.min"),
+            wr.ScatterPlot(title=f"Dev {title} by learning rate", x=wr.Config(SWEPT[3]), y=lowest, log_x=True),
+            wr.ScatterPlot(title=f"Dev {title} by hidden size", x=wr.Config(SWEPT[0]), y=lowest),
         ],
         CELLS: [
             wr.BarPlot(title=f"Test {title} by cells", metrics=[f"test/{rate}"], **cells),

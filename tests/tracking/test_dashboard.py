@@ -16,7 +16,7 @@ from tests.helpers.wandb_server import Server, wandb_server
 
 pytestmark = pytest.mark.usefixtures("no_login")
 
-SECTIONS = ["Overview", "Training health", "Errors", "LSTM vs. GRU"]
+SECTIONS = ["Overview", "Training health", "Errors", "What matters", "LSTM vs. GRU"]
 
 
 def metrics_in(value: Any) -> set[str]:
