@@ -27,6 +27,7 @@ from asr.report.importance import sweep_importance
 from asr.report.local_paths import LocalPaths
 from asr.report.notes import publish_notes
 from asr.report.runs import ODD, Run, differing_settings, find_runs
+from asr.report.suspicious import suspicious_utterances
 from asr.report.utterance_media import AudioChoice
 from asr.settings.compose import load_config
 from asr.settings.recipe import SETTINGS
@@ -37,8 +38,8 @@ log = logging.getLogger(__name__)
 ASSETS = Path(__file__).parent / "assets"
 MARK = ".asr-report"
 SCRIPTS = (
-    "dom", "address", "store", "notes", "choosing", "export", "table", "charts", "forest", "runs", "compare", "panel",
-    "training", "reliability", "errors", "picture", "utterance", "data", "app",
+    "dom", "address", "store", "notes", "choosing", "export", "table", "charts", "forest", "runs", "subgroups",
+    "compare", "panel", "training", "reliability", "errors", "picture", "marks", "utterance", "data", "sweep", "app",
 )  # fmt: skip
 """The page's own scripts, each after those that it needs."""
 TOLD = ("name", "settings", "notes", "command", "diagnostics")
@@ -191,7 +192,9 @@ class Report:
         except ConfigError as error:  # settings of an earlier version
             log.warning("The corpus in %s was not checked: %s", folder, error)
             checked = []
-        return {"name": run.recipe, "key": short_hash(str(folder)), "folder": str(folder), **describe(splits, checked)}
+        suspicious = suspicious_utterances(folder, splits, self.options.audio, self.options.folder)
+        described = {"name": run.recipe, "key": short_hash(str(folder)), "folder": str(folder), "suspicious": suspicious}
+        return described | describe(splits, checked)
 
     def _write_page(self, runs: Sequence[Mapping[str, Any]]) -> None:
         folder = self.options.folder

@@ -51,7 +51,7 @@
     document.getElementById("views").replaceChildren(...views.map((view, index) => report.el("a", { href: `#${view.name}`, title: `Key ${index + 1}` }, view.title)));
   }
 
-  const KEYS = [["1 – 5", "switch view"], ["/", "search"], ["↑ ↓ Enter", "select and open a row of a table"], ["n p u", "next and previous utterance, all utterances"], ["space", "play or pause the audio"], ["t", "switch theme"], ["?", "show this list"], ["Esc", "leave a field or close this list"]];
+  const KEYS = [["1 – 6", "switch view"], ["/", "search"], ["↑ ↓ Enter", "select and open a row of a table"], ["n p u", "next and previous utterance, all utterances"], ["space", "play or pause the audio"], ["t", "switch theme"], ["?", "show this list"], ["Esc", "leave a field or close this list"]];
 
   function help() {
     const dialog = document.getElementById("help");

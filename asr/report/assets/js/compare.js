@@ -125,7 +125,7 @@
     ];
     const found = report.el("span", { role: "status", class: "note" });
     let kind = report.get("which") in kinds ? report.get("which") : "different", text = report.get("search", "");
-    const chosen = () => rows.filter((row) => kinds[kind][1](row) && row.haystack.includes(text.toLowerCase()));
+    const chosen = () => rows.filter((row) => kinds[kind][1](row) && report.hasFields(report.here()[1])(row.one) && row.haystack.includes(text.toLowerCase()));
     const grid = report.table({
       label: "Per-utterance comparison", columns, rows: chosen(), all: rows, sort: ["gain", true], height: "50vh",
       arranged: (shown) => {
@@ -135,9 +135,17 @@
       open: (row) => { location.hash = address(row); },
     });
     const update = () => grid.update(chosen());
+    const fields = report.fieldFilters(left, update);
+    const byField = report.differencesByField(rows, first.unit, (name, value) => {
+      report.set({ field: `${name}=${value}` });
+      update();
+      fields.replaceWith(report.fieldFilters(left, update));
+      grid.scrollIntoView({ block: "center" });
+    });
     return [report.el("p", { class: "lead" }, `A has fewer errors in ${report.count(counts.better, "utterance")}, B in ${report.number(counts.worse)}; in ${report.number(rows.length - counts.better - counts.worse)} both have the same number.`),
       report.el("div", { class: "controls" },
         report.choice("Which", Object.entries(kinds).map(([key, [title]]) => [key, `${title} (${counts[key]})`]), kind, (key) => { kind = key; report.set({ which: key }); update(); }),
-        report.search("Search", text, (typed) => { text = typed; report.set({ search: typed }); update(); }), found), grid, grid.exporter];
+        report.search("Search", text, (typed) => { text = typed; report.set({ search: typed }); update(); }), fields, found), grid, grid.exporter,
+      byField ? [report.el("h3", {}, "For whom B differs from A"), report.el("p", { class: "note" }, "Above 0, A is better. Bold: the 95 % interval of the matched pairs, of this subgroup alone, excludes 0; of many subgroups some do by chance."), byField] : null].flat().filter(Boolean);
   }
 })();

@@ -12,6 +12,7 @@
         corpora.length > 1 ? report.select("Corpus", corpora.map((one) => [one.key, `${one.name} (${one.folder})`]), corpus.key, (key) => report.go("data", { corpus: key })) : null,
         report.el("p", { class: "note" }, corpus.folder), overview(splits)),
       report.section("Corpus check", corpusCheck(corpus)),
+      corpus.suspicious.length ? report.section("Suspicious transcripts", report.el("p", { class: "note" }, "Found by `asr check` with check.model, the least fitting first."), report.suspicious(corpus)) : null,
       report.section("Durations", report.el("div", { class: "charts" }, splits.map(([split, one]) => histogram(split, one, corpus.edges)))),
       report.section("Out-of-vocabulary words", report.el("div", { class: "groups" }, splits.filter(([split]) => split !== "train").map(([split, one]) => unknown(split, one)))),
       report.section("Speakers", report.el("div", { class: "groups" }, splits.map(([split, one]) => speakers(split, one)))),

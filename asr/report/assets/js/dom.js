@@ -85,6 +85,9 @@ report.search = function (label, value, oninput) {
     report.el("input", { type: "search", value, placeholder: "text, id or speaker", "data-search": true, oninput: (event) => oninput(event.target.value) }));
 };
 
+// What may be wider than the window scrolls by itself.
+report.wide = (label, ...children) => report.el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label }, ...children);
+
 report.section = (title, ...children) => report.el("section", { class: "card" }, report.el("h2", {}, title), ...children);
 
 // What errors are counted in, "word" or "character", and the name of the error rate that follows.

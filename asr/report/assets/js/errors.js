@@ -38,6 +38,7 @@
       drawActive();
       grid.update(filtered(rows, state));
     };
+    const fields = report.fieldFilters(rows, () => change({}));
     const narrow = (changes) => { change({ which: "all", ...changes }); grid.scrollIntoView({ block: "center" }); };
     drawActive();
     const kinds = Object.entries(KINDS).map(([kind, [title, is]]) => [kind, `${title} (${report.number(rows.filter(is).length)})`]);
@@ -47,11 +48,13 @@
         report.el("p", { class: "lead" }, ...summary(evaluation, rows))),
       report.section("Utterances",
         report.el("div", { class: "controls" },
-          which, report.search("Search", state.text, (text) => change({ search: text })), active, found), grid, grid.exporter),
+          which, report.search("Search", state.text, (text) => change({ search: text })), fields, active, found), grid, grid.exporter),
       report.section("Top confusions", confusions(analysis.confusions, (pair) => narrow({ pair }))),
       report.section(`${report.rateName(evaluation.unit)} by subgroup`, report.el("p", { class: "note" }, `Bars show the ${report.rateName(evaluation.unit)}; choose a subgroup to see its utterances.`),
-        report.el("div", { class: "groups" }, Object.entries(analysis.groups).filter(([, groups]) => groups.length > 1)
-          .map(([measure, groups]) => groupTable(evaluation.unit, measure, groups, (group) => narrow({ group }))))),
+        report.el("div", { class: "groups broad" }, Object.entries(analysis.groups).filter(([, groups]) => groups.length > 1)
+          .map(([measure, groups]) => report.groupTable(evaluation.unit, measure, groups, (group) => narrow({ group: groupKey(measure, group) }))))),
+      (analysis.word_classes || []).length > 1 ? report.section("Errors by class of words", report.el("p", { class: "note" }, "Substituted and deleted words of the references; choose a class to see its utterances with such errors."),
+        report.wordClassTable(analysis.word_classes, (one) => narrow({ group: groupKey("words", one) }))) : null,
       evaluation.reliability ? report.reliability(evaluation.reliability) : null,
     ];
   });
@@ -61,12 +64,12 @@
 
   // The filters of an address: what it names and this evaluation has.
   function filters(parameters, analysis) {
-    const groups = Object.entries(analysis.groups).flatMap(([measure, all]) => all.map((group) => [groupKey(measure, group), group.places, groupKey(measure, group)]));
+    const groups = [...Object.entries(analysis.groups), ["words", analysis.word_classes || []]].flatMap(([measure, all]) => all.map((group) => [groupKey(measure, group), group.places, groupKey(measure, group)]));
     const pairs = Object.entries(analysis.confusions).flatMap(([unit, all]) => all.map((pair) => [pairKey(unit, pair), pair.places, `\u2068${pair.reference || "∅"}\u2069 → \u2068${pair.hypothesis || "∅"}\u2069`]));
     const chosen = (all, wanted) => { const one = all.find(([key]) => key === wanted); return one ? { members: new Set(one[1]), label: one[2] } : null; };
     return {
       text: parameters.get("search") || "", kind: parameters.get("which") in KINDS ? parameters.get("which") : USUAL,
-      group: chosen(groups, parameters.get("group")), pair: chosen(pairs, parameters.get("pair")),
+      hasFields: report.hasFields(parameters), group: chosen(groups, parameters.get("group")), pair: chosen(pairs, parameters.get("pair")),
     };
   }
 
@@ -83,9 +86,9 @@
       `${report.number(wrong)} of ${report.count(rows.length, "utterance")} have errors.`];
   }
 
-  function filtered(rows, { text: typed, kind, group, pair }) {
+  function filtered(rows, { text: typed, kind, group, pair, hasFields }) {
     const text = typed.toLowerCase(), is = KINDS[kind][1];
-    return rows.filter((row) => is(row) && (!text || row.haystack.includes(text)) && (!group || group.members.has(row.place)) && (!pair || pair.members.has(row.place)));
+    return rows.filter((row) => is(row) && hasFields(row) && (!text || row.haystack.includes(text)) && (!group || group.members.has(row.place)) && (!pair || pair.members.has(row.place)));
   }
 
   const SORT = ["errors", true];
@@ -124,17 +127,6 @@
     const list = (title, unit) => report.el("div", {}, report.el("h3", {}, title),
       found[unit].length ? more(found[unit], row(unit), ["#count", "reference → hypothesis"], `Confusions of ${unit}`) : report.el("p", { class: "note" }, "None."));
     return report.el("div", { class: "groups" }, list("Words", "words"), list("Characters", "characters"));
-  }
-
-  function groupTable(unit, measure, groups, choose) {
-    const rate = report.rateKey(unit);
-    const highest = Math.max(...groups.map((group) => group[rate]), 1e-9);
-    const row = (group) => report.el("tr", {},
-      report.el("th", { scope: "row" }, report.el("button", { type: "button", class: "link", onclick: () => choose(groupKey(measure, group)) }, report.text(group.label))),
-      report.el("td", { class: "bar-cell" }, report.el("span", { class: "bar", "aria-hidden": "true" }, report.el("span", { class: "part part-0", style: { width: `${(100 * group[rate]) / highest}%` } }))),
-      report.el("td", { class: "numeric" }, `${report.percent(group[rate])} %`),
-      report.el("td", { class: "numeric faint", title: `${group.errors} errors in ${group[`${unit}s`]} ${unit}s` }, report.number(group.utterances)));
-    return report.el("div", {}, report.el("h3", {}, `By ${measure}`), more(groups, row, [measure, "", `#${report.rateName(unit)}`, "#utterances"], `${report.rateName(unit)} by ${measure}`));
   }
 
   // The heading of a numeric column starts with "#".

@@ -25,7 +25,9 @@
     if (data.unreadable.length) parts.push(report.section("Runs that cannot be read", report.el("ul", { id: "unreadable" },
       ...data.unreadable.map((one) => report.el("li", {}, report.el("b", {}, one.name), `: ${one.sentence}`)))));
     parts.push(report.section("All runs", report.el("p", { class: "note" },
-      "Choose two or more runs to compare. ", report.el("a", { href: "#compare", class: "button", id: "compare-chosen" }, "Compare selected runs")), ...table(results, split)));
+      "Choose two or more runs to compare. ", report.el("a", { href: "#compare", class: "button", id: "compare-chosen" }, "Compare selected runs")),
+    results.length > 1 ? report.el("div", { class: "controls" }, report.select("Baseline", [["", "none"], ...results.map((one) => [report.evaluationName(one), report.evaluationName(one)])], report.get("baseline", ""), (one) => report.go("runs", { baseline: one }))) : null,
+    ...table(results, split)));
     if (data.differences.length) parts.push(report.section("Settings that differ", differences()));
     parts.push(report.notesSection());
     return parts;
@@ -62,6 +64,10 @@
     const rate = (unit, width) => column(report.rateKey(unit), `${report.rateName(unit)} %`, (value) => report.percent(value, 2), HINTS[unit], width);
     // The rate that counts for the first; the interval is of the one that counts for its own run.
     const first = results.length ? results[0].unit : "word";
+    const baseline = results.find((one) => report.evaluationName(one) === report.get("baseline"));
+    const apart = (row) => (baseline && row.result && row.result !== baseline ? report.pair(row.result, baseline) : null);
+    const told = (key, title, hint, width, show = (value) => value) => (data.runs.some((run) => run[key] && run[key].length)
+      ? { key, title, hint, width, value: (row) => (row.run[key] && row.run[key].length ? String(row.run[key]) : null), cell: (row) => (row.run[key] && row.run[key].length ? report.el("span", { title: String(row.run[key]) }, show(row.run[key])) : "–") } : null);
     const columns = [
       { key: "chosen", title: "", width: 1.4, cell: (row) => chooser(row.name) },
       { key: "name", title: "Run", width: 12, grow: 2, value: (row) => row.run.name, cell: (row) => name(row) },
@@ -70,6 +76,7 @@
       { key: "seed", title: "Seed", width: 3, numeric: true, value: (row) => row.run.settings.seed, cell: (row) => report.setting(row.run.settings.seed) },
       rate(first, 5.2),
       { key: "interval", title: "95 % CI", width: 6.5, numeric: true, value: (row) => (row.result ? report.rate(row.result, "_low") : null), cell: (row) => (row.result ? report.interval(row.result) : "–") },
+      baseline ? { key: "apart", title: "− baseline", hint: "Points of error rate above the baseline; ≠ where the difference is significant (matched pairs, corrected for all pairs of this report)", width: 6, numeric: true, value: (row) => (row.result === baseline ? 0 : apart(row) && apart(row).mean), cell: (row) => difference(row.result === baseline, apart(row)) } : null,
       rate(report.otherUnit(first), 4),
       { key: "best", title: "Best dev %", width: 6.8, numeric: true, hint: `Lowest dev ${report.rateNames(data.runs)}, and its epoch`, value: (row) => row.run.best_dev && row.run.best_dev[report.rateKey(row.run.unit)], cell: (row) => (row.run.best_dev ? `${report.percent(row.run.best_dev[report.rateKey(row.run.unit)], 2)} @ ${Math.round(row.run.best_dev.epoch)}` : "–") },
       { key: "diagnostics", title: "Diagnostics", width: 6, numeric: true, hint: "Training diagnostics", value: (row) => weight(row.run), cell: (row) => diagnostics(row) },
@@ -78,10 +85,22 @@
       { key: "seconds", title: "Training", width: 4.6, numeric: true, hint: "Training time, h:mm:ss", value: (row) => row.run.seconds, cell: (row) => report.clock(row.run.seconds) },
       column("real_time_factor", "RTF", report.significant, "Real-time factor: decoding time per second of audio", 3.5),
       { key: "counts", title: "S / D / I", width: 6.5, numeric: true, hint: "Substitutions, deletions and insertions; sorted by deletions", value: of("deletions"), cell: (row) => (row.result ? `${row.result.substitutions} / ${row.result.deletions} / ${row.result.insertions}` : "–") },
+      told("date", "Date", "When the training last wrote something", 8),
+      told("commit", "Commit", "Of the code that trained", 5, (commit) => commit.slice(0, 8) + (commit.endsWith("+dirty") ? "+" : "")),
+      told("host", "Host", "The machine on which the training began", 5),
+      told("tags", "Tags", "tracker.tags", 5, (tags) => tags.join(", ")),
+      told("notes", "Notes", "tracker.notes", 8, (notes) => (notes.length > 40 ? `${notes.slice(0, 39)}…` : notes)),
+      told("command", "Command", "That began the training", 8, (command) => (command.length > 40 ? `${command.slice(0, 39)}…` : command)),
       report.hasNotes("runs") ? { key: "note", title: "Note", width: 10, grow: 1, value: (row) => report.noteOf("runs", row.run.key), cell: (row) => report.text(report.noteOf("runs", row.run.key)) } : null,
     ].filter(Boolean);
     const grid = report.table({ label: "Runs", columns, rows, sort: [report.rateKey(first), false], open: (row) => { if (row.result) location.hash = report.addressOf(row.result, "errors"); } });
     return [grid, grid.exporter];
+  }
+
+  function difference(same, pair) {
+    if (same) return report.el("b", {}, "baseline");
+    if (!pair) return "–";
+    return pair.p_corrected < 0.05 ? report.el("b", { class: pair.mean > 0 ? "bad" : "good" }, `≠ ${report.points(pair.mean)}`) : report.points(pair.mean);
   }
 
   function name(row) {

@@ -40,7 +40,7 @@ report.view = (name, title, render) => report.views.set(name, { name, title, ren
   report.utterances = async function (evaluation) {
     if (analysed.has(evaluation.file)) return analysed.get(evaluation.file);
     const [split, result] = await Promise.all([report.load(evaluation.utterances_file), report.load(evaluation.file)]);
-    const pictured = new Set(result.pictured);
+    const pictured = new Set(result.pictured), fields = Object.entries(split.fields || {});
     const rows = split.id.map((id, place) => {
       const reference = split.reference[place];
       const hypothesis = result.hypothesis[place] ?? reference;
@@ -55,6 +55,7 @@ report.view = (name, title, render) => report.views.set(name, { name, title, ren
         speaker: split.speaker[place], seconds: split.seconds[place], level: split.level[place], audio: split.audio[place],
         format: split.format[id], speed: size / split.seconds[place], [report.rateKey(unit)]: errors / size,
         confidence: (result.confidence || [])[place], loss: (result.loss || [])[place],
+        fields: Object.fromEntries(fields.map(([name, values]) => [name, values[place]])),
         character_errors: result.character_errors[place], pictured: pictured.has(place),
         haystack: `${id}\n${split.speaker[place]}\n${reference}\n${hypothesis}`.toLowerCase(),
       };

@@ -70,7 +70,7 @@
     return report.el("div", {}, report.el("p", { class: "lead" }, sure.length
       ? ["Of ", report.count(found.runs, "run"), ", ", report.el("b", {}, sure[0].settings.join(", ")), ` explains most: about ${report.percent(sure[0].share, 0)} % of the differences in rank.`]
       : `In ${report.count(found.runs, "run")}, no setting can be told from chance.`),
-    report.el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Importance of the settings" }, report.el("table", { class: "plain" }, report.el("thead", {}, report.el("tr", {}, ["setting", "", "#share", "#95 % interval", "#p", ""].map(report.heading))), report.el("tbody", {}, found.settings.map(row)))),
+    report.wide("Importance of the settings", report.el("table", { class: "plain" }, report.el("thead", {}, report.el("tr", {}, ["setting", "", "#share", "#95 % interval", "#p", ""].map(report.heading))), report.el("tbody", {}, found.settings.map(row)))),
     report.el("p", { class: "note" }, "Share of the variance of the runs' ranks that goes with each setting alone, without what chance would give; p by permutation, corrected for the number of settings (Holm). Settings that always vary together share a line. What two settings do only together is not seen.", filtered ? " Filters above do not change this table: it is of all runs." : ""));
   }
 
@@ -102,10 +102,10 @@
     const draw = () => {
       const x = axisOf(rows, key), y = rateAxis(rows), height = 280, [left, right, top, bottom] = [70, 20, 12, 34];
       const px = (share) => left + 14 + share * (WIDTH - left - right - 28), py = (share) => height - bottom - share * (height - top - bottom);
-      place.replaceChildren(report.svg("svg", { viewBox: `0 0 ${WIDTH} ${height}`, class: "sweep", role: "img", "aria-label": `${name} against ${key} of ${report.count(rows.length, "run")}` },
+      place.replaceChildren(report.wide(name, report.svg("svg", { viewBox: `0 0 ${WIDTH} ${height}`, class: "sweep", role: "img", "aria-label": `${name} against ${key} of ${report.count(rows.length, "run")}` },
         y.ticks.map(([at, text]) => [report.svg("line", { class: "grid", x1: left, x2: WIDTH - right, y1: py(at), y2: py(at) }), report.svg("text", { x: left - 6, y: py(at) + 4, "text-anchor": "end" }, text)]),
         x.ticks.map(([at, text]) => report.svg("text", { x: px(at), y: height - 12, "text-anchor": "middle" }, short(text))),
-        rows.map((row) => report.svg("circle", { class: "dot", cx: px(x.at(row)), cy: py(y.at(row)), r: 5, onclick: () => open(row) }, report.svg("title", {}, title(row, keys))))),
+        rows.map((row) => report.svg("circle", { class: "dot", cx: px(x.at(row)), cy: py(y.at(row)), r: 5, onclick: () => open(row) }, report.svg("title", {}, title(row, keys)))))),
       y.above ? report.el("p", { class: "note" }, `▲ ${report.count(y.above, "run")} above this axis ${y.above === 1 ? "is" : "are"} drawn at its top.`) : "");
     };
     draw();
@@ -123,11 +123,11 @@
         class: "run-line", points: axes.map(([, axis], index) => `${px(index)},${py(axis.at(row))}`).join(" "), stroke: report.cssColour(values.indexOf(valueOf(row, by)) % COLOURS),
         onclick: () => open(row), onpointerenter: (event) => { event.target.parentNode.append(event.target); said.textContent = title(row, all).replaceAll("\n", "  "); },
       });
-      place.replaceChildren(report.svg("svg", { viewBox: `0 0 ${WIDTH} ${height}`, class: "sweep parallel", role: "img", "aria-label": `Settings and ${name} of ${report.count(rows.length, "run")}` },
+      place.replaceChildren(report.wide("Parallel coordinates", report.svg("svg", { viewBox: `0 0 ${WIDTH} ${height}`, class: "sweep parallel", role: "img", "aria-label": `Settings and ${name} of ${report.count(rows.length, "run")}` },
         axes.map(([key, axis], index) => report.svg("g", {}, report.svg("line", { class: "axis", x1: px(index), x2: px(index), y1: py(0), y2: py(1) }),
           report.svg("text", { x: px(index), y: 14, "text-anchor": "middle", class: "axis-name" }, key.split(".").pop(), report.svg("title", {}, key)))),
         report.svg("g", { class: "lines" }, rows.map(line)),
-        axes.map(([, axis], index) => axis.ticks.map(([at, text]) => report.svg("text", { class: "tick", x: px(index) + 5, y: py(at) - 4 }, short(text))))),
+        axes.map(([, axis], index) => axis.ticks.map(([at, text]) => report.svg("text", { class: "tick", x: px(index) + 5, y: py(at) - 4 }, short(text)))))),
       report.el("p", { class: "legend" }, values.slice(0, 2 * COLOURS).map((value, index) => report.el("span", { class: "key-entry" }, report.el("span", { class: "key", style: { background: report.cssColour(index % COLOURS) }, "aria-hidden": "true" }), `${by}=${value} `))), said);
     };
     draw();
@@ -153,7 +153,7 @@
     const noise = known.length ? Math.sqrt(known.reduce((sum, one) => sum + (one.members.length - 1) * one.deviation ** 2, 0) / known.reduce((sum, one) => sum + one.members.length - 1, 0)) : null;
     return [report.el("p", { class: "lead" }, noise === null ? "No two runs differ in the seed only: how much seeds vary is not known."
       : [report.el("b", {}, `Seeds vary by ± ${report.percent(noise, 2)} points`), ` (standard deviation of the ${rate}); models differ by up to ${report.percent(lines[lines.length - 1].mean - lines[0].mean, 2)} points.`]),
-    report.more(lines, row, ["model", "#runs", "seeds", `#${rate} %, mean ± standard deviation`])];
+    report.wide("Seeds", report.more(lines, row, ["model", "#runs", "seeds", `#${rate} %, mean ± standard deviation`]))];
   }
 
   function table(rows, keys, rate) {

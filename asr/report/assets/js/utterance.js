@@ -15,6 +15,7 @@
       report.el("p", { class: "note" }, "Top: reference; bottom: hypothesis of ", report.el("b", {}, report.evaluationName(evaluation)), "; ≠ substituted, − deleted, + inserted."),
       await player(evaluation, row),
       report.noteField("utterances", report.utteranceKey(evaluation, row.id), `Note on ${row.id}`)),
+    report.section("Is the reference wrong?", report.marking(evaluation.recipe, row.id, row.reference), report.marksStatus(evaluation.recipe)),
     await nbest(evaluation, row),
     others.length ? report.section("Other runs on this utterance", await comparison(others, row, parameters.get("with"))) : null].filter(Boolean);
   });
@@ -41,6 +42,7 @@
       ["duration", `${row.seconds.toFixed(2)} s`], ["speaking rate", `${row.speed.toFixed(1)} ${unit}s/s`],
       [evaluation.decoder === "greedy" ? "confidence" : "confidence of the greedy path", row.confidence === null || row.confidence === undefined ? "–" : `${report.percent(row.confidence, 0)} %`],
       ["CTC loss per token", row.loss === null || row.loss === undefined ? "–" : row.loss.toFixed(2)],
+      ...Object.entries(row.fields).filter(([, value]) => value !== null && value !== undefined).map(([name, value]) => [name, report.text(String(value))]),
       ["estimated SNR", row.level === null ? "–" : `${row.level.toFixed(0)} dB`],
     ];
   }
