@@ -15,7 +15,7 @@ from tests.report.test_page import HOSTILE
 pytestmark = pytest.mark.slow
 
 MINUS = "\u2212"
-VIEWS = ("runs", "compare", "training", "errors", "data")
+VIEWS = ("runs", "compare", "training", "errors", "data", "settings")
 
 
 def column(page: Page, place: int) -> list[str]:

@@ -5,7 +5,8 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, expect
 
 from tests.helpers.sweep_page import make_sweep
 from tests.helpers.watched import Watched
@@ -18,18 +19,37 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_sweep(tmp_path_factory.mktemp("sweep"))
 
 
+GRAVE = ("critical", "serious")
+UTTERANCE = "utterance?run=blstm-32-1e-3-1&split=test&decoder=greedy&id=0"
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (390, "dark")])
+def test_no_view_of_a_sweep_has_a_grave_fault_or_is_too_wide(
+    browser: Browser, sweep: Path, width: int, scheme: str
+) -> None:
+    watched = Watched(browser, width, scheme)
+    for view in ("settings", "runs?baseline=blstm-128-1e-3-1", "errors", "compare", "data", UTTERANCE):
+        page = watched.open(sweep, view)
+        page.wait_for_load_state()
+        found = Axe().run(page).response["violations"]
+        faults = [(one["id"], [node["html"][:150] for node in one["nodes"]]) for one in found if one["impact"] in GRAVE]
+        assert faults == [], view
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), view
+    watched.page.close()
+
+
 def test_utterances_are_filtered_by_fields_that_the_address_keeps(watched: Watched, sweep: Path) -> None:
     page = watched.open(sweep, "errors")
     page.get_by_role("button", name=re.compile("^all ")).click()
     status = page.locator("#content .note[role=status]").first
     expect(status).to_have_text("24 utterances of 24")
-    page.get_by_label("sex").select_option("female")
+    page.get_by_role("combobox", name=re.compile("^sex")).select_option("female")
     expect(status).to_have_text("12 utterances of 24")
-    page.get_by_label("device").select_option("phone")
+    page.get_by_role("combobox", name=re.compile("^device")).select_option("phone")
     expect(status).to_have_text("6 utterances of 24")
     page.reload()
     expect(page.locator("#content .note[role=status]").first).to_have_text("6 utterances of 24")
-    assert page.get_by_label("sex").input_value() == "female"
+    assert page.get_by_role("combobox", name=re.compile("^sex")).input_value() == "female"
 
 
 def test_subgroups_of_fields_and_pairs_have_intervals(watched: Watched, sweep: Path) -> None:
@@ -47,9 +67,9 @@ def test_the_utterances_of_women_that_a_wins(watched: Watched, sweep: Path) -> N
     page = watched.open(sweep, "compare?which=better&field=sex%3Dfemale")
     rows = page.locator(".table .rows .row")
     expect(rows.first).to_be_visible()
-    assert page.get_by_label("sex").input_value() == "female"
+    assert page.get_by_role("combobox", name=re.compile("^sex")).input_value() == "female"
     page.locator('[data-measure="sex"]').get_by_role("button", name="male", exact=True).click()
-    assert page.get_by_label("sex").input_value() == "male" and "sex%3Dmale" in page.url
+    assert page.get_by_role("combobox", name=re.compile("^sex")).input_value() == "male" and "sex%3Dmale" in page.url
 
 
 def test_a_baseline_is_marked_and_kept_in_the_address(watched: Watched, sweep: Path) -> None:
@@ -83,7 +103,7 @@ def test_references_are_marked_and_saved(watched: Watched, sweep: Path) -> None:
     expect(page.get_by_role("button", name="Play 1")).to_be_visible()
     page.get_by_label("Transcript of 1").fill("CALL THEM")
     page.get_by_label("Transcript of 1").press("Enter")
-    page.goto(page.url.split("#")[0] + "#utterance?run=blstm-32-1e-3-1&split=test&decoder=greedy&id=0")
+    page.goto(page.url.split("#")[0] + f"#{UTTERANCE}")
     page.get_by_role("button", name="leave out").click()
     with page.expect_download() as download:
         page.get_by_role("button", name="Save marks.jsonl").click()

@@ -128,7 +128,7 @@
           report.svg("text", { x: px(index), y: 14, "text-anchor": "middle", class: "axis-name" }, key.split(".").pop(), report.svg("title", {}, key)))),
         report.svg("g", { class: "lines" }, rows.map(line)),
         axes.map(([, axis], index) => axis.ticks.map(([at, text]) => report.svg("text", { class: "tick", x: px(index) + 5, y: py(at) - 4 }, short(text)))))),
-      report.el("p", { class: "legend" }, values.slice(0, 2 * COLOURS).map((value, index) => report.el("span", { class: "key-entry" }, report.el("span", { class: "key", style: { background: report.cssColour(index % COLOURS) }, "aria-hidden": "true" }), `${by}=${value} `))), said);
+      report.el("p", { class: "sweep-legend" }, values.slice(0, 2 * COLOURS).map((value, index) => report.el("span", { class: "key-entry" }, report.el("span", { class: "key", style: { background: report.cssColour(index % COLOURS) }, "aria-hidden": "true" }), `${by}=${value} `))), said);
     };
     draw();
     return [report.el("div", { class: "controls" }, report.select("Colour by", all.map((one) => [one, one]), by, (one) => { by = one; report.set({ colour: one }); draw(); })), place];
