@@ -193,7 +193,12 @@ class Report:
             log.warning("The corpus in %s was not checked: %s", folder, error)
             checked = []
         suspicious = suspicious_utterances(folder, splits, self.options.audio, self.options.folder)
-        described = {"name": run.recipe, "key": short_hash(str(folder)), "folder": str(folder), "suspicious": suspicious}
+        described = {
+            "name": run.recipe,
+            "key": short_hash(str(folder)),
+            "folder": str(folder),
+            "suspicious": suspicious,
+        }
         return described | describe(splits, checked)
 
     def _write_page(self, runs: Sequence[Mapping[str, Any]]) -> None:

@@ -43,9 +43,7 @@
     const marks = Object.entries(read(recipe));
     const save = () => {
       const lines = marks.map(([id, mark]) => JSON.stringify({ id, ...mark }) + "\n").join("");
-      const address = URL.createObjectURL(new Blob([lines], { type: "application/jsonl" }));
-      report.el("a", { href: address, download: "marks.jsonl" }).click();
-      setTimeout(() => URL.revokeObjectURL(address), 1000);
+      report.download("marks.jsonl", "application/jsonl", lines);
     };
     return report.el("p", { class: "note", "data-marks": recipe }, marks.length
       ? [`${report.count(marks.length, "utterance")} of ${recipe} marked in this browser. `, report.el("button", { type: "button", onclick: save }, "Save marks.jsonl"),

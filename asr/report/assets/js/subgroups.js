@@ -38,14 +38,14 @@
     const row = (group) => report.el("tr", {}, named(group.label, () => choose(group)), bar(group[rate] / highest),
       report.el("td", { class: "numeric" }, `${report.percent(group[rate])} %`), known ? interval(group[`${rate}_low`], group[`${rate}_high`]) : null,
       report.el("td", { class: "numeric faint", title: `${group.errors} errors in ${group[`${unit}s`]} ${unit}s` }, report.number(group.utterances)));
-    return report.el("div", { "data-measure": measure }, report.el("h3", {}, `By ${measure}`), report.wide(`By ${measure}`, report.more(groups, row, ["", "", `#${report.rateName(unit)}`, ...(known ? ["#95 % interval"] : []), "#utterances"])));
+    return report.el("div", { "data-measure": measure }, report.el("h3", {}, `By ${measure}`), report.wide(`By ${measure}`, report.more(groups, row, [measure, "", `#${report.rateName(unit)}`, ...(known ? ["#95 % interval"] : []), "#utterances"], `${report.rateName(unit)} by ${measure}`)));
   };
 
   report.wordClassTable = function (classes, choose) {
     const highest = Math.max(...classes.map((one) => one.wer), 1e-9);
     const row = (one) => report.el("tr", {}, named(one.label, () => choose(one)), bar(one.wer / highest), report.el("td", { class: "numeric" }, `${report.percent(one.wer)} %`), interval(one.wer_low, one.wer_high),
       report.el("td", { class: "numeric faint" }, `${report.number(one.errors)} of ${report.number(one.words)}`));
-    return report.wide("Errors by class of words", report.more(classes, row, ["", "", "#error rate", "#95 % interval", "#wrong words"]));
+    return report.wide("Errors by class of words", report.more(classes, row, ["class", "", "#error rate", "#95 % interval", "#wrong words"], "Errors by class of words"));
   };
 
   // Numbers from 0 to 1 that follow from a seed (mulberry32).
@@ -109,7 +109,7 @@
         report.el("td", { class: "numeric" }, one.interval && (one.interval[0] > 0 || one.interval[1] < 0) ? report.el("b", {}, report.points(one.second - one.first)) : report.points(one.second - one.first)),
         report.el("td", { class: "numeric faint" }, one.interval ? `${report.points(one.interval[0])} to ${report.points(one.interval[1])}` : ""), report.el("td", { class: "numeric faint" }, report.number(one.count)));
       const rate = report.rateName(unit);
-      return report.el("div", { "data-measure": name }, report.el("h3", {}, `By ${name}`), report.wide(`Differences by ${name}`, report.more(lines, line, ["", `#A ${rate}`, `#B ${rate}`, "#B − A, points", "#95 % interval", "#utterances"])));
+      return report.el("div", { "data-measure": name }, report.el("h3", {}, `By ${name}`), report.wide(`Differences by ${name}`, report.more(lines, line, [name, `#A ${rate}`, `#B ${rate}`, "#B − A, points", "#95 % interval", "#utterances"], `Differences by ${name}`)));
     }).filter(Boolean);
     return tables.length ? report.el("div", { class: "groups broad" }, tables) : null;
   };

@@ -153,16 +153,17 @@
     const noise = known.length ? Math.sqrt(known.reduce((sum, one) => sum + (one.members.length - 1) * one.deviation ** 2, 0) / known.reduce((sum, one) => sum + one.members.length - 1, 0)) : null;
     return [report.el("p", { class: "lead" }, noise === null ? "No two runs differ in the seed only: how much seeds vary is not known."
       : [report.el("b", {}, `Seeds vary by ± ${report.percent(noise, 2)} points`), ` (standard deviation of the ${rate}); models differ by up to ${report.percent(lines[lines.length - 1].mean - lines[0].mean, 2)} points.`]),
-    report.wide("Seeds", report.more(lines, row, ["model", "#runs", "seeds", `#${rate} %, mean ± standard deviation`]))];
+    report.wide("Seeds", report.more(lines, row, ["model", "#runs", "seeds", `#${rate} %, mean ± standard deviation`], "Seeds"))];
   }
 
   function table(rows, keys, rate) {
     const setting = (key) => ({ key, title: key.split(".").pop(), hint: key, width: 4, numeric: rows.every((row) => numberOf(row, key) !== null), value: (row) => row.run.settings[key] === null ? null : numberOf(row, key) ?? valueOf(row, key), cell: (row) => short(valueOf(row, key)) });
-    return report.table({
+    const grid = report.table({
       label: "Runs and their settings", rows, sort: ["rate", false], open, columns: [
         { key: "name", title: "Run", width: 12, grow: 1, value: (row) => report.evaluationName(row.result), cell: (row) => report.el("a", { href: report.addressOf(row.result, "errors") }, report.evaluationName(row.result)) },
         { key: "rate", title: `${rate} %`, width: 4, numeric: true, value: (row) => report.rate(row.result), cell: (row) => report.percent(report.rate(row.result), 2) },
         ...keys.map(setting)],
     });
+    return [grid, grid.exporter];
   }
 })();
