@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from io import StringIO
 from typing import TYPE_CHECKING, NoReturn
@@ -26,6 +26,7 @@ from asr.training.interruption import await_the_end
 from asr.training.launch import find_launch
 
 if TYPE_CHECKING:
+    from hydra._internal.hydra import Hydra
     from omegaconf import DictConfig
 
 log = logging.getLogger(__name__)
@@ -152,19 +153,18 @@ def run_over_hydra(command: str, arguments: Sequence[str]) -> None:
         hydra = Hydra.create_main_hydra2("asr", create_config_search_path(str(recipe.folder)))
         try:
             group, overrides = group_name(recipe, overrides), [*into_mappings(overrides), search_path()]
-            multirun = options.multirun or swept
-            if not multirun and _may_set_mode(recipe, overrides):
-                multirun = hydra.get_mode("recipe", overrides) is RunMode.MULTIRUN
-            job = Job(command, at_home(recipe), group if multirun else None, tuple(sys.argv[1:]), subject)
+            job = Job(command, at_home(recipe), None, tuple(sys.argv[1:]), subject)
             with errors_as_sentences(), submission_errors():
                 if options.cfg:
                     with redirect_stdout(StringIO()) as shown:
                         hydra.show_cfg("recipe", overrides, options.cfg, options.package, options.resolve)
                     print(masked(shown.getvalue()), end="")
-                elif multirun:
-                    hydra.multirun("recipe", job, [*overrides, "hydra.mode=MULTIRUN"])
+                    return
+                composed = None if options.multirun or swept else _composed(hydra, overrides)
+                if composed is None or composed.hydra.mode is RunMode.MULTIRUN:
+                    hydra.multirun("recipe", replace(job, group=group), [*overrides, "hydra.mode=MULTIRUN"])
                 else:
-                    hydra.run("recipe", job, [*overrides, "hydra.mode=RUN"])
+                    _run(hydra, composed, job)
         finally:
             GlobalHydra.instance().clear()
 
@@ -256,13 +256,29 @@ def _split_subject(command: str, positionals: Sequence[str]) -> tuple[str, list[
     return positionals[0], list(positionals[1:])
 
 
-def _may_set_mode(recipe: Recipe, overrides: Sequence[str]) -> bool:
-    """Whether the recipe or an override may choose the mode of Hydra, as cluster=slurm does."""
-    settings = (recipe.folder / "recipe.yaml").read_text(encoding="utf-8")
-    by_hand = any(
-        override.lstrip("+~").startswith(("cluster=", "cluster@", "hydra.mode", "hydra/")) for override in overrides
+def _composed(hydra: "Hydra", overrides: Sequence[str]) -> "DictConfig":
+    """Composes the configuration. It may choose the mode of Hydra, as cluster=slurm does; sweeps need no -m then."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.types import RunMode
+
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    sweeps = any(override.is_sweep_override() for override in parsed)
+    chosen = hydra.get_mode("recipe", list(overrides)) if sweeps else None
+    return hydra.compose_config("recipe", list(overrides), chosen or RunMode.RUN, with_log_configuration=True)
+
+
+def _run(hydra: "Hydra", composed: "DictConfig", job: Job) -> None:
+    """As `Hydra.run`, which would compose again."""
+    from hydra._internal.callbacks import Callbacks
+    from hydra.core.utils import run_job
+    from hydra.types import HydraContext, RunMode
+
+    composed.hydra.mode = RunMode.RUN
+    context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks(composed))
+    ended = run_job(
+        hydra_context=context, task_function=job, config=composed, job_dir_key="hydra.run.dir", job_subdir_key=None
     )
-    return by_hand or "/cluster" in settings or "hydra" in settings
+    ended.return_value  # noqa: B018  raises what the job did
 
 
 def _without_subject(arguments: Sequence[str]) -> Sequence[str]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.hydra import Hydra
 from omegaconf import DictConfig
 
@@ -152,9 +153,21 @@ def test_a_cluster_is_submitted_to_wherever_it_is_chosen(
         (tmp_path / subject / "config.yaml").write_text(as_yaml(compose(Recipe(recipe))))
     main(["train", subject, *overrides])
     assert submitted == [subject] and not training.configs
+    main(["train", subject, *overrides, "seed=1,2"])
+    assert submitted == [subject] * 2
     if overrides:
         main(["train", subject])
         assert len(training.configs) == 1
+
+
+def test_a_configuration_is_composed_once(training: Training, monkeypatch: pytest.MonkeyPatch) -> None:
+    composed: list[object] = []
+    load = ConfigLoaderImpl.load_configuration
+    monkeypatch.setattr(
+        ConfigLoaderImpl, "load_configuration", lambda self, *a, **b: (composed.append(b), load(self, *a, **b))[1]
+    )
+    main(["train", "an4", "cluster=local", "hydra.verbose=false"])
+    assert len(composed) == len(training.configs) == 1
 
 
 def test_a_job_can_be_sent_to_another_machine() -> None:
