@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from signal import SIGINT
 from typing import Any, Self
 
 from asr.common.documents import read_json
@@ -188,11 +189,12 @@ class Tracker:
         self._panel.rewrite()
         self.summary({})
 
-    def finish(self, exit_code: int = 0, *, hurry: bool = False) -> None:
-        """Ends the run; a code other than 0 marks it as failed. In a hurry, the next start sends the rest."""
+    def finish(self, exit_code: int = 0, *, hurry: bool = False, preempted: bool = False) -> None:
+        """Ends the run; a code other than 0 marks it as failed, or preempted. In a hurry, the next start sends the
+        rest."""
         self._send_panel()
         patience = [HURRY_SECONDS] if hurry else []
-        self._wandb.finish(exit_code, *patience)
+        self._wandb.finish(exit_code, *patience, preempted=preempted)
         self._also.finish(exit_code == 0, *patience)
         self._metrics.close()
         self._panel.close()
@@ -215,7 +217,9 @@ class Tracker:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         # A job that Slurm stops must end in time to be requeued.
-        self.finish(exit_code=0 if error is None else 1, hurry=isinstance(error, Interrupted))
+        stopped = isinstance(error, Interrupted)
+        preempted = isinstance(error, Interrupted) and error.signal != SIGINT
+        self.finish(exit_code=0 if error is None else 1, hurry=stopped, preempted=preempted)
 
 
 class NullTracker(Tracker):

@@ -138,14 +138,17 @@ class WandbRun:
         """Sets figures of the whole run."""
         self.attempt(_send_summary, values)
 
-    def finish(self, exit_code: int, patience: float = 2 * FINISH_SECONDS) -> None:
+    def finish(self, exit_code: int, patience: float = 2 * FINISH_SECONDS, *, preempted: bool = False) -> None:
         """Ends the run.
 
         Args:
             exit_code: A code other than 0 marks it as failed.
             patience: How long to wait for the uploads (s).
+            preempted: Mark it as preempted: W&B hands it to an agent again if it is part of a sweep.
         """
         if self._background is not None:
+            if preempted:
+                self.attempt(_mark_preempting)
             self.attempt(_finish, exit_code, self._part if self._url is None else None, self._rows)
             self._background.close(patience)
             self._background = None
@@ -238,6 +241,10 @@ def _send_summary(run: "wandb.Run", values: Mapping[str, float | str]) -> None:
 
 def _send_summary_as_it_was(run: "wandb.Run", values: Mapping[str, Any]) -> None:
     run.summary.update(dict(values))
+
+
+def _mark_preempting(run: "wandb.Run") -> None:
+    run.mark_preempting()
 
 
 def _finish(run: "wandb.Run", exit_code: int, part: Path | None, rows: int) -> None:

@@ -41,6 +41,18 @@ class Stored:
     committed: bool = False
 
 
+@dataclass
+class Sweep:
+    """A sweep of one run."""
+
+    command: list[str]
+    """What an agent starts."""
+    arguments: dict[str, Any]
+    """Of the run, by key, each as {"value": ...}."""
+    run: str = "drawn123"
+    starts: int = 0
+
+
 class Server(ThreadingHTTPServer):
     """Keeps runs: their history by line number, the last summary, and how often a line was sent again.
 
@@ -57,6 +69,8 @@ class Server(ThreadingHTTPServer):
         self.histories: dict[str, dict[int, dict[str, Any]]] = {}
         self.summaries: dict[str, dict[str, Any]] = {}
         self.exit_codes: dict[str, int] = {}
+        self.preempting: set[str] = set()
+        self.sweep: Sweep | None = None
         self.repeated = 0
         self.artifacts: list[Stored] = []
         self.files: dict[str, bytes] = {}
@@ -97,6 +111,8 @@ class Server(ThreadingHTTPServer):
             history[number] = json.loads(line)
         if "wandb-summary.json" in files:
             self.summaries[run] = json.loads(files["wandb-summary.json"]["content"][-1])
+        if sent.get("preempting"):
+            self.preempting.add(run)
         if "exitcode" in sent:
             self.exit_codes[run] = sent["exitcode"]
 
@@ -123,6 +139,31 @@ class Server(ThreadingHTTPServer):
         told = {key: value for key, value in variables.items() if value is not None}
         self.runs[run] = self.runs.get(run, {}) | told
         return {"upsertBucket": {"bucket": self._bucket(run), "inserted": not known}}
+
+    def _SweepWithRuns(self, variables: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        assert self.sweep is not None
+        config = json.dumps({"command": self.sweep.command})
+        return {"project": {"sweep": {"id": "sweep", "name": "sweep", "config": config, "runs": {"edges": []}}}}
+
+    def _CreateAgent(self, variables: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return {"createAgent": {"agent": {"id": "agent"}}}
+
+    def _Heartbeat(self, variables: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        """Hands out one run, again as long as it was preempted, and then ends the agent."""
+        assert self.sweep is not None
+        command: dict[str, Any] | None = None
+        if not self.sweep.starts:
+            command = {"type": "run"}
+        elif self.sweep.run in self.exit_codes and not json.loads(variables["runState"]):
+            preempted = self.sweep.run in self.preempting and self.exit_codes[self.sweep.run] != 0
+            command = {"type": "resume" if preempted else "exit"}
+        if command is not None and command["type"] != "exit":
+            self.sweep.starts += 1
+            self.exit_codes.pop(self.sweep.run, None)
+            self.preempting.discard(self.sweep.run)
+            command |= {"run_id": self.sweep.run, "program": "", "args": self.sweep.arguments}
+        commands = [] if command is None else [command]
+        return {"agentHeartbeat": {"agent": {"id": "agent"}, "commands": json.dumps(commands)}}
 
     def _bucket(self, run: str) -> dict[str, Any]:
         history = self.histories.get(run, {})
