@@ -71,7 +71,7 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[object]], align: str 
     letters = [align[min(column, len(align) - 1)] for column in range(len(columns))]
     match chosen_format():
         case TableFormat.csv:
-            return "\n".join(_csv(part) for part in ([[title]] if title else [], lines) if part)
+            return "\n".join(csv_lines(part).rstrip("\n") for part in ([[title]] if title else [], lines) if part)
         case TableFormat.md:
             heading = [f"**{title}**\n"] if title else []
             return "\n".join([*heading, markdown_table(lines[0], lines[1:], "".join(letters))])
@@ -95,10 +95,11 @@ def markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]], align
     return "".join(f"| {' | '.join(line)} |\n" for line in cells)
 
 
-def _csv(lines: Sequence[Sequence[str]]) -> str:
+def csv_lines(lines: Sequence[Sequence[object]]) -> str:
+    """Lines of cells as CSV."""
     output = io.StringIO()
     csv.writer(output, lineterminator="\n").writerows(lines)
-    return output.getvalue().rstrip("\n")
+    return output.getvalue()
 
 
 def _latex(lines: Sequence[Sequence[str]], letters: Sequence[str], title: str) -> str:

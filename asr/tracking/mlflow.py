@@ -20,10 +20,11 @@ from asr.common.documents import read_text
 from asr.common.errors import ConfigError
 from asr.common.files import atomic_write_text
 from asr.common.optional import optional
+from asr.common.tables import csv_lines
 from asr.settings.compose import flattened
 from asr.settings.tracker import TrackerConfig
 from asr.tracking.metrics import Row
-from asr.tracking.recorder import Recorder, as_csv, metrics_of
+from asr.tracking.recorder import Recorder, metrics_of
 from asr.tracking.wandb_run import Job
 
 ADDRESS = "MLFLOW_TRACKING_URI"
@@ -75,7 +76,7 @@ class MlflowRun(Recorder):
         self._started().log_text(self._id, text, f"{_name(name)}.txt")
 
     def table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], step: int) -> None:
-        self._started().log_text(self._id, as_csv(columns, rows), f"{_name(name)}.csv")
+        self._started().log_text(self._id, csv_lines([columns, *rows]), f"{_name(name)}.csv")
 
     def picture(self, name: str, path: Path, step: int) -> None:
         self._started().log_artifact(self._id, str(path), "figures")

@@ -1,7 +1,5 @@
 """A run in a tracker beside Weights & Biases."""
 
-import csv
-import io
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -50,20 +48,3 @@ class Recorder(ABC):
 def metrics_of(row: Row) -> dict[str, float]:
     """The metrics of a row, and its epoch and seconds."""
     return {name: float(value) for name, value in row.items() if name != AXES[0] and value is not None}
-
-
-def as_csv(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """A table as CSV."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([columns, *rows])
-    return text.getvalue()
-
-
-def as_markdown(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """A table as Markdown."""
-
-    def line(cells: Sequence[Any]) -> str:
-        texts = ("" if cell is None else str(cell).replace("|", "\\|").replace("\n", " ") for cell in cells)
-        return f"| {' | '.join(texts)} |"
-
-    return "\n".join([line(columns), line(["---"] * len(columns)), *map(line, rows)])

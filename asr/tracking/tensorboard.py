@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from asr.common.optional import optional
+from asr.common.tables import markdown_table
 from asr.tracking.metrics import Row
-from asr.tracking.recorder import Recorder, as_markdown, metrics_of
+from asr.tracking.recorder import Recorder, metrics_of
 from asr.tracking.wandb_run import Job
 
 EVENTS = "events.out.tfevents.*"
@@ -55,7 +56,8 @@ class TensorBoardRun(Recorder):
         self._writer.add_text(name, text, step)
 
     def table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], step: int) -> None:
-        self.text(name, as_markdown(columns, rows), step)
+        texts = [["" if cell is None else str(cell).replace("\n", " ") for cell in row] for row in rows]
+        self.text(name, markdown_table(columns, texts, "l"), step)
 
     def picture(self, name: str, path: Path, step: int) -> None:
         import matplotlib.image

@@ -61,7 +61,7 @@ def test_tensorboard_has_each_row_once_and_the_rest(tmp_path: Path) -> None:
     texts = {tag.removesuffix("/text_summary") for tag in tags["tensors"]}
     assert texts == {"config", "alert/collapse", "test/utterances", "worst_utterances"}
     (table,) = events.Tensors("test/utterances/text_summary")
-    assert table.tensor_proto.string_val[0].decode() == "| id | reference |\n| --- | --- |\n| u1 | YES \\| NO |"
+    assert table.tensor_proto.string_val[0].decode() == "| id | reference |\n| --- | --- |\n| u1 | YES \\| NO |\n"
 
 
 def test_one_that_is_added_later_gets_the_rows_from_the_beginning(tmp_path: Path) -> None:
