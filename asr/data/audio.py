@@ -176,5 +176,5 @@ def _check_length(utterance: Utterance, samples: int, place: str) -> None:
         fault = header_fault(utterance.audio_filepath) if utterance.audio_filepath.is_file() else None
         raise DataError(
             f"{place}: the file ends after {samples} of {utterance.samples} samples; "
-            f"{fault or 'it is truncated, replace it'}."
+            f"{fault or 'replace it if it is truncated, else correct the duration in the source'}."
         )

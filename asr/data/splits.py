@@ -95,6 +95,8 @@ def complete_splits(splits: Mapping[str | None, Sequence[Utterance]], share: flo
     if missing and not by_speaker:
         few = "%d speakers are known, too few to hold any out: dev and test share the speakers of train."
         log.info(few, len(speakers))
+    if empty := [split for split in missing if split in splits]:
+        log.warning("The source has %s without any utterance, held out of train now.", " and ".join(empty))
     for split in missing:
         found["train"], found[split] = hold_out(found["train"], share, split, by_speaker)
     return found

@@ -29,7 +29,7 @@ from asr.settings.root import Config
 from asr.settings.sweeps import expand_sweep
 
 HYDRA_VERSION = "1.3"
-
+DEFAULTS = "write `defaults: [/config, _self_]` at the top of recipe.yaml, and below it what differs."
 LATER_GROUPS = {
     "decoder": "greedy", "lm": "ngram", "evaluation": "default", "augment": "specaugment", "tokenizer": "char",
     "hardware": "auto", "listen": "default", "pack": "default", "shards": "default", "check": "default",
@@ -155,7 +155,8 @@ def to_config(composed: DictConfig, overrides: Sequence[str] = ()) -> Config:
             raise ConfigError(_wrong_type(error, composed)) from None
         for key in known_keys():
             if values.get(key, MISSING) == MISSING:
-                raise ConfigError(f"{key} has no value: set it in recipe.yaml or as {key}=...")
+                remedy = DEFAULTS if key == "seed" else f"set it in recipe.yaml or as {key}=..."
+                raise ConfigError(f"{key} has no value: {remedy}")
         config = cast(Config, OmegaConf.to_object(merged))
     check_bounds(flattened(plain(config)))
     return config
@@ -248,8 +249,7 @@ def errors_as_sentences() -> Iterator[None]:
         if "Could not find 'hydra/launcher/submitit_slurm'" in str(error):
             raise ConfigError("cluster=slurm needs submitit: pip install 'asr[cluster]' brings it.") from None
         if "must be a DictConfig" in str(error):
-            hint = "write `defaults: [/config, _self_]` and what differs"
-            raise ConfigError(f"recipe.yaml holds no keys: {hint}.") from None
+            raise ConfigError(f"recipe.yaml holds no keys: {DEFAULTS}") from None
         message, *ways_out = str(error).split("\nConfig search path")[0].split("\n1. To use it as a list")
         sentence = " ".join(message.split())
         raise ConfigError(f"{sentence}: add -m to run each, or write a [list]." if ways_out else sentence) from None

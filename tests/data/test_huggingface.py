@@ -135,3 +135,12 @@ def test_audio_may_be_a_column_of_bytes(tmp_path: Path) -> None:
     rows = [{"audio": sound(0.1), "text": "0.1"}, {"audio": sound(0.2), "text": "0.2"}]
     datasets.Dataset.from_list(rows).save_to_disk(str(tmp_path / "dataset"))
     assert [*read(tmp_path / "dataset", tmp_path)] == ["00000000", "00000001"]
+
+
+@pytest.mark.parametrize("empty", ["validation", "test"])
+def test_a_split_without_rows_is_named(empty: str, tmp_path: Path) -> None:
+    """The library itself cannot read what it saved."""
+    full = datasets.Dataset.from_list([{"audio": "a.wav", "text": "YES"}])
+    datasets.DatasetDict({"train": full, empty: full.select([])}).save_to_disk(str(tmp_path / "d"))
+    with pytest.raises(DataError, match=f"the split '{empty}' has no row.*: remove its folder, and its name in"):
+        read(tmp_path / "d", tmp_path / "audio")

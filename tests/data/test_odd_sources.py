@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,11 @@ from asr.data.formats import audio_folder
 from asr.data.formats.kaldi_names import ORIGINALS, read_originals
 from asr.data.formats.reading import find_format, read_source
 from asr.data.manifest import write_manifest
+from asr.data.splits import complete_splits
 from asr.data.utterance import LONGEST_LINE, Utterance
+from asr.settings.compose import compose
 from asr.settings.data import DataConfig, SourceFormat
+from asr.settings.recipe import find_recipe
 from tests.helpers.corpora import write_utterance
 
 
@@ -227,3 +231,26 @@ def test_a_name_that_stands_twice_in_a_chapter_is_named_with_its_line(folder: Pa
     write_utterance(folder / "c.trans.wav", "YES")
     (folder / "a.txt").write_text("NO")
     assert [row.text for row in audio_folder.read(folder)[None]] == ["NO", "a YES a NO"], "of a file of that name"
+
+
+@pytest.mark.parametrize(
+    ("names", "lines"),
+    [
+        ("{}.jsonl", [json.dumps({"audio_filepath": "a.wav", "text": "YES"}), ""]),
+        ("{}.csv", ["audio,text\na.wav,YES", "audio,text\n"]),
+        ("{}.json", [json.dumps({"audio_filepath": "a.wav", "text": "YES"}), ""]),
+    ],
+)
+def test_a_split_that_is_there_and_empty_is_told(
+    names: str, lines: list[str], folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in (1, 2):
+        shutil.copy(folder / "a.wav", folder / f"{number}.wav")
+    full, empty = lines
+    more = [full.splitlines()[-1].replace("a.wav", f"{number}.wav") for number in (1, 2)]
+    (folder / names.format("train")).write_text("\n".join([full, *more]) + "\n")
+    (folder / names.format("dev")).write_text(empty)
+    config = compose(find_recipe("own"), ["name=x", f"data.source={folder}"]).data
+    splits = complete_splits(read_source(config, folder / "audio"), 0.1)
+    assert [len(splits[split]) for split in ("train", "dev", "test")] == [1, 1, 1]
+    assert "The source has dev without any utterance, held out of train now" in caplog.text

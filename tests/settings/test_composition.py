@@ -144,6 +144,14 @@ def test_a_mistake_is_one_sentence(override: str, sentence: str) -> None:
     assert str(error.value) == sentence
 
 
+@pytest.mark.parametrize("written", ["", "data: {source: mine}\n", "# nothing\n", "- a\n"])
+def test_a_recipe_that_lacks_the_defaults_is_told_to_begin_with_them(written: str, tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path / "corpus", "")
+    (recipe.folder / "recipe.yaml").write_text(written)
+    with pytest.raises(ConfigError, match=r": write `defaults: \[/config, _self_\]` at the top of recipe.yaml"):
+        compose(recipe)
+
+
 def test_a_misspelt_key_in_a_recipe_is_named(tmp_path: Path) -> None:
     recipe = write_recipe(tmp_path / "corpus", "model: {hiden: 3}\n")
     with pytest.raises(ConfigError, match=r"no key model\.hiden; did you mean model\.hidden\?"):

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from asr.common.documents import read_json
 from asr.common.errors import ConfigError, DataError
 from asr.common.files import file_name
 from asr.common.optional import optional
@@ -36,6 +37,11 @@ def read(source: Path, columns: Mapping[str, str], audio: Path) -> dict[str | No
     try:
         loaded = datasets.load_from_disk(str(source))
     except Exception as error:  # pyarrow and datasets have errors of their own for a damaged folder
+        if empty := [state.parent.name for state in sorted(source.glob("*/state.json")) if _is_empty(state)]:
+            raise DataError(
+                f"{source}: the split {empty[0]!r} has no row, and is not read for that: remove its folder, and its "
+                "name in dataset_dict.json."
+            ) from None
         raise DataError(f"{source} cannot be read as a dataset ({type(error).__name__}: {error}).") from None
     parts = dict(loaded) if isinstance(loaded, datasets.DatasetDict) else {None: loaded}
     rows: dict[str | None, list[Row]] = {}
@@ -46,6 +52,14 @@ def read(source: Path, columns: Mapping[str, str], audio: Path) -> dict[str | No
         label = str(name or "")
         rows.setdefault(split, []).extend(_rows(part, label, columns, source, audio / label, datasets))
     return rows
+
+
+def _is_empty(state: Path) -> bool:
+    """Whether a split has no files of rows."""
+    try:
+        return read_json(state).get("_data_files") == []
+    except (OSError, ValueError):
+        return False
 
 
 def _rows(part: Any, split: str, columns: Mapping[str, str], source: Path, audio: Path, datasets: Any) -> Iterator[Row]:

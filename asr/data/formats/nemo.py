@@ -31,7 +31,9 @@ def read(source: Path) -> dict[str | None, list[Row]]:
     Raises:
         DataError: A line is not a JSON object with audio and text, or files are not named after splits.
     """
-    return read_by_split(_files(source) or candidates(source), _rows, source)
+    files = _files(source) or candidates(source)
+    empty = [path for path in candidates(source) if split_of(path.name) and path.stat().st_size == 0]
+    return read_by_split([*files, *(path for path in empty if path not in files)], _rows, source)
 
 
 def _rows(path: Path) -> list[Row]:
