@@ -18,7 +18,7 @@ from asr.data.utterance import Utterance
 from asr.decoding.setup import GREEDY
 from asr.inference.recognizer import Recognizer, load
 from asr.report.data_files import short_hash, write_data
-from asr.report.error_analysis import Alignment, align, by_word_class, most_frequent, with_fields
+from asr.report.error_analysis import Alignment, Confusion, WordClass, align, by_word_class, most_frequent, with_fields
 from asr.report.runs import ODD, CorpusWords, Evaluation, Run, corpus_words
 from asr.report.subgroups import field_names, grouped
 from asr.report.utterance_media import AudioChoice, Clip, log_mel_picture, make_clips, model_output
@@ -113,13 +113,13 @@ class EvaluationPages:
                 "hypothesis": [score.hypothesis if score.errors else None for score in alignment.scores],
                 "steps": alignment.steps,
                 "character_errors": [score.character_errors for score in alignment.scores],
-                "confidence": [score.confidence for score in alignment.scores],
-                "loss": [score.ctc_loss_per_token for score in alignment.scores],
+                "confidence": _known([score.confidence for score in alignment.scores]),
+                "loss": _known([score.ctc_loss_per_token for score in alignment.scores]),
                 "pictured": sorted(blanks),
                 "groups": _described_groups(alignment, levels),
-                "word_classes": [asdict(one) for one in by_word_class(alignment, words.classes, words.vocabulary)],
+                "word_classes": _placed(by_word_class(alignment, words.classes, words.vocabulary)),
                 "confusions": {
-                    name: [asdict(pair) for pair in most_frequent(found, CONFUSIONS)]
+                    name: _placed(most_frequent(found, CONFUSIONS))
                     for name, found in (("words", alignment.words), ("characters", alignment.characters))
                 },
             },
@@ -246,11 +246,25 @@ class EvaluationPages:
         return pairs
 
 
+def _placed(found: Sequence[Confusion | WordClass]) -> list[dict[str, Any]]:
+    return [asdict(one) | {"places": _distances(one.places)} for one in found]
+
+
+def _distances(places: Sequence[int]) -> list[int]:
+    """Ascending positions as the distance of each to the one before, which takes half of the space."""
+    return [place - before for before, place in zip((0, *places), places, strict=False)]
+
+
+def _known(figures: list[float | None]) -> list[float | None] | None:
+    """The figures of all utterances, None where none has one."""
+    return figures if any(figure is not None for figure in figures) else None
+
+
 def _described_groups(alignment: Alignment, levels: Mapping[str, float]) -> dict[str, list[dict[str, Any]]]:
     """The subgroups by their measure, with the positions of their utterances."""
     places = {score.id: place for place, score in enumerate(alignment.scores)}
     return {
-        measure: [group.described() | {"places": [places[id] for id in group.ids]} for group in groups]
+        measure: [group.described() | {"places": _distances([places[id] for id in group.ids])} for group in groups]
         for measure, groups in grouped(alignment.scores, levels).items()
     }
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-ABSOLUTE = re.compile(r"(?<![\w.~:/\\-])(?:file://)?~?/(?:[^\s/'\"`,;:()\[\]{}]+/)+(?=[^\s/'\"`,;:()\[\]{}])")
+ABSOLUTE = re.compile(r"(?<![\w.~:/\\-])(?:file://|…)?~?/(?:[^\s/'\"`,;:()\[\]{}]+/)+(?=[^\s/'\"`,;:()\[\]{}])")
 """All of an absolute path except its last part."""
 
 

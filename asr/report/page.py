@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import shutil
 import time
 from collections import Counter
@@ -137,7 +138,7 @@ class Report:
         key = short_hash(str(run.folder))
         # The rows by metric, null where a row lacks one.
         metrics = dict.fromkeys(metric for row in rows for metric in row)
-        columns = {metric: [row.get(metric) for row in rows] for metric in metrics}
+        columns = {metric: [_drawn(row.get(metric)) for row in rows] for metric in metrics}
         write_data(self.options.folder, f"run-{key}", columns)
         if run.panel:
             write_data(self.options.folder, f"panel-{key}", run.panel)
@@ -214,6 +215,11 @@ class Report:
             version=version("asr"),
         )
         write_whole(folder / "index.html", page)
+
+
+def _drawn(value: Any) -> Any:
+    """A number of a curve, as exactly as it can be seen."""
+    return float(f"{value:.6g}") if isinstance(value, float) and math.isfinite(value) else value
 
 
 def _distinct_names(runs: Sequence[Run]) -> list[str]:

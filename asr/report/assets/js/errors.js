@@ -62,11 +62,14 @@
   const groupKey = (measure, group) => `${measure}: ${group.label}`;
   const pairKey = (unit, pair) => `${unit}\t${pair.reference}\t${pair.hypothesis}`;
 
+  // Positions from the distance of each to the one before.
+  const positions = (distances) => { let place = 0; return distances.map((distance) => (place += distance)); };
+
   // The filters of an address: what it names and this evaluation has.
   function filters(parameters, analysis) {
     const groups = [...Object.entries(analysis.groups), ["words", analysis.word_classes || []]].flatMap(([measure, all]) => all.map((group) => [groupKey(measure, group), group.places, groupKey(measure, group)]));
     const pairs = Object.entries(analysis.confusions).flatMap(([unit, all]) => all.map((pair) => [pairKey(unit, pair), pair.places, `\u2068${pair.reference || "∅"}\u2069 → \u2068${pair.hypothesis || "∅"}\u2069`]));
-    const chosen = (all, wanted) => { const one = all.find(([key]) => key === wanted); return one ? { members: new Set(one[1]), label: one[2] } : null; };
+    const chosen = (all, wanted) => { const one = all.find(([key]) => key === wanted); return one ? { members: new Set(positions(one[1])), label: one[2] } : null; };
     return {
       text: parameters.get("search") || "", kind: parameters.get("which") in KINDS ? parameters.get("which") : USUAL,
       hasFields: report.hasFields(parameters), group: chosen(groups, parameters.get("group")), pair: chosen(pairs, parameters.get("pair")),

@@ -58,7 +58,7 @@
     const columns = options.columns;
     const rowHeight = options.rowHeight || 30;
     // Wide enough for the heading with its arrow, and for what stands in the first rows.
-    const leastOf = (column) => (column.grow ? column.width * (innerWidth < 500 ? 0.6 : 1) : Math.max(column.width, widthOf(column.title, true) + (column.value ? 1.4 : 0),
+    const leastOf = (column) => (column.grow ? column.width * (innerWidth < 500 ? 0.85 : 1) : Math.max(column.width, widthOf(column.title, true) + (column.value ? 1.4 : 0),
       ...options.rows.slice(0, MEASURED).map((row) => widthOf(report.textOf(column.cell(row))))));
     const leasts = new Map(columns.map((column) => [column, leastOf(column)]));
     const widths = columns.map((column) => (column.grow ? `minmax(${leasts.get(column)}rem, ${column.grow}fr)` : `${leasts.get(column)}rem`)).join(" ");
