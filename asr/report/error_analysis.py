@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import jiwer
-import numpy as np
 
 from asr.data.utterance import Utterance, extra_of
 from asr.scoring.bootstrap import part_interval, resampling_units
@@ -133,40 +132,54 @@ class WordClass:
     """Positions of the utterances in which such a word is wrong."""
 
 
-def by_word_class(
-    alignment: Alignment, classes: Mapping[str, frozenset[str]], vocabulary: frozenset[str] | None
-) -> list[WordClass]:
-    """The error rate of each class of words that occurs, of words in no class, and of words that training lacks.
+@dataclass(frozen=True)
+class ReferenceWords:
+    """The classes of the words of references, which all evaluations of the same utterances share."""
 
-    Inserted words belong to no class. A word may be in several.
+    labels: Mapping[str, Sequence[str]]
+    """The classes of each word."""
+    counts: Mapping[str, Mapping[int, int]]
+    """By class, the number of its words in each utterance that has some, by its position."""
+
+
+def classify(
+    references: Sequence[str], classes: Mapping[str, frozenset[str]], vocabulary: frozenset[str] | None
+) -> ReferenceWords:
+    """Finds the classes of all words: those that occur, words in no class, and words that training lacks.
 
     Args:
+        references: Of all utterances.
         classes: Words in lower case, by class.
         vocabulary: The words of the training transcripts; None where they are not known.
     """
-    known: dict[str, list[str]] = {}
-    counts: dict[str, dict[int, list[int]]] = defaultdict(dict)
-    for place, (score, steps) in enumerate(zip(alignment.scores, alignment.word_steps, strict=True)):
-        words = ErrorUnit.word.items(score.reference)
-        for word, step in zip(words, steps.replace("I", "") or "=" * len(words), strict=True):
-            if word not in known:
+    labels: dict[str, list[str]] = {}
+    counts: dict[str, dict[int, int]] = {label: {} for label in (*classes, OTHER, OOV)}
+    for place, reference in enumerate(references):
+        for word in ErrorUnit.word.items(reference):
+            if word not in labels:
                 found = class_of(classes, word) or [OTHER]
-                known[word] = [*found, OOV] if vocabulary is not None and word not in vocabulary else found
-            for label in known[word]:
-                count = counts[label].setdefault(place, [0, 0])
-                count[0] += step != "="
-                count[1] += 1
+                labels[word] = [*found, OOV] if vocabulary is not None and word not in vocabulary else found
+            for label in labels[word]:
+                of_class = counts.setdefault(label, {})
+                of_class[place] = of_class.get(place, 0) + 1
+    return ReferenceWords(labels, {label: places for label, places in counts.items() if places})
+
+
+def by_word_class(alignment: Alignment, words: ReferenceWords) -> list[WordClass]:
+    """The error rate of each class of words. Inserted words belong to no class; a word may be in several."""
+    wrong: dict[str, dict[int, int]] = {label: {} for label in words.counts}
+    for place, (score, steps) in enumerate(zip(alignment.scores, alignment.word_steps, strict=True)):
+        if steps:
+            for word, step in zip(ErrorUnit.word.items(score.reference), steps.replace("I", ""), strict=True):
+                if step != "=":
+                    for label in words.labels[word]:
+                        wrong[label][place] = wrong[label].get(place, 0) + 1
     units = resampling_units(alignment.scores)
-    order = [*classes, OTHER, OOV]
-    return [
-        _word_class(label, counts[label], units)
-        for label in sorted(counts, key=lambda one: order.index(one) if one in order else -1)
-    ]
+    return [_word_class(label, wrong[label], sizes, units) for label, sizes in words.counts.items()]
 
 
-def _word_class(label: str, counts: Mapping[int, list[int]], units: Any) -> WordClass:
-    places = [*counts]
-    errors, sizes = ([counts[place][column] for place in places] for column in (0, 1))
-    low, high = part_interval(errors, sizes, units[np.array(places)]) or (None, None)
-    wrong = [place for place in places if counts[place][0]]
-    return WordClass(label, sum(sizes), sum(errors), sum(errors) / sum(sizes), low, high, wrong)
+def _word_class(label: str, wrong: Mapping[int, int], sizes: Mapping[int, int], units: Any) -> WordClass:
+    errors, words = sum(wrong.values()), sum(sizes.values())
+    drawn = part_interval([wrong.get(place, 0) for place in sizes], [*sizes.values()], units[[*sizes]])
+    low, high = drawn or (None, None)
+    return WordClass(label, words, errors, errors / words, low, high, sorted(wrong))

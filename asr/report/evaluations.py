@@ -18,8 +18,18 @@ from asr.data.utterance import Utterance
 from asr.decoding.setup import GREEDY
 from asr.inference.recognizer import Recognizer, load
 from asr.report.data_files import short_hash, write_data
-from asr.report.error_analysis import Alignment, Confusion, WordClass, align, by_word_class, most_frequent, with_fields
-from asr.report.runs import ODD, CorpusWords, Evaluation, Run, corpus_words
+from asr.report.error_analysis import (
+    Alignment,
+    Confusion,
+    ReferenceWords,
+    WordClass,
+    align,
+    by_word_class,
+    classify,
+    most_frequent,
+    with_fields,
+)
+from asr.report.runs import ODD, Evaluation, Run, corpus_words
 from asr.report.subgroups import field_names, grouped
 from asr.report.utterance_media import AudioChoice, Clip, log_mel_picture, make_clips, model_output
 from asr.scoring.bootstrap import differences, resampled_rates
@@ -62,7 +72,7 @@ class EvaluationPages:
         self._splits: dict[str, SplitPage] = {}
         self._written: dict[str, tuple[dict[str, Any], Alignment]] = {}
         self._pairs: dict[str, list[dict[str, Any]]] = {}
-        self._words: dict[Any, CorpusWords] = {}
+        self._words: dict[Any, ReferenceWords] = {}
 
     def write(self, runs: Sequence[Run], data: Path | None) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """Writes what is missing.
@@ -100,7 +110,7 @@ class EvaluationPages:
     ) -> tuple[dict[str, Any], Alignment]:
         alignment = align(evaluation.rows(), evaluation.unit)
         split = self._split(run, evaluation, alignment, data)
-        alignment, words = with_fields(alignment, split.utterances), self._words_of(run, data)
+        alignment, words = with_fields(alignment, split.utterances), self._words_of(run, data, split, alignment)
         levels = {id: clip.level for id, clip in split.clips.items() if clip.level is not None}
         blanks = self._write_pictures(run, alignment, split, file, pictures)
         if nbest := evaluation.nbest():
@@ -117,7 +127,7 @@ class EvaluationPages:
                 "loss": _known([score.ctc_loss_per_token for score in alignment.scores]),
                 "pictured": sorted(blanks),
                 "groups": _described_groups(alignment, levels),
-                "word_classes": _placed(by_word_class(alignment, words.classes, words.vocabulary)),
+                "word_classes": _placed(by_word_class(alignment, words)),
                 "confusions": {
                     name: _placed(most_frequent(found, CONFUSIONS))
                     for name, found in (("words", alignment.words), ("characters", alignment.characters))
@@ -137,10 +147,12 @@ class EvaluationPages:
         }
         return described, alignment
 
-    def _words_of(self, run: Run, data: Path | None) -> CorpusWords:
-        key = run.data(data), run.settings.get("text.language")
+    def _words_of(self, run: Run, data: Path | None, split: SplitPage, alignment: Alignment) -> ReferenceWords:
+        key = split.name, run.data(data), run.settings.get("text.language")
         if key not in self._words:
-            self._words[key] = corpus_words(run, data)
+            known = corpus_words(run, data)
+            references = [score.reference for score in alignment.scores]
+            self._words[key] = classify(references, known.classes, known.vocabulary)
         return self._words[key]
 
     def _split(self, run: Run, evaluation: Evaluation, alignment: Alignment, data: Path | None) -> SplitPage:

@@ -16,6 +16,7 @@ from asr.report.error_analysis import (
     WordClass,
     align,
     by_word_class,
+    classify,
     most_frequent,
     with_fields,
 )
@@ -77,7 +78,8 @@ def examine_run(
         clips = make_clips(utterances, AudioChoice.none, Path(), "") if wants_audio and utterances else {}
         levels = {id: clip.level for id, clip in clips.items() if clip.level is not None}
         words = corpus_words(run, data)
-        classes = by_word_class(alignment, words.classes, words.vocabulary)
+        references = [score.reference for score in alignment.scores]
+        classes = by_word_class(alignment, classify(references, words.classes, words.vocabulary))
     except ODD as error:
         raise RunError(f"{evaluation.folder} is not as it was written ({error!r}): evaluate again.") from None
     groups = grouped(alignment.scores, levels)

@@ -66,7 +66,7 @@ def _interval(drawn: Rates, level: float = LEVEL) -> tuple[float, float]:
 
 PART_SAMPLES = 1000
 """Sets that are drawn for each of the many parts of an evaluation."""
-MOST_UNITS = 1000
+MOST_UNITS = 200
 """Of a part: more are drawn in blocks of several, which vary as much as their units do."""
 
 
@@ -79,14 +79,16 @@ def part_interval(errors: Sequence[int], sizes: Sequence[int], units: Counts) ->
         units: Of `resampling_units` of the whole set, for each.
 
     Returns:
-        None where the part is a single unit, so that nothing is known of how others would vary.
+        None where the part is a single unit, or all of its units are alike, so that nothing is known of how others
+        would vary.
     """
     names, numbers = np.unique(units, return_inverse=True)
     if len(names) < 2:
         return None
     counts = sum_by_unit(np.array([errors, sizes], dtype=np.int64).T, numbers % MOST_UNITS)
     drawn, size = resampled_sums(counts, PART_SAMPLES, seed=0).T
-    return _interval(drawn[size > 0] / size[size > 0]) if size.any() else None
+    low, high = _interval(drawn[size > 0] / size[size > 0]) if size.any() else (0.0, 0.0)
+    return None if low == high else (low, high)
 
 
 def resampling_units(scores: Sequence[UtteranceScore]) -> Counts:

@@ -98,13 +98,22 @@ def test_a_sweep_tells_what_matters(watched: Watched, sweep: Path) -> None:
     assert page.get_by_label("Colour by").input_value() == "seed"
 
 
+def test_curves_are_coloured_by_a_setting_that_the_address_keeps(watched: Watched, sweep: Path) -> None:
+    page = watched.open(sweep, "training?run=blstm-32-1e-3-1&run=blstm-32-1e-3-2&run=blstm-128-1e-3-1")
+    page.get_by_label("Colour by").select_option("model.hidden")
+    legend = page.locator('[data-chart="Dev WER"] .u-legend .u-series:has(svg)')
+    expect(legend.first).to_contain_text("blstm-128-1e-3-1, model.hidden=128")
+    colours = [legend.nth(place).locator("line").get_attribute("stroke") for place in range(3)]
+    assert len(set(colours)) == 2 and "colour=model.hidden" in page.url
+
+
 def test_references_are_marked_and_saved(watched: Watched, sweep: Path) -> None:
     page = watched.open(sweep, "data")
     expect(page.get_by_role("button", name="Play 1")).to_be_visible()
     page.get_by_label("Transcript of 1").fill("CALL THEM")
     page.get_by_label("Transcript of 1").press("Enter")
     page.goto(page.url.split("#")[0] + f"#{UTTERANCE}")
-    page.get_by_role("button", name="leave out").click()
+    page.get_by_role("group", name="Mark 0").get_by_role("button", name="leave out").click()
     with page.expect_download() as download:
         page.get_by_role("button", name="Save marks.jsonl").click()
     lines = Path(download.value.path()).read_text().splitlines()

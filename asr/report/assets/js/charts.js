@@ -21,7 +21,18 @@
   report.curveState = () => ({
     axis: AXES.some(([axis]) => axis === report.get("axis")) ? report.get("axis") : AXES[0][0],
     smoothing: Number(report.get("smoothing", 0.6)), log: report.get("scale") === "log", all: report.get("limits") === "all",
+    by: report.data.differences.includes(report.get("colour")) ? report.get("colour") : "",
   });
+
+  // Runs in the colours of their values of a setting, whose name they then have.
+  const byPlace = (key) => [...new Set(report.data.runs.map((run) => report.setting(run.settings[key])))];
+  function coloured(series, key) {
+    const values = byPlace(key);
+    return series.map((one) => {
+      const value = report.setting(report.data.runs[one.number].settings[key]);
+      return { ...one, number: values.indexOf(value), name: `${one.name}, ${key}=${value}` };
+    });
+  }
 
   // The controls of that state.
   report.curveChoices = function (state, redraw) {
@@ -32,7 +43,8 @@
     };
     return [report.choice("Axis", AXES, state.axis, change("axis", AXES[0][0])),
       report.choice("Scale", [["linear", "linear"], ["log", "log"]], state.log ? "log" : "linear", change("scale", "linear")),
-      report.choice("Limits", [["typical", "typical range"], ["all", "all values"]], state.all ? "all" : "typical", change("limits", "typical"))];
+      report.choice("Limits", [["typical", "typical range"], ["all", "all values"]], state.all ? "all" : "typical", change("limits", "typical")),
+    report.data.differences.length ? report.select("Colour by", [["", "run"], ...report.data.differences.map((key) => [key, key])], state.by, change("colour", "")) : ""];
   };
 
   // Exponential moving average with bias correction.
@@ -77,7 +89,8 @@
   // series: [{name, number, x, y}]; options: {title, hint, axis, smoothing, log, all, scale (factor), unit, fromZero}
   report.chart = function (series, options) {
     const scale = options.scale || 1;
-    const lines = series.filter((one) => one.x.length).map((one) => ({ ...one, y: one.y.map((value) => (options.log && value <= 0 ? null : value * scale)) }));
+    const runs = options.by ? coloured(series, options.by) : series;
+    const lines = runs.filter((one) => one.x.length).map((one) => ({ ...one, y: one.y.map((value) => (options.log && value <= 0 ? null : value * scale)) }));
     const frame = report.el("figure", { class: "chart", "data-chart": options.title },
       report.el("figcaption", {}, options.title, options.unit ? report.el("span", { class: "unit" }, ` (${options.unit})`) : null,
         options.hint ? report.el("span", { class: "hint" }, options.hint) : null));

@@ -70,7 +70,7 @@
     const inFamily = new Set(related.flatMap((one) => one.members));
     const family = ({ members, label, still, ...options }) => {
       const lines = numbers.length > 1 ? [] : members.map((name, index) => ({ name: label(name), number: index, ...report.points_of(loaded[0], name, state.axis) }));
-      return report.chart(lines, { ...state, smoothing: still ? 0 : state.smoothing, ...options });
+      return report.chart(lines, { ...state, by: "", smoothing: still ? 0 : state.smoothing, ...options });
     };
     const separate = (one) => one.members.filter((name) => !known.includes(name)).map((name) => {
       const lines = loaded.map((rows, index) => ({ name: runs[numbers[index]].name, number: numbers[index], ...report.points_of(rows, name, state.axis) }));
