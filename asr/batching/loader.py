@@ -1,5 +1,6 @@
 """Loads micro-batches in worker processes, in the exact planned order."""
 
+import atexit
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -195,6 +196,10 @@ def load(
         worker_init_fn=_start_worker,
     )
     batches = iter(loader)
+    shut_down = cast(_MultiProcessingDataLoaderIter, batches)._shutdown_workers if workers else None
+    if shut_down is not None:
+        # A frame of an error may keep this one until the process ends, which waits for them, and they ignore SIGTERM.
+        atexit.register(shut_down)
     try:
         for batch in batches:
             if isinstance(batch, UserError):
@@ -207,9 +212,9 @@ def load(
             f"A process that reads audio ended ({str(error).splitlines()[0]}): it may have run out of memory."
         ) from None
     finally:
-        if workers:
-            # Otherwise, after an error, this process would wait for them when it ends.
-            cast(_MultiProcessingDataLoaderIter, batches)._shutdown_workers()
+        if shut_down is not None:
+            atexit.unregister(shut_down)
+            shut_down()
 
 
 def _start_worker(worker: int) -> None:

@@ -53,6 +53,18 @@ def test_the_default_start_method_of_python_does_not_matter(method: str) -> None
     assert done.returncode == 0, done.stderr
 
 
+KEPT = []
+
+
+def leave_a_loader_open() -> None:
+    KEPT.append(load(micro_batches([1, 3], [4, 2], [0]), read, LABELS, 1))
+    next(KEPT[0])
+
+
+def test_a_process_ends_although_something_still_loads() -> None:
+    assert programs.Program(leave_a_loader_open, [], {}).end(60).returncode == 0
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_fault_in_the_data_is_one_sentence(workers: int) -> None:
     loaded = load(micro_batches([1], [5], [2]), read, LABELS, workers)
