@@ -16,6 +16,7 @@ from io import StringIO
 from typing import TYPE_CHECKING, NoReturn
 
 from asr.commands import remedies
+from asr.commands.flags import add_format
 from asr.commands.help import COMMANDS, command_help, general_help, shipped_recipes, version
 from asr.commands.subjects import given_recipe, is_subject
 from asr.common.errors import ConfigError, Interrupted, MaskedFormatter, UserError, masked, printable
@@ -39,6 +40,9 @@ OWN_ARGUMENTS = (
 
 ON_RANK_0 = ("prepare", "check", "listen", "pack", "extract")
 """Commands that run on rank 0 only."""
+
+WITH_TABLES = ("evaluate", "run")
+"""Commands on a recipe that print a table, which --format is for."""
 
 # Errors of the file system that are no defect of the program.
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -232,6 +236,8 @@ def _parse(command: str, arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--cfg", "-c", choices=["job", "hydra", "all"])
     parser.add_argument("--package", "-p")
     parser.add_argument("--resolve", action="store_true")
+    if command in WITH_TABLES:
+        add_format(parser)
     try:
         options, unknown = parser.parse_known_intermixed_args(arguments)
     except argparse.ArgumentError as error:

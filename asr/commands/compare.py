@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from asr.commands import remedies
-from asr.commands.flags import FlagParser, points, share, whole_number
+from asr.commands.flags import FlagParser, add_format, points, share, whole_number
 from asr.commands.subjects import find_run, given_run, is_run, is_subject, require_settings
 from asr.common.errors import ConfigError, RunError
 from asr.common.files import expanded
+from asr.common.tables import TableFormat, chosen_format, print_beside
 from asr.settings.recipe import Recipe, find_recipe
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--baseline")
     parser.add_argument("--fail-if-worse", type=points)
     parser.add_argument("--split")
+    add_format(parser)
     options = parser.parse(arguments)
     if not options.what or not is_subject(options.what[0]):
         raise ConfigError("asr compare needs a RECIPE, or the folders of several runs; see asr compare --help.")
@@ -130,7 +132,7 @@ def _compare_models(named: str, recipe: Recipe, overrides: Sequence[str]) -> Non
         make_ready(recipe, config)
     grid = grid.in_equal_time()
     runs = grid.runs()
-    print(plan_table(runs))
+    print_beside(plan_table(runs))
     with Launcher(named, settings.compare.jobs) as launcher:
         failures = launcher.run_all([run for run in runs if not run.done], grid.name, grid.folder / "logs")
     missing = {run.name: failures.get(run.name, "not evaluated") for run in runs if not run.done}
@@ -144,6 +146,6 @@ def _compare_models(named: str, recipe: Recipe, overrides: Sequence[str]) -> Non
 
 
 def _print(written: "Written") -> None:
-    print(written.body)
-    print(f"The comparison: {written.page}")
-    print(written.where)
+    print(written.body if chosen_format() is TableFormat.text else written.tables)
+    print_beside(f"The comparison: {written.page}")
+    print_beside(written.where)

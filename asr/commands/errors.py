@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from asr.commands.flags import RUN_HELP, FlagParser, whole_number
+from asr.commands.flags import RUN_HELP, FlagParser, add_format, whole_number
 from asr.commands.subjects import find_runs_of
+from asr.common.tables import TableFormat, chosen_format
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -28,19 +29,30 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--pairs", type=whole_number, default=20, metavar="N", help="number of confusions (20)")
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="the corpus, if it has moved; replaces paths.data")
     parser.add_argument("--no-audio", action="store_true", help="skip the audio: no error rates by estimated SNR")
-    parser.add_argument("--json", action="store_true", help="print JSON, with all utterances")
+    parser.add_argument(
+        "--sclite", type=Path, metavar="FOLDER", help="write references and hypotheses for sclite: trn, stm and ctm"
+    )
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON, with all utterances")
+    add_format(form)
     options = parser.parse(arguments)
 
     from asr.report.overview import as_table, readable_runs, summarize
-    from asr.report.run_errors import as_json, as_subgroups, as_text, examine_run
+    from asr.report.run_errors import as_json, as_subgroups, as_tables, as_text, examine_run
     from asr.report.runs import find_runs
+    from asr.report.sclite import write_sclite
 
     path = find_runs_of(options.run)
     runs = find_runs([path])
-    if len(runs) > 1 and not options.json:
+    if len(runs) > 1 and not options.json and not options.format:
         print(as_table(summarize(readable_runs(runs), options.split, options.decoder)), flush=True)
     errors = examine_run(path, options.split, options.decoder, options.data, not options.no_audio, options.by)
-    if options.json:
+    if options.sclite is not None:
+        command = write_sclite(options.sclite, errors.alignment.scores)
+        print(f"Written for sclite: {options.sclite}. To score it: {command}")
+    elif options.json:
         print(as_json(errors, options.pairs))
+    elif chosen_format() is not TableFormat.text:
+        print(as_tables(errors, options.pairs, options.by))
     else:
         print(as_text(errors, options.worst, options.pairs) if options.by is None else as_subgroups(errors))

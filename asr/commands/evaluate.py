@@ -7,6 +7,7 @@ from asr.commands.remedies import filled
 from asr.common.documents import read_text
 from asr.common.errors import ConfigError, RunError
 from asr.common.files import atomic_write_text
+from asr.common.tables import print_beside
 from asr.decoding.decoder import log_search
 from asr.decoding.setup import DecodingSetup, decoder_name
 from asr.inference.ensembles import open_ensemble
@@ -62,7 +63,7 @@ def _evaluate(recipe: Recipe, config: Config, again: bool) -> None:
     identities = {places[split] / REPORTED: setup.identity(split, [each.model for each in runs]) for split in splits}
     if not again and (kept := _kept(places.values(), identities)):
         _print(folder, kept)
-        print(filled("Already evaluated; `asr evaluate RECIPE` decodes again."))
+        print_beside(filled("Already evaluated; `asr evaluate RECIPE` decodes again."))
         return
     with folder.held():
         with open_ensemble(setup, [each.recognizer(device) for each in runs]) as ensemble:
@@ -75,7 +76,7 @@ def _evaluate(recipe: Recipe, config: Config, again: bool) -> None:
         for path, identity in identities.items():
             atomic_write_text(path, identity)
     _print(folder, [evaluation.results for evaluation in evaluations])
-    print(where)
+    print_beside(where)
 
 
 def _kept(places: Iterable[Path], identities: Mapping[Path, str]) -> list[Results]:
@@ -91,9 +92,9 @@ def _print(folder: RunFolder, results: Sequence[Results]) -> None:
     print(results_table(results))
     for one in results:
         if one.per is not None:
-            print(f"Phone error rate of {one.split}: {100 * one.per:.2f} %")
-    print(f"Run: {folder.path}")
-    print(f"Errors: {evaluation_folder(folder.path, results[-1].split, results[-1].decoder) / 'errors.txt'}")
+            print_beside(f"Phone error rate of {one.split}: {100 * one.per:.2f} %")
+    print_beside(f"Run: {folder.path}")
+    print_beside(f"Errors: {evaluation_folder(folder.path, results[-1].split, results[-1].decoder) / 'errors.txt'}")
 
 
 def _track(recipe: Recipe, config: Config, folder: RunFolder, evaluations: Sequence[EvaluatedSplit]) -> str:

@@ -10,6 +10,7 @@ from asr.commands import remedies
 from asr.commands.subjects import find_run, is_run
 from asr.common.errors import ConfigError
 from asr.common.files import expanded
+from asr.common.tables import TableFormat, choose_format
 from asr.settings.recipe import runs_in
 
 RUN_HELP = "a run folder (runs/RECIPE/NAME-HASH), the hash of a run or its beginning, or RECIPE/best"
@@ -57,6 +58,23 @@ def share(text: str) -> float:
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{text!r} must be a number from 0 to 1")
     return value
+
+
+class _ChooseFormat(argparse.Action):
+    def __call__(self, parser: object, namespace: argparse.Namespace, values: object, option: object = None) -> None:
+        choose_format(str(values))
+        setattr(namespace, self.dest, values)
+
+
+def add_format(parser: "argparse.ArgumentParser | argparse._MutuallyExclusiveGroup") -> None:
+    """Gives a command that prints tables the flag for their format."""
+    choose_format(TableFormat.text)
+    parser.add_argument(
+        "--format",
+        choices=[one.value for one in TableFormat],
+        action=_ChooseFormat,
+        help="print tables only, as CSV, Markdown or LaTeX (text)",
+    )
 
 
 class FlagParser(argparse.ArgumentParser):

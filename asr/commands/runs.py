@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from asr.commands.flags import FlagParser
+from asr.commands.flags import FlagParser, add_format
 from asr.commands.subjects import given_runs
 from asr.common.errors import ConfigError, RunError
+from asr.common.tables import TableFormat
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -28,6 +29,7 @@ def main(arguments: Sequence[str]) -> None:
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON; rates are fractions, times seconds")
     form.add_argument("--csv", action="store_true", help="print CSV, likewise")
+    add_format(form)
     options = parser.parse(arguments)
 
     from asr.report.overview import as_csv, as_json, as_table, readable_runs, summarize
@@ -45,4 +47,5 @@ def main(arguments: Sequence[str]) -> None:
         groups = group_seeds(lines)
         print(seeds_as_json(groups) if options.json else seeds_as_table(groups))
         return
-    print(as_json(lines) if options.json else as_csv(lines) if options.csv else as_table(lines))
+    csv = options.csv or options.format == TableFormat.csv
+    print(as_json(lines) if options.json else as_csv(lines) if csv else as_table(lines))

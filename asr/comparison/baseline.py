@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asr.common.errors import ConfigError, RunError
-from asr.common.tables import table
+from asr.common.tables import TableFormat, chosen_format, table
 from asr.comparison.measured_runs import read_scores
 from asr.decoding.setup import GREEDY
 from asr.report.runs import Run
@@ -59,10 +59,15 @@ class Judgement:
         """A table and a sentence for each model, for a terminal."""
         label = self.unit.label
         headings = ("model", "seeds", f"{label} %", "95 % interval", "points", "95 % interval", "p")
-        rows = table(headings, [_row(model) for model in self.models], align="llrlrlr")
-        return "\n".join(
-            [f"{self.split} {label} against the baseline", rows, *(one.sentence for one in self.models[1:])]
+        rows = table(
+            headings,
+            [_row(model) for model in self.models],
+            align="llrlrlr",
+            title=f"{self.split} {label} against the baseline",
         )
+        if chosen_format() is not TableFormat.text:
+            return rows
+        return "\n".join([rows, *(one.sentence for one in self.models[1:])])
 
 
 @dataclass(frozen=True)
@@ -100,6 +105,11 @@ def against_baseline(baseline: Path, runs: Sequence[Path], split: str, decoder: 
             f"Errors are counted in {unit}s ({baseline.name}) and in {odd[0].results.unit}s ({odd[0].run.name}): "
             "evaluate both with the same scoring.unit."
         )
+    if len(rules := {one.results.decoder for group in members for one in group}) > 1:
+        raise RunError(
+            f"The runs were scored by several rules ({', '.join(sorted(rules))}): evaluate all with the same "
+            "scoring.normalizer."
+        )
     labels = _labels(members)
     scores = {label: [one.scores for one in group] for label, group in zip(labels, members, strict=True)}
     drawn = resampled_rates(scores)
@@ -113,8 +123,9 @@ def against_baseline(baseline: Path, runs: Sequence[Path], split: str, decoder: 
 
 def _read(path: Path, split: str, decoder: str | None) -> _Evaluated:
     folder = evaluation_folder(path, split, decoder or GREEDY)
-    results = read_results(folder)
-    return _Evaluated(Run(path.absolute()), results, read_scores(folder, results.unit))
+    raw = read_results(folder)
+    scores = read_scores(folder, raw.unit, normalized=raw.normalized is not None)
+    return _Evaluated(Run(path.absolute()), raw.of_normalized, scores)
 
 
 def _model(one: _Evaluated) -> str:

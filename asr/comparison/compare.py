@@ -10,7 +10,7 @@ import torch
 from asr.common.errors import RunError
 from asr.common.files import atomic_write_text
 from asr.comparison.context_use import ContextUse, measure_context_use
-from asr.comparison.document import PAGE, body, model_cells, page
+from asr.comparison.document import PAGE, body, model_cells, page, printed_tables
 from asr.comparison.grid import Grid, PlannedRun
 from asr.comparison.measured_runs import MeasuredRun, group_runs, multiply_adds, read_run
 from asr.comparison.plots import draw
@@ -36,6 +36,8 @@ class Written:
 
     body: str
     """Its findings and tables."""
+    tables: str
+    """Its tables alone, in the chosen format."""
     page: Path
     where: str
     """A sentence on how to see it in Weights & Biases."""
@@ -112,7 +114,9 @@ def _write(comparison: Comparison, settings: Config, folder: Path) -> Written:
     write_summary(folder / SUMMARY, comparison)
     pictures = draw(comparison, folder)
     atomic_write_text(folder / PAGE, page(comparison, pictures))
-    return Written(body(comparison), folder / PAGE, _track(comparison, settings, folder, pictures))
+    return Written(
+        body(comparison), printed_tables(comparison), folder / PAGE, _track(comparison, settings, folder, pictures)
+    )
 
 
 def _track(comparison: Comparison, settings: Config, folder: Path, pictures: Sequence[Path]) -> str:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 from statistics import mean
 
-from asr.common.tables import markdown_table
+from asr.common.tables import markdown_table, table
 from asr.comparison.plots import PICTURES
 from asr.comparison.summary import Comparison, ModelSummary, Spread, shown_size
 from asr.scoring.bootstrap import Difference, Estimate, shown_interval
@@ -138,9 +138,9 @@ def body(comparison: Comparison) -> str:
         [
             _conditions(comparison),
             markdown_table(*model_cells(comparison)),
-            _cost_table(comparison),
+            markdown_table(*_cost_cells(comparison)),
             *([_pair_table(comparison)] if comparison.pairs else []),
-            *([_length_table(comparison)] if len(comparison.lengths) > 1 else []),
+            *([markdown_table(*_length_cells(comparison))] if len(comparison.lengths) > 1 else []),
             *_context_table(comparison),
             "What the figures show:\n",
             *(f"- {sentence}" for sentence in findings(comparison)),
@@ -149,7 +149,23 @@ def body(comparison: Comparison) -> str:
     )
 
 
-def model_cells(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
+Cells = tuple[list[str], list[list[str]]]
+"""The heads of the columns of a table, and its rows."""
+
+
+def printed_tables(comparison: Comparison) -> str:
+    """The tables for a terminal, in the chosen format."""
+    tables = {
+        "Error rates": model_cells(comparison),
+        "Cost": _cost_cells(comparison),
+        "Pairs": _pair_cells(comparison),
+        "Utterance length": _length_cells(comparison),
+        "Context": _context_cells(comparison),
+    }
+    return "\n\n".join(table(*cells, title=title) for title, cells in tables.items() if cells[1])
+
+
+def model_cells(comparison: Comparison) -> Cells:
     """Error rates and sizes: the heads of the columns, and the cells of each model."""
     rows = [
         [
@@ -189,7 +205,7 @@ def _conditions(comparison: Comparison) -> str:
     )
 
 
-def _cost_table(comparison: Comparison) -> str:
+def _cost_cells(comparison: Comparison) -> Cells:
     rows = [
         [
             model.label,
@@ -209,10 +225,10 @@ def _cost_table(comparison: Comparison) -> str:
         f"s to dev {comparison.unit.label} {_percent(comparison.dev_wer)} %", "training speed, x real time", "peak MB",
         f"real-time factor, threads: {'/'.join(threads)}",
     ]  # fmt: skip
-    return markdown_table(heads, rows)
+    return heads, rows
 
 
-def _pair_table(comparison: Comparison) -> str:
+def _pair_cells(comparison: Comparison) -> Cells:
     rows = [
         [
             f"{pair.first} - {pair.second}",
@@ -225,27 +241,34 @@ def _pair_table(comparison: Comparison) -> str:
         for pair in comparison.pairs
     ]
     heads = [f"difference of {comparison.unit.label}", "points", "95 %", "P(first is better)", "p", "p, corrected"]
+    return heads, rows
+
+
+def _pair_table(comparison: Comparison) -> str:
     return (
         "Each pair is tested by a matched-pair bootstrap (Bisani & Ney, 2004): both models on the same drawn set, the "
         "seeds of each drawn independently. The last column is corrected for the number of pairs "
-        f"({len(rows)}; Holm, 1979).\n\n"
-        f"{markdown_table(heads, rows)}"
+        f"({len(comparison.pairs)}; Holm, 1979).\n\n"
+        f"{markdown_table(*_pair_cells(comparison))}"
     )
 
 
-def _length_table(comparison: Comparison) -> str:
+def _length_cells(comparison: Comparison) -> Cells:
+    if len(comparison.lengths) < 2:
+        return [], []
     unit, lengths = comparison.unit, comparison.lengths
     heads = [f"{unit.label} % by length", *(f"{part.shortest:.1f} - {part.longest:.1f} s" for part in lengths)]
     rows = [
         [model.label, *(f"{_percent(rate.mean)} ({_interval(rate)})" for rate in model.by_length)]
         for model in comparison.models
     ]
-    return markdown_table(heads, [[f"{unit}s", *(shown_size(part).split()[0] for part in lengths)], *rows])
+    return heads, [[f"{unit}s", *(shown_size(part).split()[0] for part in lengths)], *rows]
 
 
-def _context_table(comparison: Comparison) -> list[str]:
-    rows, rate = [], comparison.unit.label
+def _context_cells(comparison: Comparison) -> Cells:
+    rows: list[list[str]] = []
     heads: list[str] = []
+    rate = comparison.unit.label
     for model in comparison.models:
         if measured := model.context_use:
             contexts = ["all" if seconds is None else f"{seconds:g} s" for seconds in measured[0].contexts]
@@ -253,8 +276,14 @@ def _context_table(comparison: Comparison) -> list[str]:
             sides = [mean(use.past for use in measured), mean(use.future for use in measured)]
             rates = [mean(use.context_wer[place] for use in measured) for place in range(len(contexts))]
             rows.append([model.label, *(f"{side:.2f}" for side in sides), *map(_percent, rates)])
+    return heads, rows
+
+
+def _context_table(comparison: Comparison) -> list[str]:
+    heads, rows = _context_cells(comparison)
     if not rows:
         return []
+    rate = comparison.unit.label
     return [
         "How much context the models use: their reach (the seconds of past and future that hold 90 % of the gradient "
         f"norm), and the {rate} with limited context on either side of each output frame. All were trained on whole "

@@ -13,7 +13,7 @@ from asr.inference.finished_run import FinishedRun
 from asr.model.acoustic import multiply_adds_per_second
 from asr.scoring.error_rates import UtteranceScore, score_texts
 from asr.scoring.error_unit import ErrorUnit
-from asr.scoring.results import Results, read_results
+from asr.scoring.results import Results, read_results, with_normalized_texts
 from asr.settings.recipe import MODEL
 from asr.settings.root import Config
 from asr.text.tokenizer import load_tokenizer
@@ -43,6 +43,7 @@ class MeasuredRun:
     dev: Results | None
     """None where the training learned from dev too."""
     test: Results
+    """Of normalized words, where `scoring.normalizer` was set."""
     scores: list[UtteranceScore]
     """Of the test split, in the order of its manifest."""
     curve: list[DevPoint]
@@ -73,8 +74,9 @@ def read_run(path: Path, decoder: str = GREEDY) -> MeasuredRun:
     there = sorted(results.parent.name for results in path.glob("evaluation/test/*/results.json"))
     if there and decoder not in there:
         raise RunError(f"{path} was evaluated with {', '.join(there)} and not with {decoder}: give --decoder.")
-    dev = None if config.training.with_dev else read_results(run.evaluation("dev", decoder))
-    test, rows = read_results(folder), read_metrics(path)
+    dev = None if config.training.with_dev else read_results(run.evaluation("dev", decoder)).of_normalized
+    raw, rows = read_results(folder), read_metrics(path)
+    test = raw.of_normalized
     figure = f"dev/{test.unit.rate}"
     curve = [DevPoint(row["epoch"], row["seconds"], row[figure]) for row in rows if figure in row]
     if not curve:
@@ -85,7 +87,7 @@ def read_run(path: Path, decoder: str = GREEDY) -> MeasuredRun:
         config=config,
         dev=dev,
         test=test,
-        scores=read_scores(folder, test.unit),
+        scores=read_scores(folder, test.unit, normalized=raw.normalized is not None),
         curve=curve,
         audio_hours_per_hour=_speed(rows),
         peak_memory_mb=max(peaks, default=None),
@@ -103,8 +105,9 @@ def multiply_adds(run: MeasuredRun) -> float:
     return sum(multiply_adds_per_second(run.config.model, dim, tokens, run.config.features.hop_ms).values())
 
 
-def read_scores(folder: Path, unit: ErrorUnit = ErrorUnit.word) -> list[UtteranceScore]:
-    """Reads the hypotheses.jsonl of an evaluation and counts its errors again, in words or characters.
+def read_scores(folder: Path, unit: ErrorUnit = ErrorUnit.word, normalized: bool = False) -> list[UtteranceScore]:
+    """Reads the hypotheses.jsonl of an evaluation and counts its errors again, in words or characters, perhaps those of
+    its normalized words.
 
     Raises:
         RunError: There is none, or it is damaged.
@@ -112,6 +115,8 @@ def read_scores(folder: Path, unit: ErrorUnit = ErrorUnit.word) -> list[Utteranc
     path, again = folder / HYPOTHESES, asr_command("evaluate", folder.absolute().parents[2])
     try:
         rows = [json_object(line) for line in read_text(path).split("\n") if line]
+        if normalized:
+            rows = [with_normalized_texts(row) for row in rows]
         names = ("id", "speaker", "duration", "reference", "hypothesis")
         scores = [score_texts(**{name: row[name] for name in names}, unit=unit) for row in rows]
     except OSError as error:

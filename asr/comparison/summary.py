@@ -195,7 +195,10 @@ def summarize(
         raise RunError("There is no finished run to compare.")
     decoders = sorted({run.test.decoder for run in runs})
     if len(decoders) > 1:
-        raise RunError(f"The runs were scored with several decoders ({', '.join(decoders)}): choose one.")
+        raise RunError(
+            f"The runs were scored with several decoders or rules ({', '.join(decoders)}): choose a decoder, and "
+            "evaluate all runs with the same scoring.normalizer."
+        )
     by_unit = {run.test.unit: run.path.name for run in runs}
     if len(by_unit) > 1:
         raise RunError(

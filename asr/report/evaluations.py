@@ -43,7 +43,7 @@ MOST_TESTED = 100
 """Evaluations of the same utterances that are tested in pairs, those with the lowest error rates: 4,950 pairs."""
 FIGURES = (
     "utterances", "words", "characters", "wer", "wer_low", "wer_high", "cer", "cer_low", "cer_high", "substitutions",
-    "deletions", "insertions", "seed", "parameters", "train_seconds", "real_time_factor", "hardware", "command",
+    "deletions", "insertions", "ser", "seed", "parameters", "train_seconds", "real_time_factor", "hardware", "command",
     "commit",
 )  # fmt: skip
 

@@ -152,7 +152,7 @@ def as_table(lines: Sequence[Summary]) -> str:
             headings.append("differs in")
             rows = [[*row, shown_settings(line.settings)] for row, line in zip(rows, members, strict=True)]
         align = "ll" + "l" * len(shown) + "rlrrrlll"
-        blocks.append(f"{recipe}, {members[0].split}\n{table(headings, rows, align)}")
+        blocks.append(table(headings, rows, align, f"{recipe}, {members[0].split}"))
     return "\n\n".join(blocks)
 
 

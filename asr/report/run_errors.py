@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from asr.common.errors import ConfigError, RunError, asr_command
+from asr.common.tables import table
 from asr.data.manifest import read_manifest
 from asr.data.splits import SPLITS
 from asr.data.utterance import Utterance
@@ -179,6 +180,44 @@ def as_text(errors: RunErrors, worst_count: int, pairs: int) -> str:
         *(_aligned(score) for score in worst(scores, worst_count) if score.errors),
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def as_tables(errors: RunErrors, pairs: int, by: str | None) -> str:
+    """The tables alone, in the chosen format: subgroups, classes of words, top confusions; or one measure."""
+    unit = errors.evaluation.unit
+    heads = [f"{unit.label} %", "95 % interval", "errors", f"{unit}s", "utterances"]
+    tables = [
+        table(
+            [name, *heads],
+            [
+                [
+                    group.label,
+                    _figure(group.rate),
+                    "" if group.interval is None else shown_interval(*group.interval),
+                    group.score.errors,
+                    group.score.size,
+                    group.score.utterances,
+                ]
+                for group in groups
+            ],
+            "lrlr",
+            f"{unit.label} by {name}",
+        )
+        for name, groups in errors.groups.items()
+    ]
+    if by is not None:
+        return "\n\n".join(tables)
+    if errors.classes:
+        rows = [[one.label, _figure(one.wer), one.errors, one.words] for one in errors.classes]
+        tables.append(table(["class of words", "wrong %", "errors", "words"], rows, title="Classes of words"))
+    for name, found in (("words", errors.alignment.words), ("characters", errors.alignment.characters)):
+        rows = [[_shown(one.reference), _shown(one.hypothesis), one.count] for one in most_frequent(found, pairs)]
+        tables.append(table(["reference", "hypothesis", "count"], rows, "llr", f"Top confusions of {name}"))
+    return "\n\n".join(tables)
+
+
+def _figure(share: float) -> str:
+    return f"{100 * share:.2f}"
 
 
 def _group_table(name: str, groups: Sequence[Group]) -> str:

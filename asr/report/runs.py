@@ -20,6 +20,7 @@ from asr.data.manifest import read_manifest
 from asr.model.folder import WEIGHTS
 from asr.scoring.error_unit import ErrorUnit
 from asr.scoring.provenance import PROVENANCE, kept_identity
+from asr.scoring.results import scored_by, with_normalized_texts
 from asr.settings.compose import flattened
 from asr.settings.recipe import MODEL, SETTINGS, runs_in
 from asr.settings.runs import find_data
@@ -47,6 +48,8 @@ class Evaluation:
     decoder: str
     results: Mapping[str, Any]
     """The content of results.json."""
+    normalized: bool = False
+    """Whether it is of words that went through `scoring.normalizer`, which `decoder` names."""
 
     @property
     def unit(self) -> ErrorUnit:
@@ -56,7 +59,7 @@ class Evaluation:
     @property
     def stamp(self) -> str:
         """Changes whenever the evaluation is repeated."""
-        return f"{self.folder}:{(self.folder / 'results.json').stat().st_mtime_ns}"
+        return f"{self.folder}:{(self.folder / 'results.json').stat().st_mtime_ns}{self.decoder * self.normalized}"
 
     def rows(self) -> list[dict[str, Any]]:
         """The lines of hypotheses.jsonl.
@@ -67,8 +70,10 @@ class Evaluation:
         path = self.folder / "hypotheses.jsonl"
         try:
             rows = [json_object(line) for line in read_text(path).split("\n") if line.strip()]
+            rows = [with_normalized_texts(row) for row in rows] if self.normalized else rows
             strings = (row["id"] + row["speaker"] + row["reference"] + row["hypothesis"] for row in rows)
-            if rows and all(isinstance(text, str) for text in strings) and all(map(_can_be_scored, rows)):
+            usable = all(isinstance(text, str) for text in strings)
+            if rows and usable and all(_can_be_scored(row, self.normalized) for row in rows):
                 return rows
         except ODD as error:
             raise RunError(f"{path} cannot be used ({error!r}): run {self._again} again.") from None
@@ -208,18 +213,23 @@ class Run:
 
     @cached_property
     def evaluations(self) -> list[Evaluation]:
-        """The evaluations by split and decoder; a damaged one is skipped with a warning."""
+        """The evaluations by split, decoder and rules of normalization; a damaged one is skipped with a warning."""
         found = []
         for path in sorted(self.folder.glob("evaluation/*/*/results.json")):
             try:
                 results = read_json(path)
                 rate = ErrorUnit(results.get("unit", "word")).rate
-                _require_numbers(results, ("wer", "cer", f"{rate}_low", f"{rate}_high"))
+                for figures in (results, results.get("normalized") or results):
+                    _require_numbers(figures, ("wer", "cer", f"{rate}_low", f"{rate}_high"))
             except ODD as error:
                 again = asr_command("evaluate", self.folder)
                 log.warning("%s cannot be used and is left out (%r): run %s again.", path, error, again)
             else:
-                found.append(Evaluation(path.parent, path.parent.parent.name, path.parent.name, results))
+                split, decoder = path.parent.parent.name, path.parent.name
+                found.append(Evaluation(path.parent, split, decoder, results))
+                if figures := results.get("normalized"):
+                    name = scored_by(decoder, figures["normalizer"])
+                    found.append(Evaluation(path.parent, split, name, {**results, **figures}, normalized=True))
         return found
 
     def reliability(self, split: str) -> dict[str, Any] | None:
@@ -320,10 +330,10 @@ def differing_settings(runs: Sequence[Run]) -> list[str]:
     ]
 
 
-def _can_be_scored(row: Mapping[str, Any]) -> bool:
+def _can_be_scored(row: Mapping[str, Any], may_be_empty: bool) -> bool:
     """Whether a line of hypotheses.jsonl has words to find errors in, and numbers where they belong."""
     _require_numbers(row, ("duration", *(key for key in OF_A_MODEL if row.get(key) is not None)))
-    return bool(row["reference"].strip()) and 0 < row["duration"] < math.inf
+    return (may_be_empty or bool(row["reference"].strip())) and 0 < row["duration"] < math.inf
 
 
 OF_A_MODEL = ("ctc_loss_per_token", "confidence")

@@ -94,7 +94,7 @@ def seeds_as_table(groups: Sequence[SeedGroup]) -> str:
             for group in members
         ]
         heading = f"{recipe}, {members[0].split}: mean ± standard deviation over seeds"
-        blocks.append(f"{heading}\n{table(headings, rows, 'lrlrrl')}")
+        blocks.append(table(headings, rows, "lrlrrl", heading))
     return "\n\n".join(blocks)
 
 

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -169,6 +169,15 @@ def split_figures(scores: Sequence[UtteranceScore], samples: int = SAMPLES) -> d
     if score.unit is ErrorUnit.word:
         return figures
     return figures | {"unit": score.unit, "characters": score.characters}
+
+
+def with_normalized_texts(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A line of hypotheses.jsonl with its normalized words in the place of the raw ones.
+
+    Raises:
+        KeyError: It has none.
+    """
+    return {**row, **{name: row[f"normalized_{name}"] for name in NORMALIZED_TEXTS}}
 
 
 def scored_by(decoder: str, normalizer: str) -> str:

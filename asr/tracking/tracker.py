@@ -250,8 +250,8 @@ def _read_summary(path: Path) -> dict[str, float | str]:
 
 
 FIGURES = (
-    "wer", "wer_low", "wer_high", "cer", "cer_low", "cer_high", "substitutions", "deletions", "insertions",
-    "real_time_factor",
+    "wer", "wer_low", "wer_high", "cer", "cer_low", "cer_high", "substitutions", "deletions", "insertions", "correct",
+    "ser", "real_time_factor",
 )  # fmt: skip
 UTTERANCE_COLUMNS = (
     "id", "speaker", "duration", "wer", "cer", "ctc_loss_per_token", "confidence", "reference", "hypothesis",
@@ -266,6 +266,10 @@ def add_figures(tracker: Tracker, evaluations: Sequence[EvaluatedSplit]) -> None
         figures = {figure: getattr(results, figure) for figure in FIGURES}
         if results.unit is ErrorUnit.character:
             figures["unit"] = results.unit.value
+        if results.normalized is not None:
+            figures["normalizer"] = results.normalized.normalizer
+            for rate in ("wer", "cer"):
+                figures[f"normalized_{rate}"] = getattr(results.normalized, rate)
         place = _place(results)
         tracker.summary({f"{place}/{name}": value for name, value in figures.items() if value is not None})
 

@@ -32,6 +32,7 @@ from asr.model.acoustic import AcousticModel, cells_of_layers
 from asr.model.card import TRAINED_ON
 from asr.model.folder import TRAINED, build_model, load_model, model_folder
 from asr.scoring.error_unit import ErrorUnit, error_unit, with_unit
+from asr.scoring.normalizer import build_normalizer
 from asr.settings.compose import flattened, plain
 from asr.settings.features import FeatureSource, Normalization
 from asr.settings.recipe import Recipe
@@ -151,6 +152,7 @@ class AcousticTraining(Training[AcousticTask]):
 
     def __init__(self, recipe: Recipe, config: Config) -> None:
         check_source(config.features, config.augment)
+        build_normalizer(config.scoring.normalizer)
         if config.training.with_dev and config.training.early_stopping_epochs is not None:
             raise ConfigError("training.with_dev=true trains on dev, so training.early_stopping_epochs must be null.")
         self.data = AcousticData.read(recipe, simplify(config))

@@ -81,6 +81,8 @@
       { key: "best", title: "Best dev %", width: 6.8, numeric: true, hint: `Lowest dev ${report.rateNames(data.runs)}, and its epoch`, value: (row) => row.run.best_dev && row.run.best_dev[report.rateKey(row.run.unit)], cell: (row) => (row.run.best_dev ? `${report.percent(row.run.best_dev[report.rateKey(row.run.unit)], 2)} @ ${Math.round(row.run.best_dev.epoch)}` : "–") },
       { key: "diagnostics", title: "Diagnostics", width: 6, numeric: true, hint: "Training diagnostics", value: (row) => weight(row.run), cell: (row) => diagnostics(row) },
       { key: "epoch", title: "Epochs", width: 5, numeric: true, value: (row) => row.run.epoch, cell: (row) => `${Math.round(row.run.epoch * 10) / 10} / ${row.run.epochs ?? "?"}` },
+      { key: "ser", title: "SER %", width: 4.4, numeric: true, hint: `Sentence error rate on ${split}: utterances with an error`, value: of("ser"), cell: (row) => (row.result && typeof row.result.ser === "number" ? report.percent(row.result.ser, 2) : "–") },
+      { key: "correct", title: "Corr %", width: 4.4, numeric: true, hint: `Words, or characters, of ${split} that are right`, value: (row) => right(row.result), cell: (row) => (row.result ? report.percent(right(row.result), 2) : "–") },
       column("parameters", "Params", report.millions, "Trainable parameters of the model", 5),
       { key: "seconds", title: "Training", width: 4.6, numeric: true, hint: "Training time, h:mm:ss", value: (row) => row.run.seconds, cell: (row) => report.clock(row.run.seconds) },
       column("real_time_factor", "RTF", report.significant, "Real-time factor: decoding time per second of audio", 3.5),
@@ -101,6 +103,12 @@
     if (same) return report.el("b", {}, "baseline");
     if (!pair) return "–";
     return pair.p_corrected < 0.05 ? report.el("b", { class: pair.mean > 0 ? "bad" : "good" }, `≠ ${report.points(pair.mean)}`) : report.points(pair.mean);
+  }
+
+  // Of all words of the references, or characters.
+  function right(result) {
+    const size = result && result[result.unit === "character" ? "characters" : "words"];
+    return size ? (size - result.substitutions - result.deletions) / size : null;
   }
 
   function name(row) {
