@@ -41,6 +41,7 @@ Options, for run folders:
   --memory-seeds NUMBER    measures the use of context on that many runs of each model (default: 0)
 
   --baseline RUN           tests the others against this run; trains, draws and writes nothing
+  --format csv|md|latex    prints tables only, in this format
   --fail-if-worse POINTS   exit code 1 if one is worse than the baseline by more than that, and significantly so
   --split SPLIT            of the evaluations, with a baseline (default: test)
 

@@ -62,6 +62,7 @@ def command_help(command: str) -> str:
         f"  {group:<12}" + ", ".join(f"{choice}*" if choice == defaults.get(group) else choice for choice in choices)
         for group, choices in group_choices().items()
     )
+    form = "\n  --format FORMAT  print the table only, as csv, md or latex" if command in ("evaluate", "run") else ""
     return f"""Usage: asr {command} RECIPE|RUN [key=value ...] [-m] [--cfg job]
 
 {COMMANDS[command]}
@@ -76,7 +77,7 @@ Keys, set as in model.hidden=512: docs/configuration.md explains them all.
 
 Options:
   -m, --multirun   run every combination of listed values
-  --cfg job        print the composed configuration and run nothing
+  --cfg job        print the composed configuration and run nothing{form}
 
 Examples:
   asr {command} an4 model=gru model.hidden=512

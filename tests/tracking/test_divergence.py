@@ -84,6 +84,32 @@ def test_a_diverging_training_is_found_within_two_epochs(kind: str, steps: int, 
         assert found is not None and ONSET < found <= ONSET + 2
 
 
+YESNO = [
+    7.445, 6.66, 5.457, 3.751, 2.39, 1.436, 1.049, 0.967, 0.939, 0.936, 0.919, 0.902, 0.788, 0.629, 0.412, 0.349,
+    0.311, 0.223, 0.055, 0.038, 0.036, 0.066, 0.181, 0.033, 0.031, 0.054, 0.028, 0.053, 0.247, 0.383, 0.134, 0.061,
+    0.024, 0.021, 0.159, 0.031, 0.016, 0.066, 0.017, 0.073, 0.009, 0.069, 0.006, 0.005,
+]  # fmt: skip
+"""Epochs of the recipe yesno: the mean loss of each."""
+
+
+def by_epochs(means: Sequence[float]) -> list[Row]:
+    return [
+        {"step": 13 * epoch, "epoch": float(epoch), "seconds": epoch, name: mean}
+        for epoch, mean in enumerate(means, start=1)
+        for name in ("train/loss", "train/epoch_loss")
+    ]
+
+
+def test_a_model_that_is_nearly_perfect_does_not_diverge_where_it_errs_once() -> None:
+    assert first_alarm(by_epochs(YESNO)) is None
+
+
+@pytest.mark.parametrize("after", [[0.95, 0.95], [3.0, 3.0], [40.0], [math.nan, math.nan]])
+def test_a_nearly_perfect_model_that_is_lost_diverges(after: list[float]) -> None:
+    found = first_alarm(by_epochs([*YESNO, *after]))
+    assert found is not None and len(YESNO) < found <= len(YESNO) + 2
+
+
 def test_two_odd_rows_at_the_end_of_an_epoch_are_no_divergence() -> None:
     losses = [51.2, 26.7, 5.0, 4.6, 4.3, 4.5, 4.2, 4.1, 4.3, 4.03, 4.2, 10.5, 6.3]
     rows = [{"step": 10 * n, "epoch": n / 5, "seconds": n, "train/loss": loss} for n, loss in enumerate(losses, 1)]
