@@ -15,8 +15,8 @@ RISE_OF_EPOCHS = ((1, 3.0), (2, 2.0))
 """How many epochs in a row must be how many times the lowest epoch."""
 RISE_OF_START = 0.25
 START = 3.0
-"""And by this share of the first loss, or of this (nats), that of a model which knows how often each token is: where the
-loss is nearly 0, a single utterance makes an epoch ten times as bad."""
+"""And by this share of the first loss, or of this (nats), that of a model which knows how often each token is: where
+the loss is nearly 0, a single utterance makes an epoch ten times as bad."""
 ABOVE = 0.85
 """Share of the rows that must have risen."""
 SCATTERS = 4.0
