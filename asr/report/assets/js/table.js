@@ -92,9 +92,18 @@
       return known.get(column.key);
     }
 
+    // All rows are sorted once, of which a search only leaves some out.
+    const orders = new Map();
+    function sortedBy(column) {
+      if (!options.all) return inOrder(rows, placesBy(column), descending);
+      const name = `${descending} ${column.key}`, some = new Set(rows);
+      if (!orders.has(name)) orders.set(name, inOrder(options.all, placesBy(column), descending));
+      return orders.get(name).filter((row) => some.has(row));
+    }
+
     function arrange() {
       const column = columns.find((one) => one.key === key);
-      shown = column ? inOrder(rows, placesBy(column), descending) : rows.slice();
+      shown = column ? sortedBy(column) : rows.slice();
       for (const cell of head.children) {
         const mine = cell.dataset.key === key;
         cell.setAttribute("aria-sort", mine ? (descending ? "descending" : "ascending") : "none");
