@@ -39,5 +39,5 @@ docs: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml
 	test -x $(BIN)/python || python3 -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[beam,cluster,dashboard,digits,hub,huggingface,lhotse,onnx,phones,remote,text,dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[beam,cluster,dashboard,digits,english,hub,huggingface,lhotse,onnx,phones,remote,text,dev]'
 	touch $@
