@@ -10,6 +10,7 @@ from asr.common.files import atomic_write_text
 from asr.common.tables import print_beside
 from asr.decoding.decoder import log_search
 from asr.decoding.setup import DecodingSetup, decoder_name
+from asr.inference.delay import aligner_of
 from asr.inference.ensembles import open_ensemble
 from asr.inference.evaluation import evaluate_split
 from asr.inference.finished_run import FinishedRun
@@ -56,6 +57,7 @@ def _evaluate(recipe: Recipe, config: Config, again: bool) -> None:
         raise ConfigError(
             "evaluation.combine=hypotheses combines those of several models: name the others in evaluation.models."
         )
+    aligner_of(config)  # refused before anything is decoded
     setup = DecodingSetup.of_run(recipe, config, folder.path, device)
     others = [FinishedRun.of_model(path, "evaluation.models") for path in config.evaluation.models]
     runs = [FinishedRun(folder.model), *others]
@@ -93,6 +95,11 @@ def _print(folder: RunFolder, results: Sequence[Results]) -> None:
     for one in results:
         if one.per is not None:
             print_beside(f"Phone error rate of {one.split}: {100 * one.per:.2f} %")
+        if (delay := one.delay) is not None:
+            print_beside(
+                f"Delay of the words of {one.split} in a stream: median {delay.median:.2f} s, 90 % within "
+                f"{delay.percentile_90:.2f} s ({delay.words} correct words, whose ends are by {delay.aligned_by})"
+            )
     print_beside(f"Run: {folder.path}")
     print_beside(f"Errors: {evaluation_folder(folder.path, results[-1].split, results[-1].decoder) / 'errors.txt'}")
 

@@ -1,6 +1,6 @@
 """A comparison as a Markdown page."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from statistics import mean
@@ -9,6 +9,7 @@ from asr.common.tables import markdown_table, table
 from asr.comparison.plots import PICTURES
 from asr.comparison.summary import Comparison, ModelSummary, Spread, shown_size
 from asr.scoring.bootstrap import Difference, Estimate, shown_interval
+from asr.scoring.results import Results
 
 
 def findings(comparison: Comparison) -> list[str]:
@@ -183,7 +184,28 @@ def model_cells(comparison: Comparison) -> Cells:
     ]
     rate, other = comparison.unit.label, comparison.unit.other.label
     heads = ["model", "layers", "parameters", "seeds", f"dev {rate} %", f"test {rate} %", "95 %", f"test {other} %"]
-    return [*heads, "95 %"], rows
+    measured = {
+        head: cells
+        for head, figure in FURTHER.items()
+        if any(cells := [_mean_figure(model, figure) for model in comparison.models])
+    }
+    for place, row in enumerate(rows):
+        row += [cells[place] or "-" for cells in measured.values()]
+    return [*heads, "95 %", *measured], rows
+
+
+FURTHER: dict[str, Callable[[Results], float | None]] = {
+    "delay of words, median s": lambda results: None if results.delay is None else results.delay.median,
+    "90 % within, s": lambda results: None if results.delay is None else results.delay.percentile_90,
+}
+"""Figures of the test split that only some models have, by the heads of their columns."""
+
+
+def _mean_figure(model: ModelSummary, figure: Callable[[Results], float | None]) -> str | None:
+    """The mean over the seeds; None where one was not measured."""
+    found = [figure(run.test) for run in model.runs]
+    known = [value for value in found if value is not None]
+    return f"{mean(known):.2f}" if known and len(known) == len(found) else None
 
 
 def _conditions(comparison: Comparison) -> str:

@@ -16,7 +16,7 @@ from asr.decoding.decoder import Decoder, GreedyDecoder
 from asr.decoding.search import Rescorer, Search, Weights, lexicon_of, read_tuned, resolve, tuning_key
 from asr.lm.ngram import LanguageModel, language_model, lm_name, training_words
 from asr.lm.trained import TrainedLanguageModel, load_language_model
-from asr.model.folder import weights_checksum
+from asr.model.folder import model_folder, weights_checksum
 from asr.scoring.normalizer import build_normalizer
 from asr.settings.decoder import DecoderConfig, DecoderKind, RecurrentUse
 from asr.settings.evaluation import Combine
@@ -99,6 +99,9 @@ class DecodingSetup:
         }
         if (normalizer := build_normalizer(config.scoring.normalizer)) is not None:
             identity["normalizer"] = normalizer.name
+        if config.evaluation.alignment_model is not None:
+            aligner = model_folder(config.evaluation.alignment_model, "evaluation.alignment_model")
+            identity["aligner"] = weights_checksum(aligner)
         if config.decoder.kind is DecoderKind.beam:
             identity |= {
                 "search": {key: str(value) for key, value in vars(config.decoder).items() if key not in PLACES},

@@ -26,6 +26,7 @@ from asr.data.utterance import Utterance
 from asr.decoding.decoder import search_settings
 from asr.decoding.search import Hypothesis
 from asr.decoding.setup import decoder_name
+from asr.inference.delay import aligner_of, measure_delay
 from asr.inference.recognition import BatchRecognizer, Recognition
 from asr.scoring.error_rates import UtteranceScore, phone_error_rate, score_utterance
 from asr.scoring.error_unit import ErrorUnit, recipe_unit
@@ -284,6 +285,9 @@ def evaluate_split(
         per=phone_error_rate(recognizer.tokenizer, scores),
         evaluated=None if here == origin else here,
     )
+    if (aligner := aligner_of(config)) is not None:
+        delay = measure_delay(inputs.utterances, read_batches(inputs, config), recognizer, aligner)
+        results = replace(results, delay=delay)
     normalized: Sequence[UtteranceScore] = ()
     if (normalizer := build_normalizer(config.scoring.normalizer)) is not None:
         normalized = normalized_scores(scores, normalizer)

@@ -196,6 +196,16 @@ def align(log_probs: Tensor, lengths: Tensor, tokens: Sequence[Sequence[int]]) -
     return [_align_one(frames[:length, number], tokens[number]) for number, length in enumerate(lengths.tolist())]
 
 
+def greedy_alignment(log_probs: Tensor) -> Alignment:
+    """The tokens that greedy search finds, and where: the best path of all.
+
+    Args:
+        log_probs: Of one utterance, (frames, tokens).
+    """
+    scores, path = log_probs.float().cpu().max(dim=1)
+    return Alignment(merge_tokens(path, scores, blank=BLANK), scores.numpy())
+
+
 def needed_frames(tokens: Sequence[int]) -> int:
     """The fewest frames in which CTC can emit tokens: one for each, and a blank between two that are the same."""
     return len(tokens) + sum(one == other for one, other in pairwise(tokens))

@@ -7,14 +7,32 @@ from torch import Tensor
 
 from asr.common.errors import ConfigError, RunError
 from asr.decoding.decoder import Decoder
-from asr.features.extractor import frame_count, settled_frames
+from asr.features.extractor import frame_count, hop_samples, lead_samples, settled_frames, window_samples
 from asr.features.front_end import FrontEnd
 from asr.model.acoustic import AcousticModel, StreamState
+from asr.model.convolution import AHEAD
 from asr.settings.features import Normalization
 from asr.settings.root import Config
 
 DELTAS_REACH = 4
 """Frames that second time differences read on both sides: two for each difference."""
+
+
+def seconds_until(config: Config, frame: int) -> float:
+    """How much of an utterance must have arrived before a stream has the log-probabilities of an output frame (s).
+
+    At the end of the utterance, `Stream.finish` gives those of all frames.
+
+    Args:
+        config: Of a model of one direction.
+        frame: Its number, from 0.
+    """
+    features, rate = config.features, config.data.sampling_rate
+    last = (
+        config.model.subsampling * (frame + config.model.lookahead) + AHEAD + (DELTAS_REACH if features.deltas else 0)
+    )
+    window = window_samples(features, rate) - lead_samples(features, rate)
+    return (window + last * hop_samples(features, rate)) / rate
 
 
 class Stream:

@@ -13,6 +13,8 @@ from asr.model.recurrent import inside
 SUBSAMPLINGS = (2, 4)
 REACH = 4
 """Past feature frames that an output depends on, rounded up to whole outputs."""
+AHEAD = 3
+"""Feature frames after its own that an output depends on."""
 
 
 def output_length(frames: int, subsampling: int) -> int:
@@ -65,7 +67,7 @@ class ConvolutionalSubsampling(nn.Module):
         return self.projection(hidden.permute(2, 0, 1, 3).flatten(2)), lengths
 
     def stream(self, features: Tensor, waiting: Waiting | None, final: bool) -> tuple[Tensor, Waiting]:
-        """Shortens as far as the frames allow: an output depends on three frames after its own.
+        """Shortens as far as the frames allow: an output depends on AHEAD frames after its own.
 
         Args:
             features: The next frames, (batch, frames, dim).
@@ -79,7 +81,7 @@ class ConvolutionalSubsampling(nn.Module):
         if waiting is not None:
             features, given = torch.cat([waiting.features, features], dim=1), waiting.given
         batch, frames, _ = features.shape
-        known = output_length(frames if final else max(frames - 3, 0), self.subsampling)
+        known = output_length(frames if final else max(frames - AHEAD, 0), self.subsampling)
         if known <= given:
             return features.new_zeros(0, batch, self.projection.out_features), Waiting(features, given)
         outputs, _ = self(features, torch.full((batch,), frames, device=features.device))

@@ -214,11 +214,21 @@ def unit_of(scores: Sequence[UtteranceScore]) -> ErrorUnit:
 
 def right_words(reference: str, hypothesis: Sequence[str]) -> list[bool]:
     """Which words of a hypothesis are correct, by the alignment that counts its errors."""
+    right = {number for _, number in right_pairs(reference, hypothesis)}
+    return [number in right for number in range(len(hypothesis))]
+
+
+def right_pairs(reference: str, hypothesis: Sequence[str]) -> list[tuple[int, int]]:
+    """The words that are correct, by the alignment that counts errors: their numbers in the reference and in the
+    hypothesis."""
     if not reference.split() or not hypothesis:
-        return [False] * len(hypothesis)
+        return []
     output = jiwer.process_words(reference, " ".join(hypothesis))
     return [
-        chunk.type == "equal" for chunk in output.alignments[0] for _ in range(chunk.hyp_start_idx, chunk.hyp_end_idx)
+        (chunk.ref_start_idx + step, chunk.hyp_start_idx + step)
+        for chunk in output.alignments[0]
+        if chunk.type == "equal"
+        for step in range(chunk.ref_end_idx - chunk.ref_start_idx)
     ]
 
 

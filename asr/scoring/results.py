@@ -51,6 +51,19 @@ class NormalizedFigures:
 
 
 @dataclass(frozen=True)
+class Delay:
+    """How long after the end of a word a stream has written it (s); of the correct words of a split."""
+
+    median: float
+    percentile_90: float
+    """Nine of ten words are written within it."""
+    words: int
+    """How many there are."""
+    aligned_by: str
+    """The name of the run whose model says when words end."""
+
+
+@dataclass(frozen=True)
 class Results:
     """A number with its origin. Rates are fractions; hardware, torch, command and commit are those of the training."""
 
@@ -105,6 +118,8 @@ class Results:
     """Sentence error rate: the share of utterances with an error."""
     normalized: NormalizedFigures | None = None
     """Left out of the file without `scoring.normalizer`."""
+    delay: Delay | None = None
+    """Of a stream; left out of the file where it was not measured."""
 
     @property
     def size(self) -> int:
@@ -231,7 +246,7 @@ def write_results(
     return folder
 
 
-LEFT_OUT = {"per", "evaluated", "unit", "characters", "cer_low", "cer_high", "correct", "ser", "normalized"}
+LEFT_OUT = {"per", "evaluated", "unit", "characters", "cer_low", "cer_high", "correct", "ser", "normalized", "delay"}
 """Keys that a results.json does without where they say nothing."""
 
 

@@ -20,3 +20,6 @@ class EvaluationConfig:
     combine: Combine
     """frames averages their log-probabilities frame by frame, for any decoder; hypotheses merges the n-best lists of
     beam searches with each of them, and rescores every hypothesis with all."""
+    alignment_model: str | None
+    """A bidirectional run or model folder that says when each word of the references ends: for a model of one
+    direction, how long after that a stream has written it is measured too. null measures no delay."""

@@ -270,6 +270,8 @@ def add_figures(tracker: Tracker, evaluations: Sequence[EvaluatedSplit]) -> None
             figures["normalizer"] = results.normalized.normalizer
             for rate in ("wer", "cer"):
                 figures[f"normalized_{rate}"] = getattr(results.normalized, rate)
+        if results.delay is not None:
+            figures |= {"delay_median": results.delay.median, "delay_percentile_90": results.delay.percentile_90}
         place = _place(results)
         tracker.summary({f"{place}/{name}": value for name, value in figures.items() if value is not None})
 

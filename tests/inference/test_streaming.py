@@ -10,6 +10,7 @@ from torch import Tensor
 
 from asr.common.errors import ConfigError, RunError
 from asr.data.audio import read_waveform
+from asr.inference.streaming import seconds_until
 from tests.helpers.corpora import an4_utterances
 from tests.helpers.models import random_recognizer
 
@@ -67,6 +68,21 @@ def test_chunks_of_frames_give_what_the_whole_gives(model: str, waveform: Tensor
                 parts.append(log_probs)
             parts.append(recognizer.model.stream(both[:, :0], state, final=True)[0])
             assert (torch.cat(parts) - whole).abs().max() <= 1e-5
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_frame_has_its_log_probabilities_when_the_audio_that_it_needs_has_arrived(
+    model: str, waveform: Tensor
+) -> None:
+    recognizer = random_recognizer(["model=lstm_streaming", *MODELS[model]], [waveform])
+    stream, given = recognizer.stream(), 0
+    for chunk in waveform.repeat(2).split(160):
+        stream.accept(chunk)
+        given += len(chunk)
+        there = len(stream.log_probs)
+        assert seconds_until(recognizer.config, there) > given / 16000
+        assert there == 0 or seconds_until(recognizer.config, there - 1) <= given / 16000
+    assert there > 0
 
 
 def test_a_stream_has_a_hypothesis_of_the_audio_so_far(waveform: Tensor) -> None:
