@@ -23,6 +23,7 @@ from asr.model.convolution import output_length
 from asr.settings.recipe import Recipe
 from asr.settings.root import Config
 from asr.text.protocol import Tokenizer
+from asr.text.speech import read_spans
 from asr.text.tokenizer import build_tokenizer
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ log = logging.getLogger(__name__)
 UNREADABLE = "unreadable"
 """The kind of a missing or damaged file, which may have been sound when a training began."""
 
+SPEECH_TOLERANCE = 0.05
+"""By which speech may end behind its recording (s)."""
 HEADERS = 8192
 """Utterances whose headers a process reads per block."""
 
@@ -121,17 +124,18 @@ def examine(splits: Splits, requirements: Requirements, decode: bool = True, aud
             rest = [] if uses[utterance.audio_filepath] == 1 else [DURATION]
             warnings += [
                 problem.about(split, utterance)
-                for problem in _problems(utterance, audio_check)
+                for problem in _problems(utterance, audio_check, requirements)
                 if problem.kind not in rest
             ]
             sound.append((split, utterance))
+    texts = not requirements.config.tokenizer.kind.labels_frames
     return [
         *errors,
         *warnings,
-        *pace_findings(sound),
+        *(pace_findings(sound) if texts else ()),
         *overlapping(sound),
         *shared_audio(named, audio_checks),
-        *shared_sentences(splits),
+        *(shared_sentences(splits) if texts else ()),
         *shared_speakers(splits),
     ]
 
@@ -221,16 +225,17 @@ class _Mistakes:
 
 
 def _errors_of(split: str, utterance: Utterance, audio_check: AudioCheck, requirements: Requirements) -> list[Finding]:
-    problems = (problem.about(split, utterance) for problem in _problems(utterance, audio_check))
+    problems = (problem.about(split, utterance) for problem in _problems(utterance, audio_check, requirements))
     return [
         *_mistakes(split, utterance, audio_check, requirements),
         *(finding for finding in problems if finding.severity is Severity.error),
     ]
 
 
-def _problems(utterance: Utterance, audio_check: AudioCheck) -> Iterator[Problem]:
-    yield from audio_check.problems
-    yield from transcript_problems(utterance.text)
+def _problems(utterance: Utterance, audio_check: AudioCheck, requirements: Requirements) -> Iterator[Problem]:
+    if not requirements.config.tokenizer.kind.labels_frames:  # recordings without speech are no mistake there
+        yield from audio_check.problems
+        yield from transcript_problems(utterance.text)
 
 
 def _mistakes(
@@ -247,6 +252,19 @@ def _mistakes(
             f"{utterance.place}: it has {utterance.sampling_rate} Hz, the configuration expects "
             f"{requirements.sampling_rate} Hz; {CONVERT}, or change data.sampling_rate.",
         )
+    if requirements.config.tokenizer.kind.labels_frames:
+        try:
+            spans = read_spans(utterance.text)
+        except DataError as fault:
+            yield mistake("speech", f"{utterance.place}: {fault}")
+            return
+        if spans and spans[-1][1] > utterance.duration + SPEECH_TOLERANCE:
+            yield mistake(
+                "speech",
+                f"{utterance.place}: its speech ends at {spans[-1][1]:.2f} s and the recording at "
+                f"{utterance.duration:.2f} s: correct one of the two.",
+            )
+        return
     if not utterance.text.strip():
         message = f"{utterance.place}: the transcript is empty; write it or leave the utterance out."
         yield mistake("empty transcript", message)

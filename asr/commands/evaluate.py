@@ -17,6 +17,7 @@ from asr.inference.finished_run import FinishedRun
 from asr.model.card import write_card
 from asr.scoring.error_unit import recipe_unit, with_unit
 from asr.scoring.results import EvaluatedSplit, Results, evaluation_folder, read_results, results_table
+from asr.settings.decoder import DecoderKind
 from asr.settings.evaluation import Combine
 from asr.settings.recipe import Recipe
 from asr.settings.root import Config
@@ -57,6 +58,9 @@ def _evaluate(recipe: Recipe, config: Config, again: bool) -> None:
         raise ConfigError(
             "evaluation.combine=hypotheses combines those of several models: name the others in evaluation.models."
         )
+    labels_frames = config.tokenizer.kind.labels_frames
+    if labels_frames and config.decoder.kind is not DecoderKind.greedy:
+        raise ConfigError("decoder=beam searches words, and with tokenizer=speech frames are labelled: leave it out.")
     aligner_of(config)  # refused before anything is decoded
     setup = DecodingSetup.of_run(recipe, config, folder.path, device)
     others = [FinishedRun.of_model(path, "evaluation.models") for path in config.evaluation.models]
@@ -68,7 +72,7 @@ def _evaluate(recipe: Recipe, config: Config, again: bool) -> None:
         print_beside(filled("Already evaluated; `asr evaluate RECIPE` decodes again."))
         return
     with folder.held():
-        with open_ensemble(setup, [each.recognizer(device) for each in runs]) as ensemble:
+        with open_ensemble(setup, [each.recognizer(device, labels_frames=labels_frames) for each in runs]) as ensemble:
             log_search(ensemble.search, ensemble.rescorer, setup.tuned)
             evaluations = [
                 evaluate_split(recipe, config, split, ensemble, folder.path, folder.config_hash) for split in splits
@@ -95,6 +99,12 @@ def _print(folder: RunFolder, results: Sequence[Results]) -> None:
     for one in results:
         if one.per is not None:
             print_beside(f"Phone error rate of {one.split}: {100 * one.per:.2f} %")
+        if (speech := one.speech) is not None:
+            known = "-" if speech.delay is None else f"{speech.delay:.2f} s"
+            print_beside(
+                f"Segments of {one.split}: precision {100 * speech.precision:.1f} %, recall "
+                f"{100 * speech.recall:.1f} %, delay {known}; area under the curve {speech.area_under_curve:.4f}"
+            )
         if (delay := one.delay) is not None:
             print_beside(
                 f"Delay of the words of {one.split} in a stream: median {delay.median:.2f} s, 90 % within "

@@ -102,7 +102,7 @@ def _origin(name: str, recipe: str, dev_wer: float | None) -> Origin:
 def _context_use(models: Mapping[str, Sequence[MeasuredRun]], folder: Path, seeds: int) -> dict[Path, ContextUse]:
     use = {}
     for label, runs in models.items():
-        for run in runs[:seeds]:
+        for run in runs[:seeds] if runs[0].test.unit.of_text else ():
             log.info("Measuring the use of context of %s: %s", label, run.path.name)
             kept = folder / MEMORY / f"{run.path.name}.json"
             recipe = Recipe(Path(run.test.recipe))

@@ -197,6 +197,10 @@ def model_cells(comparison: Comparison) -> Cells:
 FURTHER: dict[str, Callable[[Results], float | None]] = {
     "delay of words, median s": lambda results: None if results.delay is None else results.delay.median,
     "90 % within, s": lambda results: None if results.delay is None else results.delay.percentile_90,
+    "precision %": lambda results: None if results.speech is None else 100 * results.speech.precision,
+    "recall %": lambda results: None if results.speech is None else 100 * results.speech.recall,
+    "area under curve": lambda results: None if results.speech is None else results.speech.area_under_curve,
+    "delay, s": lambda results: None if results.speech is None else results.speech.delay,
 }
 """Figures of the test split that only some models have, by the heads of their columns."""
 
@@ -205,7 +209,7 @@ def _mean_figure(model: ModelSummary, figure: Callable[[Results], float | None])
     """The mean over the seeds; None where one was not measured."""
     found = [figure(run.test) for run in model.runs]
     known = [value for value in found if value is not None]
-    return f"{mean(known):.2f}" if known and len(known) == len(found) else None
+    return f"{mean(known):.4g}" if known and len(known) == len(found) else None
 
 
 def _conditions(comparison: Comparison) -> str:
@@ -322,7 +326,7 @@ def _runs(comparison: Comparison) -> str:
             str(run.seed),
             "-" if run.dev is None else _percent(run.dev.rate),
             _percent(run.test.rate),
-            _percent(getattr(run.test, other.rate)),
+            _percent(run.test.rate_in(other)),
             str(timedelta(seconds=round(run.test.train_seconds))),
         ]
         for model in comparison.models

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from asr.common.documents import json_object, read_text
 from asr.common.errors import RunError, asr_command
@@ -13,7 +14,7 @@ from asr.inference.finished_run import FinishedRun
 from asr.model.acoustic import multiply_adds_per_second
 from asr.scoring.error_rates import UtteranceScore, score_texts
 from asr.scoring.error_unit import ErrorUnit
-from asr.scoring.results import Results, read_results, with_normalized_texts
+from asr.scoring.results import FRAME_KEYS, Results, read_results, with_normalized_texts
 from asr.settings.recipe import MODEL
 from asr.settings.root import Config
 from asr.text.tokenizer import load_tokenizer
@@ -21,6 +22,8 @@ from asr.tracking.metrics import Row, read_metrics
 from asr.training.identity import flat_weight_settings
 
 HYPOTHESES = "hypotheses.jsonl"
+NO_TEXT: dict[str, Any] = dict.fromkeys(("words", "characters", "word_errors", "character_errors", "substitutions"), 0)
+"""The counts of recordings whose frames are labelled."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,7 @@ def multiply_adds(run: MeasuredRun) -> float:
 
 def read_scores(folder: Path, unit: ErrorUnit = ErrorUnit.word, normalized: bool = False) -> list[UtteranceScore]:
     """Reads the hypotheses.jsonl of an evaluation and counts its errors again, in words or characters, perhaps those of
-    its normalized words.
+    its normalized words; those of frames are as they were counted.
 
     Raises:
         RunError: There is none, or it is damaged.
@@ -118,7 +121,10 @@ def read_scores(folder: Path, unit: ErrorUnit = ErrorUnit.word, normalized: bool
         if normalized:
             rows = [with_normalized_texts(row) for row in rows]
         names = ("id", "speaker", "duration", "reference", "hypothesis")
-        scores = [score_texts(**{name: row[name] for name in names}, unit=unit) for row in rows]
+        if unit.of_text:
+            scores = [score_texts(**{name: row[name] for name in names}, unit=unit) for row in rows]
+        else:
+            scores = [UtteranceScore(unit=unit, **NO_TEXT, **{name: row[name] for name in FRAME_KEYS}) for row in rows]
     except OSError as error:
         raise RunError(f"No hypotheses at {path} ({error.strerror}): run {again} first.") from None
     except (ValueError, TypeError, KeyError):

@@ -45,6 +45,8 @@ class LengthClass:
     words: int
     characters: int | None = None
     """Null where errors are counted in words."""
+    frames: int | None = None
+    """Null where they are not labelled."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +88,9 @@ class ModelSummary:
     parameters: int
     multiply_adds_per_second: float | None
     """Multiplications with an addition for each second of audio; null where they were not counted."""
-    wer: Estimate
-    cer: Estimate
+    wer: Estimate | None
+    """Null, as the CER, where frames are labelled."""
+    cer: Estimate | None
     dev_wer: Spread | None
     """Or the CER where that counts; null where the training data of a run includes dev."""
     train_seconds: Spread
@@ -101,16 +104,25 @@ class ModelSummary:
     runs: list[RunSummary]
     unit: ErrorUnit = ErrorUnit.word
     """What errors are counted in."""
+    frame_error: Estimate | None = None
+    """Null, as the next, where there are texts."""
+    segment_error: Estimate | None = None
 
     @property
     def rate(self) -> Estimate:
         """The error rate that counts."""
-        return self.wer if self.unit is ErrorUnit.word else self.cer
+        return self.rate_in(self.unit)
 
     @property
     def other_rate(self) -> Estimate:
         """The other error rate."""
-        return self.cer if self.unit is ErrorUnit.word else self.wer
+        return self.rate_in(self.unit.other)
+
+    def rate_in(self, unit: ErrorUnit) -> Estimate:
+        """The error rate in a unit, in which errors were counted."""
+        rate: Estimate | None = getattr(self, unit.rate)
+        assert rate is not None, unit
+        return rate
 
     @property
     def context_use(self) -> list[ContextUse]:
@@ -149,10 +161,14 @@ class Comparison:
     """What errors are counted in."""
     characters: int | None = None
     """Of the test split; null where errors are counted in words."""
+    frames: int | None = None
+    """Of the test split; null where they are not labelled."""
 
 
 def shown_size(part: Comparison | LengthClass) -> str:
     """The size of the references in what errors are counted in, as "620 words"."""
+    if part.frames is not None:
+        return f"{part.frames} frames"
     return f"{part.words} words" if part.characters is None else f"{part.characters} characters"
 
 
@@ -207,7 +223,8 @@ def summarize(
         )
     (unit,) = by_unit
     scores = {label: [run.scores for run in group] for label, group in models.items()}
-    drawn = {one: resampled_rates(scores, one) for one in ErrorUnit}
+    units = [one for one in ErrorUnit if one in (unit, unit.other)]
+    drawn = {one: resampled_rates(scores, one) for one in units}
     first = runs[0].scores
     classes = length_classes(first)
     by_length = [_rates_of(scores, places) for places in classes]
@@ -220,8 +237,8 @@ def summarize(
             hidden=group[0].config.model.hidden,
             parameters=group[0].test.parameters,
             multiply_adds_per_second=multiply_adds(group[0]),
-            wer=estimate(scores[label], drawn[ErrorUnit.word][label], ErrorUnit.word),
-            cer=estimate(scores[label], drawn[ErrorUnit.character][label], ErrorUnit.character),
+            **dict.fromkeys(("wer", "cer"))
+            | {one.rate: estimate(scores[label], drawn[one][label], one) for one in units},
             dev_wer=_spread_if_all(None if run.dev is None else run.dev.rate for run in group),
             train_seconds=_spread(run.test.train_seconds for run in group),
             seconds_to_dev_wer=_spread_if_all(run.seconds_to(dev_wer) for run in group),
@@ -246,6 +263,7 @@ def summarize(
         failed=dict(failed),
         unit=unit,
         characters=_characters(first),
+        frames=_frames(first),
     )
 
 
@@ -284,12 +302,18 @@ def _rates_of(scores: Mapping[str, Sequence[Sequence[UtteranceScore]]], places: 
 def _length_class(scores: Sequence[UtteranceScore]) -> LengthClass:
     durations = [score.duration for score in scores]
     words = sum(score.words for score in scores)
-    return LengthClass(min(durations), max(durations), len(scores), words, _characters(scores))
+    return LengthClass(min(durations), max(durations), len(scores), words, _characters(scores), _frames(scores))
 
 
 def _characters(scores: Sequence[UtteranceScore]) -> int | None:
     """Of the references, where errors are counted in characters."""
-    return None if unit_of(scores) is ErrorUnit.word else sum(score.characters for score in scores)
+    unit = unit_of(scores)
+    return sum(score.characters for score in scores) if unit is ErrorUnit.character else None
+
+
+def _frames(scores: Sequence[UtteranceScore]) -> int | None:
+    """The labelled frames; None where there are texts."""
+    return None if unit_of(scores).of_text else sum(score.frames for score in scores)
 
 
 def _run_summary(run: MeasuredRun, dev_wer: float, context: ContextUse | None) -> RunSummary:

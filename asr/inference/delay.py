@@ -35,6 +35,8 @@ def aligner_of(config: Config) -> FinishedRun | None:
     given = config.evaluation.alignment_model
     if given is None:
         return None
+    if config.tokenizer.kind.labels_frames:
+        raise ConfigError(f"{KEY} measures the delay of words, and tokenizer=speech has none: leave it out.")
     if config.model.bidirectional:
         raise ConfigError(
             f"{KEY} measures the delay of streams, and this model has model.bidirectional=true and reads whole "

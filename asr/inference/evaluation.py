@@ -28,6 +28,7 @@ from asr.decoding.search import Hypothesis
 from asr.decoding.setup import decoder_name
 from asr.inference.delay import aligner_of, measure_delay
 from asr.inference.recognition import BatchRecognizer, Recognition
+from asr.inference.speech import label_utterances, speech_figures
 from asr.scoring.error_rates import UtteranceScore, phone_error_rate, score_utterance
 from asr.scoring.error_unit import ErrorUnit, recipe_unit
 from asr.scoring.normalizer import build_normalizer, normalized_scores
@@ -264,9 +265,19 @@ def evaluate_split(
     """
     inputs, unit = open_split(recipe, config, split), recipe_unit(recipe, config)
     began = time.perf_counter()
-    decoded = decode_utterances(recognizer, inputs.utterances, read_batches(inputs, config), f"Decoding {split}", unit)
+    decoded: Sequence[Decoded] = ()
+    speech = None
+    if unit.of_text:
+        decoded = decode_utterances(
+            recognizer, inputs.utterances, read_batches(inputs, config), f"Decoding {split}", unit
+        )
+        scores = [one.score for one in decoded]
+    else:
+        batches, count = read_batches(inputs, config), len(inputs.utterances)
+        recognized = recognize_batches(recognizer, batches, f"Labelling {split}", count)
+        labelled = label_utterances(recognizer.config, inputs.utterances, recognized)
+        scores, speech = [one.score for one in labelled], speech_figures(labelled)
     seconds, audio_seconds = time.perf_counter() - began, float(inputs.seconds(0).sum())
-    scores = [one.score for one in decoded]
     here = provenance()
     origin = kept_provenance(run) or here
     results = Results(
@@ -284,6 +295,7 @@ def evaluate_split(
         config_hash=config_hash,
         per=phone_error_rate(recognizer.tokenizer, scores),
         evaluated=None if here == origin else here,
+        speech=speech,
     )
     if (aligner := aligner_of(config)) is not None:
         delay = measure_delay(inputs.utterances, read_batches(inputs, config), recognizer, aligner)

@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Self
 
-from asr.common.errors import ConfigError
+from asr.common.errors import ConfigError, RunError
 from asr.decoding.search import tuning_folder
 from asr.inference.recognizer import Recognizer, load
 from asr.model.folder import model_folder
@@ -60,13 +60,20 @@ class FinishedRun:
         """The recipe of the run, which the folder above it names."""
         return Recipe(Path(self.path.parent.name))
 
-    def recognizer(self, device: str = "cpu") -> Recognizer:
+    def recognizer(self, device: str = "cpu", *, labels_frames: bool = False) -> Recognizer:
         """Loads the model.
 
+        Args:
+            labels_frames: Whether a model is wanted that labels frames, and no recognizer.
+
         Raises:
-            RunError: There is no model, or a file of it is damaged.
+            RunError: There is no model, a file of it is damaged, or it is one of the other kind.
         """
-        return load(model_folder(self.model, "RUN"), device)
+        found = load(model_folder(self.model, "RUN"), device)
+        if found.config.tokenizer.kind.labels_frames is not labels_frames:
+            kinds = ("recognizes words", "labels frames as speech or not (tokenizer=speech)")
+            raise RunError(f"The model {self.model} {kinds[not labels_frames]}: give one that {kinds[labels_frames]}.")
+        return found
 
     def evaluation(self, split: str, decoder: str) -> Path:
         """Where the results of a split with a decoder are."""

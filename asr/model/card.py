@@ -126,6 +126,10 @@ def render_card(run: Path, config: Config, results: Sequence[Results]) -> str:
         tuned=tuned_weights(run),
         unit=(results[0].unit if results else ErrorUnit.word).label,
         limits=_limits(config),
+        labels_frames=config.tokenizer.kind.labels_frames,
+        units=(ErrorUnit.frame, ErrorUnit.segment)
+        if config.tokenizer.kind.labels_frames
+        else (ErrorUnit.word, ErrorUnit.character),
     )
 
 
@@ -140,9 +144,12 @@ def _header(name: str, recipe: str, config: Config, acoustic: bool, results: Seq
         header |= {"license": "other", "license_name": re.sub(r"\W+", "-", config.data.license.lower()).strip("-")}
     if not acoustic:
         return header | {"tags": ["language-model", config.lm.kind.name]}
-    header["pipeline_tag"] = "automatic-speech-recognition"
+    labels_frames = config.tokenizer.kind.labels_frames
+    header["pipeline_tag"] = "voice-activity-detection" if labels_frames else "automatic-speech-recognition"
     cells = dict.fromkeys(cell.name for cell in cells_of_layers(config.model))
     streaming = [] if config.model.bidirectional else ["streaming"]
+    if labels_frames:
+        return header | {"tags": ["voice-activity-detection", *cells, *streaming]}
     header |= {"tags": ["ctc", *cells, *streaming], "metrics": ["wer", "cer"]}
     if results:
         header["model-index"] = [{"name": name, "results": [_result(recipe, one) for one in results]}]
@@ -150,7 +157,7 @@ def _header(name: str, recipe: str, config: Config, acoustic: bool, results: Seq
 
 
 def _result(recipe: str, results: Results) -> dict[str, Any]:
-    rates = {"wer": results.wer, "cer": results.cer}
+    rates = {unit.rate: results.rate_in(unit) for unit in (ErrorUnit.word, ErrorUnit.character)}
     return {
         "task": {"type": "automatic-speech-recognition", "name": "Speech recognition"},
         "dataset": {"type": recipe, "name": recipe, "split": results.split},
@@ -172,6 +179,13 @@ def _description(config: Config) -> str:
     model, features = config.model, config.features
     cells = " and ".join(dict.fromkeys(cell.name for cell in cells_of_layers(model)))
     direction = "in both directions" if model.bidirectional else "in one direction, so it recognizes streams too"
+    if config.tokenizer.kind.labels_frames:
+        direction = direction.replace("recognizes", "labels")
+        return (
+            f"Voice activity detection, trained with cross-entropy: {model.layers} recurrent layers ({cells}) of "
+            f"{model.hidden} units, {direction}, over {features.kind.name} features at {config.data.sampling_rate} Hz. "
+            f"It says of every {model.subsampling * features.hop_ms:g} ms how probable speech is."
+        )
     return (
         f"A speech recognizer trained with CTC: {model.layers} recurrent layers ({cells}) of {model.hidden} units, "
         f"{direction}, over {features.kind.name} features at {config.data.sampling_rate} Hz. Its tokens are "
@@ -187,6 +201,11 @@ def _language_model(config: Config) -> str:
 def _limits(config: Config) -> list[str]:
     """What the configuration alone tells."""
     rate = config.data.sampling_rate
+    if config.tokenizer.kind.labels_frames:
+        return [
+            "The rates are those of speech and noise like that of the corpus; other voices, singing and noises that "
+            "it was not trained with may be taken for speech, and soft speech for none."
+        ]
     return [
         "The rates are those of speech like that of the corpus: other speakers, microphones, rooms and words have "
         "higher ones. Measure on your own: `asr evaluate RUN` with a corpus of your own.",

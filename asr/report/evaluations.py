@@ -88,6 +88,9 @@ class EvaluationPages:
         share = math.ceil(self.pictures / max(1, sum(len(run.evaluations) for run in runs)))
         for number, run in enumerate(runs):
             for evaluation in run.evaluations:
+                if not evaluation.unit.of_text:
+                    log.info("%s has no texts, so the page does not show its recordings.", evaluation.folder)
+                    continue
                 file = f"evaluation-{short_hash(evaluation.stamp)}"
                 if file not in self._written:
                     try:

@@ -18,7 +18,7 @@ from asr.common.documents import json_object, read_bytes, read_json, read_text, 
 from asr.common.errors import RunError, asr_command
 from asr.data.manifest import read_manifest
 from asr.model.folder import WEIGHTS
-from asr.scoring.error_unit import ErrorUnit
+from asr.scoring.error_unit import ErrorUnit, unit_of_setting
 from asr.scoring.provenance import PROVENANCE, kept_identity
 from asr.scoring.results import scored_by, with_normalized_texts
 from asr.settings.compose import flattened
@@ -146,7 +146,7 @@ class Run:
     @property
     def unit(self) -> ErrorUnit:
         """What the errors on dev were counted in, which chose the best model."""
-        return ErrorUnit.character if self.settings["scoring.unit"] == "character" else ErrorUnit.word
+        return unit_of_setting(self.settings["scoring.unit"])
 
     @cached_property
     def dev_manifest(self) -> str | None:
@@ -218,9 +218,10 @@ class Run:
         for path in sorted(self.folder.glob("evaluation/*/*/results.json")):
             try:
                 results = read_json(path)
-                rate = ErrorUnit(results.get("unit", "word")).rate
+                unit = ErrorUnit(results.get("unit", "word"))
+                rate = unit.rate
                 for figures in (results, results.get("normalized") or results):
-                    _require_numbers(figures, ("wer", "cer", f"{rate}_low", f"{rate}_high"))
+                    _require_numbers(figures, (rate, unit.other.rate, f"{rate}_low", f"{rate}_high"))
             except ODD as error:
                 again = asr_command("evaluate", self.folder)
                 log.warning("%s cannot be used and is left out (%r): run %s again.", path, error, again)

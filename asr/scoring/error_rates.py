@@ -30,6 +30,12 @@ class ErrorCounts:
     insertions: int
     word_errors: int
     character_errors: int
+    frames: int = 0
+    """Labelled frames; of texts there are none, nor segments."""
+    segments: int = 0
+    """Stretches of speech in the reference."""
+    frame_errors: int = 0
+    segment_errors: int = 0
 
     @property
     def errors(self) -> int:
@@ -67,11 +73,13 @@ class ErrorCounts:
 
     def errors_in(self, unit: ErrorUnit) -> int:
         """Errors in a unit."""
-        return self.word_errors if unit is ErrorUnit.word else self.character_errors
+        errors: int = getattr(self, f"{unit}_errors")
+        return errors
 
     def size_in(self, unit: ErrorUnit) -> int:
-        """Words or characters of the reference."""
-        return self.words if unit is ErrorUnit.word else self.characters
+        """Words, characters, frames or segments of the reference."""
+        size: int = getattr(self, f"{unit}s")
+        return size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from asr.common.errors import DataError
+from asr.common.errors import ConfigError, DataError
 from asr.data.manifest import read_manifest
 from asr.data.utterance import Utterance
 from asr.settings.recipe import Recipe
@@ -32,25 +32,40 @@ class ErrorUnit(StrEnum):
 
     word = "word"
     character = "character"
+    frame = "frame"
+    """Of models that label frames, as is the next."""
+    segment = "segment"
+
+    @property
+    def of_text(self) -> bool:
+        """Whether it is a part of a text."""
+        return self in (ErrorUnit.word, ErrorUnit.character)
 
     @property
     def rate(self) -> str:
         """The error rate, as a key of files and metrics."""
-        return "wer" if self is ErrorUnit.word else "cer"
+        return {"word": "wer", "character": "cer"}.get(self.value, f"{self.value}_error")
 
     @property
     def label(self) -> str:
         """The error rate, as on screens."""
-        return self.rate.upper()
+        return self.rate.upper() if self.of_text else f"{self.value} error"
 
     @property
     def other(self) -> "ErrorUnit":
         """The unit that does not head the tables."""
-        return ErrorUnit.character if self is ErrorUnit.word else ErrorUnit.word
+        pairs = {"word": "character", "character": "word", "frame": "segment", "segment": "frame"}
+        return ErrorUnit(pairs[self.value])
 
     def items(self, text: str) -> list[str]:
         """The words or the characters of a text, as jiwer splits it."""
         return text.split() if self is ErrorUnit.word else list(text.strip())
+
+
+def unit_of_setting(unit: object) -> ErrorUnit:
+    """The unit of a run whose `scoring.unit` is written so; words in runs of an earlier version, or before it is
+    known."""
+    return ErrorUnit(unit) if unit in (ErrorUnit.character.value, ErrorUnit.frame.value) else ErrorUnit.word
 
 
 def unit_of_texts(texts: Iterable[str]) -> ErrorUnit:
@@ -70,7 +85,19 @@ def unit_of_texts(texts: Iterable[str]) -> ErrorUnit:
 
 
 def error_unit(config: Config, dev: Sequence[Utterance]) -> ErrorUnit:
-    """The unit of `scoring.unit`; with auto that of the references of dev, by which models are chosen."""
+    """The unit of `scoring.unit`; with auto that of the references of dev, by which models are chosen.
+
+    Raises:
+        ConfigError: It is not one of the model's.
+    """
+    labels_frames = config.tokenizer.kind.labels_frames
+    if config.scoring.unit in ((ScoringUnit.word, ScoringUnit.character) if labels_frames else (ScoringUnit.frame,)):
+        raise ConfigError(
+            f"scoring.unit={config.scoring.unit.name} does not fit tokenizer={config.tokenizer.kind.name}, whose "
+            f"errors are in {'frames' if labels_frames else 'words or characters'}: set scoring.unit=auto."
+        )
+    if labels_frames:
+        return ErrorUnit.frame
     if config.scoring.unit is not ScoringUnit.auto:
         return ErrorUnit[config.scoring.unit.name]
     count = len(dev)
@@ -81,7 +108,7 @@ def error_unit(config: Config, dev: Sequence[Utterance]) -> ErrorUnit:
 def recipe_unit(recipe: Recipe, config: Config) -> ErrorUnit:
     """As `error_unit`, where dev is not read yet; words where it cannot be, of which those that score it complain."""
     dev: Sequence[Utterance] = ()
-    if config.scoring.unit is ScoringUnit.auto:
+    if config.scoring.unit is ScoringUnit.auto and not config.tokenizer.kind.labels_frames:
         with suppress(DataError):
             dev = read_manifest(recipe.manifest(config, "dev"))
     return error_unit(config, dev)

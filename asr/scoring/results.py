@@ -1,6 +1,7 @@
 """The results of an evaluation as files: results.json, hypotheses.jsonl and errors.txt, in a folder of the run."""
 
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -23,6 +24,11 @@ HYPOTHESIS_KEYS: tuple[str, ...] = (
     "confidence",
 )  # fmt: skip
 """Of each line of hypotheses.jsonl; an utterance with further fields has them in `fields`."""
+FRAME_KEYS = (
+    "id", "speaker", "duration", "reference", "hypothesis", "frames", "segments", "frame_errors", "segment_errors",
+    "deletions", "insertions",
+)  # fmt: skip
+"""Of each line where frames are labelled; both texts are begins and ends of speech (s)."""
 NORMALIZED_TEXTS = ("reference", "hypothesis")
 """Are there as normalized_reference and normalized_hypothesis too, where `scoring.normalizer` is set."""
 
@@ -51,6 +57,22 @@ class NormalizedFigures:
 
 
 @dataclass(frozen=True)
+class SpeechFigures:
+    """How well the speech of a split was found. Rates are fractions."""
+
+    precision: float
+    """Of the segments that were found, those that are speech: that overlap one of the reference by half of both
+    together."""
+    recall: float
+    """Of the segments of the reference, those that were found."""
+    area_under_curve: float
+    """Of the receiver operating characteristic over frames: 1 is perfect, 0.5 is chance."""
+    delay: float | None
+    """From the beginning of speech to its first frame that is labelled as speech, in a stream until that is known:
+    median (s); null where none was found."""
+
+
+@dataclass(frozen=True)
 class Delay:
     """How long after the end of a word a stream has written it (s); of the correct words of a split."""
 
@@ -74,12 +96,13 @@ class Results:
     decoder: str
     utterances: int
     words: int
-    wer: float
-    wer_low: float
+    wer: float | None
+    """Null, as the CER, where frames are labelled."""
+    wer_low: float | None
     """Lower end of the 95 % interval of the WER."""
-    wer_high: float
+    wer_high: float | None
     """Upper end of the 95 % interval of the WER."""
-    cer: float
+    cer: float | None
     substitutions: int
     """Of words; of characters where `unit` is that, as deletions and insertions."""
     deletions: int
@@ -120,11 +143,20 @@ class Results:
     """Left out of the file without `scoring.normalizer`."""
     delay: Delay | None = None
     """Of a stream; left out of the file where it was not measured."""
+    frames: int | None = None
+    """Of models that label them, as all that follow; left out of the file for others."""
+    frame_error: float | None = None
+    """The share of the frames whose label is wrong: deletions are missed speech, insertions false alarms."""
+    frame_error_low: float | None = None
+    frame_error_high: float | None = None
+    segment_error: float | None = None
+    """Missed and false segments, as a share of those of the reference."""
+    speech: SpeechFigures | None = None
 
     @property
     def size(self) -> int:
         """Words of the references, or characters."""
-        return self.words if self.unit is ErrorUnit.word else self.characters or self.words
+        return {ErrorUnit.character: self.characters, ErrorUnit.frame: self.frames}.get(self.unit) or self.words
 
     @property
     def of_normalized(self) -> "Results":
@@ -137,15 +169,20 @@ class Results:
 
     @property
     def rate(self) -> float:
-        """The error rate that counts: the WER, or the CER."""
-        return self.wer if self.unit is ErrorUnit.word else self.cer
+        """The error rate that counts: the WER, the CER or the frame error."""
+        return self.rate_in(self.unit)
+
+    def rate_in(self, unit: ErrorUnit) -> float:
+        """An error rate; not a number where errors are not counted in the unit."""
+        rate = getattr(self, unit.rate)
+        return math.nan if rate is None else float(rate)
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Its 95 % interval."""
-        if self.cer_low is None or self.cer_high is None:
-            return self.wer_low, self.wer_high
-        return self.cer_low, self.cer_high
+        """The 95 % interval of the one that counts."""
+        known = self.unit is not ErrorUnit.character or (self.cer_low is not None and self.cer_high is not None)
+        name = self.unit.rate if known else ErrorUnit.word.rate
+        return float(getattr(self, f"{name}_low")), float(getattr(self, f"{name}_high"))
 
     @property
     def evaluation_command(self) -> str:
@@ -167,7 +204,13 @@ def error_figures(scores: Sequence[UtteranceScore], samples: int = SAMPLES) -> d
 
     The CER has an interval only where errors are counted in characters.
     """
-    score, (low, high) = total(scores), bootstrap_interval(scores, samples)
+    score = total(scores)
+    if not score.unit.of_text:
+        low, high = bootstrap_interval(scores, samples, counted_in=score.unit)
+        rate, other = score.unit.rate, score.unit.other
+        rates = {rate: score.rate, f"{rate}_low": low, f"{rate}_high": high, other.rate: score.rate_in(other)}
+        return rates | {name: getattr(score, name) for name in ("substitutions", "deletions", "insertions")}
+    low, high = bootstrap_interval(scores, samples)
     figures: dict[str, Any] = {"wer": score.wer, "wer_low": low, "wer_high": high, "cer": score.cer}
     if score.unit is ErrorUnit.character:
         low, high = bootstrap_interval(scores, samples, counted_in=score.unit)
@@ -183,6 +226,9 @@ def split_figures(scores: Sequence[UtteranceScore], samples: int = SAMPLES) -> d
     figures |= {"correct": score.correct, "ser": wrong / len(scores)}
     if score.unit is ErrorUnit.word:
         return figures
+    if not score.unit.of_text:
+        none = dict.fromkeys(("wer", "wer_low", "wer_high", "cer"))
+        return none | figures | {"unit": score.unit, "frames": score.frames}
     return figures | {"unit": score.unit, "characters": score.characters}
 
 
@@ -226,16 +272,16 @@ def write_results(
     """
     folder = evaluation_folder(run, results.split, results.decoder)
     folder.mkdir(parents=True, exist_ok=True)
+    keys = HYPOTHESIS_KEYS if results.unit.of_text else FRAME_KEYS
     rows = [
-        {name: getattr(score, name) for name in HYPOTHESIS_KEYS}
-        | ({"fields": dict(score.fields)} if score.fields else {})
+        {name: getattr(score, name) for name in keys} | ({"fields": dict(score.fields)} if score.fields else {})
         for score in scores
     ]
     for row, one in zip(rows, normalized, strict=bool(normalized)):
         row |= {f"normalized_{name}": getattr(one, name) for name in NORMALIZED_TEXTS}
     contents = {
         "hypotheses.jsonl": "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows),
-        "errors.txt": aligned_errors(scores),
+        "errors.txt": aligned_errors(scores) if results.unit.of_text else labelled_errors(scores),
         "results.json": results_json(results),
     }
     beside = {name: folder / f".{name}.{os.getpid()}" for name in contents}
@@ -246,8 +292,21 @@ def write_results(
     return folder
 
 
-LEFT_OUT = {"per", "evaluated", "unit", "characters", "cer_low", "cer_high", "correct", "ser", "normalized", "delay"}
+LEFT_OUT = {
+    "per", "evaluated", "unit", "characters", "cer_low", "cer_high", "correct", "ser", "normalized", "delay", "wer",
+    "wer_low", "wer_high", "cer", "frames", "frame_error", "frame_error_low", "frame_error_high", "segment_error",
+    "speech",
+}  # fmt: skip
 """Keys that a results.json does without where they say nothing."""
+
+
+def labelled_errors(scores: Sequence[UtteranceScore]) -> str:
+    """The speech of every recording with wrong frames and what was found, those with the most errors first."""
+    wrong = sorted((score for score in scores if score.errors), key=lambda score: (-score.rate, score.id))
+    return "\n".join(
+        f"{score.id}  frame error {score.rate:.2%}\nspeech: {score.reference}\nfound:  {score.hypothesis}\n"
+        for score in wrong
+    )
 
 
 def results_json(results: Results) -> str:
@@ -268,7 +327,10 @@ def read_results(folder: Path) -> Results:
     """
     path, again = folder / "results.json", asr_command("evaluate", folder.absolute().parents[2])
     try:
-        return from_json(Results, read_json(path))
+        read: dict[str, Any] = read_json(path)
+        if isinstance(read, dict) and read.get("unit", "word") == ErrorUnit.frame:
+            read = dict.fromkeys(("wer", "wer_low", "wer_high", "cer")) | read
+        return from_json(Results, read)
     except OSError as error:
         raise RunError(f"No results at {path} ({error.strerror}): run {again} first.") from None
     except KeyError as error:
@@ -301,7 +363,7 @@ def _table_row(results: Results) -> tuple[str, ...]:
         results.decoder,
         f"{results.rate * 100:.2f}",
         shown_interval(low, high),
-        f"{getattr(results, results.unit.other.rate) * 100:.2f}",
+        f"{results.rate_in(results.unit.other) * 100:.2f}",
         "-" if results.ser is None else f"{results.ser * 100:.2f}",
         f"{(results.size - results.substitutions - results.deletions) / results.size * 100:.2f}",
         str(results.substitutions),

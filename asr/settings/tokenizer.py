@@ -8,12 +8,19 @@ class TokenizerKind(Enum):
     char = "char"
     bpe = "bpe"
     phone = "phone"
+    speech = "speech"
+
+    @property
+    def labels_frames(self) -> bool:
+        """Whether each frame gets a label, by cross-entropy, in place of a text by CTC."""
+        return self is TokenizerKind.speech
 
 
 @dataclass
 class TokenizerConfig:
     kind: TokenizerKind
-    """The units that the model outputs: characters, subwords (byte-pair encoding) or phones."""
+    """The units that the model outputs: characters, subwords (byte-pair encoding) or phones. speech makes another task
+    of the training: each frame is labelled as speech or not."""
     alphabet: str | None
     """The characters that transcripts may contain, the space included; null takes those of the training transcripts."""
     pieces: int

@@ -12,11 +12,13 @@ from asr.text.char import CharTokenizer
 from asr.text.phone import PhoneTokenizer
 from asr.text.pronunciation import lexicon_checksum
 from asr.text.protocol import FILE, Tokenizer
+from asr.text.speech import SpeechTokenizer
 
-TOKENIZERS: dict[TokenizerKind, type[CharTokenizer | BpeTokenizer | PhoneTokenizer]] = {
+TOKENIZERS: dict[TokenizerKind, type[CharTokenizer | BpeTokenizer | PhoneTokenizer | SpeechTokenizer]] = {
     TokenizerKind.char: CharTokenizer,
     TokenizerKind.bpe: BpeTokenizer,
     TokenizerKind.phone: PhoneTokenizer,
+    TokenizerKind.speech: SpeechTokenizer,
 }
 
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 from statistics import fmean, median
 from typing import Any
 
-from asr.scoring.error_unit import ErrorUnit
+from asr.scoring.error_unit import ErrorUnit, unit_of_setting
 from asr.tracking.divergence import LOSS, RISE, LossWatch
 from asr.tracking.metrics import Row
 
@@ -156,7 +156,7 @@ def collapsed(rows: Sequence[Row], settings: Mapping[str, Any]) -> Diagnostic | 
 
 def _unit(settings: Mapping[str, Any]) -> ErrorUnit:
     """What errors are counted in; words in runs of an earlier version."""
-    return ErrorUnit.character if settings.get("scoring.unit") == "character" else ErrorUnit.word
+    return unit_of_setting(settings.get("scoring.unit"))
 
 
 def skipped_steps(rows: Sequence[Row], skipped: Sequence[str]) -> Diagnostic | None:

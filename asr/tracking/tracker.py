@@ -15,7 +15,7 @@ from asr.data.manifest import read_manifest
 from asr.data.shards.reader import open_audio
 from asr.scoring.aligned_errors import worst
 from asr.scoring.error_unit import ErrorUnit
-from asr.scoring.results import EvaluatedSplit, Results
+from asr.scoring.results import FRAME_KEYS, EvaluatedSplit, Results
 from asr.settings.compose import flattened
 from asr.settings.decoder import DecoderKind
 from asr.settings.recipe import Recipe
@@ -251,7 +251,7 @@ def _read_summary(path: Path) -> dict[str, float | str]:
 
 FIGURES = (
     "wer", "wer_low", "wer_high", "cer", "cer_low", "cer_high", "substitutions", "deletions", "insertions", "correct",
-    "ser", "real_time_factor",
+    "ser", "real_time_factor", "frame_error", "frame_error_low", "frame_error_high", "segment_error",
 )  # fmt: skip
 UTTERANCE_COLUMNS = (
     "id", "speaker", "duration", "wer", "cer", "ctc_loss_per_token", "confidence", "reference", "hypothesis",
@@ -264,7 +264,7 @@ def add_figures(tracker: Tracker, evaluations: Sequence[EvaluatedSplit]) -> None
     for evaluation in evaluations:
         results = evaluation.results
         figures = {figure: getattr(results, figure) for figure in FIGURES}
-        if results.unit is ErrorUnit.character:
+        if results.unit is not ErrorUnit.word:
             figures["unit"] = results.unit.value
         if results.normalized is not None:
             figures["normalizer"] = results.normalized.normalizer
@@ -272,16 +272,20 @@ def add_figures(tracker: Tracker, evaluations: Sequence[EvaluatedSplit]) -> None
                 figures[f"normalized_{rate}"] = getattr(results.normalized, rate)
         if results.delay is not None:
             figures |= {"delay_median": results.delay.median, "delay_percentile_90": results.delay.percentile_90}
+        if results.speech is not None:
+            figures |= vars(results.speech)
         place = _place(results)
         tracker.summary({f"{place}/{name}": value for name, value in figures.items() if value is not None})
 
 
 def add_worst_utterances(tracker: Tracker, recipe: Recipe, config: Config, evaluation: EvaluatedSplit) -> None:
-    """Shows the worst utterances of a split with their audio.
+    """Shows the worst utterances of a split with their audio; none where frames are labelled, which have no texts.
 
     Raises:
         DataError: The split cannot be read.
     """
+    if not evaluation.results.unit.of_text:
+        return
     manifest = recipe.manifest(config, evaluation.results.split)
     utterances = {utterance.id: utterance for utterance in read_manifest(manifest)}
     audio = open_audio(config.shards, recipe.data(config))
@@ -296,8 +300,9 @@ def add_worst_utterances(tracker: Tracker, recipe: Recipe, config: Config, evalu
 def add_utterances(tracker: Tracker, evaluations: Sequence[EvaluatedSplit]) -> None:
     """Shows every utterance of evaluations in tables."""
     for evaluation in evaluations:
-        rows = [[getattr(score, column) for column in UTTERANCE_COLUMNS] for score in evaluation.scores]
-        tracker.show_table(f"{_place(evaluation.results)}/utterances", UTTERANCE_COLUMNS, rows)
+        columns = UTTERANCE_COLUMNS if evaluation.results.unit.of_text else FRAME_KEYS
+        rows = [[getattr(score, column) for column in columns] for score in evaluation.scores]
+        tracker.show_table(f"{_place(evaluation.results)}/utterances", columns, rows)
 
 
 def _place(results: Results) -> str:

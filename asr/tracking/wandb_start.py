@@ -26,7 +26,7 @@ FINISH_SECONDS = 600.0
 """After that, what is not uploaded stays on disk for `wandb sync`."""
 NOTED = "ASR_NO_LOGIN_NOTED"
 """Variable of the environment: a process of this command has said that there is no login."""
-LOWEST = ("dev/wer", "dev/cer", "dev/loss", "dev/perplexity")
+LOWEST = ("dev/wer", "dev/cer", "dev/frame_error", "dev/loss", "dev/perplexity")
 """Metrics whose lowest value counts: the summary in W&B has it as dev/wer.min."""
 BEGIN = re.compile(r"offline-run-(\d{8}_\d{6})-")
 """In the name of an offline part, the local time of its begin."""

@@ -12,6 +12,7 @@ from torch.nn import functional
 from asr.batching.dataset import Dataset
 from asr.batching.loader import Batch, labels_of_all
 from asr.common.seeds import Draws, key_of
+from asr.data.utterance import Utterance
 from asr.features.augment import spec_augment
 from asr.features.extractor import FeatureExtractor
 from asr.features.front_end import FrontEnd
@@ -58,14 +59,17 @@ class Objective(nn.Module):
         for log_probs in heads:
             if self.config.deterministic:
                 log_probs = log_probs.cpu()  # CUDA's CTC adds in any order
-            # In float64: the forward variables reach -1000 and beyond, where float32 has only four decimals.
-            doubles, targets = log_probs.double(), labels.to(log_probs.device, non_blocking=True)
-            loss = functional.ctc_loss(doubles, targets, lengths, label_lengths, blank=BLANK, reduction="sum")
+            loss = self.loss_of(log_probs, lengths, labels.to(log_probs.device, non_blocking=True), label_lengths)
             losses.append(loss.to(features.device))  # GradScaler keeps its scale on the device of the first loss
         if len(losses) == 1:
             return losses[0]
         last, intermediate = losses
         return torch.lerp(last, intermediate, self.config.intermediate_weight)
+
+    def loss_of(self, log_probs: Tensor, lengths: Tensor, labels: Tensor, label_lengths: Tensor) -> Tensor:
+        """The loss of one head; log-probabilities are (frames, batch, tokens), all else as of `forward`."""
+        # In float64: the forward variables reach -1000 and beyond, where float32 has only four decimals.
+        return functional.ctc_loss(log_probs.double(), labels, lengths, label_lengths, blank=BLANK, reduction="sum")
 
 
 BOOTSTRAP_SAMPLES = 1000
@@ -134,6 +138,8 @@ def compile_front(model: AcousticModel, dim: int, hardware: Hardware) -> bool:
 class AcousticTask:
     """See `asr.training.task.Task`."""
 
+    objective_of: type[Objective] = Objective
+
     def __init__(
         self,
         config: Config,
@@ -150,9 +156,13 @@ class AcousticTask:
         extractor = FeatureExtractor(config.features, config.data.sampling_rate).to(hardware.device)
         if config.hardware.compile:
             compile_front(self.model, extractor.dim, hardware)
-        self.objective = Objective(self.model, config.training, hardware)
+        self.objective = self.objective_of(self.model, config.training, hardware)
         self.front = FrontEnd(extractor, self.model.normalizer, hardware.dtype)
-        self.labels = labels_of_all(tokenizer, train.utterances)
+        self.labels = self.labels_of(train.utterances)
+
+    def labels_of(self, utterances: Sequence[Utterance]) -> Sequence[Sequence[int]]:
+        """The labels of each utterance."""
+        return labels_of_all(self.tokenizer, utterances)
 
     def loss(self, objective: nn.Module, batch: Batch) -> Tensor:
         config = self.config

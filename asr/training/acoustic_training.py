@@ -46,6 +46,7 @@ from asr.training.hardware import Hardware, one_thread, resolve_hardware, set_de
 from asr.training.identity import DEV_MANIFEST, run_hash
 from asr.training.run_folder import RunFolder, as_begun, find_run_folder, refuse_other_settings
 from asr.training.session import Training, manifests
+from asr.training.speech_task import SpeechTask
 from asr.training.trainer import Trainer
 
 log = logging.getLogger(__name__)
@@ -121,7 +122,8 @@ def build_trainer(data: AcousticData, hardware: Hardware, ranks: Ranks, folder: 
     if fine_tuned:
         begin_with(model, config, tokenizer)
     train, dev = data.datasets()
-    trainer = Trainer(config, AcousticTask(config, train, dev, tokenizer, model, hardware), hardware, ranks, folder)
+    kind = SpeechTask if config.tokenizer.kind.labels_frames else AcousticTask
+    trainer = Trainer(config, kind(config, train, dev, tokenizer, model, hardware), hardware, ranks, folder)
     fits = config.features.normalization is Normalization.corpus and not fine_tuned
     if not trainer.restore() and fits:
         unchanged = Dataset(data.used["train"], train.store, None, config.seed, audio=data.audio)

@@ -74,9 +74,9 @@ def test_comparisons_are_of_the_stored_results() -> None:
         for split, results in results_of(comparison):
             assert read_results(stored / "runs" / results.run / split) == results
         for model in comparison.models:
-            wers = [read_results(stored / "runs" / run.test.run / "test").wer for run in model.runs]
-            assert model.wer.mean == pytest.approx(sum(wers) / len(wers))
-            assert model.wer.low <= model.wer.mean <= model.wer.high
+            rates = [read_results(stored / "runs" / run.test.run / "test").rate for run in model.runs]
+            assert model.rate.mean == pytest.approx(sum(rates) / len(rates))
+            assert model.rate.low <= model.rate.mean <= model.rate.high
 
 
 def test_a_comparison_is_published_above_the_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

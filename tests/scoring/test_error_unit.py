@@ -51,7 +51,7 @@ def test_words_between_spaces_are_counted_in_words(language: str) -> None:
 def test_a_setting_wins_over_the_text() -> None:
     config, chinese = composed("yesno"), [Utterance("1", Path(), 0, 1.0, "今天天气很好", "", 8000)]
     assert error_unit(config, chinese) is CHARACTER
-    for unit in ErrorUnit:
+    for unit in (ErrorUnit.word, ErrorUnit.character):
         asked = replace(config, scoring=replace(config.scoring, unit=ScoringUnit[unit.name]))
         assert error_unit(asked, chinese) is unit
 
