@@ -51,7 +51,7 @@ def test_what_the_library_cannot_hear_is_named(folder: Path, tmp_path: Path) -> 
     (tmp_path / "text.wav").write_text("not audio")
     for path, sentence in (
         (tmp_path / "text.wav", "libsndfile cannot read it|can decode it"),
-        (tmp_path, "no such file"),
+        (tmp_path, "is a folder, where a recording belongs"),
     ):
         with pytest.raises(DataError, match=sentence):
             recognizer.transcribe([path])

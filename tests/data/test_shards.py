@@ -237,7 +237,7 @@ def test_faults_of_a_server_are_named(tmp_path: Path) -> None:
         faults.hang, faults.ignore_ranges = None, True
         with pytest.raises(DataError, match="answers a byte range with a whole file"):
             audio.read(utterance)
-    with pytest.raises(DataError, match=r"There are no shards: .*make them with `asr pack RECIPE`"):
+    with pytest.raises(DataError, match=r"There are no shards: .*make them with `asr pack RECIPE shards\.source=null`"):
         opened(tmp_path / "nowhere", tmp_path)
 
 

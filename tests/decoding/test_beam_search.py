@@ -86,7 +86,7 @@ def test_a_language_model_of_tokens_is_asked_for_the_tokens_that_are_meant(tmp_p
 
 
 def test_the_score_is_that_of_sound_and_words_in_natural_logarithms(tmp_path: Path) -> None:
-    import kenlm
+    kenlm = pytest.importorskip("kenlm")
 
     lexicon = lexicon_of(["A", "B", "C"], CHARACTERS)
     lm = language_model(tmp_path, ["A C", "A C", "B B"], LmUnits.words, CHARACTERS)

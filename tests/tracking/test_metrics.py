@@ -281,7 +281,7 @@ from pathlib import Path
 from asr.settings.tracker import TrackerConfig, TrackerMode
 from asr.tracking.tracker import Tracker
 from asr.tracking.wandb_run import Job
-config = TrackerConfig(TrackerMode.disabled, "asr", None, None, None, [], None, None, 10, 30, True)
+config = TrackerConfig(TrackerMode.disabled, "asr", None, None, None, [], None, None, 10, 30, True, [])
 with Tracker(Path(sys.argv[1]), config, Job("a", "b", {}, "train")) as tracker:
     tracker.log(1, 0.1, 1.0, {"train/loss": 1.0})
 assert "wandb" not in sys.modules
