@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
@@ -37,5 +38,5 @@ def test_no_file_stays_open(tracker: str, workers: int, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     counts = json.loads((tmp_path / "counts").read_text())
     assert len(counts) >= (EPOCHS - 1) * STEPS
-    middle = len(counts) // 2
-    assert max(counts[middle:]) <= max(counts[:middle])
+    # Usually: a loading process that ends or starts has some open for a moment.
+    assert median(counts[-STEPS:]) <= median(counts[STEPS : 2 * STEPS])
