@@ -1,13 +1,14 @@
 """`asr evaluate`: decodes splits with the best model of a run, perhaps in an ensemble, and scores them."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 from asr.commands.remedies import filled
 from asr.common.documents import read_text
 from asr.common.errors import ConfigError, RunError
 from asr.common.files import atomic_write_text
-from asr.common.tables import print_beside
+from asr.common.tables import print_beside, table
 from asr.decoding.decoder import log_search
 from asr.decoding.setup import DecodingSetup, decoder_name
 from asr.inference.delay import aligner_of
@@ -15,8 +16,9 @@ from asr.inference.ensembles import open_ensemble
 from asr.inference.evaluation import evaluate_split
 from asr.inference.finished_run import FinishedRun
 from asr.model.card import write_card
-from asr.scoring.error_unit import recipe_unit, with_unit
-from asr.scoring.results import EvaluatedSplit, Results, evaluation_folder, read_results, results_table
+from asr.scoring.bootstrap import shown_interval
+from asr.scoring.error_unit import ErrorUnit, recipe_unit, with_unit
+from asr.scoring.results import EvaluatedSplit, Results, evaluation_folder, read_results
 from asr.settings.decoder import DecoderKind
 from asr.settings.evaluation import Combine
 from asr.settings.recipe import Recipe
@@ -129,3 +131,39 @@ def _track(recipe: Recipe, config: Config, folder: RunFolder, evaluations: Seque
         add_figures(tracker, evaluations)
         add_utterances(tracker, evaluations)
     return where
+
+
+def results_table(results: Sequence[Results]) -> str:
+    """A line for each of the results under a line of headings, and one for its normalized words; a table for each unit
+    that errors are counted in; rates in per cent, training time as h:mm:ss."""
+    results = [line for one in results for line in ([one] if one.normalized is None else [one, one.of_normalized])]
+    return "\n".join(
+        table(_headings(unit), [_table_row(result) for result in results if result.unit is unit], align="llllr")
+        for unit in dict.fromkeys(result.unit for result in results)
+    )
+
+
+def _headings(unit: ErrorUnit) -> tuple[str, ...]:
+    rates = (f"{unit.label} %", "95 % interval", f"{unit.other.label} %", "SER %", "corr %")
+    return ("recipe", "run", "split", "decoder", *rates, "sub", "del", "ins", "utterances", "training", "parameters")
+
+
+def _table_row(results: Results) -> tuple[str, ...]:
+    low, high = results.interval
+    return (
+        results.recipe,
+        results.run,
+        results.split,
+        results.decoder,
+        f"{results.rate * 100:.2f}",
+        shown_interval(low, high),
+        f"{results.rate_in(results.unit.other) * 100:.2f}",
+        "-" if results.ser is None else f"{results.ser * 100:.2f}",
+        f"{(results.size - results.substitutions - results.deletions) / results.size * 100:.2f}",
+        str(results.substitutions),
+        str(results.deletions),
+        str(results.insertions),
+        str(results.utterances),
+        str(timedelta(seconds=round(results.train_seconds))),
+        f"{results.parameters / 1e6:.2f} M",
+    )

@@ -6,121 +6,16 @@ from pathlib import Path
 from statistics import mean
 
 from asr.common.tables import markdown_table, table
+from asr.comparison.conclusions import findings, p_value, percent, points
 from asr.comparison.plots import PICTURES
 from asr.comparison.summary import Comparison, ModelSummary, Spread, shown_size
-from asr.scoring.bootstrap import Difference, Estimate, shown_interval
+from asr.scoring.bootstrap import Estimate, shown_interval
 from asr.scoring.results import Results
-
-
-def findings(comparison: Comparison) -> list[str]:
-    """A sentence on each pair of models, then on utterance length, cost and limits of the comparison."""
-    rate, count = comparison.unit.label, len(comparison.pairs)
-    pairs = [_pair(pair, count, rate) for pair in sorted(comparison.pairs, key=lambda pair: pair.p)]
-    return [*pairs, *_long_utterances(comparison), *_cost(comparison), *_limits(comparison)]
-
-
-def _pair(pair: Difference, pairs: int, rate: str) -> str:
-    tested = f"p {_p(pair.p, '= ')}" + (
-        f", p {_p(pair.p_corrected, '= ')} after correcting for {pairs} pairs" if pairs > 1 else ""
-    )
-    if pair.shown:
-        better, worse = (pair.first, pair.second) if pair.mean < 0 else (pair.second, pair.first)
-        low, high = sorted((abs(pair.low), abs(pair.high)))
-        return (
-            f"{better} beats {worse} by {100 * abs(pair.mean):.2f} points of {rate} "
-            f"(95 % interval {100 * low:.2f} to {100 * high:.2f}; {tested})."
-        )
-    return (
-        f"No difference between {pair.first} and {pair.second} could be shown: {pair.first} - {pair.second} is "
-        f"{_points(pair.mean)} points of {rate}, with a 95 % interval from {_points(pair.low)} to {_points(pair.high)} "
-        f"({tested})."
-    )
-
-
-def _long_utterances(comparison: Comparison) -> list[str]:
-    if len(comparison.lengths) < 2 or len(comparison.models) < 2:
-        return []
-    shortest, longest = comparison.lengths[0], comparison.lengths[-1]
-    short, long = (
-        _lowest([(model.by_length[place].mean, model.label) for model in comparison.models]) for place in (0, -1)
-    )
-    return [
-        f"On the shortest utterances (up to {shortest.longest:.1f} s, {shown_size(shortest)}) {short[0]} the lowest "
-        f"{comparison.unit.label}, {short[1]} %; on the longest (from {longest.shortest:.1f} s, {shown_size(longest)}) "
-        f"{long[0]} it, {long[1]} %. These are the lowest of several figures and were not tested."
-    ]
-
-
-def _lowest(rates: Sequence[tuple[float, str]]) -> tuple[str, str]:
-    """Who has the lowest rate as it is shown, as in "lstm has" or "lstm and gru share"; and that rate."""
-    shown = _percent(min(rates)[0])
-    best = [label for rate, label in rates if _percent(rate) == shown]
-    return f"{_listed(best)} {'has' if len(best) == 1 else 'share'}", shown
-
-
-def _cost(comparison: Comparison) -> list[str]:
-    models = comparison.models
-    if len(models) < 2:
-        return []
-    fastest = max(models, key=lambda model: model.audio_hours_per_hour.mean)
-    slowest = min(models, key=lambda model: model.audio_hours_per_hour.mean)
-    speeds = [model.audio_hours_per_hour.mean for model in (fastest, slowest)]
-    sentences = [
-        f"{fastest.label} trains fastest, at {speeds[0]:.0f}x real time, {speeds[0] / speeds[1]:.1f} times as fast as "
-        f"{slowest.label} ({speeds[1]:.0f}x)."
-        if f"{speeds[0] / speeds[1]:.1f}" != "1.0"
-        else f"All models train about as fast, at {speeds[0]:.0f}x real time."
-    ]
-    timed = [(model.seconds_to_dev_wer.mean, model) for model in models if model.seconds_to_dev_wer is not None]
-    rate = f"dev {comparison.unit.label}"
-    if comparison.dev_wer >= 1:
-        return [*sentences, f"No time to a {rate} is compared: not all models recognize anything of dev."]
-    if timed:
-        seconds = min(taken for taken, _ in timed)
-        together = [model.label for taken, model in timed if f"{taken:.0f}" == f"{seconds:.0f}"]
-        others = ", ".join(f"{model.label} {taken:.0f} s" for taken, model in timed if model.label not in together)
-        reach = "reaches" if len(together) == 1 else "reach"
-        sentences.append(
-            f"{_listed(together)} {reach} a {rate} of {_percent(comparison.dev_wer)} % first, after {seconds:.0f} s of "
-            f"training ({others or ('alone' if len(together) == 1 else 'equally fast')})."
-        )
-    return sentences
-
-
-def _limits(comparison: Comparison) -> list[str]:
-    sentences = []
-    single = [model.label for model in comparison.models if len(model.runs) == 1]
-    if single:
-        sentences.append(
-            f"{_listed(single)} {'was' if len(single) == 1 else 'were'} trained with one seed only: the intervals do "
-            "not include the variation between seeds."
-        )
-    if comparison.speakers < 2:
-        sentences.append("The test split does not have several speakers: the intervals do not cover other speakers.")
-    elif comparison.speakers < 20:
-        sentences.append(
-            f"The test split has {comparison.speakers} speakers: with so few, 95 % intervals are somewhat too narrow."
-        )
-    if comparison.failed:
-        sentences.append(f"Missing because they failed: {'; '.join(comparison.failed)}.")
-    return sentences
 
 
 def size_of(model: ModelSummary) -> str:
     """The layers of a model, as in "3 x 256 lstm"."""
     return f"{model.layers} x {model.hidden} {'-'.join(model.cells)}"
-
-
-def _listed(words: list[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
-
-
-def _points(difference: float) -> str:
-    return f"{100 * difference:+.2f}"
-
-
-def _p(p: float, equal: str = "") -> str:
-    return "< 0.001" if p < 0.001 else f"{equal}{p:.3f}"
 
 
 PAGE = "comparison.md"
@@ -174,7 +69,7 @@ def model_cells(comparison: Comparison) -> Cells:
             size_of(model),
             f"{model.parameters / 1e6:.2f} M",
             str(len(model.runs)),
-            "-" if model.dev_wer is None else _percent(model.dev_wer.mean),
+            "-" if model.dev_wer is None else percent(model.dev_wer.mean),
             _estimate(model.rate),
             _interval(model.rate),
             _estimate(model.other_rate),
@@ -248,7 +143,7 @@ def _cost_cells(comparison: Comparison) -> Cells:
     threads = sorted({str(run.threads or "all") for model in comparison.models for run in model.runs})
     heads = [
         "model", "M multiply-adds / s of audio", "training", "epochs",
-        f"s to dev {comparison.unit.label} {_percent(comparison.dev_wer)} %", "training speed, x real time", "peak MB",
+        f"s to dev {comparison.unit.label} {percent(comparison.dev_wer)} %", "training speed, x real time", "peak MB",
         f"real-time factor, threads: {'/'.join(threads)}",
     ]  # fmt: skip
     return heads, rows
@@ -258,11 +153,11 @@ def _pair_cells(comparison: Comparison) -> Cells:
     rows = [
         [
             f"{pair.first} - {pair.second}",
-            _points(pair.mean),
-            f"{_points(pair.low)} to {_points(pair.high)}",
+            points(pair.mean),
+            f"{points(pair.low)} to {points(pair.high)}",
             f"{pair.improvement:.3f}",
-            _p(pair.p),
-            _p(pair.p_corrected),
+            p_value(pair.p),
+            p_value(pair.p_corrected),
         ]
         for pair in comparison.pairs
     ]
@@ -285,7 +180,7 @@ def _length_cells(comparison: Comparison) -> Cells:
     unit, lengths = comparison.unit, comparison.lengths
     heads = [f"{unit.label} % by length", *(f"{part.shortest:.1f} - {part.longest:.1f} s" for part in lengths)]
     rows = [
-        [model.label, *(f"{_percent(rate.mean)} ({_interval(rate)})" for rate in model.by_length)]
+        [model.label, *(f"{percent(rate.mean)} ({_interval(rate)})" for rate in model.by_length)]
         for model in comparison.models
     ]
     return heads, [[f"{unit}s", *(shown_size(part).split()[0] for part in lengths)], *rows]
@@ -301,7 +196,7 @@ def _context_cells(comparison: Comparison) -> Cells:
             heads = ["model", "past, s", "future, s", *(f"{rate} %, {context}" for context in contexts)]
             sides = [mean(use.past for use in measured), mean(use.future for use in measured)]
             rates = [mean(use.context_wer[place] for use in measured) for place in range(len(contexts))]
-            rows.append([model.label, *(f"{side:.2f}" for side in sides), *map(_percent, rates)])
+            rows.append([model.label, *(f"{side:.2f}" for side in sides), *map(percent, rates)])
     return heads, rows
 
 
@@ -324,9 +219,9 @@ def _runs(comparison: Comparison) -> str:
         [
             run.test.run,
             str(run.seed),
-            "-" if run.dev is None else _percent(run.dev.rate),
-            _percent(run.test.rate),
-            _percent(run.test.rate_in(other)),
+            "-" if run.dev is None else percent(run.dev.rate),
+            percent(run.test.rate),
+            percent(run.test.rate_in(other)),
             str(timedelta(seconds=round(run.test.train_seconds))),
         ]
         for model in comparison.models
@@ -338,7 +233,7 @@ def _runs(comparison: Comparison) -> str:
 
 
 def _estimate(rate: Estimate) -> str:
-    return _percent(rate.mean) + ("" if rate.deviation is None else f" ± {_percent(rate.deviation)}")
+    return percent(rate.mean) + ("" if rate.deviation is None else f" ± {percent(rate.deviation)}")
 
 
 def _interval(rate: Estimate) -> str:
@@ -350,7 +245,3 @@ def _spread(spread: Spread | None, decimals: int) -> str:
         return "-"
     deviation = "" if spread.deviation is None else f" ± {spread.deviation:.{decimals}f}"
     return f"{spread.mean:.{decimals}f}{deviation}"
-
-
-def _percent(rate: float) -> str:
-    return f"{100 * rate:.2f}"

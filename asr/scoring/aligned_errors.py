@@ -37,6 +37,15 @@ def aligned_errors(scores: Sequence[UtteranceScore]) -> str:
     return "\n".join([*parts, *([_confusions(wrong)] if wrong else [])])
 
 
+def labelled_errors(scores: Sequence[UtteranceScore]) -> str:
+    """The speech of every recording with wrong frames and what was found, those with the most errors first."""
+    wrong = [score for score in worst(scores, len(scores)) if score.errors]
+    return "\n".join(
+        f"{score.id}  frame error {score.rate:.2%}\nspeech: {score.reference}\nfound:  {score.hypothesis}\n"
+        for score in wrong
+    )
+
+
 def confusions(scores: Sequence[UtteranceScore]) -> Counter[tuple[str, str]]:
     """How often each word, or character, of the references became another one; *** is none (a deletion or an
     insertion)."""

@@ -5,15 +5,13 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from asr.common.documents import from_json, read_json
 from asr.common.errors import RunError, asr_command
-from asr.common.tables import table
-from asr.scoring.aligned_errors import aligned_errors
-from asr.scoring.bootstrap import SAMPLES, bootstrap_interval, shown_interval
+from asr.scoring.aligned_errors import aligned_errors, labelled_errors
+from asr.scoring.bootstrap import SAMPLES, bootstrap_interval
 from asr.scoring.error_rates import UtteranceScore, total
 from asr.scoring.error_unit import ErrorUnit
 from asr.scoring.normalizer import Normalizer
@@ -300,15 +298,6 @@ LEFT_OUT = {
 """Keys that a results.json does without where they say nothing."""
 
 
-def labelled_errors(scores: Sequence[UtteranceScore]) -> str:
-    """The speech of every recording with wrong frames and what was found, those with the most errors first."""
-    wrong = sorted((score for score in scores if score.errors), key=lambda score: (-score.rate, score.id))
-    return "\n".join(
-        f"{score.id}  frame error {score.rate:.2%}\nspeech: {score.reference}\nfound:  {score.hypothesis}\n"
-        for score in wrong
-    )
-
-
 def results_json(results: Results) -> str:
     """The content of a results.json."""
     figures = asdict(results)
@@ -337,39 +326,3 @@ def read_results(folder: Path) -> Results:
         raise RunError(f"{path} lacks the key {error.args[0]!r}: run {again} again.") from None
     except (ValueError, TypeError) as error:
         raise RunError(f"{path} is not a results file ({error}): run {again} again.") from None
-
-
-def results_table(results: Sequence[Results]) -> str:
-    """A line for each of the results under a line of headings, and one for its normalized words; a table for each unit
-    that errors are counted in; rates in per cent, training time as h:mm:ss."""
-    results = [line for one in results for line in ([one] if one.normalized is None else [one, one.of_normalized])]
-    return "\n".join(
-        table(_headings(unit), [_table_row(result) for result in results if result.unit is unit], align="llllr")
-        for unit in dict.fromkeys(result.unit for result in results)
-    )
-
-
-def _headings(unit: ErrorUnit) -> tuple[str, ...]:
-    rates = (f"{unit.label} %", "95 % interval", f"{unit.other.label} %", "SER %", "corr %")
-    return ("recipe", "run", "split", "decoder", *rates, "sub", "del", "ins", "utterances", "training", "parameters")
-
-
-def _table_row(results: Results) -> tuple[str, ...]:
-    low, high = results.interval
-    return (
-        results.recipe,
-        results.run,
-        results.split,
-        results.decoder,
-        f"{results.rate * 100:.2f}",
-        shown_interval(low, high),
-        f"{results.rate_in(results.unit.other) * 100:.2f}",
-        "-" if results.ser is None else f"{results.ser * 100:.2f}",
-        f"{(results.size - results.substitutions - results.deletions) / results.size * 100:.2f}",
-        str(results.substitutions),
-        str(results.deletions),
-        str(results.insertions),
-        str(results.utterances),
-        str(timedelta(seconds=round(results.train_seconds))),
-        f"{results.parameters / 1e6:.2f} M",
-    )

@@ -12,7 +12,8 @@ import torch
 from asr.commands.compare import HELP, main
 from asr.common.errors import ConfigError, RunError, UserError
 from asr.comparison import grid
-from asr.comparison.document import body, findings, page
+from asr.comparison.conclusions import findings
+from asr.comparison.document import body, page
 from asr.comparison.grid import is_done, parameters_of, plan_grid, plan_table, solve_hidden
 from asr.comparison.launcher import environment
 from asr.comparison.measured_runs import group_runs, read_run

@@ -42,6 +42,11 @@ def test_the_architecture_is_told_in_1500_words() -> None:
     assert len((ROOT / "docs/explanation/architecture.md").read_text(encoding="utf-8").split()) <= 1500
 
 
+def test_a_file_of_the_package_has_350_lines_at_most() -> None:
+    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in (ROOT / "asr").rglob("*.py")}
+    assert {str(path.relative_to(ROOT)): length for path, length in lengths.items() if length > 350} == {}
+
+
 def _exists(name: str) -> bool:
     """Whether a dotted name is a module of the package, or stands in one."""
     parts = name.split(".")

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from asr.commands.evaluate import results_table
 from asr.data.utterance import Utterance
 from asr.scoring.error_rates import UtteranceScore, score_texts, score_utterance, total
 from asr.scoring.error_unit import ErrorUnit, error_unit, unit_of_texts
-from asr.scoring.results import Results, aligned_errors, read_results, results_table, split_figures, write_results
+from asr.scoring.results import Results, aligned_errors, read_results, split_figures, write_results
 from asr.settings.scoring import ScoringUnit
 from tests.helpers.configurations import composed
 

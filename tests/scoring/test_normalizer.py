@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from asr.commands.evaluate import results_table
 from asr.common.errors import ConfigError, DataError
 from asr.comparison.measured_runs import read_run, read_scores
 from asr.report.runs import Run
 from asr.scoring.error_rates import UtteranceScore, score_texts
 from asr.scoring.normalizer import build_normalizer, normalized_scores
-from asr.scoring.results import Results, read_results, results_table, with_normalized, write_results
+from asr.scoring.results import Results, read_results, with_normalized, write_results
 from asr.settings.scoring import ScoringConfig, ScoringUnit
 from asr.training.identity import weight_settings
 from tests.helpers.compared_runs import write_run

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from asr.commands.evaluate import results_table
 from asr.common.errors import RunError
 from asr.data.utterance import Utterance
 from asr.scoring import provenance
@@ -19,7 +20,6 @@ from asr.scoring.results import (
     evaluation_folder,
     read_results,
     results_json,
-    results_table,
     split_figures,
     write_results,
 )
