@@ -68,6 +68,12 @@ def _check(words: Sequence[str]) -> None:
         script = next(word for word in rest if word.endswith(".sbatch"))
         assert (ROOT / script).is_file(), f"{script} does not exist"
         _check_asr(["train", *rest[rest.index(script) + 1 :]])
+    elif program in ("docker", "apptainer"):
+        files = [word for word in rest if word.startswith("tools/")]
+        assert all((ROOT / file).is_file() for file in files), f"one of {files} does not exist"
+        images = [place for place, word in enumerate(words) if word.partition(":")[0] == "asr"]
+        if rest[0] == "run":
+            _check_asr(words[images[-1] + 1 :])
     elif program == "asr":
         _check_asr(rest)
     elif program == "make":
