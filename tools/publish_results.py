@@ -5,11 +5,15 @@ python tools/publish_results.py COMPARISON [...]  comparisons of `asr compare`, 
 """
 
 import argparse
+import json
+import re
+import shlex
 import shutil
 from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
 from statistics import mean
+from typing import Any
 
 from asr.comparison.document import body
 from asr.comparison.plots import PICTURES
@@ -26,28 +30,24 @@ COLUMNS = (
 
 
 def publish(run: Path) -> None:
-    """Copies the results of a run: the greedy ones, and on test those of every other decoder."""
+    """Keeps the results of a run: the greedy ones, and on test those of every other decoder."""
     recipe = read_results(evaluation_folder(run, "test", "greedy")).recipe
+    stored = RECIPES / recipe / "results" / run.name
     for split in SPLITS:
-        source = evaluation_folder(run, split, "greedy") / "results.json"
-        if source.is_file():  # who trains on dev too has none of it
-            folder = RECIPES / recipe / "results" / run.name / split
-            folder.mkdir(parents=True, exist_ok=True)
-            shutil.copy(source, folder)
-    for source in sorted(evaluation_folder(run, "test", "greedy").parent.glob("*/results.json")):
-        if source.parent.name != "greedy":
-            folder = RECIPES / recipe / "results" / run.name / "test" / source.parent.name
-            folder.mkdir(parents=True, exist_ok=True)
-            shutil.copy(source, folder)
+        source = evaluation_folder(run, split, "greedy")
+        if (source / "results.json").is_file():  # who trains on dev too has none of it
+            _copy(source / "results.json", stored / split)
+    for path in sorted(evaluation_folder(run, "test", "greedy").parent.glob("*/results.json")):
+        if path.parent.name != "greedy":
+            _copy(path, stored / "test" / path.parent.name)
 
 
 def publish_comparison(folder: Path) -> str:
     """Copies a comparison, its pictures and the results of its runs; gives the name of its recipe."""
-    comparison = read_summary(folder / SUMMARY)
-    stored = RECIPES / comparison.recipe / "comparison"
+    stored = RECIPES / read_summary(folder / SUMMARY).recipe / "comparison"
     shutil.rmtree(stored, ignore_errors=True)
-    stored.mkdir(parents=True)
-    shutil.copy(folder / SUMMARY, stored)
+    _copy(folder / SUMMARY, stored)
+    comparison = read_summary(stored / SUMMARY)
     for name in PICTURES:
         if (folder / f"{name}.svg").is_file():
             shutil.copy(folder / f"{name}.svg", stored)
@@ -56,6 +56,26 @@ def publish_comparison(folder: Path) -> str:
         place.mkdir(parents=True)
         (place / "results.json").write_text(results_json(results), encoding="utf-8")
     return comparison.recipe
+
+
+def _copy(source: Path, folder: Path) -> None:
+    """Copies a JSON file without the places of this machine in its commands."""
+
+    def public(found: dict[str, Any]) -> dict[str, Any]:
+        return found | {key: without_places(value) for key, value in found.items() if key == "command"}
+
+    folder.mkdir(parents=True, exist_ok=True)
+    content = json.loads(source.read_text(encoding="utf-8"), object_hook=public)
+    (folder / source.name).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def without_places(command: str) -> str:
+    """A command as it is where data and runs lie in the current folder."""
+    words = shlex.split(command)
+    places = dict(re.findall(r"^paths\.(data|runs)=(.+)$", "\n".join(words), re.MULTILINE))
+    for name, place in places.items():
+        words = [word.replace(place, name) for word in words if not word.startswith("paths.")]
+    return shlex.join(words)
 
 
 def results_of(comparison: Comparison) -> list[tuple[str, Results]]:

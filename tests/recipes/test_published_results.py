@@ -99,3 +99,11 @@ def test_a_comparison_is_published_above_the_results(tmp_path: Path, monkeypatch
 
 def test_the_overview_holds_the_stored_figures() -> None:
     assert overview() in (RECIPES.parent / "README.md").read_text(encoding="utf-8")
+
+
+def test_what_is_published_does_not_tell_where_data_and_runs_lay() -> None:
+    places = "paths.runs=/home/me/r paths.data=/data"
+    command = f"asr evaluate an4 'model.cells=[gru]' {places} evaluation.models=/home/me/r/an4/gru"
+    expected = "asr evaluate an4 'model.cells=[gru]' evaluation.models=runs/an4/gru"
+    assert publish_results.without_places(command) == expected
+    assert publish_results.without_places(expected) == expected
