@@ -3,13 +3,14 @@
 import logging
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from asr.common.errors import UserError
+from asr.common.errors import RunError, UserError
+from asr.common.processes import each_of_blocks, without_garbage_collection
 from asr.common.progress import Progress
 from asr.data.audio import read_waveform
 from asr.data.manifest import read_manifest
@@ -39,6 +40,8 @@ from asr.scoring.error_unit import ErrorUnit
 log = logging.getLogger(__name__)
 
 CONFUSIONS = 100
+MUCH_TEXT = 20e6
+"""Bytes of hypotheses from which on they are aligned in several processes, which take seconds to start."""
 MOST_TESTED = 100
 """Evaluations of the same utterances that are tested in pairs, those with the lowest error rates: 4,950 pairs."""
 FIGURES = (
@@ -86,32 +89,34 @@ class EvaluationPages:
         """
         shown, alignments = [], {}
         share = math.ceil(self.pictures / max(1, sum(len(run.evaluations) for run in runs)))
-        for number, run in enumerate(runs):
-            for evaluation in run.evaluations:
-                if not evaluation.unit.of_text:
-                    log.info("%s has no texts, so the page does not show its recordings.", evaluation.folder)
+        wanted = [
+            (number, run, evaluation, f"evaluation-{short_hash(evaluation.stamp)}")
+            for number, run in enumerate(runs)
+            for evaluation in run.evaluations
+            if _has_texts(evaluation)
+        ]
+        aligned = _align_each([evaluation for _, _, evaluation, file in wanted if file not in self._written])
+        for number, run, evaluation, file in wanted:
+            if file not in self._written:
+                try:
+                    alignment = next(aligned)
+                    if isinstance(alignment, str):
+                        raise RunError(alignment)
+                    self._written[file] = self._write_evaluation(run, evaluation, alignment, file, data, share)
+                except UserError as error:
+                    log.warning("An evaluation is left out: %s", error)
                     continue
-                file = f"evaluation-{short_hash(evaluation.stamp)}"
-                if file not in self._written:
-                    try:
-                        self._written[file] = self._write_evaluation(run, evaluation, file, data, share)
-                    except UserError as error:
-                        log.warning("An evaluation is left out: %s", error)
-                        continue
-                    except ODD as error:
-                        log.warning(
-                            "An evaluation is left out: %s is not as it was written (%r).", evaluation.folder, error
-                        )
-                        continue
-                described, alignments[file] = self._written[file]
-                reliability = run.reliability(evaluation.split) if evaluation.decoder == GREEDY else None
-                shown.append({"run": number, "file": file, "reliability": reliability, **described})
+                except ODD as error:
+                    log.warning("An evaluation is left out: %s", _odd(evaluation, error))
+                    continue
+            described, alignments[file] = self._written[file]
+            reliability = run.reliability(evaluation.split) if evaluation.decoder == GREEDY else None
+            shown.append({"run": number, "file": file, "reliability": reliability, **described})
         return shown, self._compare(shown, alignments)
 
     def _write_evaluation(
-        self, run: Run, evaluation: Evaluation, file: str, data: Path | None, pictures: int
+        self, run: Run, evaluation: Evaluation, alignment: Alignment, file: str, data: Path | None, pictures: int
     ) -> tuple[dict[str, Any], Alignment]:
-        alignment = align(evaluation.rows(), evaluation.unit)
         split = self._split(run, evaluation, alignment, data)
         alignment, words = with_fields(alignment, split.utterances), self._words_of(run, data, split, alignment)
         levels = {id: clip.level for id, clip in split.clips.items() if clip.level is not None}
@@ -261,8 +266,43 @@ class EvaluationPages:
         return pairs
 
 
+def _has_texts(evaluation: Evaluation) -> bool:
+    if not evaluation.unit.of_text:
+        log.info("%s has no texts, so the page does not show its recordings.", evaluation.folder)
+    return evaluation.unit.of_text
+
+
+def _align_each(evaluations: Sequence[Evaluation]) -> Iterator[Alignment | str]:
+    """As `_aligned`; of much text in one process per core, while those that are aligned are written."""
+    files = [evaluation.folder / "hypotheses.jsonl" for evaluation in evaluations]
+    size = sum(path.stat().st_size for path in files if path.is_file())
+    block = 1 if size > MUCH_TEXT else max(1, len(evaluations))
+    return each_of_blocks(_aligned, evaluations, block, "Aligning", "evaluations")
+
+
+def _aligned(evaluations: Sequence[Evaluation]) -> list[Alignment | str]:
+    """Each evaluation, aligned; or why it cannot be."""
+    found: list[Alignment | str] = []
+    for evaluation in evaluations:
+        try:
+            with without_garbage_collection():
+                found.append(align(evaluation.rows(), evaluation.unit))
+        except UserError as error:
+            found.append(str(error))
+        except ODD as error:
+            found.append(_odd(evaluation, error))
+    return found
+
+
+def _odd(evaluation: Evaluation, error: Exception) -> str:
+    return f"{evaluation.folder} is not as it was written ({error!r})."
+
+
 def _placed(found: Sequence[Confusion | WordClass]) -> list[dict[str, Any]]:
-    return [asdict(one) | {"places": _distances(one.places)} for one in found]
+    return [
+        {field.name: getattr(one, field.name) for field in fields(one)} | {"places": _distances(one.places)}
+        for one in found
+    ]
 
 
 def _distances(places: Sequence[int]) -> list[int]:

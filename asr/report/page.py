@@ -18,6 +18,7 @@ from asr.checks.corpus import Requirements, examine
 from asr.checks.findings import FINDINGS, Finding, read_findings
 from asr.common.errors import ConfigError, RunError, UserError
 from asr.common.files import new_folder
+from asr.common.processes import without_garbage_collection
 from asr.common.templates import render
 from asr.data.manifest import manifest_checksum, read_manifest
 from asr.data.splits import SPLITS
@@ -94,7 +95,7 @@ class Report:
             RunError: There is no run at a path, or none can be read; one of several is left out, and the page names it.
         """
         signature = self.signature()
-        with new_folder(self.options.folder):
+        with new_folder(self.options.folder), without_garbage_collection():
             self._write(signature)
         return signature
 

@@ -1,6 +1,7 @@
 """Error rates by subgroup: by speaker, length, speaking rate, estimated SNR, and by further fields of a manifest."""
 
 import re
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -145,7 +146,7 @@ def by_length(scores: Sequence[UtteranceScore]) -> list[Group]:
     """Groups of doubling length, empty ones left out."""
     between = [f"{low:g} to {2 * low:g} s" for low in LENGTHS[:-1]]
     labels = [f"under {LENGTHS[0]:g} s", *between, f"{LENGTHS[-1]:g} s and more"]
-    lengths = _collect(scores, lambda score: int(np.searchsorted(LENGTHS, score.duration, side="right")))
+    lengths = _collect(scores, lambda score: bisect_right(LENGTHS, score.duration))
     return [_group(labels[place], lengths[place]) for place in sorted(lengths)]
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import zip_longest
+from operator import attrgetter
 
 import jiwer
 
@@ -115,6 +116,7 @@ class Score(ErrorCounts):
 
 
 COUNTS = tuple(field.name for field in fields(ErrorCounts) if field.name != "unit")
+COUNTS_OF = attrgetter(*COUNTS)
 
 
 def score_utterance(utterance: Utterance, hypothesis: str, unit: ErrorUnit = ErrorUnit.word) -> UtteranceScore:
@@ -211,8 +213,8 @@ def wrong_pairs(output: Processed, number: int, nothing: str) -> Iterator[tuple[
 def total(scores: Iterable[UtteranceScore]) -> Score:
     """Adds up the counts of utterances, which are in one unit; all are zero without utterances."""
     scores = list(scores)
-    counts = {name: sum(getattr(score, name) for score in scores) for name in COUNTS}
-    return Score(utterances=len(scores), unit=unit_of(scores), **counts)
+    columns = zip([0] * len(COUNTS), *map(COUNTS_OF, scores), strict=True)
+    return Score(utterances=len(scores), unit=unit_of(scores), **dict(zip(COUNTS, map(sum, columns), strict=True)))
 
 
 def unit_of(scores: Sequence[UtteranceScore]) -> ErrorUnit:

@@ -14,6 +14,7 @@ import torch
 
 from asr.commands.cli import main
 from asr.model.folder import build_model, save_model
+from asr.report import evaluations
 from asr.report.page import ASSETS, SCRIPTS
 from asr.report.utterance_media import estimated_snr
 from asr.settings.compose import compose
@@ -330,3 +331,16 @@ def contrast(one: str, other: str) -> float:
 
     low, high = sorted((luminance(one), luminance(other)))
     return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.slow
+def test_much_text_is_aligned_in_several_processes_with_the_same_result(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = []
+    for size in (evaluations.MUCH_TEXT, 0):
+        monkeypatch.setattr(evaluations, "MUCH_TEXT", size)
+        main(["report", str(runs), "-o", str(tmp_path / f"page-{size}"), "--audio", "none", "--pictures", "0"])
+        data = tmp_path / f"page-{size}" / "data"
+        pages.append({path.name: path.read_bytes() for path in data.glob("[eu]*.js")})
+    assert len(pages[0]) == 3 and pages[0] == pages[1]
