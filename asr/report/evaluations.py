@@ -73,6 +73,7 @@ class EvaluationPages:
     def __init__(self, report: Path, audio: AudioChoice, pictures: int) -> None:
         self.report, self.audio, self.pictures = report, audio, pictures
         self._splits: dict[str, SplitPage] = {}
+        self._clips: dict[str, Mapping[str, Clip]] = {}
         self._written: dict[str, tuple[dict[str, Any], Alignment]] = {}
         self._pairs: dict[str, list[dict[str, Any]]] = {}
         self._words: dict[Any, ReferenceWords] = {}
@@ -181,7 +182,7 @@ class EvaluationPages:
                 evaluation.split,
                 run.folder,
             )
-        clips = make_clips(list(utterances.values()), self.audio, self.report, f"audio/{name}") if utterances else {}
+        clips = self._clips_of(evaluation.split, path, utterances)
         alignment = with_fields(alignment, utterances)
         told = [dict(score.fields) for score in alignment.scores]
         played = [clips.get(score.id, Clip(None, None)) for score in alignment.scores]
@@ -207,6 +208,14 @@ class EvaluationPages:
         )
         self._splits[name] = SplitPage(name, utterances, clips)
         return self._splits[name]
+
+    def _clips_of(self, split: str, manifest: Path | None, utterances: Mapping[str, Utterance]) -> Mapping[str, Clip]:
+        """The audio of a split, which is there once for raw and normalized references."""
+        key = short_hash(split, str(manifest), *utterances)
+        if key not in self._clips:
+            listed = list(utterances.values())
+            self._clips[key] = make_clips(listed, self.audio, self.report, f"audio/{split}-{key}") if listed else {}
+        return self._clips[key]
 
     def _write_pictures(
         self, run: Run, alignment: Alignment, split: SplitPage, file: str, count: int

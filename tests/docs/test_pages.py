@@ -1,9 +1,11 @@
 """Files and names in the documentation exist, and pages keep to their purpose."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.helpers.documented import PAGES, ROOT
 
@@ -40,6 +42,13 @@ def test_a_missing_file_or_name_would_be_found() -> None:
 
 def test_the_architecture_is_told_in_1500_words() -> None:
     assert len((ROOT / "docs/explanation/architecture.md").read_text(encoding="utf-8").split()) <= 1500
+
+
+def test_the_citation_is_of_this_version() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert {"cff-version", "message", "title", "authors"} <= citation.keys()
+    assert (citation["version"], citation["license"]) == (project["version"], project["license"])
 
 
 def test_a_file_of_the_package_has_350_lines_at_most() -> None:
