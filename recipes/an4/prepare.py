@@ -22,6 +22,8 @@ DEV_UTTERANCES = 100
 LEXICON = "lexicon.txt"
 SPELLED = "A EY\n"
 """The letter A: the dictionary has the article first."""
+SEX = {"f": "female", "m": "male"}
+"""By the first letter of a speaker's name: `fash`, `mblb`."""
 LINE = re.compile(r"(?:<s> )?(?P<text>.*?)(?: </s>)? \((?P<id>\S+)\)")
 
 
@@ -52,7 +54,9 @@ def read_list(folder: Path, split: str) -> list[Utterance]:
         match = LINE.fullmatch(line.strip())
         if match is None or match["id"] != path.stem:
             raise DataError(f"{transcription}: the line {line!r} is not the transcript of {path.stem}.")
-        utterances.append(whole_file(path, match["text"], speaker=path.parent.name))
+        speaker = path.parent.name
+        sex = SEX.get(speaker[0])
+        utterances.append(whole_file(path, match["text"], speaker, extra=(("sex", sex),) if sex else ()))
     return utterances
 
 

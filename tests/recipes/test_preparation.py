@@ -2,6 +2,7 @@
 
 import io
 import tarfile
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from urllib.error import URLError
@@ -13,7 +14,7 @@ import soundfile
 from asr.commands import prepare
 from asr.common.errors import DataError
 from asr.data.archives import ArchiveMissing
-from asr.data.manifest import read_manifest
+from asr.data.manifest import manifest_checksum, read_manifest, write_manifest
 from asr.data.splits import SPLITS
 from asr.data.utterance import Utterance
 from asr.settings.compose import compose
@@ -73,7 +74,9 @@ def write_an4(archive: Path, train_line: str = "<s> GO {number} </s> ({id})") ->
     """Twenty speakers of ten utterances each in train, two in test."""
     with tarfile.open(archive, "w:gz") as tar:
         for split, folder, speakers in (("train", "an4_clstk", 20), ("test", "an4test_clstk", 2)):
-            pairs = [(f"{split}{speaker}", number) for speaker in range(speakers) for number in range(10)]
+            pairs = [
+                (f"{'fm'[speaker % 2]}-{split}{speaker}", number) for speaker in range(speakers) for number in range(10)
+            ]
             files = [f"{folder}/{speaker}/an{number}-{speaker}-b" for speaker, number in pairs]
             line = train_line if split == "train" else "GO {number} ({id})"
             lines = [
@@ -106,12 +109,23 @@ def test_an4_holds_whole_speakers_out_of_train(tmp_path: Path, mirror: Path) -> 
     speakers = {split: {utterance.speaker for utterance in utterances} for split, utterances in splits.items()}
     assert not speakers["train"] & speakers["dev"]
     assert {utterance.text for utterance in splits["train"]} == {f"GO {letter}" for letter in "ABCDEFGHIJ"}
-    assert splits["test"][0].id == "an0-test0-b" and splits["test"][0].text == "GO A"
+    assert splits["test"][0].id == "an0-f-test0-b" and splits["test"][0].text == "GO A"
+
+
+def test_an4_tells_the_sex_of_speakers_without_making_other_runs(tmp_path: Path, mirror: Path) -> None:
+    write_an4(mirror / "an4_sphere.tar.gz")
+    splits = prepared("an4", tmp_path / "data")
+    told = {(one.speaker[0], *one.extra) for utterances in splits.values() for one in utterances}
+    assert told == {("f", ("sex", "female")), ("m", ("sex", "male"))}
+    manifest = tmp_path / "data" / "an4" / "train.jsonl"
+    with_sex = manifest_checksum(manifest)
+    write_manifest(manifest, [replace(one, extra=()) for one in splits["train"]])
+    assert "sex" not in manifest.read_text() and manifest_checksum(manifest) == with_sex
 
 
 def test_an4_refuses_a_transcript_of_another_file(tmp_path: Path, mirror: Path) -> None:
     write_an4(mirror / "an4_sphere.tar.gz", train_line="<s> GO {number} </s> (another)")
-    with pytest.raises(DataError, match="not the transcript of an0-train0-b"):
+    with pytest.raises(DataError, match="not the transcript of an0-f-train0-b"):
         prepared("an4", tmp_path / "data")
 
 
@@ -153,6 +167,8 @@ def test_an4_has_the_official_split(tmp_path: Path) -> None:
     speakers = {split: {utterance.speaker for utterance in utterances} for split, utterances in splits.items()}
     assert [len(speakers[split]) for split in SPLITS] == [66, 8, 10]
     assert len(set.union(*speakers.values())) == 84
+    women = [{one.speaker for one in splits[split] if ("sex", "female") in one.extra} for split in SPLITS]
+    assert [len(names) for names in women] == [18, 3, 3]
     assert {utterance.sampling_rate for utterances in splits.values() for utterance in utterances} == {16000}
     lexicon = read_lexicon(tmp_path / "an4" / "lexicon.txt")
     said = {word for split in ("train", "dev") for utterance in splits[split] for word in utterance.text.split()}

@@ -7,7 +7,8 @@
     report.recallChosen();
     const splits = report.splits();
     const split = splits.includes(parameters.get("split")) ? parameters.get("split") : splits[0];
-    const results = data.evaluations.filter((one) => one.split === split);
+    const since = report.get("since", ""), recent = (run) => !since || (run.date || "") >= since;
+    const results = data.evaluations.filter((one) => one.split === split && (recent(data.runs[one.run]) || report.evaluationName(one) === report.get("baseline")));
     const byFigure = results.slice().sort((left, right) => report.rate(left) - report.rate(right));
     const rateNames = report.rateNames(results);
     const parts = [];
@@ -26,8 +27,9 @@
       ...data.unreadable.map((one) => report.el("li", {}, report.el("b", {}, one.name), `: ${one.sentence}`)))));
     parts.push(report.section("All runs", report.el("p", { class: "note" },
       "Choose two or more runs to compare. ", report.el("a", { href: "#compare", class: "button", id: "compare-chosen" }, "Compare selected runs")),
-    results.length > 1 ? report.el("div", { class: "controls" }, report.select("Baseline", [["", "none"], ...results.map((one) => [report.evaluationName(one), report.evaluationName(one)])], report.get("baseline", ""), (one) => report.go("runs", { baseline: one }))) : null,
-    ...table(results, split)));
+    report.el("div", { class: "controls" }, results.length > 1 ? report.select("Baseline", [["", "none"], ...results.map((one) => [report.evaluationName(one), report.evaluationName(one)])], report.get("baseline", ""), (one) => report.go("runs", { baseline: one })) : null,
+    new Set(data.runs.map((run) => (run.date || "").slice(0, 10))).size > 1 ? report.el("label", { class: "field" }, report.el("span", {}, "Since"), report.el("input", { type: "date", value: since, onchange: (event) => report.go("runs", { since: event.target.value }) })) : null),
+    ...table(results, split, recent)));
     if (data.differences.length) parts.push(report.section("Settings that differ", differences()));
     parts.push(report.notesSection());
     return parts;
@@ -53,10 +55,10 @@
     });
   }
 
-  function table(results, split) {
+  function table(results, split, recent) {
     const data = report.data;
     const byEntry = new Map(results.map((one) => [report.evaluationName(one), one]));
-    const rows = report.entries().map(({ name, number, decoder }) => ({ name, run: data.runs[number], number, decoder, result: byEntry.get(name) || null }));
+    const rows = report.entries().map(({ name, number, decoder }) => ({ name, run: data.runs[number], number, decoder, result: byEntry.get(name) || null })).filter((row) => row.result || recent(row.run));
     const several = new Set(data.runs.map((run) => run.recipe)).size > 1;
     const of = (key) => (row) => (row.result ? row.result[key] : null);
     const column = (key, title, show, hint, width) => ({ key, title, hint, numeric: true, width: width || 5, value: of(key), cell: (row) => (row.result ? show(row.result[key]) : "–") });
@@ -76,7 +78,7 @@
       { key: "seed", title: "Seed", width: 3, numeric: true, value: (row) => row.run.settings.seed, cell: (row) => report.setting(row.run.settings.seed) },
       rate(first, 5.2),
       { key: "interval", title: "95 % CI", width: 6.5, numeric: true, value: (row) => (row.result ? report.rate(row.result, "_low") : null), cell: (row) => (row.result ? report.interval(row.result) : "–") },
-      baseline ? { key: "apart", title: "− baseline", hint: "Points of error rate above the baseline; ≠ where the difference is significant (matched pairs, corrected for all pairs of this report)", width: 6, numeric: true, value: (row) => (row.result === baseline ? 0 : apart(row) && apart(row).mean), cell: (row) => difference(row.result === baseline, apart(row)) } : null,
+      baseline ? { key: "apart", title: "− baseline", hint: "Points of error rate above the baseline; ≠ where the difference is significant (matched pairs, corrected for all pairs of this report)", width: 6, numeric: true, value: (row) => (row.result === baseline ? 0 : apart(row) && apart(row).mean), cell: (row) => difference(row, apart(row), baseline) } : null,
       rate(report.otherUnit(first), 4),
       { key: "best", title: "Best dev %", width: 6.8, numeric: true, hint: `Lowest dev ${report.rateNames(data.runs)}, and its epoch`, value: (row) => row.run.best_dev && row.run.best_dev[report.rateKey(row.run.unit)], cell: (row) => (row.run.best_dev ? `${report.percent(row.run.best_dev[report.rateKey(row.run.unit)], 2)} @ ${Math.round(row.run.best_dev.epoch)}` : "–") },
       { key: "diagnostics", title: "Diagnostics", width: 6, numeric: true, hint: "Training diagnostics", value: (row) => weight(row.run), cell: (row) => diagnostics(row) },
@@ -99,10 +101,13 @@
     return [grid, grid.exporter];
   }
 
-  function difference(same, pair) {
-    if (same) return report.el("b", {}, "baseline");
+  // By how much a run is above the baseline, which leads to both of them side by side.
+  function difference({ name, result }, pair, baseline) {
+    if (result === baseline) return report.el("b", {}, "baseline");
     if (!pair) return "–";
-    return pair.p_corrected < 0.05 ? report.el("b", { class: pair.mean > 0 ? "bad" : "good" }, `≠ ${report.points(pair.mean)}`) : report.points(pair.mean);
+    const first = report.evaluationName(baseline), address = new URLSearchParams([["split", result.split], ["run", first], ["run", name], ["a", first], ["b", name]]);
+    const told = pair.p_corrected < 0.05 ? report.el("b", { class: pair.mean > 0 ? "bad" : "good" }, `≠ ${report.points(pair.mean)}`) : report.points(pair.mean);
+    return report.el("a", { href: `#compare?${address}` }, told);
   }
 
   // Of all words of the references, or characters.
