@@ -38,6 +38,7 @@ def main(arguments: Sequence[str]) -> None:
         raise ConfigError("Standard input is read by one process: leave out --jobs, or give files.")
     places = output_places(paths, options.output, formats) if options.output is not None else {}
     options.model = find_given_model(options.model)
+    options.vad = options.vad and find_given_model(options.vad)
     settings = TranscriberSettings(**{field.name: vars(options)[field.name] for field in fields(TranscriberSettings)})
     failed = 0
     for path, transcript in zip(paths, transcribe_recordings(settings, paths, options.jobs), strict=True):
@@ -76,6 +77,12 @@ def _parser() -> FlagParser:
     )
     parser.add_argument("-o", "--output", metavar="FOLDER", type=Path, help="where the files go (standard output)")
     parser.add_argument("--jobs", type=whole_number, default=1, metavar="N", help="processes that share the files (1)")
+    parser.add_argument(
+        "--vad",
+        metavar="MODEL",
+        type=Path,
+        help="cut where this model, of tokenizer=speech, finds no speech, and recognize none there (where it is quiet)",
+    )
     parser.add_argument("--device", default="cpu", help="where the model computes, as torch names it (cpu)")
     beam = parser.add_argument_group("beam search (greedy without a language model)")
     beam.add_argument("--lm", type=Path, metavar="PATH", help="a folder of asr lm train, or an ARPA file over words")

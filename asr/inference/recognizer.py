@@ -12,6 +12,7 @@ from asr.decoding.decoder import Decoder, GreedyDecoder
 from asr.features.extractor import FeatureExtractor
 from asr.features.front_end import FrontEnd
 from asr.inference.recognition import BatchRecognizer
+from asr.inference.speech_detector import ModelDetector
 from asr.inference.streaming import Stream
 from asr.inference.transcription import BATCH_SECONDS, Transcriber
 from asr.model.acoustic import AcousticModel, count_parameters
@@ -56,7 +57,9 @@ class Recognizer(BatchRecognizer):
         log_probs, frames = self.model(*self.front(waveforms.to(self.device), lengths.to(self.device)))
         return log_probs, frames
 
-    def transcribe(self, files: Sequence[str | Path], batch_seconds: float = BATCH_SECONDS) -> list[str]:
+    def transcribe(
+        self, files: Sequence[str | Path], batch_seconds: float = BATCH_SECONDS, vad: BatchRecognizer | None = None
+    ) -> list[str]:
         """Hypotheses of recordings of any format, rate and length, in their order.
 
         Other sampling rates and channels than the model's are converted, and the log says so; recordings of more than
@@ -65,12 +68,15 @@ class Recognizer(BatchRecognizer):
         Args:
             files: Paths.
             batch_seconds: Padded audio in a batch (s).
+            vad: A model that was trained with tokenizer=speech: recordings are cut by the speech that it finds.
 
         Raises:
             DataError: A file cannot be read.
+            ConfigError: One of the models is no recognizer, or no such model.
         """
         texts = []
-        for transcript in Transcriber(self, batch_seconds=batch_seconds)(map(Path, files)):
+        detector = None if vad is None else ModelDetector(vad, self.config.data.sampling_rate)
+        for transcript in Transcriber(self, batch_seconds=batch_seconds, detector=detector)(map(Path, files)):
             if isinstance(transcript, DataError):
                 raise transcript
             if transcript.note is not None:

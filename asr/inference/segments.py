@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +10,9 @@ import numpy.typing as npt
 from asr.text.protocol import BLANK
 
 Samples = npt.NDArray[np.float32]
+Marked = npt.NDArray[np.float32]
+"""Samples of a recording and a mark for each, from which a detector tells speech, (2, samples)."""
+Levels = npt.NDArray[np.floating]
 Emission = npt.NDArray[np.float32]
 
 LONGEST = 20.0
@@ -42,77 +46,167 @@ class Segment:
     """Whether it overlaps the segment before it, because there is no pause between them."""
 
 
-def cut(blocks: Iterable[Samples], sampling_rate: int, step: int) -> Iterator[Segment]:
+class Detector(Protocol):
+    """Tells speech from pauses."""
+
+    drops_pauses: bool
+    """Whether nobody speaks in its pauses for sure, so that they need not be recognized."""
+    edge: float
+    """How much of a long pause stays with the speech on either side (s)."""
+
+    def mark(self, blocks: Iterable[Samples]) -> Iterator[Marked]:
+        """The samples of a recording, which come in blocks, with their marks, in blocks of any size."""
+
+    def levels(self, marks: Samples, size: int) -> tuple[Levels, float | None]:
+        """Levels that are higher the more a moment is like speech.
+
+        Args:
+            marks: Of a stretch of a recording, (samples,).
+            size: Samples that share a level.
+
+        Returns:
+            The levels, and the one below which there is a pause; None where speech and pauses cannot be told apart.
+        """
+
+
+class EnergyDetector:
+    """Takes for pauses what is quieter than the rest of a stretch."""
+
+    drops_pauses = False
+    edge = PAUSE_EDGE
+
+    def mark(self, blocks: Iterable[Samples]) -> Iterator[Marked]:
+        """The marks are the samples themselves."""
+        return (np.stack([block, block]) for block in blocks)
+
+    def levels(self, marks: Samples, size: int) -> tuple[Levels, float | None]:
+        """Smoothed over five (dB)."""
+        frames = marks[: len(marks) // size * size].reshape(-1, size).astype(np.float64)
+        levels = 10 * np.log10(np.convolve(np.square(frames).mean(axis=1), np.full(5, 0.2), mode="same") + 1e-10)
+        low, high = np.quantile(levels, (0.05, 0.95))
+        return levels, low + QUIET * (high - low) if high - low >= CONTRAST else None
+
+
+def cut(
+    blocks: Iterable[Samples], sampling_rate: int, step: int, detector: Detector | None = None
+) -> Iterator[Segment]:
     """Cuts a recording. Every sample is in exactly one segment, except for the margins of cuts without a pause.
+
+    A detector that drops pauses also cuts recordings that are short, and only what is within its edge of speech is in a
+    segment.
 
     Args:
         blocks: The recording, (samples,) each.
         step: Samples from one frame of the model's output to the next; segments begin at multiples of it, so that
             the frames of two that overlap are the same.
+        detector: None takes the energy.
     """
+    rest = _Rest(detector or EnergyDetector(), sampling_rate, step)
     longest, most_margin = (round(seconds * sampling_rate / step) * step for seconds in (LONGEST, MARGIN))
-    waiting = np.zeros(0, dtype=np.float32)
-    start, core = 0, 0
-    for block in blocks:
-        waiting = np.concatenate([waiting, block])
-        while len(waiting) - core > longest + most_margin:
-            looked_at = waiting[core : core + longest]
-            # A segment must reach as far as the one that it overlaps.
-            pause = find_pause(looked_at, sampling_rate, max(round(SHORTEST * sampling_rate), core))
-            margin = 0 if pause else most_margin
-            end, resumed = pause or 2 * (quietest(looked_at, sampling_rate),)
-            end, resumed = core + end // step * step, core + resumed // step * step
-            yield Segment(start, waiting[: end + margin], core > 0)
-            if end < resumed:
-                yield Segment(start + end, waiting[end:resumed], False)
-            waiting, start, core = waiting[resumed - margin :], start + resumed - margin, margin
-    if len(waiting):
-        yield Segment(start, waiting, core > 0)
+    for block in rest.detector.mark(blocks):
+        rest.marked = np.concatenate([rest.marked, block], axis=1)
+        while rest.marked.shape[1] - rest.core > longest + most_margin:
+            if pause := rest.find_pause(longest, SHORT_PAUSE):
+                yield from rest.cut(*pause, margin=0)
+            else:
+                place = rest.quietest(longest)
+                yield from rest.cut(place, place, margin=most_margin)
+    while rest.detector.drops_pauses and (pause := rest.find_pause(longest + most_margin, PAUSE)):
+        yield from rest.cut(*pause, margin=0)
+    yield from rest.segment(0, rest.marked.shape[1])
 
 
-def find_pause(samples: Samples, sampling_rate: int, earliest: int) -> tuple[int, int] | None:
+class _Rest:
+    """What is not cut yet of a recording."""
+
+    def __init__(self, detector: Detector, sampling_rate: int, step: int) -> None:
+        self.detector, self.step = detector, step
+        self.marked: Marked = np.zeros((2, 0), dtype=np.float32)
+        self.start = 0
+        """Where it begins (samples)."""
+        self.core = 0
+        """How far it overlaps the segment before it (samples)."""
+        self._size, self._edge = (round(seconds * sampling_rate) for seconds in (LEVEL_SECONDS, detector.edge))
+        # A segment must reach as far as the one that it overlaps.
+        self._shortest = round(SHORTEST * sampling_rate)
+
+    def find_pause(self, most: int, least: float) -> tuple[int, int] | None:
+        """As `find_pause`, in the next samples behind the overlap, with pauses of `least` (s)."""
+        levels, threshold = self._levels(self.core, self.core + most)
+        if threshold is None:
+            return None
+        earliest = -(-max(self._shortest, self.core) // self._size)
+        pause = find_pause(levels < threshold, earliest, least, self._edge // self._size)
+        return pause and (self._place(pause[0]), self._place(pause[1]))
+
+    def quietest(self, most: int) -> int:
+        """The quietest place in the second half of the next samples behind the overlap."""
+        levels, _ = self._levels(self.core, self.core + most)
+        half = len(levels) // 2
+        return self._place(half + int(levels[half:].argmin()))
+
+    def cut(self, end: int, resumed: int, margin: int) -> Iterator[Segment]:
+        """Takes off the segment until `end`, and the rest of the pause after it until speech goes on.
+
+        Args:
+            margin: How far the segment reaches into the next one, where there is no pause.
+        """
+        yield from self.segment(0, end + margin, overlapped=margin > 0)
+        if end < resumed:
+            yield from self.segment(end, resumed)
+        begin = resumed - margin
+        self.marked, self.start, self.core = self.marked[:, begin:], self.start + begin, margin
+
+    def segment(self, begin: int, end: int, *, overlapped: bool = False) -> Iterator[Segment]:
+        """A segment, or none where there is nothing to recognize."""
+        joined = begin == 0 and self.core > 0
+        if self.detector.drops_pauses:
+            levels, threshold = self._levels(begin, end)
+            speech = np.flatnonzero(levels >= (-np.inf if threshold is None else threshold)) * self._size
+            if not len(speech) and not joined and not overlapped:
+                return
+            first, last = (begin + int(speech[0]), begin + int(speech[-1])) if len(speech) else (begin, end)
+            if not overlapped:
+                end = min(end, max(last + self._size + self._edge, 2 * self.core if joined else 0))
+            if not joined:
+                begin += max(0, first - self._edge - begin) // self.step * self.step
+        if begin < end:
+            yield Segment(self.start + begin, self.marked[0, begin:end], joined)
+
+    def _levels(self, begin: int, end: int) -> tuple[Levels, float | None]:
+        return self.detector.levels(self.marked[1, begin:end], self._size)
+
+    def _place(self, level: int) -> int:
+        """Where a level begins, at a multiple of the step."""
+        return self.core + level * self._size // self.step * self.step
+
+
+def find_pause(quiet: npt.NDArray[np.bool_], earliest: int, least: float, edge: int) -> tuple[int, int] | None:
     """Where a segment ends in a pause and where speech goes on: both in the middle of the pause, unless it is long.
 
-    It is the first pause of PAUSE, else the longest of SHORT_PAUSE; None where there is none.
+    It is the first pause of PAUSE, else the longest of `least`; None where there is none.
 
     Args:
-        samples: (samples,).
-        earliest: No segment ends before it (samples).
+        quiet: For each LEVEL_SECONDS.
+        earliest: No segment ends before it.
+        least: (s).
+        edge: How many LEVEL_SECONDS of a long pause stay with the speech on either side.
     """
-    levels, size = _levels(samples, sampling_rate)
-    low, high = np.quantile(levels, (0.05, 0.95))
-    if high - low < CONTRAST:
-        return None
-    first, edge = -(-earliest // size), round(PAUSE_EDGE / LEVEL_SECONDS)
 
     def length(pause: tuple[int, int]) -> float:
         begin, end = pause
-        return (end - max(begin, first)) * LEVEL_SECONDS
+        return (end - max(begin, earliest)) * LEVEL_SECONDS
 
-    pauses = [pause for pause in _runs(levels < low + QUIET * (high - low)) if length(pause) >= SHORT_PAUSE]
+    pauses = [pause for pause in _runs(quiet) if length(pause) >= least]
     if not pauses:
         return None
     # A pause that reaches the end may go on.
-    long = (pause for pause in pauses if length(pause) >= PAUSE and pause[1] < len(levels))
+    long = (pause for pause in pauses if length(pause) >= PAUSE and pause[1] < len(quiet))
     begin, end = next(long, None) or max(pauses, key=length)
-    ended, resumed = max(begin + edge, first), end - edge
+    ended, resumed = max(begin + edge, earliest), end - edge
     if resumed - ended < edge:
-        ended = resumed = (max(begin, first) + end) // 2
-    return ended * size, resumed * size
-
-
-def quietest(samples: Samples, sampling_rate: int) -> int:
-    """The quietest place in the second half (samples)."""
-    levels, size = _levels(samples, sampling_rate)
-    half = len(levels) // 2
-    return (half + int(levels[half:].argmin())) * size
-
-
-def _levels(samples: Samples, sampling_rate: int) -> tuple[npt.NDArray[np.float64], int]:
-    """The level every LEVEL_SECONDS, smoothed over five (dB), and how many samples these are."""
-    size = round(LEVEL_SECONDS * sampling_rate)
-    frames = samples[: len(samples) // size * size].reshape(-1, size).astype(np.float64)
-    return 10 * np.log10(np.convolve(np.square(frames).mean(axis=1), np.full(5, 0.2), mode="same") + 1e-10), size
+        ended = resumed = (max(begin, earliest) + end) // 2
+    return ended, resumed
 
 
 def _runs(flags: npt.NDArray[np.bool_]) -> Iterator[tuple[int, int]]:

@@ -10,14 +10,14 @@ import numpy.typing as npt
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from asr.common.errors import DataError
+from asr.common.errors import ConfigError, DataError
 from asr.common.files import read_text
 from asr.data.recording import open_recording
 from asr.features.extractor import frame_count, hop_samples, least_audio
 from asr.inference.confidence import ConfidenceMap, word_evidence
 from asr.inference.forced_alignment import align, frame_times, needed_frames, word_spans
 from asr.inference.recognition import BatchRecognizer
-from asr.inference.segments import Segment, cut, stitch
+from asr.inference.segments import Detector, Samples, Segment, cut, stitch
 from asr.settings.text import Case, TextConfig
 from asr.text.normalization import normalize
 from asr.text.protocol import BLANK, Tokenizer
@@ -77,6 +77,16 @@ class _Recording:
     """The last one, which the next segment may continue."""
     words: list[Word] = field(default_factory=list)
     note: str | None = None
+    samples: int = 0
+    """That were read so far."""
+    in_segments: int = 0
+    """That will be recognized; those that overlap are counted twice."""
+
+    def counted(self, blocks: Iterable[Samples]) -> Iterator[Samples]:
+        """The blocks of the recording, while they are read."""
+        for block in blocks:
+            self.samples += len(block)
+            yield block
 
 
 @dataclass(frozen=True)
@@ -94,7 +104,11 @@ class Transcriber:
         recognizer: Its decoder makes the text.
         confidence: None gives no confidences.
         batch_seconds: Padded audio in a batch (s).
-        each: Called with the seconds of audio of each batch that was recognized.
+        each: Called with the seconds of audio of each batch that was recognized, and of what is left out.
+        detector: Where recordings are cut; None cuts where they are quiet.
+
+    Raises:
+        ConfigError: The model labels frames, and recognizes no words.
     """
 
     def __init__(
@@ -103,10 +117,16 @@ class Transcriber:
         confidence: ConfidenceMap | None = None,
         batch_seconds: float = BATCH_SECONDS,
         each: Callable[[float], None] = lambda seconds: None,
+        detector: Detector | None = None,
     ) -> None:
         self.recognizer, self.confidence = recognizer, confidence
-        self.batch_seconds, self.each = batch_seconds, each
+        self.batch_seconds, self.each, self.detector = batch_seconds, each, detector
         config = recognizer.config
+        if config.tokenizer.kind.labels_frames:
+            raise ConfigError(
+                "This model labels frames as speech or not (tokenizer=speech), and recognizes no words: give it as vad "
+                "to one that does."
+            )
         self.rate = config.data.sampling_rate
         self.step = config.model.subsampling * hop_samples(config.features, self.rate)
         self.times = frame_times(config)
@@ -149,22 +169,22 @@ class Transcriber:
     def _segments(self, paths: Iterable[Path]) -> Iterator[tuple[_Recording, Segment | _End]]:
         features = self.recognizer.config.features
         for path in paths:
-            recording, samples, error = _Recording(path), 0, None
+            recording, error = _Recording(path), None
             try:
                 with open_recording(path, self.rate) as opened:
                     recording.note = opened.note
-                    for segment in cut(opened.blocks, self.rate, self.step):
-                        samples = segment.start + len(segment.samples)
+                    for segment in cut(recording.counted(opened.blocks), self.rate, self.step, self.detector):
                         if frame_count(features, self.rate, len(segment.samples)):
+                            recording.in_segments += len(segment.samples)
                             yield recording, segment
-                if frame_count(features, self.rate, samples) == 0:
+                if frame_count(features, self.rate, recording.samples) == 0:
                     raise DataError(
-                        f"{path}: its {1000 * samples / self.rate:.0f} ms of sound are shorter than "
+                        f"{path}: its {1000 * recording.samples / self.rate:.0f} ms of sound are shorter than "
                         f"{least_audio(features)}; leave it out."
                     )
             except DataError as found:
                 error = found
-            yield recording, _End(samples / self.rate, error)
+            yield recording, _End(recording.samples / self.rate, error)
 
     def _recognize(
         self, window: Sequence[tuple[_Recording, Segment | _End]]
@@ -174,6 +194,7 @@ class Transcriber:
             before = recording.region
             if isinstance(event, _End):
                 recording.region = None
+                self.each(max(0, recording.samples - recording.in_segments) / self.rate)
             else:
                 first, emission = event.start // self.step, next(emissions)
                 if event.joined and before is not None:

@@ -18,6 +18,7 @@ from asr.decoding.setup import search_among
 from asr.inference.confidence import read_confidence
 from asr.inference.finished_run import FinishedRun
 from asr.inference.recognizer import Recognizer
+from asr.inference.speech_detector import ModelDetector
 from asr.inference.transcript_formats import ENDINGS, formatted
 from asr.inference.transcription import Transcriber, Transcript
 from asr.lm.ngram import saved_language_model
@@ -144,6 +145,7 @@ class TranscriberSettings:
     beam: int | None
     hot_words: Sequence[str] | None
     hot_word_boost: float | None
+    vad: Path | None
 
     def open(self, each: Callable[[float], None] = lambda seconds: None) -> Transcriber:
         """Loads the model and opens its decoder; `each` as of `Transcriber`.
@@ -153,15 +155,18 @@ class TranscriberSettings:
             ConfigError: A flag does not fit.
         """
         run = FinishedRun.of_model(self.model, "MODEL")
-        recognizer = run.recognizer(self.device)
+        recognizer, detector = run.recognizer(self.device), None
+        if self.vad is not None:
+            vad = FinishedRun.of_model(self.vad, "--vad").recognizer(self.device, labels_frames=True)
+            detector = ModelDetector(vad, recognizer.config.data.sampling_rate)
         if self.lm is None:
             of_beams = ("lm_weight", "word_score", "beam", "hot_words", "hot_word_boost")
             if given := [f"--{name.replace('_', '-')}" for name in of_beams if getattr(self, name) is not None]:
                 raise ConfigError(f"{given[0]} belongs to a beam search, which --lm asks for: give both or neither.")
-            return Transcriber(recognizer, read_confidence(run.model), each=each)
+            return Transcriber(recognizer, read_confidence(run.model), each=each, detector=detector)
         recognizer.decoder = self._beam_search(run, recognizer, self.lm)
         # confidence.json was fitted on greedy hypotheses.
-        return Transcriber(recognizer, each=each)
+        return Transcriber(recognizer, each=each, detector=detector)
 
     def _beam_search(self, run: FinishedRun, recognizer: Recognizer, path: Path) -> Decoder:
         """The search with a language model; its weights are those tuned for the run, unless flags set them."""
