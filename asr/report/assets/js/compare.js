@@ -17,13 +17,20 @@
 
   report.view("compare", "Compare", function (parameters) {
     report.recallChosen();
-    if (report.chosen.size < 2 && !report.getAll("run").length) for (const one of report.entries().slice(0, 2)) report.choose(one.name, true);
+    if (report.chosen.size < 2 && !report.getAll("run").length) for (const name of firstChoice()) report.choose(name, true);
     const place = report.el("div", {});
     const redraw = () => place.replaceChildren(...content(parameters));
     const picker = report.picker("Runs to compare", report.entries(), report.chosen, (name, on) => { report.choose(name, on); redraw(); });
     redraw();
     return [report.section("Runs to compare", picker), place];
   });
+
+  // The two with the lowest error rates on the same utterances, which can be tested.
+  function firstChoice() {
+    const results = report.data.evaluations.filter((one) => one.split === report.splits()[0]).sort((left, right) => report.rate(left) - report.rate(right));
+    const same = results.filter((one) => one.utterances_file === results[0].utterances_file && one.unit === results[0].unit);
+    return [...new Set([...same.map(report.evaluationName), ...report.entries().map((one) => one.name)])].slice(0, 2);
+  }
 
   function content(parameters) {
     const chosen = report.entries().filter((one) => report.chosen.has(one.name));
