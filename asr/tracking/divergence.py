@@ -17,6 +17,8 @@ RISE_OF_START = 0.25
 START = 3.0
 """And by this share of the first loss, or of this (nats), that of a model which knows how often each token is: where
 the loss is nearly 0, a single utterance makes an epoch ten times as bad."""
+LEAST = 0.1
+"""And by this (nats), as of a model that is fine-tuned on what it knows: its loss is nearly 0 from the start."""
 ABOVE = 0.85
 """Share of the rows that must have risen."""
 SCATTERS = 4.0
@@ -123,4 +125,4 @@ class LossWatch:
     def _limit(self, lowest: float, times: float) -> float:
         """The loss from which on it has risen."""
         start = self._rows[0][LOSS] if self._rows else START
-        return max(times * lowest, lowest + RISE_OF_START * min(start, START))
+        return max(times * lowest, lowest + max(LEAST, RISE_OF_START * min(start, START)))

@@ -145,3 +145,12 @@ def test_a_training_that_recovered_is_told_as_unstable() -> None:
     found = diverging(rows)
     assert found is not None and found.severity is Severity.warning
     assert found.sentence.endswith(" again: the training was unstable.")
+
+
+def test_a_nearly_perfect_model_that_is_fine_tuned_raises_no_alarm() -> None:
+    # yesno, from a model of yesno: the first steps and epochs as they were.
+    losses = [0.0009, 0.0012, 0.0002, 0.0007, 0.0002, 0.0001, 0.0008, 0.0004, 0.0005, 0.0086, 0.0004, 0.0003, 0.0005]
+    means = [0.0018, 0.0124, 0.0057, 0.0051, 0.0026, 0.0035, 0.0336]
+    rows = [{"step": 10 * n, "epoch": n / 2, "train/loss": loss} for n, loss in enumerate(losses, start=1)]
+    rows += [{"step": 20 * n, "epoch": float(n), "train/epoch_loss": mean} for n, mean in enumerate(means, start=1)]
+    assert first_alarm(sorted(rows, key=lambda row: row["epoch"])) is None

@@ -2,7 +2,7 @@
 
     python tools/benchmark/divergence.py runs/an4 runs/yesno ...
 
-What happened is judged with the whole curve in view, which a training under way has not: it diverged if three epochs in
+What happened is judged with the whole curve in view, which a training under way has not: it diverged if two epochs in
 a row, or the last ones, have a mean training loss above twice the lowest before and 0.5 nats over it, or none that is
 finite. An alarm is right if it comes no later than two epochs after the first of them.
 """
@@ -19,7 +19,7 @@ from asr.tracking.divergence import EPOCH_LOSS, LOSS, LossWatch
 from asr.tracking.metrics import Row
 
 TIMES, NATS = 2.0, 0.5
-LONG = 3
+LONG = 2
 """Epochs in a row."""
 EPOCHS = 2
 """That an alarm may take."""
@@ -36,7 +36,8 @@ def main(folders: Sequence[str]) -> None:
 def judge(run: Run) -> list[str]:
     """A line of the table."""
     means = epoch_means(run.metrics)
-    onset, alarm = diverged_in(means), alarmed_in(run.metrics)
+    first = next((float(row[LOSS]) for row in run.metrics if LOSS in row), math.inf)
+    onset, alarm = diverged_in(means, first), alarmed_in(run.metrics)
     name = f"{run.recipe}/{run.name} {' '.join(run.tags)}".strip()
     return [
         name,
@@ -56,9 +57,9 @@ def epoch_means(rows: Sequence[Row]) -> list[float]:
     return means if math.isfinite(last) else [*means, math.nan]
 
 
-def diverged_in(means: Sequence[float]) -> int | None:
-    """The first epoch of those in which the loss is high."""
-    lowest, high = math.inf, list[bool]()
+def diverged_in(means: Sequence[float], first: float) -> int | None:
+    """The first epoch of those in which the loss is high; `first` is that of the first step."""
+    lowest, high = first, list[bool]()
     for mean in means:
         high.append(not mean <= max(TIMES * lowest, lowest + NATS))
         lowest = min(lowest, mean) if math.isfinite(mean) else lowest
