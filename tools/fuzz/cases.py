@@ -205,6 +205,8 @@ class _Process:
         self.fuzzer = fuzzer
         self.watching: list[str] | None = None
         self.allowed: list[str] = []
+        self.begun = _kilobytes("VmRSS") * 1024
+        """What the program that was forked had taken already (bytes)."""
 
     def run(self, numbers: Sequence[int]) -> NoReturn:
         """Runs cases up to the first fault, and ends the process."""
@@ -241,8 +243,8 @@ class _Process:
         self.watching = []
         fault = _fault_of(use.call, self.fuzzer.log)
         noticed, self.watching = self.watching, None
-        if fault is None and (peak := _kilobytes("VmHWM") * 1024) > self.fuzzer.memory:
-            return "memory", f"It took {peak / 2**30:.1f} GiB."
+        if fault is None and (taken := _kilobytes("VmHWM") * 1024 - self.begun) > self.fuzzer.memory:
+            return "memory", f"It took {taken / 2**30:.1f} GiB."
         os.chdir(self.fuzzer.folder)
         changed = sorted({str(path) for path, *_ in before ^ self._listing()})
         if fault is None and (noticed or changed):
