@@ -65,7 +65,7 @@
       report.el("td", { class: "numeric" }, `${report.percent(Math.max(0, one.share), 0)} %`),
       report.el("td", { class: "numeric" }, `${report.percent(one.low, 0)} – ${report.percent(one.high, 0)} %`),
       report.el("td", { class: "numeric" }, one.p < 0.001 ? "< 0.001" : one.p.toFixed(3)),
-      report.el("td", {}, one.p < 0.05 ? report.el("b", {}, "matters") : "cannot be told from chance"));
+      report.el("td", {}, one.p < 0.05 ? report.el("b", {}, "matters") : "may be chance"));
     const sure = found.settings.filter((one) => one.p < 0.05);
     return report.el("div", {}, report.el("p", { class: "lead" }, sure.length
       ? ["Of ", report.count(found.runs, "run"), ", ", report.el("b", {}, sure[0].settings.join(", ")), ` explains most: about ${report.percent(sure[0].share, 0)} % of the differences in rank.`]
