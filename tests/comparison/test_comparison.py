@@ -101,6 +101,7 @@ def test_a_comparison_is_found_again_with_more_seeds_or_another_place_and_not_wi
     assert name("model=lstm,gru", "compare.name=cells") == "cells"
 
 
+@pytest.mark.slow
 def test_epochs_follow_from_the_minutes_and_one_trial_of_each_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -67,7 +67,7 @@ def test_unknown_words_count_as_such() -> None:
     assert (found.units, found.unknown) == (5, 1) and found.including != found.excluding
 
 
-@pytest.mark.parametrize("signal", ["DIE_AT", "TERMINATE_AT"])
+@pytest.mark.parametrize("signal", ["DIE_AT", pytest.param("TERMINATE_AT", marks=pytest.mark.slow)])
 def test_a_training_that_was_killed_ends_as_one_that_never_was(signal: str, folder: Path, tmp_path: Path) -> None:
     settings = ["lm=gru", "lm.units=words"]
     if not (folder / "runs").exists():
@@ -84,6 +84,7 @@ def test_a_training_that_was_killed_ends_as_one_that_never_was(signal: str, fold
     assert rows[-1]["dev/perplexity"] == pytest.approx(math.exp(rows[-1]["dev/loss"]))
 
 
+@pytest.mark.slow
 def test_ranks_train_what_one_process_trains(folder: Path, tmp_path: Path) -> None:
     losses = []
     for ranks, name in ((1, "one"), (2, "two")):
