@@ -29,8 +29,8 @@ from asr.tracking.wandb_run import Job
 from asr.training.debugging import simplify
 from asr.training.distributed import join_ranks
 from asr.training.hardware import resolve_hardware
-from asr.training.run_folder import RunFolder, find_run_folder, no_model
-from asr.training.session import REPORTED, manifests, model_name, open_tracker, tracked_name, tracked_settings
+from asr.training.run_folder import REPORTED, RunFolder, find_run_folder, no_model
+from asr.training.session import manifests, model_name, open_tracker, tracked_name, tracked_settings
 
 
 def run(recipe: Recipe, config: Config) -> None:

@@ -14,13 +14,14 @@ from typing import Any
 from asr.common.errors import RunError
 from asr.common.tables import table
 from asr.decoding.setup import GREEDY
+from asr.report.run_states import Standing, standings
 from asr.report.runs import Evaluation, Run, differing_settings
 from asr.scoring.bootstrap import shown_interval
 from asr.scoring.error_unit import ErrorUnit
 from asr.settings.debug import DebugMode
 from asr.settings.recipe import SETTINGS
-from asr.training.run_folder import RunFolder
-from asr.training.session import REPORTED
+from asr.tracking.metrics import Row
+from asr.training.run_state import State
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,17 @@ class Summary:
     best: bool
     """Whether its dev error rate is the lowest of its recipe."""
     state: str
-    """evaluated, trained, training or interrupted."""
+    """training, queued, preempted, interrupted, failed or finished."""
+    node: str | None
+    """The machine on which it trains, or trained last."""
+    error: str | None
+    """Why it failed, in a line."""
+    silent_seconds: float
+    """Since the training last wrote something."""
+    speed: float | None
+    """Hours of audio per hour."""
+    left_seconds: float | None
+    """What the rest of an unfinished training takes at its speed so far."""
     split: str
     """Of the evaluation."""
     decoder: str | None
@@ -86,7 +97,10 @@ def summarize(runs: Sequence[Run], split: str, decoder: str | None) -> list[Summ
         differing, best = differing_settings(members), best_run(members)
         if sentence := judged_apart(members):
             log.warning("%s.", sentence)
-        found = [_summary(run, differing, run is best, split, decoder) for run in members]
+        found = [
+            _summary(run, standing, differing, run is best, split, decoder)
+            for run, standing in zip(members, standings(members), strict=True)
+        ]
         lines += sorted(found, key=lambda line: (line.unit, _last(line.rate), _last(line.dev_rate), line.run))
     return lines
 
@@ -135,25 +149,24 @@ def as_table(lines: Sequence[Summary]) -> str:
         label = ErrorUnit(unit).label
         decoders = {line.decoder for line in members} - {None}
         shown = ["decoder"] if decoders - {GREEDY} else []
-        headings = [
-            "",
-            "run",
-            *shown,
-            f"{label} %",
-            "95 % interval",
-            f"dev {label} %",
-            "epochs",
-            "training",
-            "date",
-            "state",
-        ]
+        rates = [f"{label} %", "95 % interval", f"dev {label} %"]
+        headings = ["", "run", *shown, *rates, "epochs", "training", "date", "state"]
         rows = [_row(line, bool(shown)) for line in members]
+        align = "ll" + "l" * len(shown) + "rlrrrll"
+        if any(line.state != State.finished for line in members):
+            headings += ["node", "speed", "left", "last sign"]
+            rows = [row + _progress(line) for row, line in zip(rows, members, strict=True)]
+            align += "lrrr"
         if any(line.settings for line in members):
             headings.append("differs in")
             rows = [[*row, shown_settings(line.settings)] for row, line in zip(rows, members, strict=True)]
-        align = "ll" + "l" * len(shown) + "rlrrrlll"
-        blocks.append(table(headings, rows, align, f"{recipe}, {members[0].split}"))
+        blocks.append(table(headings, rows, align + "l", f"{recipe}, {members[0].split}"))
     return "\n\n".join(blocks)
+
+
+def failures(lines: Sequence[Summary]) -> list[str]:
+    """A line for each training that failed, which says why."""
+    return [f"{line.run} failed: {line.error}" for line in lines if line.error]
 
 
 def as_json(lines: Sequence[Summary]) -> str:
@@ -174,7 +187,9 @@ def as_csv(lines: Sequence[Summary]) -> str:
     return output.getvalue().rstrip("\n")
 
 
-def _summary(run: Run, differing: Sequence[str], best: bool, split: str, decoder: str | None) -> Summary:
+def _summary(
+    run: Run, standing: Standing, differing: Sequence[str], best: bool, split: str, decoder: str | None
+) -> Summary:
     evaluation = chosen([one for one in run.evaluations if one.split == split], decoder)
     results, unit = (evaluation.results, evaluation.unit) if evaluation else ({}, run.unit)
     last = run.progress.last
@@ -183,7 +198,12 @@ def _summary(run: Run, differing: Sequence[str], best: bool, split: str, decoder
         run=run.name,
         folder=str(run.folder),
         best=best,
-        state=_state(run),
+        state=standing.state,
+        node=standing.node,
+        error=standing.error,
+        silent_seconds=standing.silent_seconds,
+        speed=run.progress.speed,
+        left_seconds=None if standing.state == State.finished else _left(last, run.settings.get("training.epochs")),
         split=split,
         decoder=evaluation.decoder if evaluation else None,
         unit=unit.value,
@@ -207,13 +227,10 @@ def _summary(run: Run, differing: Sequence[str], best: bool, split: str, decoder
     )
 
 
-def _state(run: Run) -> str:
-    folder = RunFolder(run.folder, "")
-    if folder.is_held:
-        return "training"
-    if run.evaluations:
-        return "evaluated"
-    return "trained" if (run.folder / REPORTED).exists() else "interrupted"
+def _left(last: Row, epochs: Any) -> float | None:
+    """What the epochs that are left take (s), if each takes as long as those before it."""
+    done, seconds = last.get("epoch", 0), last.get("seconds", 0)
+    return seconds / done * max(epochs - done, 0) if done and isinstance(epochs, int | float) else None
 
 
 def _row(line: Summary, with_decoder: bool) -> list[str]:
@@ -231,6 +248,23 @@ def _row(line: Summary, with_decoder: bool) -> list[str]:
         line.date,
         line.state,
     ]
+
+
+def _progress(line: Summary) -> list[str]:
+    """What is shown of an unfinished training beside its state."""
+    if line.state == State.finished:
+        return ["-"] * 4
+    speed = "-" if line.speed is None else f"{line.speed:.0f}x"
+    left = "-" if line.left_seconds is None else str(timedelta(seconds=round(line.left_seconds)))
+    return [line.node or "-", speed, left, _ago(line.silent_seconds)]
+
+
+def _ago(seconds: float) -> str:
+    """A time as "12 s ago"."""
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds // size:.0f} {unit} ago"
+    return f"{seconds:.0f} s ago"
 
 
 def shown_settings(settings: dict[str, Any]) -> str:

@@ -34,7 +34,6 @@ LISTED = 20
 """The most hypotheses of an utterance that are shown."""
 SKIPPED = "is skipped: its loss or gradient is not finite"
 
-
 ODD = (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
 """What reading a file raises that is not as it was written."""
 
@@ -109,6 +108,8 @@ class Progress:
     """The newest row of metrics; empty where there is none."""
     dev_rate: float | None
     """The lowest error rate on dev after an epoch, in the unit of the run."""
+    speed: float | None
+    """Hours of audio per hour when it was last measured."""
 
 
 @dataclass(frozen=True)
@@ -194,8 +195,9 @@ class Run:
         Raises:
             RunError: Its metrics are damaged.
         """
-        rows, figure = self.metrics, f"dev/{self.unit.rate}"
-        return Progress(rows[-1] if rows else {}, min((row[figure] for row in rows if figure in row), default=None))
+        rows, figure, speed = self.metrics, f"dev/{self.unit.rate}", "time/audio_hours_per_hour"
+        best = min((row[figure] for row in rows if figure in row), default=None)
+        return Progress(rows[-1] if rows else {}, best, next((row[speed] for row in rows[::-1] if speed in row), None))
 
     @cached_property
     def panel(self) -> list[Row]:

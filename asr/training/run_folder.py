@@ -26,6 +26,8 @@ from asr.training.identity import differing_keys, flat_weight_settings, lm_hash,
 log = logging.getLogger(__name__)
 
 LOCK = ".lock"
+REPORTED = ".reported"
+"""Is in the folder of a run whose tracker was closed after the last step; W&B may lack rows of one killed before."""
 CONFIG_HASH = "config_hash"
 
 

@@ -26,14 +26,12 @@ from asr.training.distributed import Ranks, join_ranks, lost_ranks_named
 from asr.training.hardware import Hardware
 from asr.training.interruption import watch_signals
 from asr.training.launch import rejoins, started_again
-from asr.training.run_folder import CONFIG_HASH, RunFolder
+from asr.training.run_folder import CONFIG_HASH, REPORTED, RunFolder
+from asr.training.run_state import failure_kept, state_kept
 from asr.training.train_state import TrainState
 from asr.training.trainer import AnyTask, Trainer
 
 log = logging.getLogger(__name__)
-
-REPORTED = ".reported"
-"""Is in the folder of a run whose tracker was closed after the last step; W&B may lack rows of one killed before."""
 
 
 class Training(ABC, Generic[AnyTask]):
@@ -92,9 +90,12 @@ def train(training: Training[AnyTask]) -> float:
 
         def begin() -> None:
             stack.enter_context(folder.trained(config, restarts(config)))
+            stack.enter_context(state_kept(folder))
             training.check()
 
         ranks.on_rank_0(begin)
+        if not ranks.first:
+            stack.enter_context(failure_kept(folder))
         check_precision(ranks, training.hardware)
         trainer = training.build(ranks)
         reported, has_model = ranks.broadcast(((folder.path / REPORTED).exists(), folder.model.is_dir()))

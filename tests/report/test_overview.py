@@ -54,7 +54,7 @@ def test_the_table_has_a_line_for_each_run_the_lowest_wer_first(capsys: Capture)
         assert heading in head
     assert [row.split()[0] for row in rows] == ["lstm-10", "*", "rnn-20"]
     assert "model.cells=[gru]" in rows[1] and "seed=2" in rows[2] and "10.00" in rows[1]
-    assert "0:00:30" in rows[2] and "3/100" in rows[2] and "evaluated" in rows[2]
+    assert "0:00:30" in rows[2] and "3/100" in rows[2] and "finished" in rows[2]
 
 
 @pytest.mark.usefixtures("project")
@@ -155,7 +155,7 @@ def test_the_state_of_a_run_is_told(project: Path, capsys: Capture) -> None:
         if ".reported" in made:
             (folder / name / ".reported").touch()
     states = {line["run"]: line["state"] for line in lines(capsys, "an4")}
-    assert states == {"lstm-10": "evaluated", "gru-10": "interrupted", "rnn-20": "trained"}
+    assert states == {"lstm-10": "finished", "gru-10": "interrupted", "rnn-20": "finished"}
     hold = "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.lockf(f, fcntl.LOCK_EX); print(flush=True); input()"
     command = [sys.executable, "-c", hold, str(folder / "gru-10" / ".lock")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:

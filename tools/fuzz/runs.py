@@ -15,7 +15,7 @@ from tools.fuzz.files import plant, spoil_folder
 from tools.fuzz.mutations import odd, shown
 
 RUN = "runs/tiny/run"
-LISTED = ("config.yaml", "metrics.jsonl", "results.json", "provenance.json")
+LISTED = ("config.yaml", "metrics.jsonl", "results.json", "provenance.json", "state.json")
 LIKELY = {
     "runs": LISTED,
     "errors": ("config.yaml", "results.json", "hypotheses.jsonl", "test.jsonl"),
