@@ -110,9 +110,10 @@ def next_units(path: Path, beginning: str, number: int) -> list[tuple[str, float
     Returns:
         Units with their probabilities, the most probable first.
     """
+    model = open_model(path)  # which says what to do where there is no KenLM
+
     import kenlm
 
-    model = open_model(path)
     before, after = kenlm.State(), kenlm.State()
     model.BeginSentenceWrite(before)
     for unit in beginning.split():

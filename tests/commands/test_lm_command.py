@@ -101,6 +101,7 @@ def test_tokens_are_units_too(data: Path) -> None:
 def test_text_is_scored_and_completed(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    pytest.importorskip("kenlm", reason="pip install 'asr[beam]' brings kenlm")
     folder = train(data, "lm.order=2")
     capsys.readouterr()
     cli.main(["lm", "complete", str(folder), "GO", "--number", "2"])
